@@ -1,0 +1,124 @@
+"""Encoders: a timm backbone and a linear embedding layer, images (B, C, H, W) to features (B, D)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from compatbench.errors import RequestError
+
+
+class EncoderSpec(BaseModel):
+    """What an encoder is made of; part of every record and of the cache key of a trained model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str
+    """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
+    dim: int = Field(ge=1)
+    """Embedding dimension D."""
+    image_size: int = Field(ge=4)
+    channels: int = Field(ge=1)
+    pretrained: bool = False
+    """Start from timm's published weights (downloads them)."""
+    small_image_stem: bool = False
+    """Keep early resolution on small images: no stride and pooling in a ResNet stem, small ViT patches."""
+    batch_norm: bool = False
+    """BatchNorm after the embedding layer."""
+
+
+class Encoder(nn.Module):
+    """Backbone, embedding layer to D dimensions, and optionally a BatchNorm on top."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = build_backbone(spec)
+        self.embedding = nn.Linear(self.backbone.num_features, spec.dim)  # type: ignore[arg-type]
+        self.norm: nn.Module = nn.BatchNorm1d(spec.dim) if spec.batch_norm else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, D), not normalised."""
+        return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
+
+
+def full_name(backbone: str) -> str:
+    """`arch.tag` of a timm model, so that a record says which weights and configuration were meant.
+
+    Raises RequestError with the nearest names for an unknown model.
+    """
+    import difflib
+
+    import timm
+
+    arch = backbone.partition(".")[0]
+    if not timm.is_model(arch):
+        near = difflib.get_close_matches(arch, timm.list_models(), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()"
+        raise RequestError(f"timm has no backbone '{backbone}'{hint}")
+    known = timm.list_pretrained(f"{arch}.*", include_tags=True) if hasattr(timm, "list_pretrained") else []
+    if "." in backbone:
+        if known and backbone not in known:
+            raise RequestError(f"timm has no weights '{backbone}'; it has {', '.join(known)}")
+        return backbone
+    cfg: Any = timm.get_pretrained_cfg(arch, allow_unregistered=True)
+    return f"{arch}.{cfg.tag}" if cfg is not None and cfg.tag else arch
+
+
+def build_backbone(spec: EncoderSpec) -> nn.Module:
+    """The timm model without classifier, for `spec.channels` and `spec.image_size`."""
+    import timm
+
+    arguments: dict[str, Any] = {
+        "pretrained": spec.pretrained,
+        "in_chans": spec.channels,
+        "num_classes": 0,
+    }
+    if _takes_image_size(spec.backbone):
+        arguments["img_size"] = spec.image_size
+        if spec.small_image_stem:
+            arguments["patch_size"] = max(1, spec.image_size // 8)
+    model: nn.Module = timm.create_model(spec.backbone, **arguments)
+    if spec.small_image_stem and not _takes_image_size(spec.backbone):
+        _keep_resolution(model, spec)
+    return model
+
+
+def check_encoder(spec: EncoderSpec) -> None:
+    """Build the encoder and embed two blank images, so that an impossible size is named before training."""
+    try:
+        model = Encoder(spec.model_copy(update={"pretrained": False})).eval()
+        with torch.inference_mode():
+            model(torch.zeros(2, spec.channels, spec.image_size, spec.image_size))
+    except RequestError:
+        raise
+    except Exception as error:
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RequestError(
+            f"backbone '{spec.backbone}' cannot take {spec.image_size}x{spec.image_size} images: {cause}; "
+            "choose another image_size or backbone"
+        ) from error
+
+
+def _takes_image_size(backbone: str) -> bool:
+    """Whether timm's constructor of this architecture is built for one image size (ViT and its kin)."""
+    import timm
+
+    cfg: Any = timm.get_pretrained_cfg(backbone.partition(".")[0], allow_unregistered=True)
+    return cfg is not None and bool(cfg.fixed_input_size)
+
+
+def _keep_resolution(model: nn.Module, spec: EncoderSpec) -> None:
+    """The usual small-image stem: a stride-1 first convolution, and no max-pooling after it."""
+    convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if convolution is None or max(convolution.stride) == 1:
+        raise RequestError(f"backbone '{spec.backbone}' has no strided stem that small_image_stem could widen")
+    convolution.stride = (1, 1)
+    if convolution.kernel_size == (7, 7):
+        replacement = nn.Conv2d(spec.channels, convolution.out_channels, 3, 1, 1, bias=convolution.bias is not None)
+        model.conv1 = replacement
+    if hasattr(model, "maxpool"):
+        model.maxpool = nn.Identity()

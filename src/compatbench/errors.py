@@ -1,0 +1,13 @@
+"""The errors that the project raises on purpose, by what the user can do about them."""
+
+
+class RequestError(Exception):
+    """The request itself is wrong (bad suite, unknown method, missing data): one line, exit code 2."""
+
+
+class InvalidResultError(Exception):
+    """A cell produced numbers that cannot count (NaN loss, zero vectors): the record says `invalid`."""
+
+
+class ContractError(Exception):
+    """A method breaks the contract; the message says what its author should change."""

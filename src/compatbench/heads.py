@@ -1,0 +1,93 @@
+"""Classification heads: embeddings (B, D) and labels (B,) to logits (B, C) and a loss.
+
+A head is separate from the encoder because compatibility methods freeze it, share it, or replace it.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HeadName = Literal["softmax", "normalized_softmax", "arcface"]
+
+
+class Head(nn.Module):
+    """A classifier over embeddings: `forward` gives the logits, `loss` what training minimises.
+
+    `weight` (C, D) holds one row a class; heads whose rows are not learned keep them as a buffer.
+    """
+
+    weight: Tensor
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, C) of embeddings (B, D)."""
+        raise NotImplementedError
+
+    def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy of the logits, a scalar; heads with a margin override this."""
+        return F.cross_entropy(self(embeddings), labels)
+
+
+class SoftmaxHead(Head):
+    """`W f` without bias, so that a row of W is a class prototype in the embedding space."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_classes, dim))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # the initialiser of nn.Linear
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, C): inner products with the class rows."""
+        return F.linear(embeddings, self.weight)
+
+
+class CosineHead(Head):
+    """Normalised softmax: `scale · cos(f, w_k)`."""
+
+    def __init__(self, dim: int, num_classes: int, scale: float = 16.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_classes, dim))
+        nn.init.xavier_normal_(self.weight)
+        self.scale = scale
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, C): scaled cosines with the class rows."""
+        return self.scale * F.linear(F.normalize(embeddings), F.normalize(self.weight))
+
+
+class ArcFaceHead(CosineHead):
+    """Additive angular margin (Deng et al., CVPR 2019, arXiv 1801.07698, eq. 3).
+
+    `loss` is the cross-entropy of `s·cos(θ_y + m)` against `s·cos θ_j`; where θ_y + m would pass π, the
+    monotone continuation `cos θ_y − m·sin m` of the authors' code takes over. `forward` has no margin.
+    """
+
+    def __init__(self, dim: int, num_classes: int, scale: float = 64.0, margin: float = 0.5) -> None:
+        super().__init__(dim, num_classes, scale)
+        self.margin = margin
+
+    def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy with the margin on the target's angle."""
+        return F.cross_entropy(arcface_logits(self(embeddings) / self.scale, labels, self.scale, self.margin), labels)
+
+
+def arcface_logits(cosines: Tensor, labels: Tensor, scale: float, margin: float) -> Tensor:
+    """ArcFace logits (B, C) from cosines (B, C): margin `margin` (radians) added to the target's angle."""
+    target = cosines.gather(1, labels[:, None]).clamp(-1 + 1e-7, 1 - 1e-7)
+    angle = torch.acos(target)
+    shifted = torch.where(
+        angle + margin < math.pi, torch.cos(angle + margin), target - margin * math.sin(margin)
+    )
+    return scale * cosines.scatter(1, labels[:, None], shifted)
+
+
+def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
+    """The head that a generation's `loss` names: `softmax`, `normalized_softmax` or `arcface`."""
+    heads: dict[HeadName, type[Head]] = {
+        "softmax": SoftmaxHead,
+        "normalized_softmax": CosineHead,
+        "arcface": ArcFaceHead,
+    }
+    return heads[name](dim, num_classes)  # type: ignore[call-arg]

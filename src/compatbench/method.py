@@ -1,0 +1,223 @@
+"""What a method author imports: the two contracts, and the words they are written in.
+
+A method knows a batch, the new model and the frozen old model. Seeds, data loading, metrics, devices and
+files belong to the suite. docs/adding-a-method.md walks through both contracts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from compatbench.heads import Head, build_head
+
+if TYPE_CHECKING:
+    from compatbench.model import NewModel, OldModel, View
+
+__all__ = ["Adapter", "Batch", "Expectation", "Field", "Maps", "Need", "Params", "Role", "Task", "TrainingMethod"]
+
+
+class Need(StrEnum):
+    """What a method asks for; the suite provides just that, and the leaderboard prints it as a cost."""
+
+    OLD_ENCODER = "old encoder"
+    """A forward pass of the frozen old encoder on every training batch."""
+    OLD_CLASSIFIER = "old classifier"
+    """The old model's class rows W_o (C_o, D_o)."""
+    OLD_FEATURES = "old features"
+    """Old embeddings of the whole new training set, computed once before training."""
+    OLD_WEIGHTS = "old weights"
+    """The parameters of the old encoder themselves."""
+    INDEPENDENT_MODEL = "independent model"
+    """A new model trained without any compatibility term, before this one: its cost counts."""
+    BOTH_ENCODERS_ONLINE = "both encoders online"
+    """Every query is embedded by the old and by the new model at serving time."""
+    GALLERY_REWRITE = "gallery rewrite"
+    """Every stored vector is mapped (not re-embedded from its original)."""
+    OWN_FIRST_GENERATION = "own first generation"
+    """Trains the old model too, so gains are against its own M(o,o)."""
+    TWO_VIEWS = "two views"
+    """A second augmented view of each image (`Batch.second_view`)."""
+
+
+class Role(StrEnum):
+    """How a row is read: only methods are ranked."""
+
+    METHOD = "method"
+    REFERENCE = "reference"
+    CONTROL = "control"
+
+
+class Expectation(StrEnum):
+    """What a reference or control must show; where it does not, the table's banner turns red."""
+
+    CROSS_AT_CHANCE = "cross at chance"
+    CROSS_BELOW_OLD = "cross below status quo"
+    CROSS_EQUALS_OLD = "cross equals status quo"
+    SELF_EQUALS_INDEPENDENT = "self equals independent"
+
+
+class Params(BaseModel):
+    """Base of every method's parameters: bounds are checked, misspelt names refused, values immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One generation that a method is to train, as far as it is known before training."""
+
+    generation: int
+    """Position in the chain; 0 is the first."""
+    backbone: str
+    """Full timm name `arch.tag`."""
+    dim: int
+    """Embedding dimension that the scenario asks for."""
+    loss: str
+    """Classification loss of the scenario: softmax, normalized_softmax or arcface."""
+    classes: tuple[int, ...]
+    """Dataset class of each label 0 … C−1 of this generation."""
+    total_classes: int
+    """K: all classes that may ever come."""
+    old_backbone: str | None = None
+    old_dim: int | None = None
+    old_classes: tuple[int, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """C: classes of this generation."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch, and where in the training it stands."""
+
+    images: Tensor
+    """Augmented, normalised images (B, channels, H, W)."""
+    labels: Tensor
+    """Labels (B,) int64, rows of the new head."""
+    index: Tensor
+    """Positions (B,) in the generation's training set, i.e. rows of `OldModel.train_embeddings`."""
+    epoch: int
+    epochs: int
+    progress: float
+    """Share of all training steps already done, in [0, 1)."""
+    generator: torch.Generator
+    """The method's own random stream, on the device of `images`."""
+    second_view: Tensor | None = None
+    """A second augmentation of the same images, for methods that need TWO_VIEWS."""
+    independent: View | None = None
+    """The independent new model on this batch, for methods that need INDEPENDENT_MODEL."""
+
+
+class TrainingMethod(nn.Module):
+    """A method that adds loss terms to ordinary training. Subclass it, one class a file.
+
+    The total loss is `classification(…)` plus the sum of the terms that `loss(…)` returns. Parameters and
+    buffers that the subclass registers are trained, moved to the device and stored with the model.
+    """
+
+    name: ClassVar[str]
+    role: ClassVar[Role] = Role.METHOD
+    needs: frozenset[Need] | set[Need] = frozenset()
+    expects: ClassVar[frozenset[Expectation] | set[Expectation]] = frozenset()
+    Params: ClassVar[type[Params]] = Params
+    params: Any
+
+    def __init__(self, params: Params, task: Task) -> None:
+        super().__init__()
+        self.params = params
+        self.task = task
+
+    def skip(self, task: Task) -> str | None:
+        """A human reason why this method cannot run on `task`, or None. Called before anything is trained."""
+        return None
+
+    def encoder_dim(self, dim: int) -> int:
+        """Output dimension of the encoder, given the scenario's embedding dimension."""
+        return dim
+
+    def head(self, dim: int, num_classes: int) -> Head:
+        """The classification head over embeddings of `dim`; override for stationary heads."""
+        return build_head(self.task.loss, dim, num_classes)  # type: ignore[arg-type]
+
+    def setup(self, new: NewModel, old: OldModel | None) -> None:
+        """Called once before training, with torch's global stream seeded: build buffers and modules here.
+
+        `old` is None only for the first generation of a method that needs OWN_FIRST_GENERATION. May replace
+        `new.head` or load weights into `new.encoder`.
+        """
+
+    def start_epoch(self, epoch: int, epochs: int, new: NewModel, old: OldModel | None) -> None:
+        """Called before each epoch; for methods that refresh something from the whole training set."""
+
+    def classification(self, batch: Batch, new: View, old: View | None) -> Tensor:
+        """The classification term, a scalar."""
+        return new.head.loss(new.embeddings, batch.labels)
+
+    def loss(self, batch: Batch, new: View, old: View | None) -> dict[str, Tensor]:
+        """Further scalar terms by name, each already weighted. They are logged by these names."""
+        return {}
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Encoder output (B, E) to the embedding (B, D) that is stored and searched."""
+        return features
+
+    def compatible(self, embeddings: Tensor) -> Tensor:
+        """New embeddings (B, D_n) to query vectors (B, D_o) for the old gallery.
+
+        By default the first D_o dimensions, or zero-padding where D_n < D_o.
+        """
+        old_dim = self.task.old_dim
+        if old_dim is None:
+            return embeddings
+        return F.pad(embeddings, (0, max(0, old_dim - embeddings.shape[1])))[:, :old_dim]
+
+
+Map = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What an adapter fitted; None is the identity. Each map takes (N, D_in) and gives (N, D_out)."""
+
+    query: Map | None = None
+    """New query vectors, before they search the old gallery (new → comparable with old)."""
+    gallery: Map | None = None
+    """Stored old vectors, rewritten in place (old → comparable with new)."""
+    new: Map | None = None
+    """Every new vector, query and gallery alike, before anything else."""
+
+
+class Adapter:
+    """A method that fits maps on frozen embeddings of the independently trained old and new models."""
+
+    name: ClassVar[str]
+    role: ClassVar[Role] = Role.METHOD
+    needs: frozenset[Need] | set[Need] = frozenset()
+    expects: ClassVar[frozenset[Expectation] | set[Expectation]] = frozenset()
+    Params: ClassVar[type[Params]] = Params
+    params: Any
+
+    def __init__(self, params: Params, task: Task) -> None:
+        self.params = params
+        self.task = task
+
+    def skip(self, task: Task) -> str | None:
+        """A human reason why this adapter cannot run on `task`, or None."""
+        return None
+
+    def fit(self, new: Tensor, old: Tensor, labels: Tensor) -> Maps:
+        """Fit on paired training embeddings new (N, D_n), old (N, D_o), both L2-normalised, and labels (N,).
+
+        Torch's global stream is seeded by the suite.
+        """
+        raise NotImplementedError

@@ -1,0 +1,187 @@
+"""Models as a method sees them: the one in training, the frozen old one, and a view of a batch by either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from compatbench.encoders import Encoder
+from compatbench.errors import ContractError
+from compatbench.heads import Head
+from compatbench.method import Need, TrainingMethod
+
+
+class EmbeddingModel(nn.Module):
+    """One generation: its encoder, its head, and the method that shapes the encoder's output."""
+
+    def __init__(self, encoder: Encoder, head: Head, method: TrainingMethod) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.method = method
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (B, D), not normalised."""
+        return self.method.embed(self.encoder(images))
+
+
+class View:
+    """One model's look at one batch; what is not asked for is not computed."""
+
+    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool) -> None:
+        self.head = model.head
+        self._model = model
+        self._images = images
+        self._frozen = frozen
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Encoder output (B, E)."""
+        with torch.set_grad_enabled(not self._frozen):
+            return self._model.encoder(self._images)  # type: ignore[no-any-return]
+
+    @cached_property
+    def embeddings(self) -> Tensor:
+        """Embeddings f (B, D), not normalised."""
+        with torch.set_grad_enabled(not self._frozen):
+            return self._model.method.embed(self.features)
+
+    @cached_property
+    def normalized(self) -> Tensor:
+        """Embeddings (B, D) of unit length."""
+        return F.normalize(self.embeddings)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The model's own logits (B, C)."""
+        with torch.set_grad_enabled(not self._frozen):
+            return self.head(self.embeddings)  # type: ignore[no-any-return]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings (B, D) of other images than the batch's, e.g. a second view."""
+        with torch.set_grad_enabled(not self._frozen):
+            return self._model(images)  # type: ignore[no-any-return]
+
+
+EmbedTrainingSet = Callable[[EmbeddingModel], Tensor]
+"""Embeds the generation's whole training set, without augmentation: a model to (N, D)."""
+
+
+class NewModel:
+    """The model in training, as `setup` and `start_epoch` see it."""
+
+    def __init__(self, model: EmbeddingModel, embed_training_set: EmbedTrainingSet, labels: Tensor) -> None:
+        self._model = model
+        self._embed_training_set = embed_training_set
+        self.train_labels = labels
+        """Labels (N,) of the training set."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder; its weights may be loaded from elsewhere in `setup`."""
+        return self._model.encoder
+
+    @property
+    def head(self) -> Head:
+        """The classification head; `setup` may assign another."""
+        return self._model.head
+
+    @head.setter
+    def head(self, head: Head) -> None:
+        self._model.head = head
+
+    def train_embeddings(self) -> Tensor:
+        """Embeddings (N, D) of the training set by the model as it is now, not normalised."""
+        return self._embed_training_set(self._model)
+
+
+class OldModel:
+    """The frozen old model. Each attribute is there for methods that declare the need for it."""
+
+    def __init__(
+        self,
+        model: EmbeddingModel,
+        needs: frozenset[Need] | set[Need],
+        rows: Tensor,
+        train_labels: Tensor,
+        train_embeddings: Callable[[], Tensor],
+    ) -> None:
+        self._model = model
+        self._needs = needs
+        self._load_train_embeddings = train_embeddings
+        self.rows = rows
+        """(C_n,) row of each new class in the old head, −1 where the old model does not know the class."""
+        self.train_labels = train_labels
+        """(N,) labels of the new training set."""
+
+    @property
+    def known(self) -> Tensor:
+        """(C_n,) bool: the classes that the old model was trained on."""
+        return self.rows >= 0
+
+    @cached_property
+    def dim(self) -> int:
+        """D_o."""
+        with torch.no_grad():
+            probe = torch.zeros(1, self._model.encoder.spec.dim, device=self.rows.device)
+            return self._model.method.embed(probe).shape[1]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers of the old encoder."""
+        self._require(Need.OLD_WEIGHTS)
+        return self._model.encoder.state_dict()  # type: ignore[no-any-return]
+
+    @property
+    def weight(self) -> Tensor:
+        """W_o (C_o, D_o): the old classifier's class rows."""
+        self._require(Need.OLD_CLASSIFIER)
+        return self._model.head.weight.detach()
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """The frozen old head's logits (B, C_o) for embeddings (B, D_o), which may carry a gradient."""
+        self._require(Need.OLD_CLASSIFIER)
+        return self._model.head(embeddings)  # type: ignore[no-any-return]
+
+    @cached_property
+    def train_embeddings(self) -> Tensor:
+        """Old embeddings (N, D_o) of the new training set, not normalised, without augmentation."""
+        self._require(Need.OLD_FEATURES)
+        return self._load_train_embeddings()
+
+    def class_means(self) -> Tensor:
+        """μ (C_n, D_o): mean old embedding of each new class over the new training set."""
+        features = self.train_embeddings
+        sums = torch.zeros(len(self.rows), features.shape[1], device=features.device, dtype=features.dtype)
+        sums.index_add_(0, self.train_labels, features)
+        counts = torch.bincount(self.train_labels, minlength=len(self.rows)).clamp(min=1)
+        return sums / counts[:, None]
+
+    def view(self, images: Tensor) -> View:
+        """The old model's view of a batch, without gradient."""
+        return OldView(self._model, images, frozen=True, allowed=Need.OLD_ENCODER in self._needs)
+
+    def _require(self, need: Need) -> None:
+        if need not in self._needs:
+            raise ContractError(f"the method uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
+
+
+class OldView(View):
+    """A view by the old model, given only to methods that declare its forward pass."""
+
+    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool, allowed: bool) -> None:
+        super().__init__(model, images, frozen=frozen)
+        self._allowed = allowed
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Encoder output (B, E), without gradient."""
+        if not self._allowed:
+            raise ContractError(
+                "the method runs the old encoder without declaring it: add Need.OLD_ENCODER to `needs`"
+            )
+        with torch.no_grad():
+            return self._model.encoder(self._images)  # type: ignore[no-any-return]

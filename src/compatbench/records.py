@@ -1,0 +1,184 @@
+"""Records: what one cell left behind, as one JSON file. Knows nothing of torch.
+
+docs/records.md explains how to read one; `schema()` is the published JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from compatbench import PROTOCOL_VERSION
+from compatbench.errors import RequestError
+
+SCHEMA_VERSION = 1
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    """An exception; `error` has its traceback."""
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    KILLED = "killed"
+    """The cell's process died of a signal; its parent wrote the record."""
+    SKIPPED = "skipped"
+    """The method cannot run on this cell; `reason` says why."""
+    INVALID = "invalid"
+    """It ran, but its numbers cannot count (NaN loss, zero vectors)."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+
+class MethodInfo(_Model):
+    """The method of a cell, as it declared itself."""
+
+    name: str
+    label: str
+    """Row name in tables: the method's name, with the params that tell two rows of one suite apart."""
+    params: dict[str, Any]
+    """All parameters, resolved."""
+    role: str
+    needs: list[str]
+    expects: list[str]
+    kind: Literal["training", "adapter"]
+    source_hash: str
+    """Of the method's file and of the `_*.py` files beside it that it imports."""
+    summary: str = ""
+    """First line of its docstring: the method and its source."""
+
+
+class CellSpec(_Model):
+    """What a cell is. Its canonical hash names the record and decides whether it is up to date."""
+
+    suite: str
+    protocol: int = PROTOCOL_VERSION
+    dataset: str
+    dataset_options: dict[str, Any] = Field(default_factory=dict)
+    dataset_fingerprint: str
+    scenario: str
+    generations: list[dict[str, Any]]
+    """The resolved chain, oldest first."""
+    recipe: dict[str, Any]
+    method: MethodInfo
+    seed: int
+
+
+class Metric(_Model):
+    """One number. `value` is null where it is undefined (say Γ without anything to gain)."""
+
+    name: str
+    query_generation: str
+    """`"0"`, `"1"`, … or `"*1"` for the independent model of that generation."""
+    gallery_generation: str
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int
+    """Queries that entered the number."""
+    direction: Literal["higher", "lower"] = "higher"
+    subset: Literal["all", "seen", "unseen"] = "all"
+    distance: Literal["cosine", "l2"] = "cosine"
+
+
+class ArrayRef(_Model):
+    """Per-query results of one entry of the matrix, in a parquet file named by its content."""
+
+    query_generation: str
+    gallery_generation: str
+    distance: Literal["cosine", "l2"] = "cosine"
+    sha256: str
+
+
+class Environment(_Model):
+    """Where a cell ran: versions and hardware, and nothing that names a machine or a person."""
+
+    python: str
+    packages: dict[str, str]
+    cpu: str
+    cpu_threads: int
+    gpu: str | None = None
+    git_sha: str | None = None
+    git_dirty: bool | None = None
+
+
+class Record(_Model):
+    """One cell's outcome."""
+
+    schema_version: int = SCHEMA_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+    status: Status
+    reason: str = ""
+    """One line for a status other than ok."""
+    error: str = ""
+    """Traceback, without absolute paths."""
+    spec_hash: str
+    spec: CellSpec
+    split_hash: str = ""
+    parents: dict[str, str] = Field(default_factory=dict)
+    """Artefact ids of the models used, by generation label."""
+    metrics: list[Metric] = Field(default_factory=list)
+    arrays: list[ArrayRef] = Field(default_factory=list)
+    losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
+    """Mean of each loss term per epoch, by generation label and term."""
+    timings: dict[str, float] = Field(default_factory=dict)
+    """Seconds by stage."""
+    costs: dict[str, float | None] = Field(default_factory=dict)
+    """Cost numbers by name, see docs/records.md."""
+    environment: Environment
+    command: str
+    """What reproduces this cell."""
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float
+
+    def metric(self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine") -> Metric | None:
+        """The metric of these coordinates, or None where the record has none."""
+        for entry in self.metrics:
+            if (entry.name, entry.query_generation, entry.gallery_generation, entry.subset, entry.distance) == (
+                name, query, gallery, subset, distance,
+            ):  # fmt: skip
+                return entry
+        return None
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write `record` at `path` so that a reader sees either all of it or the file that was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(record.model_dump_json(indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate a record. Raises RequestError, in one line, where the file is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: not a readable record ({error}); delete it to run its cell again") from error
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        raise RequestError(f"{path}: {where}: {first['msg']}; delete it to run its cell again") from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a record."""
+    return Record.model_json_schema()
