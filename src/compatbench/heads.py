@@ -21,9 +21,13 @@ class Head(nn.Module):
 
     weight: Tensor
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (B, C) of embeddings (B, D)."""
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Logits (B, K) of embeddings (B, D) against any class rows (K, D), scored as this kind of head does."""
         raise NotImplementedError
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (B, C) of embeddings (B, D) against the head's own rows."""
+        return self.logits(embeddings, self.weight)
 
     def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of the logits, a scalar; heads with a margin override this."""
@@ -38,9 +42,9 @@ class SoftmaxHead(Head):
         self.weight = nn.Parameter(torch.empty(num_classes, dim))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # the initialiser of nn.Linear
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (B, C): inner products with the class rows."""
-        return F.linear(embeddings, self.weight)
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Logits (B, K): inner products with the class rows (K, D)."""
+        return F.linear(embeddings, rows)
 
 
 class CosineHead(Head):
@@ -52,9 +56,9 @@ class CosineHead(Head):
         nn.init.xavier_normal_(self.weight)
         self.scale = scale
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (B, C): scaled cosines with the class rows."""
-        return self.scale * F.linear(F.normalize(embeddings), F.normalize(self.weight))
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Logits (B, K): scaled cosines with the class rows (K, D)."""
+        return self.scale * F.linear(F.normalize(embeddings), F.normalize(rows))
 
 
 class ArcFaceHead(CosineHead):

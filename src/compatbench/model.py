@@ -33,10 +33,14 @@ class View:
     """One model's look at one batch; what is not asked for is not computed."""
 
     def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool) -> None:
-        self.head = model.head
         self._model = model
         self._images = images
         self._frozen = frozen
+
+    @property
+    def head(self) -> Head:
+        """The model's classification head."""
+        return self._model.head
 
     @cached_property
     def features(self) -> Tensor:
@@ -141,10 +145,16 @@ class OldModel:
         self._require(Need.OLD_CLASSIFIER)
         return self._model.head.weight.detach()
 
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """The frozen old head's logits (B, C_o) for embeddings (B, D_o), which may carry a gradient."""
-        self._require(Need.OLD_CLASSIFIER)
-        return self._model.head(embeddings)  # type: ignore[no-any-return]
+    def logits(self, embeddings: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Logits (B, K) as the frozen old head scores embeddings (B, D_o), which may carry a gradient.
+
+        Against the old class rows W_o (K = C_o), or against other `rows` (K, D_o), for which no need is
+        declared: they take only the kind of the old head and its scale.
+        """
+        if rows is None:
+            self._require(Need.OLD_CLASSIFIER)
+            return self._model.head(embeddings)  # type: ignore[no-any-return]
+        return self._model.head.logits(embeddings, rows)
 
     @cached_property
     def train_embeddings(self) -> Tensor:
@@ -162,26 +172,40 @@ class OldModel:
 
     def view(self, images: Tensor) -> View:
         """The old model's view of a batch, without gradient."""
-        return OldView(self._model, images, frozen=True, allowed=Need.OLD_ENCODER in self._needs)
+        return OldView(self._model, images, self._needs)
 
     def _require(self, need: Need) -> None:
-        if need not in self._needs:
-            raise ContractError(f"the method uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
+        _require(self._needs, need)
 
 
 class OldView(View):
-    """A view by the old model, given only to methods that declare its forward pass."""
+    """A view by the frozen old model; encoder and head are there for methods that declare them."""
 
-    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool, allowed: bool) -> None:
-        super().__init__(model, images, frozen=frozen)
-        self._allowed = allowed
+    def __init__(self, model: EmbeddingModel, images: Tensor, needs: frozenset[Need] | set[Need]) -> None:
+        super().__init__(model, images, frozen=True)
+        self._needs = needs
+
+    @property
+    def head(self) -> Head:
+        """The frozen old head; called on new embeddings it lets their gradient through."""
+        _require(self._needs, Need.OLD_CLASSIFIER)
+        return self._model.head
 
     @cached_property
     def features(self) -> Tensor:
         """Encoder output (B, E), without gradient."""
-        if not self._allowed:
-            raise ContractError(
-                "the method runs the old encoder without declaring it: add Need.OLD_ENCODER to `needs`"
-            )
+        _require(self._needs, Need.OLD_ENCODER)
         with torch.no_grad():
             return self._model.encoder(self._images)  # type: ignore[no-any-return]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings (B, D) of other images than the batch's, without gradient."""
+        _require(self._needs, Need.OLD_ENCODER)
+        return super().embed(images)
+
+
+def _require(needs: frozenset[Need] | set[Need], need: Need) -> None:
+    if need not in needs:
+        raise ContractError(
+            f"the method uses the {need.value} without declaring it: add Need.{need.name} to `needs`"
+        )
