@@ -1,0 +1,78 @@
+"""From stored uint8 images to what a model is fed: random crop and flip for training, then normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from compatbench.data.dataset import Split
+
+
+class Augmentation(BaseModel):
+    """Random crop after zero padding and random horizontal flip, drawn for each image on its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    crop_padding: int = Field(0, ge=0)
+    """Black pixels added at each side before a crop of the original size; 0 for no crop."""
+    horizontal_flip: bool = False
+    """Mirror half of the images; not for digits or text."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W) uint8, augmented, drawn from `generator` alone, which lies on their device.
+
+        The order of the draws: vertical and horizontal offsets (2, B) in 0 … 2·padding, then flips (B,).
+        """
+        count, height, width = len(images), images.shape[2], images.shape[3]
+        device = images.device
+        if self.crop_padding:
+            span = 2 * self.crop_padding + 1
+            top, left = torch.randint(span, (2, count), generator=generator, device=device)
+            windows = F.pad(images, (self.crop_padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+            images = windows[torch.arange(count, device=device), :, top, left]
+        if self.horizontal_flip:
+            flip = torch.rand(count, generator=generator, device=device) < 0.5
+            images = torch.where(flip[:, None, None, None], images.flip(3), images)
+        return images
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """`(x − mean) / std` by channel, of pixel values 0 … 255. On its own it is how images are evaluated."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, split: Split) -> Normalization:
+        """Mean and (population) standard deviation of all pixels of each channel of `split`.
+
+        A channel that never changes is only centred.
+        """
+        counts = torch.zeros(split.channels, 256, dtype=torch.int64)
+        for block in split.chunks():
+            for channel, values in enumerate(block.cpu().transpose(0, 1)):
+                counts[channel] += torch.bincount(values.flatten(), minlength=256)
+        # Whole numbers up to here, so that the result does not depend on the order of a sum.
+        share = counts.double() / counts.sum(1, keepdim=True)
+        values = torch.arange(256, dtype=torch.float64)
+        mean = share @ values
+        std = (share * (values - mean[:, None]) ** 2).sum(1).sqrt()
+        return cls(tuple(mean.tolist()), tuple(torch.where(std > 0, std, 1.0).tolist()))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) uint8, as float32 of zero mean and unit variance over the training set."""
+        scale, shift = _scale_and_shift(self, images.device)
+        return torch.addcmul(shift, images, scale)
+
+
+@lru_cache(maxsize=8)
+def _scale_and_shift(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    mean = torch.tensor(normalization.mean, dtype=torch.float64)[:, None, None]
+    std = torch.tensor(normalization.std, dtype=torch.float64)[:, None, None]
+    return (1 / std).float().to(device), (-mean / std).float().to(device)

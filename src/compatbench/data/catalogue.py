@@ -1,0 +1,80 @@
+"""All dataset families by name, and how a dataset is loaded."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from compatbench.data.dataset import Dataset, Split, check_dataset
+from compatbench.data.digits import Digits
+from compatbench.data.family import Family, Notify, Options
+from compatbench.data.fashion_mnist import FashionMnist
+from compatbench.data.resize import resize
+from compatbench.errors import RequestError
+
+FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (Digits(), FashionMnist())}
+
+
+def family(name: str) -> Family[Any]:
+    """The family called `name`. Raises RequestError with the nearest names if there is none."""
+    if name not in FAMILIES:
+        raise RequestError(f"unknown dataset '{name}'{_hint(name, FAMILIES)}")
+    return FAMILIES[name]
+
+
+def load(name: str, image_size: int | None, root: Path, options: Mapping[str, Any]) -> Dataset:
+    """Load dataset `name` from below `root`, checked, its images resized to `image_size` (None: as they are).
+
+    Raises RequestError, in one line, if the name, an option or the data are wrong.
+    """
+    if image_size is not None and image_size < 1:
+        raise RequestError(f"dataset '{name}': image_size is {image_size}; it must be at least 1")
+    dataset = family(name).load(root, parse_options(name, options), image_size)
+    check_dataset(dataset)
+    return dataset if image_size is None else _resized(dataset, image_size)
+
+
+def get(name: str, root: Path, notify: Notify) -> str:
+    """Bring dataset `name` below `root` unless it is there; one line on where it is."""
+    return family(name).get(root, notify)
+
+
+def check(name: str, root: Path, options: Mapping[str, Any]) -> str:
+    """One line that says dataset `name` is complete and sound; raises RequestError, one line too, if not."""
+    return family(name).check(root, parse_options(name, options))
+
+
+def parse_options(name: str, options: Mapping[str, Any]) -> Options:
+    """The options of dataset `name`, validated. Raises RequestError naming the first that is wrong."""
+    model: type[Options] = family(name).options_type
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = model.model_fields
+            hint = _hint(option, known) if known else "; it has none"
+            raise RequestError(f"dataset '{name}' has no option '{option}'{hint}") from error
+        if first["type"] == "missing":
+            raise RequestError(f"dataset '{name}' needs the option '{option}'") from error
+        raise RequestError(f"dataset '{name}', option '{option}': {first['msg']}") from error
+
+
+def _hint(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(sorted(known))}"
+
+
+def _resized(dataset: Dataset, size: int) -> Dataset:
+    def resized(split: Split) -> Split:
+        return replace(split, images=resize(split.images, size))
+
+    query = resized(dataset.query)
+    gallery = query if dataset.gallery is dataset.query else resized(dataset.gallery)
+    return replace(dataset, train=resized(dataset.train), query=query, gallery=gallery)

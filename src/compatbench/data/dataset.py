@@ -1,0 +1,178 @@
+"""What a dataset is: three splits of images with labels and sample ids, and checks that they fit together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from compatbench.canonical import digest
+from compatbench.errors import RequestError
+
+CHUNK = 4096
+"""Images that are hashed or counted at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images, labels and sample ids, row by row. Users of a split need no more than its public names."""
+
+    images: Tensor
+    """(N, C, H, W) uint8."""
+    labels: Tensor
+    """(N,) int64: class ids 0 … K−1 of the dataset."""
+    ids: Tensor
+    """(N,) int64, one id an image of the whole dataset: an image in query and in gallery has one id."""
+    names: tuple[str, ...] | None = None
+    """What a person calls each image, such as its relative path."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def channels(self) -> int:
+        """C: 1 for grey, 3 for RGB."""
+        return self.images.shape[1]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images, in pixels."""
+        return self.images.shape[-1]
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """The images (B, C, H, W) uint8 at positions `indices` (B,) int64 on the split's device."""
+        return self.images.index_select(0, indices)
+
+    def to(self, device: str | torch.device) -> Split:
+        """The same split with its tensors on `device`."""
+        return Split(self.images.to(device), self.labels.to(device), self.ids.to(device), self.names)
+
+    def chunks(self) -> Iterator[Tensor]:
+        """All images in order, as blocks (≤ 4096, C, H, W) uint8."""
+        for start in range(0, len(self), CHUNK):
+            yield self.gather(torch.arange(start, min(start + CHUNK, len(self)), device=self.labels.device))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One dataset as a benchmark sees it. `query is gallery` is usual for small sets."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    query: Split
+    gallery: Split
+
+    @property
+    def num_classes(self) -> int:
+        """K: classes of all splits together."""
+        return len(self.class_names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sha256 (hex) over ids, labels and image bytes of every split: the same on every machine."""
+        return digest(self._by_split(_content_hash))
+
+    @cached_property
+    def split_hash(self) -> str:
+        """Sha256 (hex) over ids and labels of every split: who is where, whatever the image size."""
+        return digest(self._by_split(_membership_hash))
+
+    def to(self, device: str | torch.device) -> Dataset:
+        """The same dataset with its tensors on `device`."""
+        query = self.query.to(device)
+        gallery = query if self.gallery is self.query else self.gallery.to(device)
+        return Dataset(self.name, self.class_names, self.train.to(device), query, gallery)
+
+    def _by_split(self, hash_of: Callable[[Split], str]) -> dict[str, str]:
+        query = hash_of(self.query)
+        gallery = query if self.gallery is self.query else hash_of(self.gallery)
+        return {"train": hash_of(self.train), "query": query, "gallery": gallery}
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Raise RequestError, in one line, unless the splits of `dataset` fit together.
+
+    Labels lie in 0 … K−1, ids are unique in each split and carry one label, no training image is also query
+    or gallery, each class of the queries is in the gallery, and all images have one size and depth.
+    """
+    named = {"train": dataset.train, "query": dataset.query, "gallery": dataset.gallery}
+    for where, split in named.items():
+        for problem in _problems(split, dataset.num_classes):
+            raise RequestError(f"dataset '{dataset.name}', {where} split: {problem}")
+    shapes = {(split.channels, split.image_size) for split in named.values()}
+    if len(shapes) > 1:
+        raise RequestError(
+            f"dataset '{dataset.name}': splits differ in (channels, image size): {sorted(shapes)}"
+        )
+    for where in ("query", "gallery"):
+        shared = torch.isin(named[where].ids, dataset.train.ids)
+        if shared.any():
+            raise RequestError(
+                f"dataset '{dataset.name}': {int(shared.sum())} training images are in {where} too, "
+                f"first id {int(named[where].ids[shared][0])}; keep each image on one side"
+            )
+    missing = sorted(set(dataset.query.labels.tolist()) - set(dataset.gallery.labels.tolist()))
+    if missing:
+        names = ", ".join(dataset.class_names[label] for label in missing[:5])
+        raise RequestError(
+            f"dataset '{dataset.name}': {len(missing)} classes have queries but no gallery image: {names}; "
+            "add gallery images of them or leave their queries out"
+        )
+    label_of = dict(zip(dataset.gallery.ids.tolist(), dataset.gallery.labels.tolist(), strict=True))
+    for sample, label in zip(dataset.query.ids.tolist(), dataset.query.labels.tolist(), strict=True):
+        if label_of.get(sample, label) != label:
+            raise RequestError(
+                f"dataset '{dataset.name}': id {sample} has two labels, one as query, one in the gallery"
+            )
+
+
+def check_disjoint_classes(first: Tensor, second: Tensor, what: str) -> None:
+    """Raise RequestError if the label tensors `first` and `second` share a class; `what` names the two."""
+    shared = sorted(set(first.tolist()) & set(second.tolist()))
+    if shared:
+        raise RequestError(f"{what} must not share classes, but both have {', '.join(map(str, shared[:5]))}")
+
+
+def _membership_hash(split: Split) -> str:
+    return _sha256(split.ids, split.labels).hexdigest()
+
+
+def _content_hash(split: Split) -> str:
+    state = _sha256(split.ids, split.labels)
+    state.update(f"{split.channels}x{split.image_size}".encode())
+    for block in split.chunks():
+        state.update(block.cpu().contiguous().numpy().data)
+    return state.hexdigest()
+
+
+def _sha256(*columns: Tensor) -> hashlib._Hash:
+    """Over int64 columns, little-endian whatever the machine."""
+    state = hashlib.sha256()
+    for column in columns:
+        state.update(column.cpu().numpy().astype("<i8").tobytes())
+    return state
+
+
+def _problems(split: Split, num_classes: int) -> Iterator[str]:
+    """What is wrong with one split; each check may rely on those before it."""
+    if len(split) == 0:
+        yield "it is empty"
+    if split.labels.dtype != torch.int64 or split.ids.dtype != torch.int64:
+        yield f"labels and ids must be int64, not {split.labels.dtype} and {split.ids.dtype}"
+    images = split.images
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
+        yield f"images must be square uint8 (N, C, S, S), not {images.dtype} {tuple(images.shape)}"
+    if not len(images) == len(split.labels) == len(split.ids):
+        yield f"{len(images)} images, {len(split.labels)} labels, {len(split.ids)} ids; they go row by row"
+    if split.names is not None and len(split.names) != len(split):
+        yield f"{len(split.names)} names for {len(split)} images"
+    low, high = int(split.labels.min()), int(split.labels.max())
+    if low < 0 or high >= num_classes:
+        yield f"labels run from {low} to {high}, outside 0 … {num_classes - 1}"
+    if duplicates := len(split) - len(set(split.ids.tolist())):
+        yield f"{duplicates} ids are used twice; each image needs its own"

@@ -1,0 +1,66 @@
+"""The contract of a dataset family: what it is, how it comes to this machine, and how it is read.
+
+docs/adding-a-dataset.md walks through it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from compatbench.data.dataset import Dataset, check_dataset
+
+Notify = Callable[[str], None]
+"""Takes a line on what is being done, for people who wait."""
+
+
+class Options(BaseModel):
+    """Base of a family's options, and the options of a family without any: misspelt names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+class Family(ABC, Generic[OptionsT]):
+    """A dataset, or a kind of datasets. Subclass it, one file a family, and list it in catalogue.py."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    """One line: how many images, of what, how large."""
+    size: ClassVar[int | None]
+    """Bytes on disk once it is here; None where that depends."""
+    licence: ClassVar[str]
+    options_type: type[OptionsT]
+
+    @abstractmethod
+    def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
+        """Read it from below `root`, without network. Raises RequestError, saying what to do, if that fails.
+
+        The catalogue resizes; a family whose originals differ in size returns `image_size` itself.
+        """
+
+    @abstractmethod
+    def get(self, root: Path, notify: Notify) -> str:
+        """Bring it below `root` unless it is there; one line on where it is. RequestError if that fails."""
+
+    def check(self, root: Path, options: OptionsT) -> str:
+        """One line that says it is complete and sound; RequestError, also one line, if it is not."""
+        dataset = self.load(root, options, None)
+        check_dataset(dataset)
+        return summary(dataset)
+
+
+def summary(dataset: Dataset) -> str:
+    """`name: ok, …` with the sizes of the splits."""
+    test = (
+        f"{len(dataset.query):,} query = gallery"
+        if dataset.query is dataset.gallery
+        else f"{len(dataset.query):,} query, {len(dataset.gallery):,} gallery"
+    )
+    return f"{dataset.name}: ok, {len(dataset.train):,} train, {test} images, {dataset.num_classes} classes"

@@ -1,0 +1,268 @@
+"""Fashion-MNIST: 60,000 + 10,000 grey images of clothes, 28x28 pixels, 10 classes.
+
+Xiao, Rasul & Vollgraf, arXiv 1708.07747, https://github.com/zalandoresearch/fashion-mnist.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from compatbench.data.dataset import Dataset, Split
+from compatbench.data.family import Family, Notify, Options
+from compatbench.data.idx import decompress, parse
+from compatbench.errors import RequestError
+
+
+@dataclass(frozen=True)
+class IdxFile:
+    """One of the four files, gzipped. Debian's were compressed without file name and time, so only the
+    uncompressed content is the same everywhere, and its hash proves a file right whatever its source."""
+
+    name: str
+    size: int
+    """Bytes, uncompressed."""
+    sha256: str
+    """Of the uncompressed content."""
+    download_sha256: str
+    """Of the gzip file on the mirrors."""
+
+
+FILES = {
+    "train images": IdxFile(
+        "train-images-idx3-ubyte.gz",
+        47_040_016,
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    ),
+    "train labels": IdxFile(
+        "train-labels-idx1-ubyte.gz",
+        60_008,
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    ),
+    "test images": IdxFile(
+        "t10k-images-idx3-ubyte.gz",
+        7_840_016,
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    ),
+    "test labels": IdxFile(
+        "t10k-labels-idx1-ubyte.gz",
+        10_008,
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    ),
+}
+MIRRORS = (
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+DEBIAN_PACKAGE = "dataset-fashion-mnist"
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+TIMEOUT = (3.0, 20.0)
+"""Seconds to connect to a mirror, and between two pieces of an answer."""
+RETRIES = 2
+REMEDY = "run `compatbench data get fashion_mnist`"
+
+
+class FashionMnist(Family[Options]):
+    """Train is the original training set, query = gallery the original test set.
+
+    Files below the data folder come first, then those of the installed Debian package, where they are.
+    """
+
+    name = "fashion_mnist"
+    description = "70,000 grey images of clothes, 28x28, 10 classes"
+    size = 30_900_000
+    licence = "MIT"
+    options_type = Options
+
+    def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
+        """Read and verify the four files."""
+        problems: list[RequestError] = []
+        for folder in (root / self.name, DEBIAN_FOLDER):
+            if any((folder / file.name).exists() for file in FILES.values()):
+                try:
+                    return read(folder)
+                except RequestError as problem:
+                    problems.append(problem)
+        if problems:
+            raise problems[0]
+        raise RequestError(
+            f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is"
+        )
+
+    def get(self, root: Path, notify: Notify) -> str:
+        """Find the files, else download them from a mirror, else take them out of the Debian package.
+
+        Each source is verified by sha256, and files appear under their names only when all four are right. A
+        second process that wants them too waits for the first.
+        """
+        if self._is_here(root):
+            return f"{self.name}: ready"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{self.name}.lock"):
+                return f"{self.name}: ready" if self._is_here(root) else self._fetch(root, notify)
+        except OSError as error:
+            raise RequestError(
+                f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}"
+            ) from error
+
+    def _is_here(self, root: Path) -> bool:
+        try:
+            self.load(root, Options(), None)
+        except RequestError:
+            return False
+        return True
+
+    def _fetch(self, root: Path, notify: Notify) -> str:
+        sources: dict[str, Callable[[Path], Path]] = {mirror: _download_from(mirror) for mirror in MIRRORS}
+        sources[f"Debian package {DEBIAN_PACKAGE}"] = _unpack_debian_package
+        failures = []
+        for source, fetch in sources.items():
+            notify(f"{self.name}: trying {source}")
+            with tempfile.TemporaryDirectory(dir=root, prefix=f".{self.name}-") as scratch:
+                try:
+                    folder = fetch(Path(scratch))
+                    read(folder)
+                except (RequestError, _FetchError) as error:
+                    failures.append(f"{source}: {error}")
+                    continue
+                _move(folder, root / self.name)
+                return f"{self.name}: ready, from {source}"
+        raise RequestError(
+            f"dataset '{self.name}' could not be fetched ({'; '.join(failures)}); connect this machine, "
+            f"install the Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which needs no download"
+        )
+
+
+def read(folder: Path) -> Dataset:
+    """The dataset from the four files in `folder`. Raises RequestError naming a file that is wrong."""
+    arrays = {what: _read_file(folder / file.name, file) for what, file in FILES.items()}
+    for part in ("train", "test"):
+        images, labels = len(arrays[f"{part} images"]), len(arrays[f"{part} labels"])
+        if images != labels:
+            raise RequestError(
+                f"{folder / FILES[f'{part} images'].name} has {images:,} images, "
+                f"{FILES[f'{part} labels'].name} has {labels:,} labels; {REMEDY}"
+            )
+    train = _split(arrays["train images"], arrays["train labels"], first_id=0)
+    test = _split(arrays["test images"], arrays["test labels"], first_id=len(train))
+    return Dataset(
+        name=FashionMnist.name,
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        train=train,
+        query=test,
+        gallery=test,
+    )
+
+
+def _read_file(path: Path, file: IdxFile) -> NDArray[np.uint8]:
+    try:
+        content = decompress(path, file.size)
+        array = parse(content, dimensions=3 if "images" in file.name else 1)
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise ValueError("its content is not the published one (sha256 differs)")
+    except FileNotFoundError as error:
+        raise RequestError(f"{path} is missing; {REMEDY}") from error
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RequestError(f"{path} is damaged: {error}; {REMEDY} to replace it") from error
+    return array
+
+
+def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8], first_id: int) -> Split:
+    return Split(
+        torch.from_numpy(images)[:, None],
+        torch.from_numpy(labels.astype(np.int64)),
+        torch.arange(first_id, first_id + len(labels)),
+    )
+
+
+class _FetchError(Exception):
+    """One source did not give the files; the next may."""
+
+
+def _download_from(mirror: str) -> Callable[[Path], Path]:
+    def fetch(scratch: Path) -> Path:
+        import pooch
+        import requests
+
+        def download(url: str, output: Any, session: Any) -> None:
+            try:
+                pooch.HTTPDownloader(timeout=TIMEOUT)(url, output, session)
+            except requests.exceptions.ConnectionError as error:
+                # No route to the mirror: pooch would wait and try again, the next source is the better bet.
+                raise _FetchError("no connection") from error
+
+        pooch.get_logger().setLevel("WARNING")
+        session = pooch.create(
+            path=scratch,
+            base_url=mirror,
+            registry={file.name: f"sha256:{file.download_sha256}" for file in FILES.values()},
+            retry_if_failed=RETRIES,
+        )
+        # The smallest file first, so that a mirror that does not serve them is given up early.
+        for file in sorted(FILES.values(), key=lambda file: file.size):
+            try:
+                session.fetch(file.name, downloader=download)
+            except requests.exceptions.RequestException as error:
+                raise _FetchError(f"{file.name}: {type(error).__name__}") from error
+            except ValueError as error:
+                raise _FetchError(f"{file.name}: sha256 differs") from error
+        return scratch
+
+    return fetch
+
+
+def _unpack_debian_package(scratch: Path) -> Path:
+    """`apt-get download` and `dpkg-deb -x`: neither needs root, nothing is installed."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise _FetchError("no apt-get and dpkg-deb on this machine")
+    _run("apt-get", "download", DEBIAN_PACKAGE, folder=scratch)
+    package = next(scratch.glob(f"{DEBIAN_PACKAGE}_*.deb"), None)
+    if package is None:
+        raise _FetchError("apt-get left no package file")
+    _run("dpkg-deb", "-x", package.name, "unpacked", folder=scratch)
+    return scratch / "unpacked" / DEBIAN_FOLDER.relative_to("/")
+
+
+def _run(*command: str, folder: Path) -> None:
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=300)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or ["no message"]
+        raise _FetchError(f"{command[0]}: {said[-1]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise _FetchError(f"{command[0]} took longer than {error.timeout:.0f} s") from error
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename each file into place: a reader sees the old file or the new one, never a part."""
+    target.mkdir(exist_ok=True)
+    for file in FILES.values():
+        os.replace(source / file.name, target / file.name)
