@@ -22,7 +22,7 @@ class Head(nn.Module):
     weight: Tensor
 
     def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        """Logits (B, K) of embeddings (B, D) against any class rows (K, D), scored as this kind of head does."""
+        """Logits (B, K) of embeddings (B, D) and any class rows (K, D), scored as this kind of head does."""
         raise NotImplementedError
 
     def forward(self, embeddings: Tensor) -> Tensor:
@@ -74,7 +74,8 @@ class ArcFaceHead(CosineHead):
 
     def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy with the margin on the target's angle."""
-        return F.cross_entropy(arcface_logits(self(embeddings) / self.scale, labels, self.scale, self.margin), labels)
+        cosines = self(embeddings) / self.scale
+        return F.cross_entropy(arcface_logits(cosines, labels, self.scale, self.margin), labels)
 
 
 def arcface_logits(cosines: Tensor, labels: Tensor, scale: float, margin: float) -> Tensor:

@@ -65,6 +65,14 @@ class View:
         with torch.set_grad_enabled(not self._frozen):
             return self.head(self.embeddings)  # type: ignore[no-any-return]
 
+    def score(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        """Logits (B, K) of any embeddings (B, D) and class rows (K, D), scored as the model's head does.
+
+        Takes only the head's kind and scale (inner product, scaled cosine), so that prototypes made elsewhere
+        are on the same footing as its own rows.
+        """
+        return self._model.head.logits(embeddings, rows)
+
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (B, D) of other images than the batch's, e.g. a second view."""
         with torch.set_grad_enabled(not self._frozen):
@@ -145,16 +153,10 @@ class OldModel:
         self._require(Need.OLD_CLASSIFIER)
         return self._model.head.weight.detach()
 
-    def logits(self, embeddings: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Logits (B, K) as the frozen old head scores embeddings (B, D_o), which may carry a gradient.
-
-        Against the old class rows W_o (K = C_o), or against other `rows` (K, D_o), for which no need is
-        declared: they take only the kind of the old head and its scale.
-        """
-        if rows is None:
-            self._require(Need.OLD_CLASSIFIER)
-            return self._model.head(embeddings)  # type: ignore[no-any-return]
-        return self._model.head.logits(embeddings, rows)
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """The frozen old head's logits (B, C_o) for embeddings (B, D_o), which may carry a gradient."""
+        self._require(Need.OLD_CLASSIFIER)
+        return self._model.head(embeddings)  # type: ignore[no-any-return]
 
     @cached_property
     def train_embeddings(self) -> Tensor:

@@ -1,0 +1,68 @@
+"""The old classifier, frozen, as the only head of the new model."""
+
+from torch import Tensor, nn
+
+from compatbench.heads import Head, build_head
+from compatbench.method import Need, Params, Task, TrainingMethod
+from compatbench.model import NewModel, OldModel
+
+from ._old_rows import old_and_synthesised
+
+
+class MappedHead(Head):
+    """A frozen head over A f: its rows live in the space that the map A leads to."""
+
+    def __init__(self, frozen: Head, linear: nn.Module) -> None:
+        super().__init__()
+        self.frozen = frozen.requires_grad_(False)
+        self.map = linear
+
+    @property
+    def weight(self) -> Tensor:
+        """W A (C, D_n): the rows as the new space sees them, exact for inner products."""
+        return (
+            self.frozen.weight if isinstance(self.map, nn.Identity) else self.frozen.weight @ self.map.weight
+        )
+
+    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
+        return self.frozen.logits(embeddings, rows)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return self.frozen(self.map(embeddings))
+
+    def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return self.frozen.loss(self.map(embeddings), labels)
+
+
+class FixedHead(TrainingMethod):
+    """The old classifier moved onto the new model and frozen (ours; the plain idea behind many methods).
+
+        L = CE(W A f, y)
+
+    f (B, D_n) the new embedding, W (C_n, D_o) frozen: the old rows of the classes that the old classifier
+    has, and for the others the mean old embedding μ_c, rescaled to the mean norm of the old rows (ours).
+    A (D_o, D_n) is the identity where D_n = D_o, else a learned linear map, which query vectors pass too
+    before they search the old gallery. The rows are scored by the kind of head that the scenario names for the
+    new generation. Shows that a shared head alone pulls the new space onto the old one.
+    """
+
+    name = "fixed_head"
+    needs = frozenset({Need.OLD_CLASSIFIER, Need.OLD_FEATURES})
+
+    def __init__(self, params: Params, task: Task) -> None:
+        super().__init__(params, task)
+        if set(task.classes) <= set(task.old_classes):
+            self.needs = frozenset({Need.OLD_CLASSIFIER})
+        self.map = nn.Identity()
+        if task.old_dim is not None and task.old_dim != task.dim:
+            self.map = nn.Linear(task.dim, task.old_dim, bias=False)
+
+    def head(self, dim: int, num_classes: int) -> Head:
+        return MappedHead(build_head(self.task.loss, self.task.old_dim or dim, num_classes), self.map)
+
+    def setup(self, new: NewModel, old: OldModel) -> None:
+        rows, row_of_class = old_and_synthesised(old, rescale=True)
+        new.head.frozen.weight.copy_(rows[row_of_class])
+
+    def compatible(self, embeddings: Tensor) -> Tensor:
+        return self.map(embeddings)
