@@ -42,8 +42,8 @@ class FixedHead(TrainingMethod):
     f (B, D_n) the new embedding, W (C_n, D_o) frozen: the old rows of the classes that the old classifier
     has, and for the others the mean old embedding μ_c, rescaled to the mean norm of the old rows (ours).
     A (D_o, D_n) is the identity where D_n = D_o, else a learned linear map, which query vectors pass too
-    before they search the old gallery. The rows are scored by the kind of head that the scenario names for the
-    new generation. Shows that a shared head alone pulls the new space onto the old one.
+    before they search the old gallery. The rows are scored by the kind of head that the scenario names for
+    the new generation. Shows that a shared head alone pulls the new space onto the old one.
     """
 
     name = "fixed_head"

@@ -1,0 +1,42 @@
+"""Feature regression: the new embedding of an image stays where the old one was."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.model import View
+
+from ._dimensions import refuse_smaller
+
+
+class L2(TrainingMethod):
+    """Feature regression beside classification (the ℓ2 baseline of Shen et al., CVPR 2020, arXiv 2003.11942).
+
+        squared:    L = CE(W_n f_n, y) + λ · mean_i ‖f̂_n,i − f̂_o,i‖²
+        dead_zone:  L = CE(W_n f_n, y) + λ · mean_i relu(‖f̂_n,i − f̂_o,i‖ − th)
+
+    f̂_o (B, D_o) the old embedding and f̂_n (B, D_o) the first D_o dimensions of the new one, both of unit
+    length. The norm sums over D: averaged over D, as in one public implementation, the term is inert.
+    λ = 10 (ours; `squared` then equals 20·(1 − cos)), th = 0.2 as in the public code of the dead zone.
+    """
+
+    name = "l2"
+    needs = frozenset({Need.OLD_ENCODER})
+
+    class Params(Params):
+        variant: Literal["squared", "dead_zone"] = "squared"
+        weight: float = Field(10.0, ge=0)
+        threshold: float = Field(0.2, ge=0, le=2)
+
+    def skip(self, task: Task) -> str | None:
+        return refuse_smaller(task)
+
+    def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
+        difference = F.normalize(self.compatible(new.embeddings)) - old.normalized
+        if self.params.variant == "squared":
+            distances = difference.square().sum(dim=1)
+        else:
+            distances = F.relu(difference.norm(dim=1) - self.params.threshold)
+        return {"regression": self.params.weight * distances.mean()}
