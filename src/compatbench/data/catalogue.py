@@ -14,10 +14,11 @@ from compatbench.data.dataset import Dataset, Split, check_dataset
 from compatbench.data.digits import Digits
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.fashion_mnist import FashionMnist
+from compatbench.data.folder import Folder
 from compatbench.data.resize import resize
 from compatbench.errors import RequestError
 
-FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (Digits(), FashionMnist())}
+FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (Digits(), FashionMnist(), Folder())}
 
 
 def family(name: str) -> Family[Any]:

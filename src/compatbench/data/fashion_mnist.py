@@ -4,14 +4,8 @@ Xiao, Rasul & Vollgraf, arXiv 1708.07747, https://github.com/zalandoresearch/fas
 """
 
 import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +15,7 @@ from numpy.typing import NDArray
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.idx import decompress, parse
+from compatbench.data.sources import FetchError, debian_package, fetch, mirror
 from compatbench.errors import RequestError
 
 
@@ -70,9 +65,6 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-TIMEOUT = (3.0, 20.0)
-"""Seconds to connect to a mirror, and between two pieces of an answer."""
-RETRIES = 2
 REMEDY = "run `compatbench data get fashion_mnist`"
 
 
@@ -106,19 +98,30 @@ class FashionMnist(Family[Options]):
     def get(self, root: Path, notify: Notify) -> str:
         """Find the files, else download them from a mirror, else take them out of the Debian package.
 
-        Each source is verified by sha256, and files appear under their names only when all four are right. A
-        second process that wants them too waits for the first.
+        Each source is verified by sha256. A second process that wants the files too waits for the first.
         """
         if self._is_here(root):
             return f"{self.name}: ready"
+        small_first = sorted(FILES.values(), key=lambda file: file.size)  # a mirror without them shows early
+        hashes = {file.name: file.download_sha256 for file in small_first}
+        sources = {url: mirror(url, hashes) for url in MIRRORS}
+        sources[f"Debian package {DEBIAN_PACKAGE}"] = debian_package(DEBIAN_PACKAGE, DEBIAN_FOLDER)
         try:
             root.mkdir(parents=True, exist_ok=True)
             with FileLock(root / f".{self.name}.lock"):
-                return f"{self.name}: ready" if self._is_here(root) else self._fetch(root, notify)
+                if self._is_here(root):
+                    return f"{self.name}: ready"
+                source = fetch(sources, root / self.name, read, lambda line: notify(f"{self.name}: {line}"))
         except OSError as error:
             raise RequestError(
                 f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}"
             ) from error
+        except FetchError as error:
+            raise RequestError(
+                f"dataset '{self.name}' could not be fetched ({error}); connect this machine, install the "
+                f"Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which needs no download"
+            ) from error
+        return f"{self.name}: ready, from {source}"
 
     def _is_here(self, root: Path) -> bool:
         try:
@@ -126,26 +129,6 @@ class FashionMnist(Family[Options]):
         except RequestError:
             return False
         return True
-
-    def _fetch(self, root: Path, notify: Notify) -> str:
-        sources: dict[str, Callable[[Path], Path]] = {mirror: _download_from(mirror) for mirror in MIRRORS}
-        sources[f"Debian package {DEBIAN_PACKAGE}"] = _unpack_debian_package
-        failures = []
-        for source, fetch in sources.items():
-            notify(f"{self.name}: trying {source}")
-            with tempfile.TemporaryDirectory(dir=root, prefix=f".{self.name}-") as scratch:
-                try:
-                    folder = fetch(Path(scratch))
-                    read(folder)
-                except (RequestError, _FetchError) as error:
-                    failures.append(f"{source}: {error}")
-                    continue
-                _move(folder, root / self.name)
-                return f"{self.name}: ready, from {source}"
-        raise RequestError(
-            f"dataset '{self.name}' could not be fetched ({'; '.join(failures)}); connect this machine, "
-            f"install the Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which needs no download"
-        )
 
 
 def read(folder: Path) -> Dataset:
@@ -201,68 +184,3 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8], first_id: int) 
         torch.from_numpy(labels.astype(np.int64)),
         torch.arange(first_id, first_id + len(labels)),
     )
-
-
-class _FetchError(Exception):
-    """One source did not give the files; the next may."""
-
-
-def _download_from(mirror: str) -> Callable[[Path], Path]:
-    def fetch(scratch: Path) -> Path:
-        import pooch
-        import requests
-
-        def download(url: str, output: Any, session: Any) -> None:
-            try:
-                pooch.HTTPDownloader(timeout=TIMEOUT)(url, output, session)
-            except requests.exceptions.ConnectionError as error:
-                # No route to the mirror: pooch would wait and try again, the next source is the better bet.
-                raise _FetchError("no connection") from error
-
-        pooch.get_logger().setLevel("WARNING")
-        session = pooch.create(
-            path=scratch,
-            base_url=mirror,
-            registry={file.name: f"sha256:{file.download_sha256}" for file in FILES.values()},
-            retry_if_failed=RETRIES,
-        )
-        # The smallest file first, so that a mirror that does not serve them is given up early.
-        for file in sorted(FILES.values(), key=lambda file: file.size):
-            try:
-                session.fetch(file.name, downloader=download)
-            except requests.exceptions.RequestException as error:
-                raise _FetchError(f"{file.name}: {type(error).__name__}") from error
-            except ValueError as error:
-                raise _FetchError(f"{file.name}: sha256 differs") from error
-        return scratch
-
-    return fetch
-
-
-def _unpack_debian_package(scratch: Path) -> Path:
-    """`apt-get download` and `dpkg-deb -x`: neither needs root, nothing is installed."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise _FetchError("no apt-get and dpkg-deb on this machine")
-    _run("apt-get", "download", DEBIAN_PACKAGE, folder=scratch)
-    package = next(scratch.glob(f"{DEBIAN_PACKAGE}_*.deb"), None)
-    if package is None:
-        raise _FetchError("apt-get left no package file")
-    _run("dpkg-deb", "-x", package.name, "unpacked", folder=scratch)
-    return scratch / "unpacked" / DEBIAN_FOLDER.relative_to("/")
-
-
-def _run(*command: str, folder: Path) -> None:
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=300)
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().splitlines() or ["no message"]
-        raise _FetchError(f"{command[0]}: {said[-1]}") from error
-    except subprocess.TimeoutExpired as error:
-        raise _FetchError(f"{command[0]} took longer than {error.timeout:.0f} s") from error
-
-
-def _move(source: Path, target: Path) -> None:
-    """Rename each file into place: a reader sees the old file or the new one, never a part."""
-    target.mkdir(exist_ok=True)
-    for file in FILES.values():
-        os.replace(source / file.name, target / file.name)

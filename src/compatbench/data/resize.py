@@ -11,7 +11,8 @@ from torch import Tensor
 
 PRECISION = 22
 """Bits of a weight behind the binary point, as in Pillow for 8-bit images."""
-CHUNK = 2048
+CHUNK = 256
+"""Images at a time: their float64 copy should stay in the cache of one core."""
 
 
 def resize(images: Tensor, size: int) -> Tensor:

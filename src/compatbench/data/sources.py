@@ -1,0 +1,110 @@
+"""Where a dataset's files come from: mirrors on the web, or a Debian package that need not be installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from compatbench.data.family import Notify
+from compatbench.errors import RequestError
+
+TIMEOUT = (3.0, 20.0)
+"""Seconds to connect to a mirror, and between two pieces of its answer."""
+RETRIES = 2
+COMMAND_TIMEOUT = 300
+"""Seconds for one command of the package manager."""
+
+Source = Callable[[Path], Path]
+"""Brings the files into a scratch folder, and returns that folder or the one below that they are in."""
+
+
+class FetchError(Exception):
+    """A source did not give the files; the next may."""
+
+
+def fetch(
+    sources: Mapping[str, Source], target: Path, verify: Callable[[Path], object], notify: Notify
+) -> str:
+    """Bring all files of the first source that works into the folder `target`; returns the source's name.
+
+    `verify` raises RequestError for a folder whose files are not right. Only right ones are renamed into
+    place: a reader sees an old file or a new one, never a part. Raises FetchError with what each source said.
+    """
+    failures = []
+    for name, source in sources.items():
+        notify(f"trying {name}")
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+            try:
+                folder = source(Path(scratch))
+                verify(folder)
+            except (FetchError, RequestError) as error:
+                failures.append(f"{name}: {error}")
+                continue
+            target.mkdir(exist_ok=True)
+            for file in folder.iterdir():
+                if file.is_file():
+                    os.replace(file, target / file.name)
+            return name
+    raise FetchError("; ".join(failures))
+
+
+def mirror(url: str, files: Mapping[str, str]) -> Source:
+    """`files` (name to sha256) below `url`, each tried again when it breaks off or its hash differs."""
+
+    def bring(scratch: Path) -> Path:
+        import pooch
+        import requests
+
+        def download(url: str, output: Any, session: Any) -> None:
+            try:
+                pooch.HTTPDownloader(timeout=TIMEOUT)(url, output, session)
+            except requests.exceptions.ConnectionError as error:
+                # Pooch would wait and try again; without a connection the next source is the better bet.
+                raise FetchError("no connection") from error
+
+        pooch.get_logger().setLevel("WARNING")
+        registry = {name: f"sha256:{sha256}" for name, sha256 in files.items()}
+        session = pooch.create(path=scratch, base_url=url, registry=registry, retry_if_failed=RETRIES)
+        for name in files:
+            try:
+                session.fetch(name, downloader=download)
+            except requests.exceptions.RequestException as error:
+                raise FetchError(f"{name}: {type(error).__name__}") from error
+            except ValueError as error:
+                raise FetchError(f"{name}: sha256 differs") from error
+        return scratch
+
+    return bring
+
+
+def debian_package(package: str, folder: Path) -> Source:
+    """The files that `package` would install in `folder`. It is only unpacked, which needs no root."""
+
+    def bring(scratch: Path) -> Path:
+        if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+            raise FetchError("no apt-get and dpkg-deb on this machine")
+        _run("apt-get", "download", package, folder=scratch)
+        archive = next(scratch.glob(f"{package}_*.deb"), None)
+        if archive is None:
+            raise FetchError("apt-get left no package file")
+        _run("dpkg-deb", "-x", archive.name, "unpacked", folder=scratch)
+        return scratch / "unpacked" / folder.relative_to("/")
+
+    return bring
+
+
+def _run(*command: str, folder: Path) -> None:
+    try:
+        subprocess.run(
+            command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT
+        )
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or ["no message"]
+        raise FetchError(f"{command[0]}: {said[-1]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise FetchError(f"{command[0]} took longer than {COMMAND_TIMEOUT} s") from error
