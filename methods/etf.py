@@ -9,6 +9,8 @@ from torch import Tensor
 from compatbench.heads import Head
 from compatbench.method import Field, Need, Params, Task, TrainingMethod
 
+from ._equiangular_frame import equiangular_frame
+
 
 class ETF(TrainingMethod):
     """Fixed equiangular tight frame as head (Yang et al., NeurIPS 2022, 2203.09081; ICLR 2023, 2302.03004).
@@ -17,12 +19,12 @@ class ETF(TrainingMethod):
         ce:              L = CE(s · Mᵀ f̂, y)
         dot_regression:  L = λ · mean_i ½ (f̂_i · m_{y_i} − 1)²
 
-    f̂ (B, D) the normalised embedding, m_k column k of M, K all classes that may ever come (the softmax runs
-    over all K, so that the vertices of unseen classes stay free), P (D, K) with orthonormal columns from a
-    seeded random matrix: `seed` is the contract between generations. λ = 10 with unit norms as published, s = 16
-    (ours, the scale of the suite's cosine head). Deviations: P (I_K − 11ᵀ/K) is built as R Uᵀ, with
-    U (K, K−1) orthonormal and orthogonal to 1 and R (D, K−1) random orthonormal, the same frame for D ≥ K
-    that exists for D = K − 1 too; the projection MLP of ICLR 2023 is left out.
+    f̂ (B, D) the normalised embedding, m_k column k of M, K all classes that may ever come (the softmax
+    runs over all K, so that the vertices of unseen classes stay free), P (D, K) with orthonormal columns from
+    a seeded random matrix: `seed` is the contract between generations. λ = 10 with unit norms as published
+    (dot_regression only), s = 16 (ours, the scale of the suite's cosine head). Deviations: P (I_K − 11ᵀ/K)
+    is built as R Uᵀ, U (K, K−1) orthonormal and orthogonal to 1 and R (D, K−1) random orthonormal: the same
+    frame for D ≥ K, and one for D = K − 1 too. The projection MLP of ICLR 2023 is left out.
     """
 
     name = "etf"
@@ -73,13 +75,3 @@ class FrameHead(Head):
             return F.cross_entropy(self.logits(embeddings, self.vertices), targets)
         cosines = (F.normalize(embeddings) * self.vertices[targets]).sum(dim=1)
         return self.params.weight * 0.5 * (cosines - 1).square().mean()
-
-
-def equiangular_frame(dim: int, classes: int, seed: int) -> Tensor:
-    """K unit vectors (K, D) with pairwise cosine −1/(K−1), K = `classes`, D = `dim` ≥ K − 1."""
-    centring = torch.eye(classes, dtype=torch.float64) - 1 / classes
-    basis = torch.linalg.qr(centring[:, :-1]).Q
-    random = torch.randn(dim, classes - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    orthonormal, triangle = torch.linalg.qr(random)
-    orthonormal = orthonormal * triangle.diagonal().sign()
-    return ((classes / (classes - 1)) ** 0.5 * basis @ orthonormal.T).float()

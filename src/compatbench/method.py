@@ -176,10 +176,12 @@ class TrainingMethod(nn.Module):
 
         By default the first D_o dimensions, or zero-padding where D_n < D_o.
         """
-        old_dim = self.task.old_dim
-        if old_dim is None:
-            return embeddings
-        return F.pad(embeddings, (0, max(0, old_dim - embeddings.shape[1])))[:, :old_dim]
+        return embeddings if self.task.old_dim is None else to_dim(embeddings, self.task.old_dim)
+
+
+def to_dim(embeddings: Tensor, dim: int) -> Tensor:
+    """The first `dim` dimensions of embeddings (B, D), zero-padded where D < dim: (B, dim)."""
+    return F.pad(embeddings, (0, max(0, dim - embeddings.shape[1])))[:, :dim]
 
 
 Map = Callable[[Tensor], Tensor]
@@ -190,7 +192,10 @@ class Maps:
     """What an adapter fitted; None is the identity. Each map takes (N, D_in) and gives (N, D_out)."""
 
     query: Map | None = None
-    """New query vectors, before they search the old gallery (new → comparable with old)."""
+    """New query vectors, before they search the old gallery (new → comparable with old).
+
+    Without it the query keeps the gallery's number of dimensions, or is zero-padded to it.
+    """
     gallery: Map | None = None
     """Stored old vectors, rewritten in place (old → comparable with new)."""
     new: Map | None = None

@@ -65,6 +65,8 @@ class CellSpec(_Model):
     dataset: str
     dataset_options: dict[str, Any] = Field(default_factory=dict)
     dataset_fingerprint: str
+    image_size: int
+    train_limit: int | None = None
     scenario: str
     generations: list[dict[str, Any]]
     """The resolved chain, oldest first."""

@@ -1,0 +1,51 @@
+# Every target is one command. `make help` lists them.
+SUITE   ?= fashion
+PYTHON  ?= python3
+BIN     := .venv/bin
+READY   := .venv/.ready
+OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(SEEDS),--seeds "$(SEEDS)")
+RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench smoke plan report list test lint check new speed
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## make .venv and install the locked requirements into it
+
+bench: $(READY)  ## run what is missing of SUITE (default fashion), then print its tables
+	$(BIN)/compatbench run $(SUITE) $(RUN)
+
+smoke: $(READY)  ## the digits suite: every method, seconds each
+	$(BIN)/compatbench run digits $(RUN)
+
+plan: $(READY)  ## what `make bench` would run, and for how long
+	$(BIN)/compatbench plan $(SUITE) $(OPTIONS)
+
+report: $(READY)  ## write and print the tables of SUITE again
+	$(BIN)/compatbench report $(SUITE) $(OPTIONS)
+
+list: $(READY)  ## suites, datasets and methods
+	$(BIN)/compatbench list
+
+check: $(READY)  ## does METHOD=name keep the contract?
+	$(BIN)/compatbench check $(METHOD)
+
+new: $(READY)  ## a new method file, methods/METHOD.py
+	$(BIN)/compatbench new $(METHOD)
+
+test: $(READY)  ## the tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+speed: $(READY)  ## the speed suites; their results appear in the next report
+	$(BIN)/pytest benchmarks/speed --benchmark-json=results/runs/speed.json
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,82 @@
+"""Artefacts: tensors named by the hash of all they depend on, made once and shared by every cell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+Notify = Callable[[str], None]
+
+
+@dataclass
+class Artefact:
+    """Named tensors on the CPU, and JSON-serialisable facts about them."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None) -> Artefact:
+    """The artefact `name` in `folder`; made, and stored, where it is missing or damaged.
+
+    A lock lets only one process make it, while the others wait and then read. Raises what `make` raises.
+    """
+    path = folder / f"{name}.safetensors"
+    found = _read(path, notify)
+    if found is not None:
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{name}.lock"):
+        found = _read(path, notify)
+        if found is None:
+            found = make()
+            _write(path, found)
+    return found
+
+
+def tensors_hash(tensors: dict[str, Tensor]) -> str:
+    """Sha256 (hex) over names, shapes, types and bytes."""
+    state = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        state.update(f"{name}:{tuple(value.shape)}:{value.dtype};".encode())
+        state.update(value.reshape(-1).numpy().tobytes())
+    return state.hexdigest()
+
+
+def _write(path: Path, artefact: Artefact) -> None:
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in artefact.tensors.items()}
+    metadata = {"facts": json.dumps(artefact.facts), "sha256": tensors_hash(tensors)}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path, notify: Notify) -> Artefact | None:
+    """The stored artefact, or None where there is none or it is not what was written."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if metadata["sha256"] == tensors_hash(tensors):
+            return Artefact(tensors, json.loads(metadata["facts"]))
+        problem = "its content does not match its hash"
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        problem = str(error)
+    notify(f"{path.name} is damaged ({problem}); making it again")
+    return None

@@ -1,0 +1,110 @@
+"""From a suite's name to its plan, its run and its report: what the command line and Python callers share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from compatbench.cell import Workplace
+from compatbench.data import catalogue as datasets
+from compatbench.data.dataset import Dataset
+from compatbench.environment import device
+from compatbench.errors import RequestError
+from compatbench.estimate import estimate_seconds
+from compatbench.execution.display import Display
+from compatbench.execution.local import LocalExecutor
+from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
+from compatbench.plugins import Catalogue, discover
+from compatbench.records import Record
+from compatbench.report.terminal import print_report
+from compatbench.report.write import write_report
+from compatbench.store import Store
+from compatbench.suite import Suite, load_suite
+
+GPU_JOBS = 4
+"""Cells at a time on a GPU: small models leave most of it idle."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A suite with its data and methods loaded, and the cells that were selected."""
+
+    name: str
+    suite: Suite
+    dataset: Dataset
+    cells: list[Cell]
+    store: Store
+    data: Path
+    method_folders: tuple[Path, ...]
+
+
+def prepare(
+    suite: str,
+    selection: Selection,
+    store: Store,
+    data: Path,
+    method_folders: Sequence[Path],
+    notify: Callable[[str], None],
+) -> Bench:
+    """Validate everything that can be wrong before anything runs, and fetch the data if it is missing."""
+    name, loaded = load_suite(suite)
+    catalogue = discover(method_folders)
+    for broken in catalogue.broken:
+        notify(f"left out {broken.path}: {broken.error}")
+    check_methods(loaded, catalogue, suite)
+    datasets.parse_options(loaded.dataset, loaded.dataset_options)
+    datasets.get(loaded.dataset, data, notify)
+    dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
+    cells = make_plan(name, loaded, dataset, catalogue, selection)
+    return Bench(name, loaded, dataset, cells, store, data, tuple(method_folders))
+
+
+def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
+    """Raise RequestError, naming the suite, for a method that is unknown or a parameter it cannot take."""
+    for entry in suite.methods:
+        try:
+            if entry.name != EVERY_METHOD:
+                catalogue.get(entry.name).resolve(entry.params)
+        except RequestError as error:
+            raise RequestError(f"suite {source}, methods: {error}") from error
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_jobs() -> int:
+    """Cells at a time: one a core, or a few on a GPU. Two processes of one thread beat one of two."""
+    return min(GPU_JOBS, cores()) if device().type == "cuda" else cores()
+
+
+def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
+    """Minutes that `cells` will take, see compatbench.estimate."""
+    return estimate_seconds(cells, bench.dataset, jobs) / 60
+
+
+def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> list[Record]:
+    """Run `cells`, showing progress on `console`; every one of them leaves a record."""
+    threads = max(1, cores() // jobs)
+    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, threads)
+    executor = LocalExecutor(workplace, jobs, bench.suite.timeout_minutes * 60)
+    with Display(console, len(cells)) as display:
+        return executor.run(cells, display)
+
+
+def report(bench: Bench, console: Console) -> list[Record]:
+    """Write and print the tables of the selected cells, and return those cells' records."""
+    records = [record for cell in bench.cells if (record := outcome(cell, bench.store)) is not None]
+    if not records:
+        console.print("no records yet: run the suite first")
+        return records
+    out = bench.store.suite(bench.name)
+    write_report(records, bench.store.arrays, out, bench.suite.title)
+    print_report(records, bench.store.arrays, console)
+    console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
+    return records

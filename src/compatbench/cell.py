@@ -1,0 +1,170 @@
+"""Runs one cell: trains or finds its models, fills the compatibility matrix, and makes the record."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from compatbench.chain import ChainTrainer, StageProgress
+from compatbench.data.catalogue import load
+from compatbench.environment import device, environment
+from compatbench.errors import InvalidResultError
+from compatbench.measurement import measure
+from compatbench.plugins import discover
+from compatbench.recipe import Recipe
+from compatbench.records import CellSpec, Record, Status
+from compatbench.scenarios import GenerationSpec, split_hash
+from compatbench.serving import serve, serve_baseline
+from compatbench.store import Store, spec_hash
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a cell finds and leaves things."""
+
+    runs: Path
+    data: Path
+    method_folders: tuple[Path, ...] = ()
+    threads: int = 1
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage, and the stage that is running."""
+
+    report: StageProgress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block as stage `name`."""
+        self.report(name, 0.0)
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+
+
+def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:
+    """Run one cell and return its record; a failure is a record too, never an exception."""
+    started = now()
+    begun = time.perf_counter()
+    record = empty_record(spec, Status.FAILED, started)
+    watch = Stopwatch(report)
+    try:
+        _fill(record, spec, workplace, watch, notify)
+        record.status = Status.OK
+    except InvalidResultError as error:
+        record.status, record.reason = Status.INVALID, str(error)
+    except BaseException as error:
+        record.status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
+        record.reason = _one_line(error)
+        record.error = relative_traceback(error)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+    record.timings = watch.seconds
+    record.seconds = time.perf_counter() - begun
+    return record
+
+
+def empty_record(spec: CellSpec, status: Status, started: str, reason: str = "") -> Record:
+    """A record of `spec` without numbers."""
+    return Record(
+        status=status,
+        reason=reason,
+        spec_hash=spec_hash(spec),
+        spec=spec,
+        environment=environment(),
+        command=command(spec),
+        started=started,
+        seconds=0.0,
+    )
+
+
+def command(spec: CellSpec) -> str:
+    """What runs this cell again."""
+    parts = ["compatbench", "run", spec.suite, "--methods", spec.method.label]
+    parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
+    return shlex.join(parts)
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _fill(
+    record: Record, spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]
+) -> None:
+    torch.set_num_threads(workplace.threads)
+    store = Store(workplace.runs)
+    with watch.stage("data"):
+        dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)
+        catalogue = discover(workplace.method_folders)
+        plugin = catalogue.get(spec.method.name)
+        params = plugin.resolve(spec.method.params)
+        trainer = ChainTrainer(
+            tuple(GenerationSpec.model_validate(step) for step in spec.generations),
+            dataset,
+            spec.train_limit,
+            Recipe.model_validate(spec.recipe),
+            spec.seed,
+            catalogue,
+            store,
+            device(),
+            watch.report,
+            notify,
+        )
+    record.split_hash = split_hash(dataset.fingerprint, trainer.indices)
+    with watch.stage("reference"):
+        references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
+    with watch.stage("models"):
+        served = serve(trainer, plugin, params)
+    with watch.stage("evaluation"):
+        measure(record, trainer, served, references, store)
+    record.parents = {str(step): one.trained.id for step, one in enumerate(served)} | {
+        f"*{step}": one.trained.id for step, one in references.items()
+    }
+    record.losses = {str(step): one.trained.facts["losses"] for step, one in enumerate(served)}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Memory errors of Python and torch; torch's CPU allocator raises a plain RuntimeError."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def relative_traceback(error: BaseException) -> str:
+    """The traceback of `error`, with paths from the package or the site-packages folder on."""
+    lines = []
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        if line.lstrip().startswith('File "'):
+            indent, _, rest = line.partition('File "')
+            path, _, tail = rest.partition('"')
+            lines.append(f'{indent}File "{_public_path(path)}"{tail}')
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _public_path(path: str) -> str:
+    parts = Path(path).parts
+    for marker in ("site-packages", "src", "methods"):
+        if marker in parts:
+            return str(Path(*parts[parts.index(marker) :]))
+    return parts[-1]

@@ -1,0 +1,237 @@
+"""Trains, or finds already trained, the models of a chain of generations.
+
+A trained model is named by the hash of all it depends on: images, encoder, recipe, seed, the method with its
+source, and its parent models. So old and independent models are trained once for all methods, and changing a
+method's file retrains that method only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compatbench.artefacts import Artefact, Notify, get_or_make, tensors_hash
+from compatbench.canonical import digest
+from compatbench.data.augmentation import Normalization
+from compatbench.data.dataset import Dataset, Split
+from compatbench.encoders import Encoder
+from compatbench.method import Need, Params, Task, TrainingMethod
+from compatbench.model import EmbeddingModel, NewModel, OldModel
+from compatbench.plugins import Catalogue, Plugin
+from compatbench.recipe import Recipe
+from compatbench.scenarios import GenerationSpec, training_indices
+from compatbench.seeds import global_stream
+from compatbench.store import Store
+from compatbench.training import TrainingSet, embed_images, embedding_rate, train
+
+BASELINE = "independent"
+"""The method without compatibility: its models are the status quo and the upper bound of every table."""
+
+TRAINING_VERSION = 1
+"""Raised when the engine changes what a training computes; part of every model's name."""
+
+StageProgress = Callable[[str, float], None]
+"""Told the stage and the share of it that is done."""
+
+
+def task_of(chain: tuple[GenerationSpec, ...], generation: int, total_classes: int) -> Task:
+    """What is known of one generation before anything is trained."""
+    spec = chain[generation]
+    old = chain[generation - 1] if generation > 0 else None
+    return Task(
+        generation=generation,
+        backbone=spec.backbone,
+        dim=spec.dim,
+        loss=spec.loss,
+        classes=spec.class_ids(total_classes),
+        total_classes=total_classes,
+        old_backbone=old.backbone if old else None,
+        old_dim=old.dim if old else None,
+        old_classes=old.class_ids(total_classes) if old else (),
+    )
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A generation's model, ready to embed, and what its training left."""
+
+    id: str
+    model: EmbeddingModel
+    facts: dict[str, Any]
+
+
+class ChainTrainer:
+    """The models of one chain, one dataset and one seed."""
+
+    def __init__(
+        self,
+        chain: tuple[GenerationSpec, ...],
+        dataset: Dataset,
+        train_limit: int | None,
+        recipe: Recipe,
+        seed: int,
+        catalogue: Catalogue,
+        store: Store,
+        device: torch.device,
+        progress: StageProgress,
+        notify: Notify,
+    ) -> None:
+        self.chain = chain
+        self.dataset = dataset
+        self.recipe = recipe
+        self.seed = seed
+        self.catalogue = catalogue
+        self.store = store
+        self.device = device
+        self.progress = progress
+        self.notify = notify
+        self.indices = [training_indices(dataset.train.labels, spec, train_limit) for spec in chain]
+        self.normalize = Normalization.of(dataset.train)
+
+    def baseline(self, generation: int) -> TrainedModel:
+        """The independently trained model of `generation`."""
+        plugin = self.catalogue.get(BASELINE)
+        return self._trained(plugin, plugin.resolve({}), generation, old=None)
+
+    def models(self, plugin: Plugin, params: Params) -> list[TrainedModel]:
+        """The chain of a training method, oldest first."""
+        own_first = Need.OWN_FIRST_GENERATION in plugin.needs
+        models = [self._trained(plugin, params, 0, old=None) if own_first else self.baseline(0)]
+        for generation in range(1, len(self.chain)):
+            models.append(self._trained(plugin, params, generation, old=models[-1]))
+        return models
+
+    def training_set(self, generation: int) -> TrainingSet:
+        """Images of `generation` on the device, with labels as rows of its head."""
+        indices = self.indices[generation]
+        classes = torch.tensor(self._task(generation).classes)
+        labels = torch.searchsorted(classes, self.dataset.train.labels[indices])
+        return TrainingSet(self.dataset.train.images[indices].to(self.device), labels.to(self.device))
+
+    def embed_training_set(self, trained: TrainedModel, generation: int) -> Tensor:
+        """Embeddings (N, D) of the training images of `generation` by any model of the chain."""
+        name = digest({"model": trained.id, "train": digest(self.indices[generation].tolist())})
+
+        def make() -> Artefact:
+            images = self.training_set(generation).images
+            return Artefact({"embeddings": embed_images(trained.model, images, self.normalize)})
+
+        stored = get_or_make(self.store.embeddings, name, make, self.notify)
+        return stored.tensors["embeddings"].to(self.device)
+
+    def embed_split(self, trained: TrainedModel, split: Split, generation: int) -> tuple[Tensor, float]:
+        """Embeddings (N, D) of a test split on the CPU, and images per second (median of batches)."""
+        images = split.images.to(self.device)
+        self.progress(f"embed {generation}", 0.0)
+        embeddings = embed_images(trained.model, images, self.normalize).cpu()
+        return embeddings, embedding_rate(trained.model, images, self.normalize)
+
+    def _task(self, generation: int) -> Task:
+        return task_of(self.chain, generation, self.dataset.num_classes)
+
+    def _build(self, plugin: Plugin, params: Params, generation: int) -> EmbeddingModel:
+        """The untrained model: the same initial encoder for every method of the cell."""
+        task = self._task(generation)
+        method: TrainingMethod = plugin.cls(params, task)
+        spec = self.chain[generation].encoder(self.dataset.train.channels, self.dataset.train.image_size)
+        spec = spec.model_copy(update={"dim": method.encoder_dim(task.dim)})
+        with global_stream(self.seed, "encoder", generation):
+            encoder = Encoder(spec)
+        with global_stream(self.seed, "head", generation):
+            head = method.head(_embedding_dim(method, spec.dim), task.num_classes)
+        return EmbeddingModel(encoder, head, method)
+
+    def _trained(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> TrainedModel:
+        model = self._build(plugin, params, generation)
+        needs_old = old is not None and bool(set(model.method.needs) - {Need.OWN_FIRST_GENERATION, Need.TWO_VIEWS})
+        needs_independent = Need.INDEPENDENT_MODEL in model.method.needs and generation > 0
+        independent = self.baseline(generation) if needs_independent else None
+        identity = {
+            "training": TRAINING_VERSION,
+            "dataset": self.dataset.fingerprint,
+            "images": digest(self.indices[generation].tolist()),
+            "generation": self.chain[generation].model_dump(mode="json", exclude={"share"}),
+            "position": generation,
+            "task": digest(model.method.task.__dict__) if plugin.name != BASELINE else "",
+            "recipe": self.recipe.model_dump(mode="json"),
+            "seed": self.seed,
+            "method": [plugin.name, params.model_dump(mode="json"), plugin.source_hash],
+            "old": old.id if old is not None and needs_old else None,
+            "independent": independent.id if independent else None,
+        }
+        name = digest(identity)
+
+        trained_here = False
+
+        def make() -> Artefact:
+            nonlocal trained_here
+            trained_here = True
+            return self._train(model, plugin.name, generation, old, independent)
+
+        stored = get_or_make(self.store.models, name, make, self.notify)
+        if not trained_here:
+            self._restore(model, stored, old, generation)
+        return TrainedModel(name, model.eval().requires_grad_(False), stored.facts)
+
+    def _train(
+        self,
+        model: EmbeddingModel,
+        label: str,
+        generation: int,
+        old: TrainedModel | None,
+        independent: TrainedModel | None,
+    ) -> Artefact:
+        stage = f"train {label} {generation}"
+        model.to(self.device)
+        data = self.training_set(generation)
+        report = train(
+            model,
+            data,
+            self.normalize,
+            self.recipe,
+            self.seed,
+            generation=generation,
+            old=self._old_model(old, model.method, generation, data.labels) if old else None,
+            independent=independent.model if independent else None,
+            progress=lambda share: self.progress(stage, share),
+        )
+        weights = model.state_dict()
+        return Artefact(
+            weights,
+            {
+                "losses": report.losses,
+                "train_seconds": report.seconds,
+                "train_images_per_second": report.images_per_second,
+                "weights_sha256": tensors_hash(weights),
+            },
+        )
+
+    def _restore(self, model: EmbeddingModel, stored: Artefact, old: TrainedModel | None, generation: int) -> None:
+        """Load stored weights. `setup` runs first, since it makes the modules that a method adds."""
+        model.to(self.device)
+        data = self.training_set(generation)
+        new = NewModel(model, lambda current: embed_images(current, data.images, self.normalize), data.labels)
+        with global_stream(self.seed, "setup", generation):
+            model.method.setup(new, self._old_model(old, model.method, generation, data.labels) if old else None)
+        model.to(device=self.device, memory_format=torch.channels_last)
+        model.load_state_dict(stored.tensors)
+
+    def _old_model(self, old: TrainedModel, method: TrainingMethod, generation: int, labels: Tensor) -> OldModel:
+        known = {class_id: row for row, class_id in enumerate(self._task(generation - 1).classes)}
+        rows = torch.tensor([known.get(class_id, -1) for class_id in self._task(generation).classes])
+        return OldModel(
+            old.model.to(device=self.device, memory_format=torch.channels_last),
+            set(method.needs),
+            rows.to(self.device),
+            labels,
+            lambda: self.embed_training_set(old, generation),
+        )
+
+
+def _embedding_dim(method: TrainingMethod, encoder_dim: int) -> int:
+    with torch.no_grad():
+        return method.embed(torch.zeros(2, encoder_dim)).shape[1]

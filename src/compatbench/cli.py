@@ -1,0 +1,257 @@
+"""The command line. Exit codes: 0 done, 1 a cell failed or a gate did not hold, 2 the request is wrong.
+
+Heavy libraries are imported inside the commands, so that `--help` and a typing mistake answer at once.
+"""
+
+from __future__ import annotations
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.bench import Bench
+
+app = typer.Typer(
+    name="compatbench",
+    help="Benchmark backward-compatible embeddings: one protocol, many methods, honest tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
+Methods = Annotated[
+    str,
+    typer.Option("--methods", help="Only these rows (names or labels, comma-separated); a folder adds its methods."),
+]
+Scenarios = Annotated[str, typer.Option("--scenarios", help="Only these scenarios, comma-separated.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="These seeds instead of the suite's, e.g. 0,1,2.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of this machine's results.")]
+Data = Annotated[Path, typer.Option("--data", envvar="COMPATBENCH_DATA", help="Folder of the datasets.")]
+DEFAULT_RUNS = Path("results/runs")
+DEFAULT_DATA = Path("data")
+
+
+@app.command()
+def run(
+    suite: SuiteArgument = "fashion",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")] = 0,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
+    runs: Runs = DEFAULT_RUNS,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Run what is missing of a suite, then write and print its tables."""
+    from compatbench import bench as benching
+    from compatbench.plan import remaining
+    from compatbench.records import Status
+
+    console = Console()
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    todo = remaining(bench.cells, bench.store, retry)
+    if todo:
+        chosen = jobs or benching.default_jobs()
+        minutes = benching.estimate_minutes(bench, todo, chosen)
+        console.print(
+            f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, "
+            f"about {minutes:.0f} min",
+            highlight=False,
+        )
+        benching.run(bench, todo, chosen, console)
+    else:
+        console.print(f"all {len(bench.cells)} cells up to date")
+    records = benching.report(bench, console)
+    failed = [record for record in records if record.status not in (Status.OK, Status.SKIPPED)]
+    if failed:
+        console.print(f"{len(failed)} cells did not succeed; --retry (make bench RETRY=1) runs them again")
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument = "fashion",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")] = 0,
+    runs: Runs = DEFAULT_RUNS,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Show the cells of a suite, which of them are done, and how long the rest will take."""
+    from compatbench import bench as benching
+    from compatbench.plan import outcome, remaining
+
+    console = Console()
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    for cell in bench.cells:
+        record = outcome(cell, bench.store)
+        state = record.status.value if record else "skip" if cell.skip else "to run"
+        console.print(
+            f"{state:<8} {cell.spec.scenario} · {cell.spec.method.label} · seed {cell.spec.seed}"
+            + (f"  ({cell.skip})" if cell.skip else ""),
+            highlight=False,
+            soft_wrap=True,
+        )
+    todo = remaining(bench.cells, bench.store, retry=False)
+    chosen = jobs or benching.default_jobs()
+    minutes = benching.estimate_minutes(bench, todo, chosen)
+    console.print(f"{len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, about {minutes:.0f} min")
+
+
+@app.command()
+def report(
+    suite: SuiteArgument = "fashion",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    runs: Runs = DEFAULT_RUNS,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Write and print the tables of what a suite has left so far."""
+    from compatbench import bench as benching
+
+    console = Console()
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    benching.report(bench, console)
+
+
+@app.command(name="list")
+def list_all(methods: Methods = "") -> None:
+    """List suites, datasets and methods; method files that do not load are named with their error."""
+    from compatbench.data.catalogue import FAMILIES
+    from compatbench.plugins import discover
+    from compatbench.suite import available_suites, load_suite
+
+    _, folders = split_folders(methods)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("suites", style="bold")
+    for name in available_suites():
+        console.print(f"  {name:<24}{load_suite(name)[1].title}")
+    console.print("datasets", style="bold")
+    for name, family in FAMILIES.items():
+        console.print(f"  {name:<24}{family.description}")
+    console.print("methods", style="bold")
+    catalogue = discover(folders)
+    for name, plugin in sorted(catalogue.methods.items()):
+        console.print(f"  {name:<24}{plugin.summary}", markup=False)
+    for broken in catalogue.broken:
+        console.print(f"  {broken.path.stem:<24}does not load: {broken.path}: {broken.error}", markup=False)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The method's name, e.g. my_method.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,
+) -> None:
+    """Write a method file that keeps the contract, to start from."""
+    from compatbench.scaffold import new_method
+    from compatbench.suite import builtin_folder
+
+    path = new_method(name, folder or builtin_folder("methods"))
+    print(f"written: {path}")
+    print(f"next: compatbench check {path}; compatbench run digits --methods {name}")
+
+
+@app.command()
+def check(
+    method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
+) -> None:
+    """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
+    from compatbench.contract import check as check_method
+    from compatbench.suite import builtin_folder
+
+    path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"
+    if not path.is_file():
+        raise RequestError(f"no method file {path}; give the name of a built-in method, or a path to a .py file")
+    outcome = check_method(path)
+    print(outcome)
+    if not outcome.passed:
+        raise typer.Exit(1)
+
+
+@data_app.command(name="list")
+def data_list(data: Data = DEFAULT_DATA) -> None:
+    """List datasets with their size, licence and whether they are here."""
+    from compatbench.data.catalogue import FAMILIES
+
+    console = Console(soft_wrap=True, highlight=False)
+    for name, family in FAMILIES.items():
+        console.print(f"{name}: {family.description}; {family.size_bytes / 1e6:.0f} MB; licence: {family.licence}")
+
+
+@data_app.command(name="get")
+def data_get(name: str, data: Data = DEFAULT_DATA) -> None:
+    """Fetch a dataset, or find it where it already is."""
+    from compatbench.data.catalogue import get
+
+    print(get(name, data, print))
+
+
+@data_app.command(name="check")
+def data_check(name: str, data: Data = DEFAULT_DATA) -> None:
+    """Check that a dataset is complete and sound."""
+    from compatbench.data.catalogue import check as check_data
+
+    print(check_data(name, data, {}))
+
+
+def _prepare(
+    suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console
+) -> Bench:
+    """The bench of a command's selectors."""
+    from compatbench.bench import prepare
+    from compatbench.plan import Selection
+    from compatbench.store import Store
+
+    names, folders = split_folders(methods)
+    selection = Selection(names, split_list(scenarios), parse_seeds(seeds))
+    return prepare(suite, selection, Store(runs), data, folders, lambda line: console.print(line, highlight=False))
+
+
+def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """The words of `--methods`: names of rows, and folders that hold further methods."""
+    words = split_list(methods)
+    folders = tuple(Path(word) for word in words if Path(word).is_dir())
+    return tuple(word for word in words if not Path(word).is_dir()), folders
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from `0,1,2`. Raises RequestError for what is no whole number."""
+    try:
+        return tuple(int(word) for word in split_list(text))
+    except ValueError as error:
+        raise RequestError(f"--seeds {text}: give whole numbers, e.g. --seeds 0,1,2") from error
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Comma-separated words; commas inside brackets, as in a row's label, do not separate."""
+    words, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            words.append(current)
+            current = ""
+        else:
+            current += character
+    return tuple(word.strip() for word in [*words, current] if word.strip())
+
+
+def main() -> None:
+    """Entry point of the `compatbench` command."""
+    try:
+        app()
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

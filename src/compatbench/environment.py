@@ -1,0 +1,70 @@
+"""Where a cell runs: versions, hardware and the state of the checkout, without naming machine or person."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from compatbench.records import Environment
+
+RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scipy")
+
+
+def device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def environment() -> Environment:
+    """The environment of this process, for a record."""
+    sha, dirty = _git()
+    return Environment(
+        python=platform.python_version(),
+        packages={name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
+        cpu=_cpu(),
+        cpu_threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        git_sha=sha,
+        git_dirty=dirty,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    """Model name of the processor; its architecture where the system does not tell."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def _git() -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the checkout that this package runs from; None where it is installed."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        sha = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+        changes = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return sha, bool(changes.strip())

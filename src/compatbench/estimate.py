@@ -1,0 +1,73 @@
+"""How long a plan will take: a few timed training steps of each encoder, times the images to train on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+
+from compatbench.data.dataset import Dataset
+from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.environment import device
+from compatbench.method import Need
+from compatbench.plan import Cell
+from compatbench.scenarios import GenerationSpec, training_indices
+
+OLD_FORWARD = 1.35
+"""Cost of a training step that also runs the old encoder, relative to one that does not (a forward is about
+a third of a step)."""
+CELL_SECONDS = 6.0
+"""Evaluation and search of one cell at 10,000 queries; a guess that only the estimate rests on."""
+
+
+def estimate_seconds(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> float:
+    """Seconds that `cells` will take here with `jobs` at a time; good to a factor of two."""
+    seconds = 0.0
+    trained: set[str] = set()
+    for cell in cells:
+        if cell.skip is not None:
+            continue
+        spec = cell.spec
+        seconds += CELL_SECONDS
+        for position, step in enumerate(spec.generations):
+            generation = GenerationSpec.model_validate(step)
+            needs = spec.method.needs
+            shared = spec.method.kind == "adapter" or (
+                position == 0 and Need.OWN_FIRST_GENERATION.value not in needs
+            )
+            owner = "shared" if shared or cell.is_baseline else f"{spec.method.label}/{spec.scenario}"
+            key = f"{owner}/{position}/{generation!r}/{spec.seed}"
+            if key in trained:
+                continue
+            trained.add(key)
+            images = len(training_indices(dataset.train.labels, generation, spec.train_limit))
+            encoder = generation.encoder(dataset.train.channels, dataset.train.image_size)
+            factor = OLD_FORWARD if Need.OLD_ENCODER.value in needs else 1.0
+            seconds += images * spec.recipe["epochs"] * factor / _training_rate(encoder, spec.recipe["batch_size"])
+    return seconds / jobs
+
+
+@cache
+def _training_rate(spec: EncoderSpec, batch_size: int) -> float:
+    """Training images per second of one process with one thread."""
+    where = device()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            model = Encoder(spec).to(device=where, memory_format=torch.channels_last)
+            images = torch.randn(batch_size, spec.channels, spec.image_size, spec.image_size, device=where)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = torch.zeros(batch_size, dtype=torch.long, device=where)
+        for step in range(4):
+            if step == 1:  # the first one allocates
+                begun = time.perf_counter()
+            F.cross_entropy(model(images), labels).backward()
+        if where.type == "cuda":
+            torch.cuda.synchronize()
+        return 3 * batch_size / (time.perf_counter() - begun)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,51 @@
+"""The inside of a cell's process: runs the cell, writes its record, and dies when its parent does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from compatbench.cell import Workplace, run_cell
+from compatbench.records import CellSpec, write_record
+from compatbench.store import Store
+
+
+def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection) -> None:
+    """Run the cell of `spec_json`; messages to the parent are `("progress", stage, share)` and `("done",)`."""
+    os.setsid()  # its own process group, so that the parent can stop whatever the cell started
+    _print_into(log)
+    threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    spec = CellSpec.model_validate_json(spec_json)
+
+    def report(stage: str, share: float) -> None:
+        parent.send(("progress", stage, share))
+
+    def notify(line: str) -> None:
+        print(line, flush=True)
+        parent.send(("notice", line))
+
+    record = run_cell(spec, workplace, report, notify)
+    if record.error:
+        print(record.error, flush=True)
+    write_record(record, Store(workplace.runs).record(spec))
+    parent.send(("done",))
+
+
+def _print_into(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())
+    os.close(file)
+
+
+def _die_with_parent(parent: Connection) -> None:
+    """The pipe reaches its end when the parent is gone, however it went."""
+    try:
+        parent.recv()
+    except (EOFError, OSError):
+        os.killpg(os.getpgid(0), signal.SIGKILL)

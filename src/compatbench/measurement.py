@@ -1,0 +1,181 @@
+"""Fills a record with its numbers: the compatibility matrix, what derives from it, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from compatbench.canonical import digest
+from compatbench.chain import ChainTrainer
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.chance import chance_distribution
+from compatbench.evaluation.compatibility import compatibility
+from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.search import search_speed
+from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.method import Expectation
+from compatbench.records import ArrayRef, Metric, Record
+from compatbench.serving import ServedGeneration, pair, vectors
+from compatbench.store import Store
+
+Distance = Literal["cosine", "l2"]
+DERIVED_FROM = ("mAP", "CMC@1")
+SEARCH_QUERIES = 1000
+
+
+def measure(
+    record: Record,
+    trainer: ChainTrainer,
+    served: list[ServedGeneration],
+    references: dict[int, ServedGeneration],
+    store: Store,
+) -> None:
+    """Score every pair of generations and the references, and add metrics, arrays and costs to `record`."""
+    matrix = Matrix(record, trainer, store)
+    total = len(served) * (len(served) + 1) // 2 + len(references)
+    done = 0
+    for query in range(len(served)):
+        for gallery in range(query + 1):
+            key = digest([one.id for one in served[gallery : query + 1]])
+            matrix.score(str(query), str(gallery), *pair(served, trainer, query, gallery), key)
+            done += 1
+            trainer.progress("evaluate", done / total)
+    for step, reference in references.items():
+        matrix.score(
+            f"*{step}", f"*{step}", *vectors(trainer, reference.query, reference.gallery), digest([reference.id])
+        )
+        done += 1
+        trainer.progress("evaluate", done / total)
+    for step in references:
+        _derive(record, str(step), str(step - 1))
+    if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
+        for step in references:
+            _chance(record, trainer, served, step)
+    _costs(record, trainer, served)
+
+
+class Matrix:
+    """Scores pairs of generations into a record, each pair of models once for all cells of a runs folder."""
+
+    def __init__(self, record: Record, trainer: ChainTrainer, store: Store) -> None:
+        self.record = record
+        self.store = store
+        self.fingerprint = trainer.dataset.fingerprint
+        self.device = trainer.device
+        old_classes = torch.tensor(trainer.chain[0].class_ids(trainer.dataset.num_classes))
+        self.seen = torch.isin(trainer.dataset.query.labels, old_classes).numpy()
+
+    def score(self, query: str, gallery: str, queries: Vectors, documents: Vectors, key: str) -> None:
+        """Add M[query][gallery] by cosine and by L2 distance; `key` names the vectors by their origin."""
+        distances: tuple[Distance, ...] = ("cosine", "l2")
+        for distance in distances:
+            results, sha256 = self._results(queries, documents, distance, key)
+            self.record.arrays.append(
+                ArrayRef(query_generation=query, gallery_generation=gallery, distance=distance, sha256=sha256)
+            )
+            everyone = np.ones(len(self.seen), dtype=bool)
+            subsets: list[tuple[Literal["all", "seen", "unseen"], npt.NDArray[np.bool_]]] = [("all", everyone)]
+            if distance == "cosine" and not self.seen.all():
+                subsets += [("seen", self.seen), ("unseen", ~self.seen)]
+            for subset, mask in subsets:
+                self.record.metrics += _metrics(results, mask, query, gallery, subset, distance)
+
+    def _results(
+        self, queries: Vectors, documents: Vectors, distance: Distance, key: str
+    ) -> tuple[QueryResults, str]:
+        """Per-query results, from an earlier cell that scored the same vectors where there was one."""
+        name = digest([key, self.fingerprint, distance])
+        pointer = self.store.evaluations / f"{name}.json"
+        try:
+            sha256 = str(json.loads(pointer.read_text())["sha256"])
+            return QueryResults.read(self.store.arrays, sha256), sha256
+        except (OSError, ValueError, KeyError):
+            pass  # not scored yet, or damaged: score it
+        results = evaluate(queries.to(self.device), documents.to(self.device), distance)
+        sha256 = results.write(self.store.arrays)
+        write_json(pointer, {"sha256": sha256})
+        return results, sha256
+
+
+def _metrics(
+    results: QueryResults,
+    mask: npt.NDArray[np.bool_],
+    query: str,
+    gallery: str,
+    subset: Literal["all", "seen", "unseen"],
+    distance: Distance,
+) -> Iterable[Metric]:
+    columns = results.columns(mask)
+    for name, values in columns.items():
+        low, high = bootstrap_interval(values)
+        yield Metric(
+            name=name,
+            query_generation=query,
+            gallery_generation=gallery,
+            value=float(values.mean()) if len(values) else None,
+            ci_low=low,
+            ci_high=high,
+            n=len(values),
+            subset=subset,
+            distance=distance,
+        )
+
+
+def _derive(record: Record, new: str, old: str) -> None:
+    """Compatibility numbers (protocol §3) of neighbouring generations from the matrix."""
+    for name in DERIVED_FROM:
+        cells = [record.metric(name, *at) for at in ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}"))]
+        values = [entry.value for entry in cells if entry is not None and entry.value is not None]
+        if len(values) < len(cells):
+            continue
+        queries = next(entry.n for entry in cells if entry is not None)
+        for number, value in compatibility(*values).items():
+            record.metrics.append(
+                Metric(
+                    name=f"{number}:{name}",
+                    query_generation=new,
+                    gallery_generation=old,
+                    value=value,
+                    n=queries,
+                    direction="higher",
+                )
+            )
+
+
+def _chance(record: Record, trainer: ChainTrainer, served: list[ServedGeneration], step: int) -> None:
+    """What cross-retrieval scores between unrelated spaces: mean and range over random rotations."""
+    scores = chance_distribution(*pair(served, trainer, step, step - 1), seed=trainer.seed)
+    record.metrics.append(
+        Metric(
+            name="chance:mAP",
+            query_generation=str(step),
+            gallery_generation=str(step - 1),
+            value=float(np.mean(scores)),
+            ci_low=float(np.min(scores)),
+            ci_high=float(np.max(scores)),
+            n=len(scores),
+        )
+    )
+
+
+def _costs(record: Record, trainer: ChainTrainer, served: list[ServedGeneration]) -> None:
+    new = served[-1]
+    parameters = sum(parameter.numel() for parameter in new.trained.model.method.parameters())
+    queries, documents = pair(served, trainer, len(served) - 1, 0)
+    own_queries, own_documents = pair(served, trainer, len(served) - 1, len(served) - 1)
+    limit = SEARCH_QUERIES
+    same = search_speed(own_queries.values[:limit].numpy(), own_documents.values.numpy())
+    cross = search_speed(queries.values[:limit].numpy(), documents.values.numpy())
+    record.costs = {
+        "train_seconds": new.trained.facts["train_seconds"],
+        "train_images_per_second": new.trained.facts["train_images_per_second"],
+        "embed_images_per_second": new.embed_images_per_second,
+        "method_parameters": float(parameters),
+        "faiss_hnsw_cross_recall": cross["faiss_hnsw_recall"],
+        **same,
+    }

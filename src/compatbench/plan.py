@@ -1,0 +1,166 @@
+"""Plans: the cells of a suite under the user's selection, and which of them still have to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from compatbench.chain import BASELINE, task_of
+from compatbench.data.dataset import Dataset
+from compatbench.encoders import check_encoder, full_name
+from compatbench.errors import RequestError
+from compatbench.method import Need, Task
+from compatbench.plugins import Catalogue, Plugin
+from compatbench.records import CellSpec, MethodInfo, Record, Status, read_record
+from compatbench.scenarios import GenerationSpec
+from compatbench.store import Store
+from compatbench.suite import MethodEntry, Suite
+from compatbench.validation import did_you_mean
+
+
+EVERY_METHOD = "all"
+"""In a suite's list of methods: every method there is, with its published defaults."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user narrowed a suite to; empty means everything."""
+
+    methods: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a plan."""
+
+    spec: CellSpec
+    skip: str | None
+    """Why the method cannot run here."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this cell trains the old and independent models that its neighbours share."""
+        return self.spec.method.name == BASELINE
+
+
+def make_plan(
+    name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection
+) -> list[Cell]:
+    """All cells of `suite` under `selection`, baselines first within each scenario and seed.
+
+    The baseline row is always there: every table needs it, and its models are everybody's references. Raises
+    RequestError for an unknown method, scenario or backbone, and for parameters out of bounds.
+    """
+    entries = _select_methods(suite, catalogue, selection.methods)
+    scenarios = _select(suite.scenarios, selection.scenarios, "scenario")
+    seeds = selection.seeds or suite.seeds
+    cells = []
+    for scenario, chain in scenarios.items():
+        resolved = tuple(_resolve(scenario, step, dataset) for step in chain)
+        tasks = [task_of(resolved, position, dataset.num_classes) for position in range(len(resolved))]
+        for seed in seeds:
+            for entry in entries:
+                plugin = catalogue.get(entry.name)
+                params = plugin.resolve(entry.params)
+                spec = CellSpec(
+                    suite=name,
+                    dataset=suite.dataset,
+                    dataset_options=suite.dataset_options,
+                    dataset_fingerprint=dataset.fingerprint,
+                    image_size=suite.image_size,
+                    train_limit=suite.train_limit,
+                    scenario=scenario,
+                    generations=[step.model_dump(mode="json") for step in resolved],
+                    recipe=suite.recipe.model_dump(mode="json"),
+                    method=_method_info(entry, plugin, params, tasks[-1]),
+                    seed=seed,
+                )
+                cells.append(Cell(spec, _skip_reason(plugin, params, tasks)))
+    return cells
+
+
+def outcome(cell: Cell, store: Store) -> Record | None:
+    """The record that `cell` left in an earlier run, if it is there and readable."""
+    path = store.record(cell.spec)
+    if not path.exists():
+        return None
+    try:
+        return read_record(path)
+    except RequestError:
+        return None
+
+
+def remaining(cells: Sequence[Cell], store: Store, retry: bool) -> list[Cell]:
+    """The cells without a record; with `retry`, also those that ended otherwise than ok or skipped."""
+    left = []
+    for cell in cells:
+        record = outcome(cell, store)
+        if record is None or (retry and record.status not in (Status.OK, Status.SKIPPED)):
+            left.append(cell)
+    return left
+
+
+def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> GenerationSpec:
+    """The generation with its backbone's full name, once it is known that it can be built."""
+    try:
+        step.class_ids(dataset.num_classes)
+        resolved = step.model_copy(update={"backbone": full_name(step.backbone)})
+        check_encoder(resolved.encoder(dataset.train.channels, dataset.train.image_size))
+    except RequestError as error:
+        raise RequestError(f"scenario '{scenario}': {error}") from error
+    return resolved
+
+
+def _select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
+    """Entries of the suite by name or label; a method that the suite does not list runs with its defaults."""
+    listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
+    if len(listed) < len(suite.methods):
+        named = {entry.label for entry in listed}
+        listed += [MethodEntry(name=name) for name in sorted(catalogue.methods) if name not in named]
+    chosen: list[MethodEntry] = []
+    for word in wanted or [entry.label for entry in listed]:
+        matches = [entry for entry in listed if word in (entry.label, entry.name)]
+        if not matches:
+            catalogue.get(word)
+            matches = [MethodEntry(name=word)]
+        chosen += [entry for entry in matches if entry not in chosen]
+    baseline = next((entry for entry in listed if entry.name == BASELINE), MethodEntry(name=BASELINE))
+    return [baseline] + [entry for entry in chosen if entry.name != BASELINE]
+
+
+def _select(known: dict[str, Any], wanted: Sequence[str], what: str) -> dict[str, Any]:
+    for word in wanted:
+        if word not in known:
+            raise RequestError(f"the suite has no {what} '{word}'{did_you_mean(word, known)}")
+    return {name: value for name, value in known.items() if not wanted or name in wanted}
+
+
+def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task) -> MethodInfo:
+    method = plugin.cls(params, task)
+    return MethodInfo(
+        name=plugin.name,
+        label=entry.label,
+        params=params.model_dump(mode="json"),
+        role=method.role.value,
+        needs=sorted(need.value for need in method.needs),
+        expects=sorted(expectation.value for expectation in method.expects),
+        kind=plugin.kind,
+        source_hash=plugin.source_hash,
+        summary=plugin.summary,
+    )
+
+
+def _skip_reason(plugin: Plugin, params: BaseModel, tasks: Sequence[Task]) -> str | None:
+    """The first generation's reason that makes the method's chain impossible."""
+    for task in tasks:
+        method = plugin.cls(params, task)
+        trains_it = task.generation > 0 or Need.OWN_FIRST_GENERATION in method.needs
+        reason: str | None = method.skip(task) if trains_it else None
+        if reason:
+            return reason
+    return None

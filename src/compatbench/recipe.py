@@ -1,0 +1,55 @@
+"""The training recipe: everything about optimisation that all methods of a suite share."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn, optim
+
+from compatbench.data.augmentation import Augmentation
+
+
+class Recipe(BaseModel):
+    """Optimiser, schedule, precision and augmentation of every generation of a suite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(128, ge=2)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    steps: tuple[float, ...] = ()
+    """For `step`: shares of the training after which the rate is divided by 10."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the training over which the rate rises linearly."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16`: mixed precision, weights stay float32."""
+    augmentation: Augmentation = Augmentation()
+
+    def build_optimizer(self, parameters: list[nn.Parameter]) -> optim.Optimizer:
+        """The optimiser over `parameters`."""
+        if self.optimizer == "sgd":
+            return optim.SGD(
+                parameters,
+                lr=self.lr,
+                momentum=self.momentum,
+                weight_decay=self.weight_decay,
+                nesterov=self.momentum > 0,
+            )
+        return optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
+
+    def rate(self, progress: float) -> float:
+        """Learning rate at `progress` in [0, 1) of the training."""
+        if progress < self.warmup:
+            return self.lr * (progress / self.warmup * 0.99 + 0.01)
+        if self.schedule == "cosine":
+            done = (progress - self.warmup) / (1 - self.warmup)
+            return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+        if self.schedule == "step":
+            return self.lr * 0.1 ** sum(progress >= boundary for boundary in self.steps)
+        return self.lr

@@ -1,0 +1,1 @@
+"""Tables, plots and pages from records. Knows records and per-query arrays, and nothing of torch."""

@@ -1,0 +1,133 @@
+"""Records sorted into scenarios and methods, with the checks that keep unlike things out of one table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from compatbench.canonical import digest
+from compatbench.errors import RequestError
+from compatbench.records import MethodInfo, Record, Status
+from compatbench.store import Store
+
+
+@dataclass(frozen=True)
+class MethodRuns:
+    """All seeds of one row: the records of one method label in one scenario."""
+
+    records: tuple[Record, ...]
+    """By seed, whatever their status; never empty."""
+
+    @property
+    def method(self) -> MethodInfo:
+        """The method as it declared itself."""
+        return self.records[0].spec.method
+
+    @property
+    def label(self) -> str:
+        """The row's name."""
+        return self.method.label
+
+    @cached_property
+    def finished(self) -> tuple[Record, ...]:
+        """The records that ended well, by seed."""
+        return tuple(record for record in self.records if record.status is Status.OK)
+
+    @cached_property
+    def unfinished(self) -> tuple[Record, ...]:
+        """The records of every other status, by seed."""
+        return tuple(record for record in self.records if record.status is not Status.OK)
+
+
+@dataclass(frozen=True)
+class ScenarioRuns:
+    """All rows of one table: one dataset, one scenario."""
+
+    suite: str
+    dataset: str
+    scenario: str
+    rows: tuple[MethodRuns, ...]
+    """By label."""
+
+    @property
+    def newest(self) -> str:
+        """Label of the last generation of the chain; `"0"` is the first."""
+        return str(len(self.rows[0].records[0].spec.generations) - 1)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that some row was run with."""
+        return tuple(sorted({record.spec.seed for row in self.rows for record in row.records}))
+
+    @cached_property
+    def independent(self) -> MethodRuns | None:
+        """The row of the new model without any compatibility term."""
+        return next((row for row in self.rows if row.method.name == "independent"), None)
+
+
+def scenarios(records: Iterable[Record]) -> list[ScenarioRuns]:
+    """Sort the records of one suite into scenarios, in a fixed order.
+
+    Raises RequestError where records must not share a table: different protocol or schema versions, different
+    data, generations, recipe or splits within a scenario, or two records of one cell.
+    """
+    everything = sorted(records, key=lambda record: (record.spec.scenario, record.spec.method.label, record.spec.seed))
+    if not everything:
+        raise RequestError("there are no records to report; run the suite first")
+    _refuse_mixture(everything, "suites", lambda record: record.spec.suite, "report one suite at a time")
+    versions = "report them apart, or run the older ones again"
+    _refuse_mixture(everything, "protocol versions", lambda record: str(record.protocol_version), versions)
+    _refuse_mixture(everything, "schema versions", lambda record: str(record.schema_version), versions)
+    tables: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in everything:
+        tables[record.spec.dataset, record.spec.scenario].append(record)
+    return [_scenario(members) for _, members in sorted(tables.items())]
+
+
+def _scenario(records: Sequence[Record]) -> ScenarioRuns:
+    remedy = "run the scenario again so that all of its cells are alike"
+    _refuse_mixture(records, "versions of the data", lambda record: record.spec.dataset_fingerprint, remedy)
+    _refuse_mixture(
+        records,
+        "generations or recipes",
+        lambda record: digest([record.spec.dataset_options, record.spec.generations, record.spec.recipe]),
+        remedy,
+    )
+    split = [record for record in records if record.split_hash]  # a cell that died early has none
+    _refuse_mixture(split, "splits", lambda record: record.split_hash, remedy)
+    rows: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        same = [other for other in rows[record.spec.method.label] if other.spec.seed == record.spec.seed]
+        if same:
+            raise RequestError(
+                f"two records of one cell: {file_of(same[0])} and {file_of(record)}; remove the outdated one"
+            )
+        rows[record.spec.method.label].append(record)
+    first = records[0].spec
+    return ScenarioRuns(
+        suite=first.suite,
+        dataset=first.dataset,
+        scenario=first.scenario,
+        rows=tuple(MethodRuns(tuple(members)) for members in rows.values()),
+    )
+
+
+def file_of(record: Record) -> str:
+    """Where the record's file lies below the folder of runs."""
+    return Store(Path()).record(record.spec).as_posix()
+
+
+def _refuse_mixture(records: Sequence[Record], what: str, key: Callable[[Record], str], remedy: str) -> None:
+    examples: dict[str, Record] = {}
+    for record in records:
+        examples.setdefault(key(record), record)
+    if len(examples) > 1:
+        files = ", ".join(f"{file_of(record)} ({_short(value)})" for value, record in sorted(examples.items()))
+        raise RequestError(f"records of different {what} cannot share a table: {files}; {remedy}")
+
+
+def _short(value: str) -> str:
+    return value[:12]

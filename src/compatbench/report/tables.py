@@ -1,0 +1,130 @@
+"""The one table object: typed cells in groups of rows. Four renderers turn it into text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+UNDEFINED = "–"
+"""How a number that does not exist is shown: undefined, or not measured."""
+
+
+class Unit(StrEnum):
+    """What a column holds, which decides how its numbers are written."""
+
+    TEXT = "text"
+    COUNT = "count"
+    POINTS = "points"
+    """Percent points, 0 to 100: one decimal."""
+    SHARE = "share"
+    """A fraction: two decimals."""
+    TIMES = "times"
+    """A factor, `×1.25`."""
+    AMOUNT = "amount"
+    """A physical quantity (seconds, images/s, bytes): three significant digits, digits grouped."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `key` names it for machines, `title` for readers, `description` says what it is."""
+
+    key: str
+    title: str
+    description: str
+    unit: Unit = Unit.POINTS
+    interval: bool = False
+    """Its cells may carry an interval."""
+
+    @property
+    def align(self) -> str:
+        """`left` for text, `right` for numbers."""
+        return "left" if self.unit is Unit.TEXT else "right"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value with its interval; `marks` are short signs after it (†, n.s.), explained by the footnotes."""
+
+    value: float | int | str | None = None
+    low: float | None = None
+    high: float | None = None
+    bold: bool = False
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells by column key; a column without a cell is shown as undefined."""
+
+    cells: Mapping[str, Cell]
+    tags: tuple[str, ...] = ()
+    """What a reader may filter rows by (a method's needs)."""
+
+    def cell(self, column: Column) -> Cell:
+        """The cell in `column`."""
+        return self.cells.get(column.key, Cell())
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that belong together, under a heading of their own."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What every renderer reads."""
+
+    name: str
+    """For file names and anchors: letters, digits, `.`, `_`, `-`."""
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    footnotes: Mapping[str, str] = field(default_factory=dict)
+    """What each mark means, in order of appearance."""
+
+    def select(self, *keys: str) -> Table:
+        """The same table with the columns of these keys only, in this order; a key without a column is left out."""
+        columns = {column.key: column for column in self.columns}
+        return replace(self, columns=tuple(columns[key] for key in keys if key in columns))
+
+
+def number(value: float, unit: Unit) -> str:
+    """`value` as its unit is written, with a true minus sign and no negative zero."""
+    match unit:
+        case Unit.COUNT:
+            text = f"{value:,.0f}"
+        case Unit.POINTS:
+            text = f"{value:.1f}"
+        case Unit.SHARE:
+            text = f"{value:.2f}"
+        case Unit.TIMES:
+            text = f"×{value:.2f}"
+        case _:
+            text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if not any(digit in text for digit in "123456789"):
+        text = text.lstrip("-")
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def interval(cell: Cell, unit: Unit) -> str:
+    """`[low, high]` of a cell, or an empty text where it has none."""
+    if cell.low is None or cell.high is None:
+        return ""
+    return f"[{number(cell.low, unit)}, {number(cell.high, unit)}]"
+
+
+def value(cell: Cell, unit: Unit) -> str:
+    """The value of a cell as text, without interval, emphasis or marks."""
+    if cell.value is None:
+        return UNDEFINED
+    return cell.value if isinstance(cell.value, str) else number(cell.value, unit)
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of white space made one space, and without control characters."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())

@@ -1,0 +1,54 @@
+"""The folder of runs: records, models, embeddings, per-query arrays, logs, and the names they go by.
+
+    runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
+    runs/<suite>/logs/…                                               one a cell
+    runs/<suite>/{README.md,index.html,tables/}                        the report
+    runs/{models,embeddings,evaluations,arrays}/                       shared by all suites, named by content
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from compatbench.canonical import digest
+from compatbench.records import CellSpec
+
+SHORT_HASH = 12
+
+
+class Store:
+    """Paths below one runs folder; makes no files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.models = root / "models"
+        self.embeddings = root / "embeddings"
+        self.evaluations = root / "evaluations"
+        self.arrays = root / "arrays"
+
+    def suite(self, suite: str) -> Path:
+        """Folder of one suite's records, logs and report."""
+        return self.root / suite
+
+    def records(self, suite: str) -> Path:
+        """Folder of one suite's records."""
+        return self.suite(suite) / "records"
+
+    def record(self, spec: CellSpec) -> Path:
+        """The file of one cell's record: readable, and unique by the hash of the spec."""
+        return self.records(spec.suite) / spec.scenario / f"{_cell_name(spec)}.json"
+
+    def log(self, spec: CellSpec) -> Path:
+        """The file that takes what one cell prints."""
+        return self.suite(spec.suite) / "logs" / spec.scenario / f"{_cell_name(spec)}.log"
+
+
+def spec_hash(spec: CellSpec) -> str:
+    """Canonical hash of a cell: the same for the same comparison, whatever the order of keys."""
+    return digest(spec.model_dump(mode="json"))
+
+
+def _cell_name(spec: CellSpec) -> str:
+    label = re.sub(r"[^A-Za-z0-9._=-]+", "_", spec.method.label).strip("_.")[:80]
+    return f"{label}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"

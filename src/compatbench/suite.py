@@ -1,0 +1,144 @@
+"""Suites: what is compared, one validated YAML file each (benchmarks/*.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+import compatbench
+from compatbench.errors import RequestError
+from compatbench.recipe import Recipe
+from compatbench.scenarios import GenerationSpec
+from compatbench.validation import did_you_mean, explain
+
+
+class MethodEntry(BaseModel):
+    """One row of a suite: a method and the parameters that differ from its published defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The row's name: `bct`, or `bct(variant=old_classes)` where parameters were changed."""
+        if not self.params:
+            return self.name
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in sorted(self.params.items()))})"
+
+
+class Suite(BaseModel):
+    """A suite, with every default filled in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    dataset: str
+    dataset_options: dict[str, Any] = Field(default_factory=dict)
+    image_size: int = Field(ge=4)
+    train_limit: int | None = Field(None, ge=2)
+    """Use about this many training images, stratified; all where absent."""
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    timeout_minutes: float = Field(30, gt=0)
+    """A cell that runs longer is stopped and recorded as `timeout`."""
+    recipe: Recipe
+    scenarios: dict[str, tuple[GenerationSpec, ...]] = Field(min_length=1)
+    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _names_are_entries(cls, value: object) -> object:
+        """Lets a YAML list say `- bct` for `- {name: bct}`."""
+        if isinstance(value, list):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("methods")
+    @classmethod
+    def _labels_differ(cls, value: tuple[MethodEntry, ...]) -> tuple[MethodEntry, ...]:
+        labels = [entry.label for entry in value]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"'{label}' is listed twice; remove one of the two")
+        return value
+
+    @field_validator("scenarios")
+    @classmethod
+    def _chains_have_two(cls, value: dict[str, tuple[GenerationSpec, ...]]) -> dict[str, tuple[GenerationSpec, ...]]:
+        for name, chain in value.items():
+            if len(chain) < 2:
+                raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
+        return value
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)  # type: ignore[no-untyped-call]
+        if key in seen:
+            raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def builtin_folder(name: str) -> Path:
+    """`benchmarks` or `methods`: inside an installed wheel, else in the checkout."""
+    installed = Path(compatbench.__file__).parent / "_builtin" / name
+    return installed if installed.is_dir() else Path(compatbench.__file__).parents[2] / name
+
+
+def available_suites() -> dict[str, Path]:
+    """Built-in suites by name."""
+    return {path.stem: path for path in sorted(builtin_folder("benchmarks").glob("*.yaml"))}
+
+
+def load_suite(reference: str) -> tuple[str, Suite]:
+    """Name and content of a built-in suite, or of the YAML file that `reference` is a path to.
+
+    Raises RequestError, in one line with file, key and remedy.
+    """
+    known = available_suites()
+    path = Path(reference) if reference.endswith((".yaml", ".yml")) else known.get(reference)
+    if path is None:
+        raise RequestError(f"no suite '{reference}'{did_you_mean(reference, known)}; or give a path to a .yaml file")
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError, TypeError) as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(f"{path}: not valid YAML: {detail}") from error
+    if not isinstance(data, dict):
+        raise RequestError(f"{path}: must be a mapping of keys such as title, dataset, scenarios, methods")
+    return path.stem, parse_suite(data, str(path))
+
+
+def parse_suite(data: dict[str, Any], source: str) -> Suite:
+    """A suite from parsed YAML. `defaults` are keys that every generation takes unless it says otherwise."""
+    data = dict(data)
+    defaults = data.pop("defaults", {})
+    scenarios = data.get("scenarios")
+    if isinstance(defaults, dict) and isinstance(scenarios, dict):
+        data["scenarios"] = {
+            name: [{**defaults, **step} if isinstance(step, dict) else step for step in chain]
+            if isinstance(chain, list)
+            else chain
+            for name, chain in scenarios.items()
+        }
+    try:
+        return Suite.model_validate(data)
+    except ValidationError as error:
+        raise RequestError(f"{source}: {explain(error, Suite)}") from error

@@ -1,0 +1,186 @@
+"""The training loop: one for all methods. A method adds terms to the loss and never sees this file."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from compatbench.data.augmentation import Normalization
+from compatbench.errors import ContractError, InvalidResultError
+from compatbench.method import Batch, Need
+from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.recipe import Recipe
+from compatbench.seeds import global_stream, stream
+
+EMBEDDING_BATCH = 512
+REPORT_EVERY = 20
+"""Steps between two looks at the losses: each look waits for the device."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The images of one generation in memory, on the device."""
+
+    images: Tensor
+    """uint8 (N, C, H, W)."""
+    labels: Tensor
+    """(N,) rows of the head."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass
+class TrainingReport:
+    """What a training left besides the weights."""
+
+    losses: dict[str, list[float]]
+    """Mean of each term per epoch."""
+    seconds: float
+    images_per_second: float
+    """Median over the epochs' windows of steps, without set-up."""
+
+
+Progress = Callable[[float], None]
+"""Told the share of the work done, in [0, 1]."""
+
+
+@torch.no_grad()
+def embed_images(model: EmbeddingModel, images: Tensor, normalize: Normalization) -> Tensor:
+    """Embeddings (N, D) float32 of uint8 images (N, C, H, W), in evaluation mode, not normalised."""
+    was_training = model.training
+    model.eval()
+    parts = [
+        model(channels_last(normalize(images[start : start + EMBEDDING_BATCH]))).float()
+        for start in range(0, len(images), EMBEDDING_BATCH)
+    ]
+    model.train(was_training)
+    return torch.cat(parts)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """The memory format in which convolutions are faster on CPU and on GPU."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def train(
+    model: EmbeddingModel,
+    data: TrainingSet,
+    normalize: Normalization,
+    recipe: Recipe,
+    seed: int,
+    *,
+    generation: int = 0,
+    old: OldModel | None = None,
+    independent: EmbeddingModel | None = None,
+    progress: Progress = lambda share: None,
+) -> TrainingReport:
+    """Train `model` in place by `recipe` and its method, and return the loss curves and the speed.
+
+    Order, augmentation, set-up and the method's own draws come from separate streams of `seed`, so that all
+    methods of a cell see the same batches. Raises InvalidResultError where a loss term is not finite.
+    """
+    device = data.images.device
+    method = model.method
+    augment = recipe.augmentation
+    two_views = Need.TWO_VIEWS in method.needs
+
+    def embed_training_set(current: EmbeddingModel) -> Tensor:
+        return embed_images(current, data.images, normalize)
+
+    new = NewModel(model, embed_training_set, data.labels)
+    with global_stream(seed, "setup", generation):
+        method.setup(new, old)
+    model.to(device=device, memory_format=torch.channels_last)
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = recipe.build_optimizer(parameters)
+
+    order = stream(seed, "order", generation)
+    first_view = stream(seed, "augmentation", generation, device=device)
+    second_view = stream(seed, "second view", generation, device=device)
+    own = stream(seed, "method", generation, device=device)
+    batch_size = min(recipe.batch_size, len(data))
+    steps = len(data) // batch_size
+    losses: dict[str, list[float]] = {}
+    rates: list[float] = []
+    begun = time.perf_counter()
+
+    for epoch in range(recipe.epochs):
+        method.start_epoch(epoch, recipe.epochs, new, old)
+        permutation = torch.randperm(len(data), generator=order).to(device)
+        sums: dict[str, Tensor] = {}
+        window = time.perf_counter()
+        for step in range(steps):
+            done = (epoch * steps + step) / (recipe.epochs * steps)
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(done)
+            index = permutation[step * batch_size : (step + 1) * batch_size]
+            raw = data.images[index]
+            images = channels_last(normalize(augment(raw, first_view)))
+            batch = Batch(
+                images=images,
+                labels=data.labels[index],
+                index=index,
+                epoch=epoch,
+                epochs=recipe.epochs,
+                progress=done,
+                generator=own,
+                second_view=channels_last(normalize(augment(raw, second_view))) if two_views else None,
+                independent=View(independent, images, frozen=True) if independent is not None else None,
+            )
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                terms = loss_terms(method, batch, View(model, images, frozen=False), old)
+            optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(terms.values())).sum().backward()
+            optimizer.step()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
+            if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
+                _check_finite(sums, epoch, step)
+                now = time.perf_counter()
+                rates.append((step % REPORT_EVERY + 1) * batch_size / (now - window))
+                window = now
+                progress((epoch * steps + step + 1) / (recipe.epochs * steps))
+        for name, total in sums.items():
+            losses.setdefault(name, []).append(float(total) / steps)
+
+    model.eval()
+    return TrainingReport(losses, time.perf_counter() - begun, statistics.median(rates))
+
+
+def loss_terms(
+    method: torch.nn.Module, batch: Batch, new: View, old_model: OldModel | None
+) -> dict[str, Tensor]:
+    """All terms of the loss by name: `classification`, and those of the method."""
+    old = old_model.view(batch.images) if old_model is not None else None
+    terms: dict[str, Tensor] = {"classification": method.classification(batch, new, old)}
+    extra: dict[str, Tensor] = method.loss(batch, new, old)
+    for name, value in extra.items():
+        if value.ndim != 0:
+            raise ContractError(f"loss term '{name}' has shape {tuple(value.shape)}: return a scalar, e.g. its mean")
+    if "classification" in extra:
+        raise ContractError("loss() returns a term 'classification': rename it, or override classification()")
+    return terms | {name: value.float() for name, value in extra.items()}
+
+
+def _check_finite(sums: dict[str, Tensor], epoch: int, step: int) -> None:
+    for name, total in sums.items():
+        if not torch.isfinite(total):
+            raise InvalidResultError(f"loss term '{name}' is not finite by epoch {epoch + 1}, step {step + 1}")
+
+
+def embedding_rate(model: EmbeddingModel, images: Tensor, normalize: Normalization, repeats: int = 3) -> float:
+    """Images per second of embedding one batch of uint8 images, median of `repeats` after a warm-up."""
+    batch = images[:EMBEDDING_BATCH]
+    seconds = []
+    for _ in range(repeats + 1):
+        begun = time.perf_counter()
+        embed_images(model, batch, normalize).cpu()
+        seconds.append(time.perf_counter() - begun)
+    return len(batch) / statistics.median(seconds[1:])

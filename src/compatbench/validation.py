@@ -1,0 +1,51 @@
+"""Turns pydantic's errors into the one line that names the key and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ValidationError
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the list of what is known where nothing is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem of `error` in one line: path of the key, what is wrong with it, how to mend it."""
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key" + did_you_mean(path[-1], _fields(model, path[:-1]))
+    if problem["type"] == "missing":
+        return f"{where}: is required"
+    given = problem.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Field names of the model that lies at `path` below `model`, as far as annotations tell."""
+    current: type[BaseModel] = model
+    for part in path:
+        field = current.model_fields.get(part)
+        nested = _model_in(field.annotation) if field is not None else None
+        if nested is not None:
+            current = nested
+    return list(current.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The pydantic model inside an annotation such as `list[M]` or `dict[str, list[M]]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,106 @@
+"""A world of random images small enough to check every loss by hand, with linear encoders for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from compatbench.heads import build_head
+from compatbench.method import Batch, Task, TrainingMethod
+from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.plugins import Catalogue, discover
+
+PIXELS = 6
+
+
+class LinearEncoder(nn.Module):
+    """Stands in for a timm backbone: images (B, 1, 1, PIXELS) to features (B, D)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.spec = SimpleNamespace(dim=dim)
+        self.embedding = nn.Linear(PIXELS, dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.embedding(images.flatten(1))
+
+
+@dataclass
+class World:
+    """One method on one task, its models, and the training set that it sees."""
+
+    method: TrainingMethod
+    new: EmbeddingModel
+    old: EmbeddingModel
+    old_model: OldModel
+    images: Tensor
+    labels: Tensor
+
+    def batch(self, index: list[int]) -> Batch:
+        rows = torch.tensor(index)
+        generator = torch.Generator().manual_seed(1)
+        return Batch(self.images[rows], self.labels[rows], rows, 0, 1, 0.0, generator)
+
+    def terms(self, index: list[int]) -> dict[str, Tensor]:
+        """Classification and the method's own terms on the images at `index`."""
+        batch = self.batch(index)
+        view = View(self.new, batch.images, frozen=False)
+        old = self.old_model.view(batch.images)
+        classification = self.method.classification(batch, view, old)
+        return {"classification": classification, **self.method.loss(batch, view, old)}
+
+    def copy_old_into_new(self) -> None:
+        """Make the new encoder equal to the old one (same dimension)."""
+        self.new.encoder.load_state_dict(self.old.encoder.state_dict())
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return discover()
+
+
+@pytest.fixture
+def world(catalogue: Catalogue) -> Callable[..., World]:
+    """Builds a world: `world("bct", {"weight": 2}, old_dim=4)`."""
+
+    def build(
+        name: str,
+        params: dict[str, Any] | None = None,
+        *,
+        old_dim: int = 4,
+        dim: int = 4,
+        old_classes: tuple[int, ...] = (0, 1, 2),
+        classes: tuple[int, ...] = (0, 1, 2, 3, 4),
+        old_loss: str = "softmax",
+        loss: str = "softmax",
+        total_classes: int = 5,
+    ) -> World:
+        torch.manual_seed(7)
+        plugin = catalogue.get(name)
+        task = Task(1, "linear", dim, loss, classes, total_classes, "linear", old_dim, old_classes)
+        old_task = Task(0, "linear", old_dim, old_loss, old_classes, total_classes)
+        old_head = build_head(old_loss, old_dim, len(old_classes))
+        old = EmbeddingModel(
+            LinearEncoder(old_dim), old_head, catalogue.get("independent").cls(old_task_params(catalogue), old_task)
+        )
+        old.eval().requires_grad_(False)
+        method = plugin.cls(plugin.resolve(params or {}), task)
+        new = EmbeddingModel(LinearEncoder(dim), method.head(dim, len(classes)), method)
+        labels = torch.arange(4 * len(classes)) % len(classes)
+        images = torch.randn(len(labels), 1, 1, PIXELS)
+        rows = torch.tensor([old_classes.index(c) if c in old_classes else -1 for c in classes])
+        old_model = OldModel(old, method.needs, rows, labels, lambda: old(images))
+        method.setup(NewModel(new, lambda model: model(images).detach(), labels), old_model)
+        return World(method, new, old, old_model, images, labels)
+
+    return build
+
+
+def old_task_params(catalogue: Catalogue) -> Any:
+    return catalogue.get("independent").resolve({})
