@@ -87,7 +87,9 @@ def world(catalogue: Catalogue) -> Callable[..., World]:
         old_task = Task(0, "linear", old_dim, old_loss, old_classes, total_classes)
         old_head = build_head(old_loss, old_dim, len(old_classes))
         old = EmbeddingModel(
-            LinearEncoder(old_dim), old_head, catalogue.get("independent").cls(old_task_params(catalogue), old_task)
+            LinearEncoder(old_dim),
+            old_head,
+            catalogue.get("independent").cls(old_task_params(catalogue), old_task),
         )
         old.eval().requires_grad_(False)
         method = plugin.cls(plugin.resolve(params or {}), task)

@@ -29,7 +29,7 @@ def test_synthesised_rows_follow_the_formula(world, dim):
     w = world("bct", {"weight": 0.7}, dim=dim)
     row_list = rows(w.old.head.weight) + class_means(w)[3:]
     expected = 0.7 * influence(w, row_list, {c: c for c in range(5)})
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, abs=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_old_rows_are_found_where_labels_and_rows_differ(world):
@@ -37,7 +37,7 @@ def test_old_rows_are_found_where_labels_and_rows_differ(world):
     means = class_means(w)
     row_list = [*rows(w.old.head.weight), means[2], means[3]]
     expected = influence(w, row_list, {0: 0, 1: 1, 4: 2, 2: 3, 3: 4})
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, abs=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_rescaled_rows_have_the_mean_norm_of_the_old_ones(world):
@@ -46,19 +46,19 @@ def test_rescaled_rows_have_the_mean_norm_of_the_old_ones(world):
     length = mean([norm(row) for row in old_rows])
     row_list = old_rows + [[x * length / norm(m) for x in m] for m in class_means(w)[3:]]
     expected = influence(w, row_list, {c: c for c in range(5)})
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, abs=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_old_classes_leaves_unknown_classes_out(world):
     w = world("bct", {"variant": "old_classes"})
     expected = influence(w, rows(w.old.head.weight), {0: 0, 1: 1, 2: 2})
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, abs=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_prototypes_are_class_means(world):
     w = world("bct", {"variant": "prototypes"})
     expected = influence(w, class_means(w), {c: c for c in range(5)})
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, abs=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("old_loss", "scale"), [("normalized_softmax", 16.0), ("arcface", 64.0)])
@@ -68,7 +68,7 @@ def test_rows_are_scored_as_the_old_head_scores(world, old_loss, scale, variant)
     means = class_means(w)
     row_list = means if variant == "prototypes" else rows(w.old.head.weight) + means[3:]
     expected = influence(w, row_list, {c: c for c in range(5)}, score=lambda a, b: scale * cosine(a, b))
-    assert float(w.terms(BATCH)["influence"]) == pytest.approx(expected, rel=1e-5)
+    assert w.terms(BATCH)["influence"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_old_class_in_the_batch_gives_zero_with_a_gradient(world):
