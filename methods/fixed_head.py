@@ -14,7 +14,7 @@ class MappedHead(Head):
 
     def __init__(self, frozen: Head, linear: nn.Module) -> None:
         super().__init__()
-        self.frozen = frozen.requires_grad_(False)
+        self.frozen = frozen
         self.map = linear
 
     @property
@@ -54,15 +54,14 @@ class FixedHead(TrainingMethod):
         if set(task.classes) <= set(task.old_classes):
             self.needs = frozenset({Need.OLD_CLASSIFIER})
         self.map = nn.Identity()
-        if task.old_dim is not None and task.old_dim != task.dim:
-            self.map = nn.Linear(task.dim, task.old_dim, bias=False)
-
-    def head(self, dim: int, num_classes: int) -> Head:
-        return MappedHead(build_head(self.task.loss, self.task.old_dim or dim, num_classes), self.map)
 
     def setup(self, new: NewModel, old: OldModel) -> None:
+        if old.dim != self.task.dim:
+            self.map = nn.Linear(self.task.dim, old.dim, bias=False)
         rows, row_of_class = old_and_synthesised(old, rescale=True)
-        new.head.frozen.weight.copy_(rows[row_of_class])
+        frozen = build_head(self.task.loss, old.dim, self.task.num_classes)
+        frozen.weight = nn.Parameter(rows[row_of_class])
+        new.head = MappedHead(frozen.requires_grad_(False), self.map)
 
     def compatible(self, embeddings: Tensor) -> Tensor:
         return self.map(embeddings)
