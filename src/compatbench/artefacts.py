@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,8 @@ from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from compatbench.files import whole_file
 
 Notify = Callable[[str], None]
 
@@ -57,12 +58,8 @@ def tensors_hash(tensors: dict[str, Tensor]) -> str:
 def _write(path: Path, artefact: Artefact) -> None:
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in artefact.tensors.items()}
     metadata = {"facts": json.dumps(artefact.facts), "sha256": tensors_hash(tensors)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path, notify: Notify) -> Artefact | None:

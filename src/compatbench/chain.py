@@ -217,14 +217,14 @@ class ChainTrainer:
         new = NewModel(model, lambda current: embed_images(current, data.images, self.normalize), data.labels)
         with global_stream(self.seed, "setup", generation):
             model.method.setup(new, self._old_model(old, model.method, generation, data.labels) if old else None)
-        model.to(device=self.device, memory_format=torch.channels_last)
+        model.to(self.device).to(memory_format=torch.channels_last)
         model.load_state_dict(stored.tensors)
 
     def _old_model(self, old: TrainedModel, method: TrainingMethod, generation: int, labels: Tensor) -> OldModel:
         known = {class_id: row for row, class_id in enumerate(self._task(generation - 1).classes)}
         rows = torch.tensor([known.get(class_id, -1) for class_id in self._task(generation).classes])
         return OldModel(
-            old.model.to(device=self.device, memory_format=torch.channels_last),
+            old.model.to(self.device).to(memory_format=torch.channels_last),
             set(method.needs),
             rows.to(self.device),
             labels,

@@ -5,8 +5,6 @@ Heavy libraries are imported inside the commands, so that `--help` and a typing 
 
 from __future__ import annotations
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -188,7 +186,7 @@ def data_list(data: Data = DEFAULT_DATA) -> None:
 
     console = Console(soft_wrap=True, highlight=False)
     for name, family in FAMILIES.items():
-        console.print(f"{name}: {family.description}; {family.size_bytes / 1e6:.0f} MB; licence: {family.licence}")
+        console.print(f"{name}: {family.description}; {(family.size or 0) / 1e6:.0f} MB; licence: {family.licence}")
 
 
 @data_app.command(name="get")
@@ -207,9 +205,7 @@ def data_check(name: str, data: Data = DEFAULT_DATA) -> None:
     print(check_data(name, data, {}))
 
 
-def _prepare(
-    suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console
-) -> Bench:
+def _prepare(suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console) -> Bench:
     """The bench of a command's selectors."""
     from compatbench.bench import prepare
     from compatbench.plan import Selection

@@ -59,7 +59,7 @@ def full_name(backbone: str) -> str:
         near = difflib.get_close_matches(arch, timm.list_models(), n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models()"
         raise RequestError(f"timm has no backbone '{backbone}'{hint}")
-    known = timm.list_pretrained(f"{arch}.*", include_tags=True) if hasattr(timm, "list_pretrained") else []
+    known = timm.list_pretrained(f"{arch}.*")
     if "." in backbone:
         if known and backbone not in known:
             raise RequestError(f"timm has no weights '{backbone}'; it has {', '.join(known)}")

@@ -35,9 +35,7 @@ def estimate_seconds(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> floa
         for position, step in enumerate(spec.generations):
             generation = GenerationSpec.model_validate(step)
             needs = spec.method.needs
-            shared = spec.method.kind == "adapter" or (
-                position == 0 and Need.OWN_FIRST_GENERATION.value not in needs
-            )
+            shared = spec.method.kind == "adapter" or (position == 0 and Need.OWN_FIRST_GENERATION.value not in needs)
             owner = "shared" if shared or cell.is_baseline else f"{spec.method.label}/{spec.scenario}"
             key = f"{owner}/{position}/{generation!r}/{spec.seed}"
             if key in trained:
@@ -58,14 +56,14 @@ def _training_rate(spec: EncoderSpec, batch_size: int) -> float:
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng():
-            model = Encoder(spec).to(device=where, memory_format=torch.channels_last)
+            model = Encoder(spec).to(where).to(memory_format=torch.channels_last)
             images = torch.randn(batch_size, spec.channels, spec.image_size, spec.image_size, device=where)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(batch_size, dtype=torch.long, device=where)
         for step in range(4):
             if step == 1:  # the first one allocates
                 begun = time.perf_counter()
-            F.cross_entropy(model(images), labels).backward()
+            F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         if where.type == "cuda":
             torch.cuda.synchronize()
         return 3 * batch_size / (time.perf_counter() - begun)

@@ -82,9 +82,7 @@ def arcface_logits(cosines: Tensor, labels: Tensor, scale: float, margin: float)
     """ArcFace logits (B, C) from cosines (B, C): margin `margin` (radians) added to the target's angle."""
     target = cosines.gather(1, labels[:, None]).clamp(-1 + 1e-7, 1 - 1e-7)
     angle = torch.acos(target)
-    shifted = torch.where(
-        angle + margin < math.pi, torch.cos(angle + margin), target - margin * math.sin(margin)
-    )
+    shifted = torch.where(angle + margin < math.pi, torch.cos(angle + margin), target - margin * math.sin(margin))
     return scale * cosines.scatter(1, labels[:, None], shifted)
 
 
@@ -95,4 +93,4 @@ def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
         "normalized_softmax": CosineHead,
         "arcface": ArcFaceHead,
     }
-    return heads[name](dim, num_classes)  # type: ignore[call-arg]
+    return heads[name](dim, num_classes)

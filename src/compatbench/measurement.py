@@ -12,12 +12,14 @@ import torch
 
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.evaluation.search import search_speed
 from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.files import write_whole
 from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
@@ -47,7 +49,10 @@ def measure(
             trainer.progress("evaluate", done / total)
     for step, reference in references.items():
         matrix.score(
-            f"*{step}", f"*{step}", *vectors(trainer, reference.query, reference.gallery), digest([reference.id])
+            f"*{step}",
+            f"*{step}",
+            *vectors(trainer, reference.query, reference.gallery),
+            digest([reference.id]),
         )
         done += 1
         trainer.progress("evaluate", done / total)
@@ -85,21 +90,23 @@ class Matrix:
             for subset, mask in subsets:
                 self.record.metrics += _metrics(results, mask, query, gallery, subset, distance)
 
-    def _results(
-        self, queries: Vectors, documents: Vectors, distance: Distance, key: str
-    ) -> tuple[QueryResults, str]:
+    def _results(self, queries: Vectors, documents: Vectors, distance: Distance, key: str) -> tuple[QueryResults, str]:
         """Per-query results, from an earlier cell that scored the same vectors where there was one."""
         name = digest([key, self.fingerprint, distance])
         pointer = self.store.evaluations / f"{name}.json"
         try:
             sha256 = str(json.loads(pointer.read_text())["sha256"])
             return QueryResults.read(self.store.arrays, sha256), sha256
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, RequestError):
             pass  # not scored yet, or damaged: score it
-        results = evaluate(queries.to(self.device), documents.to(self.device), distance)
+        results = evaluate(_on(queries, self.device), _on(documents, self.device), distance)
         sha256 = results.write(self.store.arrays)
-        write_json(pointer, {"sha256": sha256})
+        write_whole(pointer, json.dumps({"sha256": sha256}))
         return results, sha256
+
+
+def _on(side: Vectors, device: torch.device) -> Vectors:
+    return Vectors(side.values.to(device), side.labels.to(device), side.ids.to(device))
 
 
 def _metrics(
@@ -110,8 +117,8 @@ def _metrics(
     subset: Literal["all", "seen", "unseen"],
     distance: Distance,
 ) -> Iterable[Metric]:
-    columns = results.columns(mask)
-    for name, values in columns.items():
+    for name in METRICS:
+        values = results.per_query(name)[mask & results.answerable]
         low, high = bootstrap_interval(values)
         yield Metric(
             name=name,

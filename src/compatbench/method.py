@@ -21,7 +21,18 @@ from compatbench.heads import Head, build_head
 if TYPE_CHECKING:
     from compatbench.model import NewModel, OldModel, View
 
-__all__ = ["Adapter", "Batch", "Expectation", "Field", "Maps", "Need", "Params", "Role", "Task", "TrainingMethod"]
+__all__ = [
+    "Adapter",
+    "Batch",
+    "Expectation",
+    "Field",
+    "Maps",
+    "Need",
+    "Params",
+    "Role",
+    "Task",
+    "TrainingMethod",
+]
 
 
 class Need(StrEnum):
@@ -132,7 +143,7 @@ class TrainingMethod(nn.Module):
     Params: ClassVar[type[Params]] = Params
     params: Any
 
-    def __init__(self, params: Params, task: Task) -> None:
+    def __init__(self, params: BaseModel, task: Task) -> None:
         super().__init__()
         self.params = params
         self.task = task
@@ -212,7 +223,7 @@ class Adapter:
     Params: ClassVar[type[Params]] = Params
     params: Any
 
-    def __init__(self, params: Params, task: Task) -> None:
+    def __init__(self, params: BaseModel, task: Task) -> None:
         self.params = params
         self.task = task
 

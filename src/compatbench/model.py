@@ -145,7 +145,7 @@ class OldModel:
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers of the old encoder."""
         self._require(Need.OLD_WEIGHTS)
-        return self._model.encoder.state_dict()  # type: ignore[no-any-return]
+        return self._model.encoder.state_dict()
 
     @property
     def weight(self) -> Tensor:
@@ -208,6 +208,4 @@ class OldView(View):
 
 def _require(needs: frozenset[Need] | set[Need], need: Need) -> None:
     if need not in needs:
-        raise ContractError(
-            f"the method uses the {need.value} without declaring it: add Need.{need.name} to `needs`"
-        )
+        raise ContractError(f"the method uses the {need.value} without declaring it: add Need.{need.name} to `needs`")

@@ -20,7 +20,6 @@ from compatbench.store import Store
 from compatbench.suite import MethodEntry, Suite
 from compatbench.validation import did_you_mean
 
-
 EVERY_METHOD = "all"
 """In a suite's list of methods: every method there is, with its published defaults."""
 
@@ -48,9 +47,7 @@ class Cell:
         return self.spec.method.name == BASELINE
 
 
-def make_plan(
-    name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection
-) -> list[Cell]:
+def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection) -> list[Cell]:
     """All cells of `suite` under `selection`, baselines first within each scenario and seed.
 
     The baseline row is always there: every table needs it, and its models are everybody's references. Raises

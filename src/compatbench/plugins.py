@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -87,9 +88,7 @@ class Catalogue:
         """Adds a method. Raises RequestError where another file already has its name."""
         other = self.methods.setdefault(plugin.name, plugin)
         if other is not plugin:
-            raise RequestError(
-                f"two methods are named '{plugin.name}': {other.path} and {plugin.path}; rename one"
-            )
+            raise RequestError(f"two methods are named '{plugin.name}': {other.path} and {plugin.path}; rename one")
 
 
 def discover(folders: Sequence[Path] = ()) -> Catalogue:
@@ -113,10 +112,14 @@ def load_file(path: Path) -> Plugin:
     """The method that the file at `path` defines.
 
     Raises ContractError where the file has not exactly one method class with a valid name, and whatever
-    importing the file raises.
+    executing the file raises.
     """
     path = path.resolve()
-    module = load_module(path)
+    return make_plugin(find_class(load_module(path)), path)
+
+
+def find_class(module: ModuleType) -> type[Any]:
+    """The one method class that `module` itself defines. Raises ContractError where there is not one."""
     classes = [
         value
         for value in vars(module).values()
@@ -130,15 +133,14 @@ def load_file(path: Path) -> Plugin:
         raise ContractError(
             f"a method file defines one subclass of TrainingMethod or Adapter with a `name`; found {found}"
         )
-    return _plugin(classes[0], path)
+    return classes[0]
 
 
-def _plugin(cls: type[Any], path: Path) -> Plugin:
+def make_plugin(cls: type[Any], path: Path) -> Plugin:
+    """The plugin of the method class `cls` from `path`. Raises ContractError where its name is not valid."""
     name = cls.name
     if not isinstance(name, str) or not METHOD_NAME.fullmatch(name):
-        raise ContractError(
-            f"name = {name!r} of {cls.__name__} is not valid: use lower-case letters, digits and _"
-        )
+        raise ContractError(f"name = {name!r} of {cls.__name__} is not valid: use lower-case letters, digits and _")
     return Plugin(
         name=name,
         cls=cls,
@@ -152,9 +154,7 @@ def _plugin(cls: type[Any], path: Path) -> Plugin:
 def one_line(error: BaseException) -> str:
     """An exception in one line, with the remedy where a package is missing."""
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(NAMESPACE):
-        return (
-            f"needs the package '{error.name}': install it, e.g. pip install {error.name.partition('.')[0]}"
-        )
+        return f"needs the package '{error.name}': install it, e.g. pip install {error.name.partition('.')[0]}"
     text = " ".join(str(error).split())
     if isinstance(error, ContractError):
         return text
@@ -174,10 +174,8 @@ def _add_installed(catalogue: Catalogue, entry_point: EntryPoint) -> None:
     try:
         cls = entry_point.load()
         if not (inspect.isclass(cls) and issubclass(cls, TrainingMethod | Adapter)):
-            raise ContractError(
-                f"entry point {entry_point.value} must name a subclass of TrainingMethod or Adapter"
-            )
-        plugin = _plugin(cls, Path(inspect.getfile(cls)).resolve())
+            raise ContractError(f"entry point {entry_point.value} must name a subclass of TrainingMethod or Adapter")
+        plugin = make_plugin(cls, Path(inspect.getfile(cls)).resolve())
     except Exception as error:
         catalogue.broken.append(BrokenPlugin(Path(entry_point.name), one_line(error)))
     else:

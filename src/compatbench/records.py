@@ -6,7 +6,6 @@ docs/records.md explains how to read one; `schema()` is the published JSON Schem
 from __future__ import annotations
 
 import json
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
+from compatbench.files import write_whole
 
 SCHEMA_VERSION = 1
 
@@ -143,7 +143,9 @@ class Record(_Model):
     """UTC, ISO 8601."""
     seconds: float
 
-    def metric(self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine") -> Metric | None:
+    def metric(
+        self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"
+    ) -> Metric | None:
         """The metric of these coordinates, or None where the record has none."""
         for entry in self.metrics:
             if (entry.name, entry.query_generation, entry.gallery_generation, entry.subset, entry.distance) == (
@@ -154,17 +156,8 @@ class Record(_Model):
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write `record` at `path` so that a reader sees either all of it or the file that was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(record.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write `record` at `path`, whole or not at all."""
+    write_whole(path, record.model_dump_json(indent=1) + "\n")
 
 
 def read_record(path: Path) -> Record:

@@ -97,9 +97,7 @@ def _fit(
         )
 
 
-def pair(
-    served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int
-) -> tuple[Vectors, Vectors]:
+def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:
     """Vectors of M[query][gallery]: queries led down, or the gallery led up, until they are comparable."""
     queries, documents = served[query].query, served[gallery].gallery
     for step in range(query, gallery, -1):

@@ -1,9 +1,9 @@
 """The folder of runs: records, models, embeddings, per-query arrays, logs, and the names they go by.
 
-    runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
-    runs/<suite>/logs/…                                               one a cell
-    runs/<suite>/{README.md,index.html,tables/}                        the report
-    runs/{models,embeddings,evaluations,arrays}/                       shared by all suites, named by content
+runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
+runs/<suite>/logs/…                                               one a cell
+runs/<suite>/{README.md,index.html,tables/}                        the report
+runs/{models,embeddings,evaluations,arrays}/                       shared by all suites, named by content
 """
 
 from __future__ import annotations

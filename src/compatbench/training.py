@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compatbench.data.augmentation import Normalization
 from compatbench.errors import ContractError, InvalidResultError
-from compatbench.method import Batch, Need
+from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.recipe import Recipe
 from compatbench.seeds import global_stream, stream
@@ -96,7 +96,7 @@ def train(
     new = NewModel(model, embed_training_set, data.labels)
     with global_stream(seed, "setup", generation):
         method.setup(new, old)
-    model.to(device=device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = recipe.build_optimizer(parameters)
@@ -137,7 +137,7 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
                 terms = loss_terms(method, batch, View(model, images, frozen=False), old)
             optimizer.zero_grad(set_to_none=True)
-            torch.stack(list(terms.values())).sum().backward()
+            torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             for name, value in terms.items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
@@ -154,9 +154,7 @@ def train(
     return TrainingReport(losses, time.perf_counter() - begun, statistics.median(rates))
 
 
-def loss_terms(
-    method: torch.nn.Module, batch: Batch, new: View, old_model: OldModel | None
-) -> dict[str, Tensor]:
+def loss_terms(method: TrainingMethod, batch: Batch, new: View, old_model: OldModel | None) -> dict[str, Tensor]:
     """All terms of the loss by name: `classification`, and those of the method."""
     old = old_model.view(batch.images) if old_model is not None else None
     terms: dict[str, Tensor] = {"classification": method.classification(batch, new, old)}

@@ -16,15 +16,14 @@ CHUNK = 256
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Images (N, C, H, W) uint8 on the CPU, resized to (N, C, size, size) uint8."""
-    height, width = images.shape[-2:]
-    if (height, width) == (size, size):
+    """Square images (N, C, S, S) uint8 on the CPU, resized to (N, C, size, size) uint8."""
+    if images.shape[-1] == size:
         return images
-    rows, columns = weights(height, size), weights(width, size)
+    share = weights(images.shape[-1], size)
     out = images.new_empty(*images.shape[:2], size, size)
     for start in range(0, len(images), CHUNK):
-        wide = _round(images[start : start + CHUNK].double() @ columns.T)
-        out[start : start + CHUNK] = _round(rows @ wide)
+        wide = _round(images[start : start + CHUNK].double() @ share.T)
+        out[start : start + CHUNK] = _round(share @ wide)
     return out
 
 

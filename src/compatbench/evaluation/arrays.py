@@ -1,0 +1,148 @@
+"""Per-query results of one entry of the compatibility matrix, and the parquet files that keep them.
+
+Every score of a record can be recomputed from these arrays. Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from compatbench.errors import RequestError
+
+CUTOFFS = (1, 5, 10)
+METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))
+"""The retrieval numbers of the protocol, in the order in which they are printed."""
+
+_DTYPES = {
+    "ids": np.int64,
+    "first_rank": np.int32,
+    "average_precision": np.float32,
+    "ap_at_r": np.float32,
+    "relevant": np.int32,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class QueryResults:
+    """What became of each query, in the order of the queries. All arrays are (Q,).
+
+    A query without any relevant gallery item enters no metric (protocol §2); it stays in the arrays so that
+    the rows of all matrix entries are the same queries.
+    """
+
+    ids: NDArray[np.int64]
+    """Sample ids of the queries."""
+    first_rank: NDArray[np.int32]
+    """Rank of the first relevant item, from 1; 0 where there is none."""
+    average_precision: NDArray[np.float32]
+    """AP over the full ranking; NaN where nothing is relevant."""
+    ap_at_r: NDArray[np.float32]
+    """AP over the first R ranks, R = number of relevant items; NaN where nothing is relevant."""
+    relevant: NDArray[np.int32]
+    """R: relevant items in the gallery, the query itself left out."""
+
+    def __post_init__(self) -> None:
+        for name, dtype in _DTYPES.items():
+            array = getattr(self, name)
+            if array.shape != (len(self.ids),) or array.dtype != dtype:
+                raise ValueError(f"{name}: expected {np.dtype(dtype)} ({len(self.ids)},), got {array.dtype} {array.shape}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """(Q,) the queries that have a relevant item, i.e. those that enter the metrics."""
+        return self.relevant > 0
+
+    def hits(self, k: int) -> NDArray[np.bool_]:
+        """(Q,) whether a relevant item is in the first `k`."""
+        return (self.first_rank > 0) & (self.first_rank <= k)
+
+    def per_query(self, metric: str) -> NDArray[np.float64]:
+        """(Q,) the values whose mean is `metric` (one of METRICS or any `CMC@k`); NaN where nothing is relevant."""
+        if metric == "mAP":
+            return self.average_precision.astype(np.float64)
+        if metric == "mAP@R":
+            return self.ap_at_r.astype(np.float64)
+        name, _, k = metric.partition("@")
+        if name != "CMC" or not k.isdecimal():
+            raise ValueError(f"unknown retrieval metric {metric!r}: use mAP, mAP@R or CMC@k")
+        return np.where(self.answerable, self.hits(int(k)), np.nan)
+
+    def metrics(self, mask: NDArray[np.bool_] | None = None) -> dict[str, float]:
+        """METRICS, each a mean over the answerable queries, or over those of them in `mask` (Q,).
+
+        CMC@k (= R@k) is the share of queries with a relevant item in the first k, so CMC@1 = R@1 = P@1.
+        All are NaN where no query is left.
+        """
+        chosen = self.answerable if mask is None else self.answerable & mask
+        if not chosen.any():
+            return dict.fromkeys(METRICS, float("nan"))
+        return {name: float(self.per_query(name)[chosen].mean()) for name in METRICS}
+
+    def write(self, folder: Path) -> str:
+        """Write to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of the file's bytes.
+
+        Equal arrays give equal bytes under one version of pyarrow.
+        """
+        content = self._to_parquet()
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = array_path(folder, sha256)
+        if path.exists():
+            return sha256
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return sha256
+
+    @classmethod
+    def read(cls, folder: Path, sha256: str) -> QueryResults:
+        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        path = array_path(folder, sha256)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RequestError(f"{path}: per-query arrays not readable ({error.strerror}); run the cell again") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
+        table = pq.read_table(pa.BufferReader(content))
+        return cls(**{field.name: table[field.name].to_numpy() for field in fields(cls)})
+
+    def _to_parquet(self) -> bytes:
+        table = pa.table({field.name: getattr(self, field.name) for field in fields(self)})
+        sink = io.BytesIO()
+        pq.write_table(
+            table,
+            sink,
+            compression="zstd",
+            use_dictionary=False,
+            write_statistics=False,
+            store_schema=False,
+            column_encoding={
+                "ids": "DELTA_BINARY_PACKED",
+                "first_rank": "DELTA_BINARY_PACKED",
+                "average_precision": "BYTE_STREAM_SPLIT",
+                "ap_at_r": "BYTE_STREAM_SPLIT",
+                "relevant": "DELTA_BINARY_PACKED",
+            },
+        )
+        return sink.getvalue()
+
+
+def array_path(folder: Path, sha256: str) -> Path:
+    """Where the arrays of this hash lie in `folder`."""
+    return folder / f"{sha256}.parquet"

@@ -1,0 +1,252 @@
+"""Exact retrieval scoring, in blocks of queries: memory is bounded by the block, not by the gallery.
+
+The gallery is sorted by label once, so that what is relevant to a query is one slice of it. Per block of
+queries the scores of the relevant items are taken first; then the gallery passes in chunks, and for each
+relevant item the irrelevant ones that score as high or higher are counted. With `a_i` of them ahead of the
+i-th relevant item, its rank is `i + a_i` and `AP = mean_i i / (i + a_i)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.counting import FLOOR, count_reaching, sort_rows
+from compatbench.evaluation.similarity import Distance, ranking_vectors
+
+BLOCK_SCORES = 2**25
+"""Scores held at once: 128 MiB in float32."""
+CHUNK_ITEMS = 2**16
+"""Gallery items scored at once."""
+
+# Matrix products compute the ragged edge of their output by another code path, whose rounding differs: equal
+# gallery vectors would then score unequally. Products of whole tiles keep ties bitwise equal.
+_ROW_TILE, _COLUMN_TILE = 16, 64
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Embeddings of one side of a search."""
+
+    values: Tensor
+    """(N, D), not necessarily normalised."""
+    labels: Tensor
+    """(N,) int64."""
+    ids: Tensor
+    """(N,) int64, the dataset's sample ids."""
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or not len(self.values):
+            raise ValueError(f"expected vectors (N, D) with N ≥ 1, got shape {tuple(self.values.shape)}")
+        for name in ("labels", "ids"):
+            tensor: Tensor = getattr(self, name)
+            if tensor.dtype != torch.int64 or tensor.shape != (len(self),):
+                raise ValueError(f"{name}: expected int64 ({len(self)},), got {tensor.dtype} {tuple(tensor.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def evaluate(
+    query: Vectors,
+    gallery: Vectors,
+    distance: Distance = "cosine",
+    *,
+    block_scores: int = BLOCK_SCORES,
+    chunk_items: int = CHUNK_ITEMS,
+) -> QueryResults:
+    """Rank the whole gallery for each query; a gallery item is relevant if it has the query's label.
+
+    A query skips its own sample, found by id, also when the two sides come from different models. Ties are
+    broken pessimistically: an irrelevant item of the same score ranks first. Scores are computed in float32 on
+    the device of the query vectors, in products of at most `chunk_items` columns and about `block_scores`
+    entries (a query whose relevant items are more than that still holds all of them at once).
+
+    Raises ValueError for unequal dimensions or a sample that is twice in the gallery, and InvalidResultError
+    for vectors that cannot be ranked.
+    """
+    if query.values.shape[1] != gallery.values.shape[1]:
+        raise ValueError(
+            f"query vectors have {query.values.shape[1]} dimensions, gallery vectors {gallery.values.shape[1]}"
+        )
+    with torch.no_grad(), _full_float32(query.values.device):
+        return _evaluate(query, gallery, distance, block_scores, chunk_items)
+
+
+def _evaluate(
+    query: Vectors, gallery: Vectors, distance: Distance, block_scores: int, chunk_items: int
+) -> QueryResults:
+    gallery_order, relevance = _relevance(query, gallery)
+    query_values, gallery_values = ranking_vectors(query.values, gallery.values, distance)
+    chunk = _round_up(min(chunk_items, len(gallery)), _COLUMN_TILE)
+    queries = _tiled(query_values, relevance.order, _ROW_TILE)
+    items = _tiled(gallery_values, gallery_order, chunk)
+    widest = int((relevance.stop - relevance.start).max())
+    # the relevant items' scores, counts and precisions take four times a score's room
+    block = _round_up(max(1, min(block_scores // max(chunk, 4 * widest), len(query))), _ROW_TILE)
+
+    first_rank = np.empty(len(query), dtype=np.int32)
+    average_precision = np.empty(len(query), dtype=np.float32)
+    ap_at_r = np.empty(len(query), dtype=np.float32)
+    product = torch.empty(block * chunk, device=queries.device)
+    for begin in range(0, len(query), block):
+        rows = slice(begin, begin + block)
+        scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
+        where = relevance.order[rows]
+        first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores)
+    relevant = np.empty(len(query), dtype=np.int32)
+    relevant[relevance.order] = relevance.count
+    return QueryResults(query.ids.cpu().numpy(), first_rank, average_precision, ap_at_r, relevant)
+
+
+@dataclass(frozen=True)
+class _Relevance:
+    """Of queries in the order `order`: where their relevant items and their own sample lie in the gallery."""
+
+    order: NDArray[np.intp]
+    """Rows of the query set, sorted by label, so that a block of them needs few slices of the gallery."""
+    label: NDArray[np.int64]
+    start: NDArray[np.intp]
+    stop: NDArray[np.intp]
+    own: NDArray[np.intp]
+    """Column of the query's own sample, −1 where the gallery does not hold it."""
+
+    @property
+    def count(self) -> NDArray[np.intp]:
+        """(B,) relevant items of each query, itself left out."""
+        return self.stop - self.start - ((self.own >= self.start) & (self.own < self.stop))
+
+    def __getitem__(self, rows: slice) -> _Relevance:
+        return _Relevance(self.order[rows], self.label[rows], self.start[rows], self.stop[rows], self.own[rows])
+
+    def runs(self) -> Iterator[tuple[slice, int, int]]:
+        """Rows that share a label, and their slice of the gallery."""
+        edges = [0, *(np.flatnonzero(np.diff(self.label)) + 1).tolist(), len(self.label)]
+        for first, last in pairwise(edges):
+            yield slice(first, last), int(self.start[first]), int(self.stop[first])
+
+
+def _relevance(query: Vectors, gallery: Vectors) -> tuple[NDArray[np.intp], _Relevance]:
+    """The gallery's order by label, and where each query finds what in it."""
+    labels, ids = gallery.labels.cpu().numpy(), gallery.ids.cpu().numpy()
+    gallery_order = np.argsort(labels, kind="stable")
+    labels, ids = labels[gallery_order], ids[gallery_order]
+    by_id = np.argsort(ids)
+    sorted_ids = ids[by_id]
+    if (repeated := sorted_ids[1:][np.diff(sorted_ids) == 0]).size:
+        raise ValueError(f"gallery ids must differ: {repeated[0]} is there more than once")
+
+    query_labels, query_ids = query.labels.cpu().numpy(), query.ids.cpu().numpy()
+    order = np.argsort(query_labels, kind="stable")
+    query_labels, query_ids = query_labels[order], query_ids[order]
+    nearest = np.searchsorted(sorted_ids, query_ids).clip(max=len(ids) - 1)
+    own = np.where(sorted_ids[nearest] == query_ids, by_id[nearest], -1)
+    start, stop = (np.searchsorted(labels, query_labels, side) for side in ("left", "right"))
+    return gallery_order, _Relevance(order, query_labels, start, stop, own)
+
+
+class _BlockScores:
+    """Scores of one block of queries against one chunk of the gallery at a time."""
+
+    def __init__(
+        self, queries: Tensor, items: Tensor, size: int, chunk: int, relevance: _Relevance, product: Tensor
+    ) -> None:
+        self.queries = queries
+        self.items = items
+        self.size = size
+        self.chunk = chunk
+        self.relevance = relevance
+        self.product = product[: len(queries) * chunk].view(len(queries), chunk)
+        self.current = -1
+
+    def positives(self) -> Tensor:
+        """Scores (B, P) of each query's relevant items, lowest first, FLOOR in front of those that have fewer."""
+        relevance = self.relevance
+        widest = max(1, int((relevance.stop - relevance.start).max()))
+        positives = torch.full((len(relevance.order), widest), FLOOR, device=self.product.device)
+        for chunk in range(int(relevance.start.min()) // self.chunk, -(-int(relevance.stop.max()) // self.chunk)):
+            offset, scores = self._multiply(chunk)
+            for rows, start, columns in self._relevant(chunk):
+                positives[rows, columns.start + offset - start : columns.stop + offset - start] = scores[rows, columns]
+        own = np.flatnonzero((relevance.own >= relevance.start) & (relevance.own < relevance.stop))
+        positives[own, (relevance.own - relevance.start)[own]] = FLOOR
+        sort_rows(positives)
+        return positives
+
+    def irrelevant(self) -> Iterator[Tensor]:
+        """Scores (B, ≤ chunk) of the gallery, chunk by chunk, FLOOR in place of relevant items and the query's own."""
+        first = max(self.current, 0)  # its product is there already
+        for chunk in (first, *(c for c in range(-(-self.size // self.chunk)) if c != first)):
+            offset, scores = self._multiply(chunk)
+            for rows, _, columns in self._relevant(chunk):
+                scores[rows, columns] = FLOOR
+            own = np.flatnonzero((self.relevance.own >= offset) & (self.relevance.own < offset + self.chunk))
+            scores[own, self.relevance.own[own] - offset] = FLOOR
+            self.current = -1
+            yield scores
+
+    def _multiply(self, chunk: int) -> tuple[int, Tensor]:
+        """The first column of a chunk, and its scores: bitwise the same whenever they are asked for."""
+        offset = chunk * self.chunk
+        if chunk != self.current:
+            items = self.items[offset : offset + self.chunk].to(self.product.device)
+            torch.mm(self.queries, items.T, out=self.product)
+            self.current = chunk
+        return offset, self.product[: len(self.relevance.order), : self.size - offset]
+
+    def _relevant(self, chunk: int) -> Iterator[tuple[slice, int, slice]]:
+        """Rows that share relevant items in this chunk, where their items start, and the chunk's columns of them."""
+        offset = chunk * self.chunk
+        for rows, start, stop in self.relevance.runs():
+            columns = slice(max(start - offset, 0), min(stop - offset, self.chunk))
+            if columns.start < columns.stop:
+                yield rows, start, columns
+
+
+def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """First rank, AP and AP@R (B,) of one block."""
+    positives = scores.positives()
+    relevant = torch.from_numpy(scores.relevance.count).to(positives.device)
+    ahead = torch.zeros(positives.shape, dtype=torch.int64, device=positives.device)
+    for irrelevant in scores.irrelevant():
+        ahead += count_reaching(irrelevant, positives, relevant)
+    order = torch.arange(positives.shape[1], 0, -1, device=positives.device)
+    ranks = order + ahead
+    precision = order.double() / ranks
+    precision[order > relevant[:, None]] = 0
+    ap = precision.sum(dim=1) / relevant
+    precision[ranks > relevant[:, None]] = 0
+    ap_at_r = precision.sum(dim=1) / relevant
+    first_rank = ranks[:, -1] * (relevant > 0)
+    return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
+
+
+def _tiled(values: Tensor, order: NDArray[np.intp], tile: int) -> Tensor:
+    """`values[order]` with rows of zeros after it, up to a whole number of tiles."""
+    tiled = values.new_zeros(_round_up(len(values), tile), values.shape[1])
+    torch.index_select(values, 0, torch.from_numpy(order).to(values.device), out=tiled[: len(values)])
+    return tiled
+
+
+def _round_up(number: int, tile: int) -> int:
+    return -(-number // tile) * tile
+
+
+@contextmanager
+def _full_float32(device: torch.device) -> Iterator[None]:
+    """Keep matrix products from using fewer bits than float32 has (TF32, bfloat16), whatever training set."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

@@ -1,0 +1,35 @@
+import gzip
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WriteIdx = Callable[[Path, np.ndarray], Path]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may talk to a server of its own, and to nothing else."""
+    connect = socket.socket.connect
+
+    def connect_locally(self: socket.socket, address: tuple[str, int]) -> None:
+        assert address[0] in ("127.0.0.1", "localhost", "::1"), f"a test reached for {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)
+
+
+@pytest.fixture
+def write_idx() -> WriteIdx:
+    """Writes an array as a gzipped IDX file, byte by byte as the format's page says."""
+
+    def write(path: Path, array: np.ndarray) -> Path:
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", side) for side in array.shape)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(header + bytes(array.flatten().tolist())))
+        return path
+
+    return write
