@@ -121,3 +121,15 @@ def test_a_constant_channel_is_only_centred() -> None:
     normalization = Normalization.of(split_of(images))
     assert normalization == Normalization(mean=(7.0,), std=(1.0,))
     assert normalization(images).abs().max() < 1e-6
+
+
+def test_images_normalized_after_inference_can_be_trained_on() -> None:
+    images = random_images(4)
+    normalize = Normalization(mean=(1.5, 2.5, 3.5), std=(4.0, 5.0, 6.0))
+    with torch.inference_mode():
+        expected = normalize(images)
+    layer = torch.nn.Conv2d(3, 1, 3)
+    batch = normalize(images)
+    layer(batch).sum().backward()
+    assert torch.equal(batch, expected)
+    assert layer.weight.grad is not None

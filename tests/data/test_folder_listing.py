@@ -67,7 +67,7 @@ def test_names_what_is_wrong_with_the_folder(tmp_path: Path, paths: list[str], m
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="there is no folder .*nowhere; set the option `path`"):
+    with pytest.raises(RequestError, match=r"there is no folder .*nowhere; set the option `path`"):
         list_folder(tmp_path / "nowhere")
 
 

@@ -125,7 +125,7 @@ def test_resizing_averages() -> None:
         (b"", "cannot identify image file"),
         (b"GIF89a", "cannot identify image file|not enough|truncated"),
         (encode(Image.fromarray(np.tile(GRADIENT, (20, 20, 1))), "JPEG")[:2000], "truncated"),
-        (encode(Image.fromarray(np.tile(GRADIENT, (20, 20, 1))))[:2000], "truncated"),
+        (encode(Image.fromarray(np.tile(GRADIENT, (20, 20, 1))))[:400], "truncated"),
         (encode(Image.new("RGB", (8, 8)), "EPS"), "cannot identify image file"),
         (encode(Image.new("F", (8, 8), 0.5), "TIFF"), "32 bits have no set range"),
     ],
@@ -140,5 +140,5 @@ def test_says_what_is_wrong(content: bytes, message: str) -> None:
 @pytest.mark.parametrize("side", [9_460, 30_000])
 def test_bombs_are_refused_undecoded(side: int) -> None:
     assert side**2 > MAX_PIXELS
-    with pytest.raises(Exception, match="pixels are more than|decompression bomb"):
+    with pytest.raises(Exception, match=r"pixels are more than|decompression bomb"):
         decode(png_claiming(side, side), 3, 8)

@@ -106,9 +106,7 @@ def check_dataset(dataset: Dataset) -> None:
             raise RequestError(f"dataset '{dataset.name}', {where} split: {problem}")
     shapes = {(split.channels, split.image_size) for split in named.values()}
     if len(shapes) > 1:
-        raise RequestError(
-            f"dataset '{dataset.name}': splits differ in (channels, image size): {sorted(shapes)}"
-        )
+        raise RequestError(f"dataset '{dataset.name}': splits differ in (channels, image size): {sorted(shapes)}")
     for where in ("query", "gallery"):
         shared = torch.isin(named[where].ids, dataset.train.ids)
         if shared.any():

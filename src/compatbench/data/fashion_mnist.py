@@ -91,9 +91,7 @@ class FashionMnist(Family[Options]):
                     problems.append(problem)
         if problems:
             raise problems[0]
-        raise RequestError(
-            f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is"
-        )
+        raise RequestError(f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is")
 
     def get(self, root: Path, notify: Notify) -> str:
         """Find the files, else download them from a mirror, else take them out of the Debian package.
@@ -113,9 +111,7 @@ class FashionMnist(Family[Options]):
                     return f"{self.name}: ready"
                 source = fetch(sources, root / self.name, read, lambda line: notify(f"{self.name}: {line}"))
         except OSError as error:
-            raise RequestError(
-                f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}"
-            ) from error
+            raise RequestError(f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}") from error
         except FetchError as error:
             raise RequestError(
                 f"dataset '{self.name}' could not be fetched ({error}); connect this machine, install the "

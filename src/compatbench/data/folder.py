@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split, check_dataset
@@ -49,9 +50,7 @@ class Folder(Family[FolderOptions]):
         """List, read, convert and resize all images."""
         folder = root / Path(options.path).expanduser()
         try:
-            entries = (
-                list_folder(folder) if options.manifest is None else read_manifest(folder / options.manifest)
-            )
+            entries = list_folder(folder) if options.manifest is None else read_manifest(folder / options.manifest)
         except OSError as error:
             raise RequestError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
         _check_splits(folder, entries)
@@ -82,36 +81,30 @@ def _check_splits(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 class _Reader:
-    """Reads images of one folder, all converted alike."""
+    """Reads images of one folder, all converted alike, and remembers those that it could not read."""
 
     def __init__(self, folder: Path, channels: int, size: int | None) -> None:
         self.folder = folder
         self.channels = channels
         self.size = size
+        self.failures: list[str] = []
 
     def read(self, paths: Sequence[str]) -> tuple[Tensor, list[bytes]]:
-        """Pixels (N, C, S, S) uint8 and sha256 of each file; RequestError naming the unreadable ones."""
-        images: NDArray[np.uint8] | None = None
-        hashes, failures = [], []
+        """Pixels (N, C, S, S) uint8 and sha256 of each file; rows of unreadable files are left out or blank."""
+        images: NDArray[np.uint8] = np.empty((0, self.channels, 0, 0), np.uint8)
+        hashes: list[bytes] = []
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             for row, result in enumerate(pool.map(self._read_one, paths)):
                 if isinstance(result, str):
-                    failures.append(result)
+                    self.failures.append(result)
                     continue
                 pixels, content_hash = result
-                if images is None:
-                    images = np.empty((len(paths), *pixels.shape), np.uint8)
+                if not hashes:
+                    images = np.zeros((len(paths), *pixels.shape), np.uint8)
                 if pixels.shape != images.shape[1:] or pixels.shape[1] != pixels.shape[2]:
-                    raise RequestError(
-                        f"{self.folder}: the images are not squares of one size; set image_size"
-                    )
+                    raise RequestError(f"{self.folder}: the images are not squares of one size; set image_size")
                 images[row] = pixels
                 hashes.append(content_hash)
-        if failures or images is None:
-            raise RequestError(
-                f"{self.folder}: {len(failures)} of {len(paths)} images cannot be read: {listed(failures)}; "
-                "mend or remove them"
-            )
         return torch.from_numpy(images), hashes
 
     def _read_one(self, path: str) -> tuple[NDArray[np.uint8], bytes] | str:
@@ -120,6 +113,8 @@ class _Reader:
             return decode(content, self.channels, self.size), hashlib.sha256(content).digest()
         except FileNotFoundError:
             return f"{path} (missing)"
+        except UnidentifiedImageError:
+            return f"{path} (no image of a known format)"
         except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
             return f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
@@ -136,6 +131,11 @@ def _assemble(entries: Sequence[Entry], reader: _Reader) -> Dataset:
         images, hashes[name] = reader.read(paths)
         labels = torch.tensor([label_of[entry.label] for entry in members])
         splits[name] = Split(images, labels, torch.tensor([id_of[path] for path in paths]), paths)
+    if reader.failures:
+        raise RequestError(
+            f"{reader.folder}: {len(reader.failures)} images cannot be read: {listed(reader.failures)}; "
+            "mend or remove them"
+        )
     if "test" in splits:
         query = gallery = splits["test"]
     else:
@@ -145,9 +145,7 @@ def _assemble(entries: Sequence[Entry], reader: _Reader) -> Dataset:
     return Dataset(Folder.name, class_names, splits["train"], query, gallery)
 
 
-def _query_ids(
-    query: Split, query_hashes: list[bytes], gallery: Split, gallery_hashes: list[bytes]
-) -> Tensor:
+def _query_ids(query: Split, query_hashes: list[bytes], gallery: Split, gallery_hashes: list[bytes]) -> Tensor:
     """Ids (Q,) of the queries: a byte-identical copy in the gallery is the same image, so it lends its id.
 
     Otherwise each of these queries would find its own copy first.

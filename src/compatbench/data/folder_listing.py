@@ -58,9 +58,7 @@ def list_folder(folder: Path) -> list[Entry]:
         return hash_split(_list_classes(folder, folder, ""))
     unknown = sorted(set(parts) - set(SPLITS))
     if unknown:
-        raise RequestError(
-            f"{folder}: unknown split folders {listed(unknown)}; known are {', '.join(SPLITS)}"
-        )
+        raise RequestError(f"{folder}: unknown split folders {listed(unknown)}; known are {', '.join(SPLITS)}")
     return [entry for name, part in sorted(parts.items()) for entry in _list_classes(folder, part, name)]
 
 
@@ -75,16 +73,12 @@ def read_manifest(path: Path) -> list[Entry]:
         else:
             raise RequestError(f"manifest {path}: a manifest is a .csv or a .parquet file")
     except FileNotFoundError as error:
-        raise RequestError(
-            f"manifest {path} does not exist; it is looked for in the folder of the images"
-        ) from error
+        raise RequestError(f"manifest {path} does not exist; it is looked for in the folder of the images") from error
     except (OSError, ValueError) as error:
         raise RequestError(f"manifest {path} cannot be read: {str(error).splitlines()[0]}") from error
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        raise RequestError(
-            f"manifest {path} lacks the columns {listed(missing)}; it has {listed(table.columns)}"
-        )
+        raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; it has {listed(table.columns)}")
     table = table.loc[:, list(COLUMNS)]
     blank = (table.isna() | (table.astype(str) == "")).any(axis=1)
     if blank.any():
@@ -133,9 +127,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def _list_classes(folder: Path, part: Path, split: str) -> list[Entry]:
     loose = [path.name for path in sorted(part.iterdir()) if path.is_file() and _is_image(path.name)]
     if loose:
-        raise RequestError(
-            f"{part}: images outside any class folder: {listed(loose)}; move each into its class"
-        )
+        raise RequestError(f"{part}: images outside any class folder: {listed(loose)}; move each into its class")
     entries, empty = [], []
     for class_folder in _subfolders(part):
         images = _images_below(class_folder)
@@ -168,14 +160,10 @@ def _ignored(name: str) -> bool:
 def _check_manifest(path: Path, entries: Sequence[Entry]) -> None:
     unknown = sorted({entry.split for entry in entries} - set(SPLITS))
     if unknown:
-        raise RequestError(
-            f"manifest {path}: unknown splits {listed(unknown)}; known are {', '.join(SPLITS)}"
-        )
+        raise RequestError(f"manifest {path}: unknown splits {listed(unknown)}; known are {', '.join(SPLITS)}")
     outside = [entry.path for entry in entries if _leaves_folder(entry.path)]
     if outside:
-        raise RequestError(
-            f"manifest {path}: paths must stay inside the folder of the images: {listed(outside)}"
-        )
+        raise RequestError(f"manifest {path}: paths must stay inside the folder of the images: {listed(outside)}")
     times = Counter((entry.path, entry.split) for entry in entries)
     twice = [file for (file, _), count in times.items() if count > 1]
     if twice:

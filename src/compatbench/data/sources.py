@@ -27,9 +27,7 @@ class FetchError(Exception):
     """A source did not give the files; the next may."""
 
 
-def fetch(
-    sources: Mapping[str, Source], target: Path, verify: Callable[[Path], object], notify: Notify
-) -> str:
+def fetch(sources: Mapping[str, Source], target: Path, verify: Callable[[Path], object], notify: Notify) -> str:
     """Bring all files of the first source that works into the folder `target`; returns the source's name.
 
     `verify` raises RequestError for a folder whose files are not right. Only right ones are renamed into
@@ -100,9 +98,7 @@ def debian_package(package: str, folder: Path) -> Source:
 
 def _run(*command: str, folder: Path) -> None:
     try:
-        subprocess.run(
-            command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT
-        )
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT)
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines() or ["no message"]
         raise FetchError(f"{command[0]}: {said[-1]}") from error
