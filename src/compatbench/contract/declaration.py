@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from compatbench.contract.report import Finding, Report, describe
-from compatbench.errors import ContractError
+from compatbench.errors import RequestError
 from compatbench.method import Adapter, Expectation, Need, Params, Role, TrainingMethod
 from compatbench.method_source import load_module
 from compatbench.plugins import Plugin, discover, find_class, make_plugin
@@ -47,7 +47,11 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
 
 
 def _check_unique(plugin: Plugin) -> None:
-    for other in discover().methods.values():
+    try:
+        known = discover().methods
+    except RequestError as error:
+        raise Finding(str(error)) from error
+    for other in known.values():
         if other.name == plugin.name and other.path != plugin.path:
             raise Finding(f"the name '{plugin.name}' is taken by {other.path.name}: choose another")
 
@@ -65,14 +69,10 @@ def _check_declarations(cls: type[TrainingMethod] | type[Adapter]) -> None:
 def _check_parameters(cls: type[TrainingMethod] | type[Adapter]) -> None:
     params = cls.Params
     if not (isinstance(params, type) and issubclass(params, Params)):
-        raise Finding(
-            "Params must be a class that derives from compatbench.method.Params: class Params(Params): …"
-        )
+        raise Finding("Params must be a class that derives from compatbench.method.Params: class Params(Params): …")
     missing = [name for name, field in params.model_fields.items() if field.is_required()]
     if missing:
-        raise Finding(
-            f"no default for {', '.join(missing)}: give each parameter its published value as default"
-        )
+        raise Finding(f"no default for {', '.join(missing)}: give each parameter its published value as default")
     if params.model_config.get("extra") != "forbid" or not params.model_config.get("frozen"):
         raise Finding(
             "Params changes model_config: keep extra='forbid' and frozen=True, so that typing errors are seen"
@@ -84,6 +84,4 @@ def _check_source(cls: type[TrainingMethod] | type[Adapter]) -> None:
     if not text.strip():
         raise Finding("the class has no docstring: give the formula, its symbols and shapes, and the paper")
     if not SOURCE.search(text):
-        raise Finding(
-            "the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'"
-        )
+        raise Finding("the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'")

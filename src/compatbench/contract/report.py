@@ -62,8 +62,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"{'ok  ' if r.passed else 'FAIL'}  {r.check}{': ' if r.message else ''}{r.message}"
-            for r in self.results
+            f"{'ok  ' if r.passed else 'FAIL'}  {r.check}{': ' if r.message else ''}{r.message}" for r in self.results
         ]
         count = len(self.failed)
         verdict = "keeps the contract" if self.passed else f"{count} of {len(self.results)} checks failed"

@@ -1,0 +1,224 @@
+"""Checks on a method that adds loss terms to training."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from compatbench.contract.report import Finding, Report
+from compatbench.contract.world import CLASSES, OLD_CLASSES, World, build_world
+from compatbench.heads import HeadName
+from compatbench.method import Need
+from compatbench.method_source import source_files
+from compatbench.model import EmbeddingModel
+from compatbench.plugins import Plugin
+
+DIM = 16
+GUARDED = {Need.OLD_ENCODER, Need.OLD_CLASSIFIER, Need.OLD_FEATURES, Need.OLD_WEIGHTS}
+BATCH_FIELDS = {Need.TWO_VIEWS: "second_view", Need.INDEPENDENT_MODEL: "independent"}
+
+
+def check_training_method(report: Report, plugin: Plugin) -> None:
+    """Run every check of a training method; the first ones stop the rest where they fail."""
+    dim = 0
+    with report.checking("skip"):
+        dim = _dimension(plugin)
+    if not dim:
+        return
+    fresh = build_world(plugin, dim=dim, old_dim=dim)
+    failure = None
+    try:
+        fresh.setup()
+        check_terms(fresh)
+    except Exception as error:
+        failure = error
+    with report.checking("needs" if fresh.undeclared else "losses"):
+        if failure is not None:
+            raise failure
+    if failure is not None:
+        return
+
+    world = build_world(plugin, dim=dim, old_dim=dim)
+    before = _bytes(world.old)
+    with report.checking("training"):
+        world.train()
+    if report.failed:
+        return
+    with report.checking("needs"):
+        check_needs(world, plugin)
+    with report.checking("frozen old model"):
+        check_frozen(world, before)
+    with report.checking("seeds"):
+        check_seeds(world, plugin)
+    with report.checking("state"):
+        check_state(world, plugin)
+    with report.checking("gradient"):
+        check_gradient([fresh, world])
+    with report.checking("one sample per class"):
+        check_terms(world, [0, 1, 2, 3, 4])
+    with report.checking("no old class in the batch"):
+        check_terms(world, [i for i in range(20) if int(world.data.labels[i]) >= len(OLD_CLASSES)])
+    with report.checking("mixed precision"):
+        check_terms(world, mixed_precision=True)
+    for loss in ("normalized_softmax", "arcface"):
+        with report.checking(f"{loss} head"):
+            check_task(plugin, dim=dim, old_dim=dim, loss=loss)
+    for name, new_dim in (("larger dimension", 2 * dim), ("smaller dimension", dim // 2)):
+        with report.checking(name):
+            check_task(plugin, dim=new_dim, old_dim=dim, loss="softmax")
+
+
+def _dimension(plugin: Plugin) -> int:
+    """An embedding dimension at which the method does not skip the plainest of upgrades."""
+    reasons = []
+    for dim in (DIM, len(CLASSES) - 1):
+        reason = _skip(plugin, dim, dim)
+        if reason is None:
+            return dim
+        reasons.append(reason)
+    raise Finding(
+        f"it skips the plainest upgrade there is, same backbone and same dimension ({reasons[0]}): "
+        "make skip() return None where the method can run"
+    )
+
+
+def _skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
+    from compatbench.contract.world import task_of
+
+    task = task_of(dim, old_dim, "softmax")
+    reason = plugin.cls(plugin.resolve({}), task).skip(task)
+    if reason is not None and not (isinstance(reason, str) and reason.strip()):
+        raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
+    return reason
+
+
+def check_terms(world: World, index: list[int] | None = None, *, mixed_precision: bool = False) -> None:
+    """Every loss term of the batch at `index` is a finite scalar."""
+    for name, value in world.terms(index or list(range(10)), mixed_precision=mixed_precision).items():
+        if not torch.isfinite(value):
+            raise Finding(
+                f"loss term '{name}' is {value.item()}: guard divisions and means over no elements, "
+                "e.g. sum() / count.clamp(min=1)"
+            )
+
+
+def check_needs(world: World, plugin: Plugin) -> None:
+    """All that was used is declared, and all that is declared was used."""
+    used = set(world.needs.used)
+    source = "\n".join(file.read_text(encoding="utf-8") for file in source_files(plugin.path))
+    used |= {need for need, field in BATCH_FIELDS.items() if re.search(rf"\bbatch\.{field}\b", source)}
+    declared = set(world.method.needs)
+    for need in used - declared:
+        raise Finding(f"uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
+    for need in (declared & (GUARDED | set(BATCH_FIELDS))) - used:
+        raise Finding(
+            f"declares the {need.value} and never uses it, and the leaderboard prints it as a cost: "
+            f"remove Need.{need.name}, or narrow self.needs in __init__ to what the variant needs"
+        )
+
+
+def check_gradient(worlds: list[World]) -> None:
+    """At the start or at the end of training, every term and their sum depend on the new model."""
+    constant: set[str] | None = None
+    moved = False
+    for world in worlds:
+        terms = world.terms(range(10))
+        without = {name for name, value in terms.items() if not value.requires_grad}
+        constant = without if constant is None else constant & without
+        world.model.zero_grad()
+        torch.autograd.backward(torch.stack(list(terms.values())).sum())
+        gradients = [p.grad for p in world.model.encoder.parameters() if p.grad is not None]
+        if not all(gradient.isfinite().all() for gradient in gradients):
+            raise Finding(
+                "the gradient is not finite although the loss is: look for sqrt, norm, acos or log at their edges"
+            )
+        moved = moved or any(bool(gradient.any()) for gradient in gradients)
+    if not moved:
+        raise Finding("no gradient reaches the new encoder: compute the loss from new.embeddings, not detached")
+    if constant:
+        raise Finding(
+            f"loss term '{min(constant)}' has no gradient: it must depend on the new model, "
+            "without detach(), item() or no_grad()"
+        )
+
+
+def check_frozen(world: World, before: dict[str, bytes]) -> None:
+    """Training left the old model as it was."""
+    old = world.old
+    assert old is not None
+    changed = sorted(name for name, content in _bytes(old).items() if before[name] != content)
+    if changed:
+        raise Finding(f"the old model changed ({', '.join(changed[:3])}): never write to it; clone() what you need")
+    if old.training or any(module.training for module in old.modules()):
+        raise Finding("the old model is in training mode afterwards: do not call train() on it")
+    if any(p.requires_grad or p.grad is not None for p in old.parameters()):
+        raise Finding("a gradient reaches the old model: do not switch requires_grad on; clone() what is to be learned")
+
+
+def check_seeds(world: World, plugin: Plugin) -> None:
+    """The same seed twice gives the same embeddings, whatever was drawn elsewhere in between."""
+    again = _like(world, plugin)
+    torch.manual_seed(4711)
+    again.train()
+    if not torch.equal(world.embeddings(), again.embeddings()):
+        raise Finding(
+            "two trainings with the same seed differ: build modules in setup(), where torch's global stream is "
+            "seeded, and draw from batch.generator in loss()"
+        )
+
+
+def check_state(world: World, plugin: Plugin) -> None:
+    """A new model after `setup` that loads the stored state embeds and classifies as the trained one does."""
+    stored = save({name: value.detach().contiguous().clone() for name, value in world.model.state_dict().items()})
+    restored = _like(world, plugin)
+    restored.setup()
+    restored.model.to(memory_format=torch.channels_last)  # as in training: another format rounds differently
+    try:
+        restored.model.load_state_dict(load(stored))
+    except RuntimeError as error:
+        raise Finding(
+            f"the stored state does not load again ({' '.join(str(error).split())}): register modules and buffers "
+            "in __init__ or setup() only, always with the same names and shapes"
+        ) from error
+    for name, first, second in zip(
+        ("embeddings", "compatible()", "logits"), _outputs(world), _outputs(restored), strict=True
+    ):
+        if not torch.equal(first, second):
+            raise Finding(
+                f"{name} differ after storing and loading: keep what they depend on in parameters or buffers "
+                "(register_buffer), not in plain attributes"
+            )
+
+
+def check_task(plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName) -> None:
+    """The method runs on a harder task, or skips it with a reason; its queries fit the old gallery."""
+    if dim != old_dim and _skip(plugin, dim, old_dim) is not None:
+        return
+    world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss)
+    world.setup()
+    check_terms(world)
+    shape = tuple(_outputs(world)[1].shape)
+    if shape != (len(world.data), old_dim):
+        raise Finding(f"compatible() gives {shape} where the old gallery needs ({len(world.data)}, {old_dim})")
+
+
+@torch.no_grad()
+def _outputs(world: World) -> tuple[Tensor, Tensor, Tensor]:
+    embeddings = world.embeddings()
+    world.model.eval()
+    return embeddings, world.method.compatible(embeddings), world.model.head(embeddings)
+
+
+def _like(world: World, plugin: Plugin) -> World:
+    """An untrained world of the same task with the same old model."""
+    task = world.method.task
+    assert task.old_dim is not None
+    return build_world(plugin, dim=task.dim, old_dim=task.old_dim, old=world.old)
+
+
+def _bytes(model: EmbeddingModel | None) -> dict[str, bytes]:
+    assert model is not None
+    return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}

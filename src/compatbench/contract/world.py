@@ -1,0 +1,180 @@
+"""The micro world of the contract test: forty images, two small generations, and the suite's own training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from compatbench.data.augmentation import Normalization
+from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.heads import HeadName
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod
+from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.plugins import Plugin
+from compatbench.recipe import Recipe
+from compatbench.seeds import global_stream, stream
+from compatbench.training import TrainingSet, embed_images, loss_terms, train
+
+BACKBONE = "test_resnet"
+OLD_CLASSES = (0, 1, 2)
+CLASSES = (0, 1, 2, 3, 4)
+PER_CLASS = 8
+RECIPE = Recipe(epochs=2, batch_size=10, lr=0.02)
+NORMALIZE = Normalization(mean=(127.0,), std=(70.0,))
+
+
+class RecordedNeeds(frozenset[Need]):
+    """What a method declares, remembering what it was asked for."""
+
+    used: set[Need]
+
+    def __new__(cls, needs: frozenset[Need] | set[Need]) -> RecordedNeeds:
+        """The declared needs, none of them used yet."""
+        recorded = super().__new__(cls, needs)
+        recorded.used = set()
+        return recorded
+
+    def __contains__(self, need: object) -> bool:
+        if isinstance(need, Need):
+            self.used.add(need)
+        return super().__contains__(need)
+
+
+@cache
+def training_set(classes: tuple[int, ...]) -> TrainingSet:
+    """Random images whose brightness depends on the class, in an order that mixes the classes."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(PER_CLASS * len(classes)) % len(classes)
+    noise = torch.randint(0, 120, (len(labels), 1, 32, 32), generator=generator)
+    return TrainingSet((noise + 20 * labels[:, None, None, None]).to(torch.uint8), labels)
+
+
+@dataclass
+class World:
+    """A method on one task: the model that it trains, and what it is given."""
+
+    model: EmbeddingModel
+    old: EmbeddingModel | None
+    old_model: OldModel | None
+    needs: RecordedNeeds
+    independent: EmbeddingModel | None
+    data: TrainingSet
+
+    @property
+    def method(self) -> TrainingMethod:
+        """The method under test."""
+        return self.model.method
+
+    @property
+    def undeclared(self) -> set[Need]:
+        """What the method used of the old model without declaring it."""
+        return self.needs.used.difference(self.needs)
+
+    def setup(self, seed: int = 0) -> None:
+        """Call the method's `setup` as the suite does, without training."""
+        new = NewModel(self.model, lambda model: embed_images(model, self.data.images, NORMALIZE), self.data.labels)
+        with global_stream(seed, "setup", self.method.task.generation):
+            self.method.setup(new, self.old_model)
+
+    def train(self, seed: int = 0) -> None:
+        """Set up and train for two epochs as the suite does."""
+        train(
+            self.model,
+            self.data,
+            NORMALIZE,
+            RECIPE,
+            seed,
+            generation=self.method.task.generation,
+            old=self.old_model,
+            independent=self.independent,
+        )
+
+    def terms(self, index: Sequence[int], *, mixed_precision: bool = False) -> dict[str, Tensor]:
+        """All loss terms of the training images at `index`, in training mode."""
+        rows = torch.tensor(index)
+        images = NORMALIZE(self.data.images[rows])
+        batch = Batch(
+            images=images,
+            labels=self.data.labels[rows],
+            index=rows,
+            epoch=1,
+            epochs=2,
+            progress=0.5,
+            generator=stream(0, "method"),
+            second_view=images.flip(3) if Need.TWO_VIEWS in self.method.needs else None,
+            independent=View(self.independent, images, frozen=True) if self.independent else None,
+        )
+        self.model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed_precision):
+            return loss_terms(self.method, batch, View(self.model, images, frozen=False), self.old_model)
+
+    def embeddings(self) -> Tensor:
+        """Embeddings (N, D) of the training images."""
+        return embed_images(self.model, self.data.images, NORMALIZE)
+
+
+def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
+    """The second generation of dimension `dim`, or the first one where `old_dim` is None."""
+    first = old_dim is None
+    return Task(
+        generation=0 if first else 1,
+        backbone=BACKBONE,
+        dim=dim,
+        loss=loss,
+        classes=OLD_CLASSES if first else CLASSES,
+        total_classes=len(CLASSES),
+        old_backbone=None if first else BACKBONE,
+        old_dim=old_dim,
+        old_classes=() if first else OLD_CLASSES,
+    )
+
+
+def build_world(
+    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = "softmax", old: EmbeddingModel | None = None
+) -> World:
+    """`plugin`, at its defaults, about to train the second generation; `old` in place of a new old model."""
+    task = task_of(dim, old_dim, loss)
+    method: TrainingMethod = plugin.cls(plugin.resolve({}), task)
+    if old is None:
+        old = _old_model(plugin, old_dim, loss)
+    old.eval().requires_grad_(False).zero_grad()
+    data = training_set(CLASSES)
+    needs = RecordedNeeds(method.needs)
+    rows = torch.tensor([OLD_CLASSES.index(c) if c in OLD_CLASSES else -1 for c in CLASSES])
+    independent = None
+    if Need.INDEPENDENT_MODEL in method.needs:
+        independent = _plain_model(task, "independent").eval().requires_grad_(False)
+    return World(
+        model=_model(method, "new"),
+        old=old,
+        old_model=OldModel(old, needs, rows, data.labels, lambda: embed_images(old, data.images, NORMALIZE)),
+        needs=needs,
+        independent=independent,
+        data=data,
+    )
+
+
+def _old_model(plugin: Plugin, dim: int, loss: HeadName) -> EmbeddingModel:
+    """An untrained plain model, or for a method that trains its own first generation, just that."""
+    task = task_of(dim, None, loss)
+    if Need.OWN_FIRST_GENERATION not in plugin.needs:
+        return _plain_model(task, "old")
+    method: TrainingMethod = plugin.cls(plugin.resolve({}), task)
+    world = World(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
+    world.train()
+    return world.model
+
+
+def _plain_model(task: Task, name: str) -> EmbeddingModel:
+    return _model(TrainingMethod(Params(), task), name)
+
+
+def _model(method: TrainingMethod, name: str) -> EmbeddingModel:
+    task = method.task
+    spec = EncoderSpec(backbone=BACKBONE, dim=method.encoder_dim(task.dim), image_size=32, channels=1)
+    with global_stream(0, name):
+        return EmbeddingModel(Encoder(spec), method.head(task.dim, task.num_classes), method)
