@@ -4,6 +4,9 @@
 class RequestError(Exception):
     """The request itself is wrong (bad suite, unknown method, missing data): one line, exit code 2."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # what it quotes, such as a key or a file, may hold line breaks
+
 
 class InvalidResultError(Exception):
     """A cell produced numbers that cannot count (NaN loss, zero vectors): the record says `invalid`."""
