@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn, optim
 
 from compatbench.data.augmentation import Augmentation
@@ -14,7 +14,7 @@ from compatbench.data.augmentation import Augmentation
 class Recipe(BaseModel):
     """Optimiser, schedule, precision and augmentation of every generation of a suite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(128, ge=2)
@@ -24,12 +24,22 @@ class Recipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     steps: tuple[float, ...] = ()
-    """For `step`: shares of the training after which the rate is divided by 10."""
+    """For `step`: rising shares of the training after which the rate is divided by 10."""
     warmup: float = Field(0.0, ge=0, lt=1)
     """Share of the training over which the rate rises linearly."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: mixed precision, weights stay float32."""
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _steps_belong_to_step(self) -> Self:
+        if self.schedule != "step" and self.steps:
+            raise ValueError(f"steps are for schedule 'step', not '{self.schedule}'; remove one of the two")
+        if self.schedule == "step" and not self.steps:
+            raise ValueError("schedule 'step' needs steps, e.g. steps: [0.33, 0.67]")
+        if any(not 0 < share < 1 for share in self.steps) or list(self.steps) != sorted(set(self.steps)):
+            raise ValueError("steps must rise, each between 0 and 1, e.g. steps: [0.33, 0.67]")
+        return self
 
     def build_optimizer(self, parameters: list[nn.Parameter]) -> optim.Optimizer:
         """The optimiser over `parameters`."""

@@ -19,7 +19,7 @@ SPLIT_SEED = 0
 class GenerationSpec(BaseModel):
     """One generation of a chain: the data it sees and the encoder it trains."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backbone: str
     dim: int = Field(64, ge=2)
