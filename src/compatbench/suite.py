@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 import compatbench
 from compatbench.errors import RequestError
 from compatbench.recipe import Recipe
 from compatbench.scenarios import GenerationSpec
+from compatbench.strict_yaml import read_mapping
 from compatbench.validation import did_you_mean, explain
+
+ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+"""Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
 
 
 class MethodEntry(BaseModel):
@@ -34,7 +37,7 @@ class MethodEntry(BaseModel):
 class Suite(BaseModel):
     """A suite, with every default filled in."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     title: str
     dataset: str
@@ -46,8 +49,32 @@ class Suite(BaseModel):
     timeout_minutes: float = Field(30, gt=0)
     """A cell that runs longer is stopped and recorded as `timeout`."""
     recipe: Recipe
-    scenarios: dict[str, tuple[GenerationSpec, ...]] = Field(min_length=1)
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    """What every generation of every scenario takes unless it says otherwise."""
+    scenarios: dict[ScenarioName, tuple[GenerationSpec, ...]] = Field(min_length=1)
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_fill_generations(cls, data: dict[str, Any]) -> dict[str, Any]:
+        defaults, scenarios = data.get("defaults"), data.get("scenarios")
+        if not isinstance(defaults, dict) or not isinstance(scenarios, dict):
+            return data
+        filled = {
+            name: [{**defaults, **step} if isinstance(step, dict) else step for step in chain]
+            if isinstance(chain, list)
+            else chain
+            for name, chain in scenarios.items()
+        }
+        return {**data, "scenarios": filled}
+
+    @field_validator("defaults")
+    @classmethod
+    def _defaults_are_of_generations(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in value:
+            if key not in GenerationSpec.model_fields:
+                raise ValueError(f"unknown key '{key}'{did_you_mean(key, GenerationSpec.model_fields)}")
+        return value
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -55,6 +82,13 @@ class Suite(BaseModel):
         """Lets a YAML list say `- bct` for `- {name: bct}`."""
         if isinstance(value, list):
             return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"a seed is listed twice in {list(value)}; remove one of the two")
         return value
 
     @field_validator("methods")
@@ -73,24 +107,6 @@ class Suite(BaseModel):
             if len(chain) < 2:
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
         return value
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
-
-
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
 def builtin_folder(name: str) -> Path:
@@ -113,31 +129,11 @@ def load_suite(reference: str) -> tuple[str, Suite]:
     path = Path(reference) if reference.endswith((".yaml", ".yml")) else known.get(reference)
     if path is None:
         raise RequestError(f"no suite '{reference}'{did_you_mean(reference, known)}; or give a path to a .yaml file")
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError, TypeError) as error:
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise RequestError(f"{path}: not valid YAML: {detail}") from error
-    if not isinstance(data, dict):
-        raise RequestError(f"{path}: must be a mapping of keys such as title, dataset, scenarios, methods")
-    return path.stem, parse_suite(data, str(path))
+    return path.stem, parse_suite(read_mapping(path), str(path))
 
 
 def parse_suite(data: dict[str, Any], source: str) -> Suite:
-    """A suite from parsed YAML. `defaults` are keys that every generation takes unless it says otherwise."""
-    data = dict(data)
-    defaults = data.pop("defaults", {})
-    scenarios = data.get("scenarios")
-    if isinstance(defaults, dict) and isinstance(scenarios, dict):
-        data["scenarios"] = {
-            name: [{**defaults, **step} if isinstance(step, dict) else step for step in chain]
-            if isinstance(chain, list)
-            else chain
-            for name, chain in scenarios.items()
-        }
+    """A suite from parsed YAML. Raises RequestError, in one line with `source`, key and remedy."""
     try:
         return Suite.model_validate(data)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
@@ -24,9 +25,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"{where}: unknown key" + did_you_mean(path[-1], _fields(model, path[:-1]))
     if problem["type"] == "missing":
         return f"{where}: is required"
+    message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
+    shown = f" (got {reprlib.repr(given)})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"{where}: {message[0].lower()}{message[1:]}{shown}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
