@@ -76,9 +76,9 @@ class Expectation(StrEnum):
 
 
 class Params(BaseModel):
-    """Base of every method's parameters: bounds are checked, misspelt names refused, values immutable."""
+    """Base of every method's parameters: bounds are checked, misspelt names refused, values finite and immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
