@@ -137,6 +137,8 @@ class TrainingMethod(nn.Module):
     """
 
     name: ClassVar[str]
+    classification_term: ClassVar[str] = "classification"
+    """What `classification(…)` is logged as; another name where a method trains without a classifier."""
     role: ClassVar[Role] = Role.METHOD
     needs: frozenset[Need] | set[Need] = frozenset()
     expects: ClassVar[frozenset[Expectation] | set[Expectation]] = frozenset()

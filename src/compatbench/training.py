@@ -155,15 +155,16 @@ def train(
 
 
 def loss_terms(method: TrainingMethod, batch: Batch, new: View, old_model: OldModel | None) -> dict[str, Tensor]:
-    """All terms of the loss by name: `classification`, and those of the method."""
+    """All terms of the loss by name: that of `classification`, and those of `loss`."""
     old = old_model.view(batch.images) if old_model is not None else None
-    terms: dict[str, Tensor] = {"classification": method.classification(batch, new, old)}
+    base = method.classification_term
+    terms: dict[str, Tensor] = {base: method.classification(batch, new, old)}
     extra: dict[str, Tensor] = method.loss(batch, new, old)
     for name, value in extra.items():
         if value.ndim != 0:
             raise ContractError(f"loss term '{name}' has shape {tuple(value.shape)}: return a scalar, e.g. its mean")
-    if "classification" in extra:
-        raise ContractError("loss() returns a term 'classification': rename it, or override classification()")
+    if base in extra:
+        raise ContractError(f"loss() returns a term '{base}': rename it, or override classification()")
     return terms | {name: value.float() for name, value in extra.items()}
 
 

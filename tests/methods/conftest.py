@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from compatbench.heads import build_head
-from compatbench.method import Batch, Task, TrainingMethod
+from compatbench.method import Batch, Need, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.plugins import Catalogue, discover
+from compatbench.training import loss_terms
 
 PIXELS = 6
 
@@ -45,15 +46,19 @@ class World:
     def batch(self, index: list[int]) -> Batch:
         rows = torch.tensor(index)
         generator = torch.Generator().manual_seed(1)
-        return Batch(self.images[rows], self.labels[rows], rows, 0, 1, 0.0, generator)
+        images = self.images[rows]
+        second = self.second_images[rows] if Need.TWO_VIEWS in self.method.needs else None
+        return Batch(images, self.labels[rows], rows, 0, 1, 0.0, generator, second)
+
+    @property
+    def second_images(self) -> Tensor:
+        """Stands in for a second augmentation of every image: its pixels reversed."""
+        return self.images.flip(3)
 
     def terms(self, index: list[int]) -> dict[str, Tensor]:
         """Classification and the method's own terms on the images at `index`."""
         batch = self.batch(index)
-        view = View(self.new, batch.images, frozen=False)
-        old = self.old_model.view(batch.images)
-        classification = self.method.classification(batch, view, old)
-        return {"classification": classification, **self.method.loss(batch, view, old)}
+        return loss_terms(self.method, batch, View(self.new, batch.images, frozen=False), self.old_model)
 
     def copy_old_into_new(self) -> None:
         """Make the new encoder equal to the old one (same dimension)."""
