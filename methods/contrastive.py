@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Tensor
 
@@ -11,6 +9,8 @@ from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
+from ._hard_negatives import contrast, hardest_negatives
+from ._similarity import cosines
 
 TEMPERATURES = {"hardest": 0.01, "supervised": 0.05, "label_free": 0.07}
 
@@ -51,20 +51,12 @@ class Contrastive(TrainingMethod):
         return refuse_smaller(task)
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
-        similarity = F.normalize(self.compatible(new.embeddings)) @ old.normalized.T / self.params.temperature
+        similarity = cosines(self.compatible(new.embeddings), old.embeddings) / self.params.temperature
         same_class = batch.labels[:, None] == batch.labels[None, :]
         if self.params.variant == "hardest":
-            losses = hardest_negatives(similarity, same_class, self.params.top_k)
+            losses = contrast(similarity.diagonal(), hardest_negatives(similarity, same_class, self.params.top_k))
         elif self.params.variant == "supervised":
             losses = -(similarity.log_softmax(dim=1) * same_class).sum(dim=1) / same_class.sum(dim=1)
         else:
             losses = -similarity.log_softmax(dim=1).diagonal()
         return {"contrastive": self.params.weight * losses.mean()}
-
-
-def hardest_negatives(similarity: Tensor, same_class: Tensor, top_k: int) -> Tensor:
-    """l_i (B,) of each image against the `top_k` most similar old embeddings of other classes."""
-    positive = similarity.diagonal()[:, None]
-    others = similarity.masked_fill(same_class, -torch.inf)
-    hardest = others.topk(min(top_k, len(others)), dim=1).values
-    return torch.cat([positive, hardest], dim=1).logsumexp(dim=1) - positive[:, 0]

@@ -9,6 +9,7 @@ from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
+from ._divergence import tempered_divergence
 
 
 class Distillation(TrainingMethod):
@@ -48,14 +49,5 @@ class Distillation(TrainingMethod):
         elif self.params.variant == "logits":
             distances = 0.5 * (old.head(student) - old.logits).square().sum(dim=1)
         else:
-            distances = self.divergence(old.head(student), old.logits)
+            distances = tempered_divergence(old.head(student), old.logits, self.params.temperature)
         return {"distillation": self.params.weight * distances.mean()}
-
-    def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """T² · KL (B,) from the teacher's to the student's class posterior, given logits (B, C_o)."""
-        temperature = self.params.temperature
-        log_student = F.log_softmax(student / temperature, dim=1)
-        log_teacher = F.log_softmax(teacher / temperature, dim=1)
-        return temperature**2 * F.kl_div(log_student, log_teacher, reduction="none", log_target=True).sum(
-            dim=1
-        )
