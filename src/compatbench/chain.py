@@ -8,7 +8,7 @@ method's file retrains that method only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,12 +55,20 @@ def task_of(chain: tuple[GenerationSpec, ...], generation: int, total_classes: i
     )
 
 
+def embedding_dim(method: TrainingMethod) -> int:
+    """D: dimensions of the embeddings that `method` stores, which may be more than the scenario asks for."""
+    with torch.no_grad():
+        return method.embed(torch.zeros(2, method.encoder_dim(method.task.dim))).shape[1]
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A generation's model, ready to embed, and what its training left."""
 
     id: str
     model: EmbeddingModel
+    dim: int
+    """D: dimensions of its embeddings."""
     facts: dict[str, Any]
 
 
@@ -133,20 +141,24 @@ class ChainTrainer:
     def _task(self, generation: int) -> Task:
         return task_of(self.chain, generation, self.dataset.num_classes)
 
-    def _build(self, plugin: Plugin, params: Params, generation: int) -> EmbeddingModel:
+    def _build(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> EmbeddingModel:
         """The untrained model: the same initial encoder for every method of the cell."""
         task = self._task(generation)
-        method: TrainingMethod = plugin.cls(params, task)
+        if old is not None:
+            task = replace(task, old_dim=old.dim)
+        with global_stream(self.seed, "method modules", generation):
+            method: TrainingMethod = plugin.cls(params, task)
         spec = self.chain[generation].encoder(self.dataset.train.channels, self.dataset.train.image_size)
         spec = spec.model_copy(update={"dim": method.encoder_dim(task.dim)})
         with global_stream(self.seed, "encoder", generation):
             encoder = Encoder(spec)
         with global_stream(self.seed, "head", generation):
-            head = method.head(_embedding_dim(method, spec.dim), task.num_classes)
+            head = method.head(embedding_dim(method), task.num_classes)
         return EmbeddingModel(encoder, head, method)
 
     def _trained(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> TrainedModel:
-        model = self._build(plugin, params, generation)
+        model = self._build(plugin, params, generation, old)
+        dim = embedding_dim(model.method)
         needs_old = old is not None and bool(set(model.method.needs) - {Need.OWN_FIRST_GENERATION, Need.TWO_VIEWS})
         needs_independent = Need.INDEPENDENT_MODEL in model.method.needs and generation > 0
         independent = self.baseline(generation) if needs_independent else None
@@ -175,7 +187,7 @@ class ChainTrainer:
         stored = get_or_make(self.store.models, name, make, self.notify)
         if not trained_here:
             self._restore(model, stored, old, generation)
-        return TrainedModel(name, model.eval().requires_grad_(False), stored.facts)
+        return TrainedModel(name, model.eval().requires_grad_(False), dim, stored.facts)
 
     def _train(
         self,
@@ -230,8 +242,3 @@ class ChainTrainer:
             labels,
             lambda: self.embed_training_set(old, generation),
         )
-
-
-def _embedding_dim(method: TrainingMethod, encoder_dim: int) -> int:
-    with torch.no_grad():
-        return method.embed(torch.zeros(2, encoder_dim)).shape[1]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 
-from compatbench.chain import BASELINE, task_of
+from compatbench.chain import BASELINE, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import check_encoder, full_name
 from compatbench.errors import RequestError
@@ -154,10 +154,13 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
 
 def _skip_reason(plugin: Plugin, params: BaseModel, tasks: Sequence[Task]) -> str | None:
     """The first generation's reason that makes the method's chain impossible."""
-    for task in tasks:
+    old_dim: int | None = None
+    for scenario_task in tasks:
+        task = replace(scenario_task, old_dim=old_dim)
         method = plugin.cls(params, task)
         trains_it = task.generation > 0 or Need.OWN_FIRST_GENERATION in method.needs
         reason: str | None = method.skip(task) if trains_it else None
         if reason:
             return reason
+        old_dim = embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim
     return None
