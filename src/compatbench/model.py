@@ -166,11 +166,7 @@ class OldModel:
 
     def class_means(self) -> Tensor:
         """μ (C_n, D_o): mean old embedding of each new class over the new training set."""
-        features = self.train_embeddings
-        sums = torch.zeros(len(self.rows), features.shape[1], device=features.device, dtype=features.dtype)
-        sums.index_add_(0, self.train_labels, features)
-        counts = torch.bincount(self.train_labels, minlength=len(self.rows)).clamp(min=1)
-        return sums / counts[:, None]
+        return mean_by_class(self.train_embeddings, self.train_labels, len(self.rows))
 
     def view(self, images: Tensor) -> View:
         """The old model's view of a batch, without gradient."""
@@ -204,6 +200,14 @@ class OldView(View):
         """Embeddings (B, D) of other images than the batch's, without gradient."""
         _require(self._needs, Need.OLD_ENCODER)
         return super().embed(images)
+
+
+def mean_by_class(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Mean (C, D) of the features (N, D) of each label in 0 … C−1; zero where a label has none."""
+    sums = torch.zeros(num_classes, features.shape[1], device=features.device, dtype=features.dtype)
+    sums.index_add_(0, labels, features)
+    counts = torch.bincount(labels, minlength=num_classes).clamp(min=1)
+    return sums / counts[:, None]
 
 
 def _require(needs: frozenset[Need] | set[Need], need: Need) -> None:
