@@ -28,11 +28,11 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
             module = load_module(path)
         except Exception as error:
             raise Finding(f"the file does not import: {describe(error, path)}") from error
-    if report.failed:
+    if report.just_failed:
         return None
     with report.checking("one class"):
         cls = find_class(module)
-    if report.failed:
+    if report.just_failed:
         return None
     with report.checking("name"):
         plugin = make_plugin(cls, path)
@@ -43,7 +43,7 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
         _check_parameters(cls)
     with report.checking("source"):
         _check_source(cls)
-    return None if report.failed and plugin is None else plugin
+    return plugin
 
 
 def _check_unique(plugin: Plugin) -> None:

@@ -18,7 +18,7 @@ class Result:
     check: str
     passed: bool
     message: str = ""
-    """What to change where it failed; a remark, or nothing, where it passed."""
+    """What to change, where it failed."""
 
 
 class Finding(Exception):  # noqa: N818 - the outcome of a check, not a fault of the program
@@ -42,9 +42,10 @@ class Report:
         """The results that did not pass."""
         return [result for result in self.results if not result.passed]
 
-    def note(self, check: str, message: str) -> None:
-        """A passed check with a remark."""
-        self.results.append(Result(check, True, message))
+    @property
+    def just_failed(self) -> bool:
+        """Whether the check that ran last failed."""
+        return not self.results[-1].passed
 
     @contextmanager
     def checking(self, check: str) -> Iterator[None]:

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from compatbench.contract.choices import DEFAULTS, Choice, choices
 from compatbench.contract.report import Finding, Report
-from compatbench.contract.world import CLASSES, OLD_CLASSES, World, build_world
+from compatbench.contract.world import CLASSES, OLD_CLASSES, World, build_world, task_of
 from compatbench.heads import HeadName
 from compatbench.method import Need
 from compatbench.method_source import source_files
@@ -32,6 +33,7 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
     failure = None
     try:
         fresh.setup()
+        check_form(fresh)
         check_terms(fresh)
     except Exception as error:
         failure = error
@@ -40,12 +42,16 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
             raise failure
     if failure is not None:
         return
+    with report.checking("finite gradient"):
+        check_finite_gradient(fresh)
+    if report.just_failed:
+        return
 
     world = build_world(plugin, dim=dim, old_dim=dim)
     before = _bytes(world.old)
     with report.checking("training"):
         world.train()
-    if report.failed:
+    if report.just_failed:
         return
     with report.checking("needs"):
         check_needs(world, plugin)
@@ -68,7 +74,10 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
             check_task(plugin, dim=dim, old_dim=dim, loss=loss)
     for name, new_dim in (("larger dimension", 2 * dim), ("smaller dimension", dim // 2)):
         with report.checking(name):
-            check_task(plugin, dim=new_dim, old_dim=dim, loss="softmax")
+            check_task(plugin, dim=new_dim, old_dim=dim)
+    for choice in choices(plugin):
+        with report.checking(f"with {choice}"):
+            check_task(plugin, dim=dim, old_dim=dim, choice=choice)
 
 
 def _dimension(plugin: Plugin) -> int:
@@ -86,13 +95,24 @@ def _dimension(plugin: Plugin) -> int:
 
 
 def _skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
-    from compatbench.contract.world import task_of
-
     task = task_of(dim, old_dim, "softmax")
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
     return reason
+
+
+def check_form(world: World) -> None:
+    """`classification` gives a tensor, and `loss` tensors by name."""
+    batch = world.batch(range(10))
+    old = world.old_model.view(batch.images) if world.old_model is not None else None
+    classification = world.method.classification(batch, world.view(batch), old)
+    terms = world.method.loss(batch, world.view(batch), old)
+    if not isinstance(terms, dict):
+        raise Finding(f"loss() returned {type(terms).__name__}: return a dict of scalar tensors by name")
+    for name, value in {"classification": classification, **terms}.items():
+        if not isinstance(value, Tensor):
+            raise Finding(f"loss term '{name}' is {value!r}: return a scalar tensor, not a Python number or None")
 
 
 def check_terms(world: World, index: list[int] | None = None, *, mixed_precision: bool = False) -> None:
@@ -120,6 +140,15 @@ def check_needs(world: World, plugin: Plugin) -> None:
         )
 
 
+def check_finite_gradient(world: World) -> None:
+    """The gradient of a finite loss is finite."""
+    for gradient in _gradients(world, world.terms(range(10))):
+        if not gradient.isfinite().all():
+            raise Finding(
+                "the gradient is not finite although the loss is: look for sqrt, norm, acos or log at their edges"
+            )
+
+
 def check_gradient(worlds: list[World]) -> None:
     """At the start or at the end of training, every term and their sum depend on the new model."""
     constant: set[str] | None = None
@@ -128,14 +157,7 @@ def check_gradient(worlds: list[World]) -> None:
         terms = world.terms(range(10))
         without = {name for name, value in terms.items() if not value.requires_grad}
         constant = without if constant is None else constant & without
-        world.model.zero_grad()
-        torch.autograd.backward(torch.stack(list(terms.values())).sum())
-        gradients = [p.grad for p in world.model.encoder.parameters() if p.grad is not None]
-        if not all(gradient.isfinite().all() for gradient in gradients):
-            raise Finding(
-                "the gradient is not finite although the loss is: look for sqrt, norm, acos or log at their edges"
-            )
-        moved = moved or any(bool(gradient.any()) for gradient in gradients)
+        moved = moved or any(bool(gradient.any()) for gradient in _gradients(world, terms))
     if not moved:
         raise Finding("no gradient reaches the new encoder: compute the loss from new.embeddings, not detached")
     if constant:
@@ -193,11 +215,13 @@ def check_state(world: World, plugin: Plugin) -> None:
             )
 
 
-def check_task(plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName) -> None:
-    """The method runs on a harder task, or skips it with a reason; its queries fit the old gallery."""
+def check_task(
+    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = "softmax", choice: Choice = DEFAULTS
+) -> None:
+    """The method runs on another task, or skips it with a reason; its queries fit the old gallery."""
     if dim != old_dim and _skip(plugin, dim, old_dim) is not None:
         return
-    world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss)
+    world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
     world.setup()
     check_terms(world)
     shape = tuple(_outputs(world)[1].shape)
@@ -217,6 +241,13 @@ def _like(world: World, plugin: Plugin) -> World:
     task = world.method.task
     assert task.old_dim is not None
     return build_world(plugin, dim=task.dim, old_dim=task.old_dim, old=world.old)
+
+
+def _gradients(world: World, terms: dict[str, Tensor]) -> list[Tensor]:
+    """Gradients of the summed terms in the new encoder."""
+    world.model.zero_grad()
+    torch.autograd.backward(torch.stack(list(terms.values())).sum())
+    return [p.grad for p in world.model.encoder.parameters() if p.grad is not None]
 
 
 def _bytes(model: EmbeddingModel | None) -> dict[str, bytes]:

@@ -9,6 +9,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from compatbench.chain import embedding_dim
+from compatbench.contract.choices import DEFAULTS, Choice
 from compatbench.data.augmentation import Normalization
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.heads import HeadName
@@ -93,11 +95,11 @@ class World:
             independent=self.independent,
         )
 
-    def terms(self, index: Sequence[int], *, mixed_precision: bool = False) -> dict[str, Tensor]:
-        """All loss terms of the training images at `index`, in training mode."""
+    def batch(self, index: Sequence[int]) -> Batch:
+        """The training images at `index`, in the middle of training."""
         rows = torch.tensor(index)
         images = NORMALIZE(self.data.images[rows])
-        batch = Batch(
+        return Batch(
             images=images,
             labels=self.data.labels[rows],
             index=rows,
@@ -108,9 +110,17 @@ class World:
             second_view=images.flip(3) if Need.TWO_VIEWS in self.method.needs else None,
             independent=View(self.independent, images, frozen=True) if self.independent else None,
         )
+
+    def view(self, batch: Batch) -> View:
+        """The new model's view of a batch, in training mode."""
         self.model.train()
+        return View(self.model, batch.images, frozen=False)
+
+    def terms(self, index: Sequence[int], *, mixed_precision: bool = False) -> dict[str, Tensor]:
+        """All loss terms of the training images at `index`."""
+        batch = self.batch(index)
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed_precision):
-            return loss_terms(self.method, batch, View(self.model, images, frozen=False), self.old_model)
+            return loss_terms(self.method, batch, self.view(batch), self.old_model)
 
     def embeddings(self) -> Tensor:
         """Embeddings (N, D) of the training images."""
@@ -134,13 +144,19 @@ def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
 
 
 def build_world(
-    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = "softmax", old: EmbeddingModel | None = None
+    plugin: Plugin,
+    *,
+    dim: int,
+    old_dim: int,
+    loss: HeadName = "softmax",
+    choice: Choice = DEFAULTS,
+    old: EmbeddingModel | None = None,
 ) -> World:
-    """`plugin`, at its defaults, about to train the second generation; `old` in place of a new old model."""
+    """`plugin` about to train the second generation; `old` in place of a new old model."""
     task = task_of(dim, old_dim, loss)
-    method: TrainingMethod = plugin.cls(plugin.resolve({}), task)
+    method = _method(plugin, choice, task)
     if old is None:
-        old = _old_model(plugin, old_dim, loss)
+        old = _old_model(plugin, old_dim, loss, choice)
     old.eval().requires_grad_(False).zero_grad()
     data = training_set(CLASSES)
     needs = RecordedNeeds(method.needs)
@@ -158,15 +174,20 @@ def build_world(
     )
 
 
-def _old_model(plugin: Plugin, dim: int, loss: HeadName) -> EmbeddingModel:
+def _old_model(plugin: Plugin, dim: int, loss: HeadName, choice: Choice) -> EmbeddingModel:
     """An untrained plain model, or for a method that trains its own first generation, just that."""
     task = task_of(dim, None, loss)
     if Need.OWN_FIRST_GENERATION not in plugin.needs:
         return _plain_model(task, "old")
-    method: TrainingMethod = plugin.cls(plugin.resolve({}), task)
+    method = _method(plugin, choice, task)
     world = World(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
     world.train()
     return world.model
+
+
+def _method(plugin: Plugin, choice: Choice, task: Task) -> TrainingMethod:
+    with global_stream(0, "method modules"):
+        return plugin.cls(plugin.resolve(choice.params), task)  # type: ignore[no-any-return]
 
 
 def _plain_model(task: Task, name: str) -> EmbeddingModel:
@@ -177,4 +198,4 @@ def _model(method: TrainingMethod, name: str) -> EmbeddingModel:
     task = method.task
     spec = EncoderSpec(backbone=BACKBONE, dim=method.encoder_dim(task.dim), image_size=32, channels=1)
     with global_stream(0, name):
-        return EmbeddingModel(Encoder(spec), method.head(task.dim, task.num_classes), method)
+        return EmbeddingModel(Encoder(spec), method.head(embedding_dim(method), task.num_classes), method)
