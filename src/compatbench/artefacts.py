@@ -21,7 +21,7 @@ Notify = Callable[[str], None]
 
 @dataclass
 class Artefact:
-    """Named tensors on the CPU, and JSON-serialisable facts about them."""
+    """Named tensors (on the CPU once stored), and JSON-serialisable facts about them."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -33,13 +33,15 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
     A lock lets only one process make it, while the others wait and then read. Raises what `make` raises.
     """
     path = folder / f"{name}.safetensors"
-    found = _read(path, notify)
+    found, _ = _read(path)
     if found is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
-        found = _read(path, notify)
+        found, problem = _read(path)
         if found is None:
+            if problem:
+                notify(f"{path.name} is damaged ({problem}); making it again")
             found = make()
             _write(path, found)
     return found
@@ -55,25 +57,28 @@ def tensors_hash(tensors: dict[str, Tensor]) -> str:
     return state.hexdigest()
 
 
+def _content_hash(tensors: dict[str, Tensor], facts: str) -> str:
+    return hashlib.sha256(f"{tensors_hash(tensors)};{facts}".encode()).hexdigest()
+
+
 def _write(path: Path, artefact: Artefact) -> None:
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in artefact.tensors.items()}
-    metadata = {"facts": json.dumps(artefact.facts), "sha256": tensors_hash(tensors)}
+    facts = json.dumps(artefact.facts)
+    metadata = {"facts": facts, "sha256": _content_hash(tensors, facts)}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
 
-def _read(path: Path, notify: Notify) -> Artefact | None:
-    """The stored artefact, or None where there is none or it is not what was written."""
+def _read(path: Path) -> tuple[Artefact | None, str]:
+    """The stored artefact, or None and what is wrong with it: nothing where it was never made."""
     if not path.exists():
-        return None
+        return None, ""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if metadata["sha256"] == tensors_hash(tensors):
-            return Artefact(tensors, json.loads(metadata["facts"]))
-        problem = "its content does not match its hash"
+        if metadata["sha256"] == _content_hash(tensors, metadata["facts"]):
+            return Artefact(tensors, json.loads(metadata["facts"])), ""
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        problem = str(error)
-    notify(f"{path.name} is damaged ({problem}); making it again")
-    return None
+        return None, str(error)
+    return None, "its content does not match its hash"
