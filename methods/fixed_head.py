@@ -2,36 +2,12 @@
 
 from torch import Tensor, nn
 
-from compatbench.heads import Head, build_head
+from compatbench.heads import build_head
 from compatbench.method import Need, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel
 
+from ._mapped_head import MappedHead
 from ._old_rows import old_and_synthesised
-
-
-class MappedHead(Head):
-    """A frozen head over A f: its rows live in the space that the map A leads to."""
-
-    def __init__(self, frozen: Head, linear: nn.Module) -> None:
-        super().__init__()
-        self.frozen = frozen
-        self.map = linear
-
-    @property
-    def weight(self) -> Tensor:
-        """W A (C, D_n): the rows as the new space sees them, exact for inner products."""
-        return (
-            self.frozen.weight if isinstance(self.map, nn.Identity) else self.frozen.weight @ self.map.weight
-        )
-
-    def logits(self, embeddings: Tensor, rows: Tensor) -> Tensor:
-        return self.frozen.logits(embeddings, rows)
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        return self.frozen(self.map(embeddings))
-
-    def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return self.frozen.loss(self.map(embeddings), labels)
 
 
 class FixedHead(TrainingMethod):
