@@ -224,9 +224,10 @@ def check_task(
     world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
     world.setup()
     check_terms(world)
-    shape = tuple(_outputs(world)[1].shape)
-    if shape != (len(world.data), old_dim):
-        raise Finding(f"compatible() gives {shape} where the old gallery needs ({len(world.data)}, {old_dim})")
+    assert world.old_model is not None
+    shape, gallery = tuple(_outputs(world)[1].shape), (len(world.data), world.old_model.dim)
+    if shape != gallery:
+        raise Finding(f"compatible() gives {shape} where the old gallery needs {gallery}")
 
 
 @torch.no_grad()
