@@ -164,8 +164,14 @@ def read_record(path: Path) -> Record:
     """Read and validate a record. Raises RequestError, in one line, where the file is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path}: not a readable record ({error}); delete it to run its cell again") from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RequestError(
+            f"{path}: schema version {version!r}, where this CompatBench reads {SCHEMA_VERSION}; "
+            "read it with the version that wrote it, or delete it to run its cell again"
+        )
     try:
         return Record.model_validate(data)
     except ValidationError as error:

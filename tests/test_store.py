@@ -1,0 +1,58 @@
+"""Where things lie in a folder of runs, and what a cell is called there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compatbench.records import CellSpec
+from compatbench.store import Store, spec_hash
+
+
+def test_a_record_has_a_readable_name_that_ends_in_its_hash(cell_spec: CellSpec) -> None:
+    store = Store(Path("runs"))
+    folder = Path("runs/small/records/extended_data")
+    assert store.record(cell_spec) == folder / f"bct_weight=2--seed3--{spec_hash(cell_spec)[:12]}.json"
+    assert store.log(cell_spec) == Path("runs/small/logs/extended_data") / (store.record(cell_spec).stem + ".log")
+
+
+def test_the_hash_ignores_the_order_of_keys(cell_spec: CellSpec) -> None:
+    swapped = cell_spec.model_copy(
+        update={
+            "dataset_options": {"a": 2, "b": 1},
+            "method": cell_spec.method.model_copy(update={"params": {"variant": "synthesised", "weight": 2.0}}),
+        }
+    )
+    assert list(swapped.dataset_options) != list(cell_spec.dataset_options)
+    assert spec_hash(swapped) == spec_hash(cell_spec)
+
+
+CHANGES = {
+    "seed": {"seed": 4},
+    "recipe": {"recipe": {"epochs": 1, "lr": 0.2}},
+    "protocol": {"protocol": 2},
+    "data": {"dataset_fingerprint": "0" * 64},
+    "limit": {"train_limit": 201},
+    "chain": {"generations": [{"backbone": "test_vit", "dim": 8}, {"backbone": "test_vit", "dim": 9}]},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_hash_changes_with_everything_that_makes_a_cell(cell_spec: CellSpec, change: dict[str, object]) -> None:
+    assert spec_hash(cell_spec.model_copy(update=change)) != spec_hash(cell_spec)
+
+
+@pytest.mark.parametrize("change", [{"params": {"weight": 3.0, "variant": "synthesised"}}, {"source_hash": "b" * 64}])
+def test_the_hash_changes_with_the_methods_params_and_source(cell_spec: CellSpec, change: dict[str, object]) -> None:
+    other = cell_spec.model_copy(update={"method": cell_spec.method.model_copy(update=change)})
+    assert spec_hash(other) != spec_hash(cell_spec)
+
+
+@pytest.mark.parametrize("label", ["../../x", "a/b", "", "x" * 500, "bct(weight=0.5)", "φ"])
+def test_no_label_leads_out_of_the_folder_or_makes_a_name_too_long(cell_spec: CellSpec, label: str) -> None:
+    spec = cell_spec.model_copy(update={"method": cell_spec.method.model_copy(update={"label": label})})
+    path = Store(Path("runs")).record(spec)
+    assert path.parent == Path("runs/small/records/extended_data")
+    assert ".." not in path.parts
+    assert len(path.name) < 150
