@@ -19,7 +19,7 @@ from compatbench.canonical import digest
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.encoders import Encoder
-from compatbench.method import Need, Params, Task, TrainingMethod
+from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.recipe import Recipe
@@ -70,6 +70,12 @@ class TrainedModel:
     dim: int
     """D: dimensions of its embeddings."""
     facts: dict[str, Any]
+    old: TrainedModel | None
+    """The generation before it."""
+
+    def backward_maps(self) -> list[Map]:
+        """From its embeddings to those of the generation before, from there to the one before that, and so on."""
+        return [] if self.old is None else [self.model.method.compatible, *self.old.backward_maps()]
 
 
 class ChainTrainer:
@@ -187,7 +193,7 @@ class ChainTrainer:
         stored = get_or_make(self.store.models, name, make, self.notify)
         if not trained_here:
             self._restore(model, stored, old, generation)
-        return TrainedModel(name, model.eval().requires_grad_(False), dim, stored.facts)
+        return TrainedModel(name, model.eval().requires_grad_(False), dim, stored.facts, old)
 
     def _train(
         self,
@@ -241,4 +247,5 @@ class ChainTrainer:
             rows.to(self.device),
             labels,
             lambda: self.embed_training_set(old, generation),
+            old.backward_maps(),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -121,9 +121,11 @@ class OldModel:
         rows: Tensor,
         train_labels: Tensor,
         train_embeddings: Callable[[], Tensor],
+        backward_maps: Sequence[Callable[[Tensor], Tensor]] = (),
     ) -> None:
         self._model = model
         self._needs = needs
+        self._backward_maps = backward_maps
         self._load_train_embeddings = train_embeddings
         self.rows = rows
         """(C_n,) row of each new class in the old head, −1 where the old model does not know the class."""
@@ -167,6 +169,17 @@ class OldModel:
     def class_means(self) -> Tensor:
         """μ (C_n, D_o): mean old embedding of each new class over the new training set."""
         return mean_by_class(self.train_embeddings, self.train_labels, len(self.rows))
+
+    def to_earlier(self, embeddings: Tensor) -> list[Tensor]:
+        """Old embeddings (B, D_o), led back by the old models' own maps to each gallery before theirs, newest first.
+
+        Empty where the old model is the first generation.
+        """
+        led = []
+        for backward in self._backward_maps:
+            embeddings = backward(embeddings)
+            led.append(embeddings)
+        return led
 
     def view(self, images: Tensor) -> View:
         """The old model's view of a batch, without gradient."""
