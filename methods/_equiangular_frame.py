@@ -14,8 +14,6 @@ def equiangular_frame(dim: int, classes: int, seed: int) -> Tensor:
     centring = torch.eye(classes, dtype=torch.float64) - 1 / classes
     basis, basis_triangle = torch.linalg.qr(centring[:, :-1])
     generator = torch.Generator().manual_seed(seed)
-    factor, triangle = torch.linalg.qr(
-        torch.randn(dim, classes - 1, dtype=torch.float64, generator=generator)
-    )
+    factor, triangle = torch.linalg.qr(torch.randn(dim, classes - 1, dtype=torch.float64, generator=generator))
     basis, factor = basis * basis_triangle.diagonal().sign(), factor * triangle.diagonal().sign()
     return ((classes / (classes - 1)) ** 0.5 * basis @ factor.T).float()

@@ -135,14 +135,11 @@ BROKEN = {
     ),
     "module built unseeded": (
         "    def skip(self, task):",
-        "    def __init__(self, params, task):\n"
-        "        super().__init__(params, task)\n"
-        "        self.layer = nn.Linear(task.dim, task.dim)\n\n"
-        "    def embed(self, features):\n"
-        "        return self.layer(features)\n\n"
+        "    def start_epoch(self, epoch, epochs, new, old):\n"
+        "        torch.nn.init.normal_(new.encoder.embedding.weight)\n\n"
         "    def skip(self, task):",
         "seeds",
-        "build modules in setup()",
+        "build modules in __init__() or setup()",
     ),
     "state outside buffers": (
         "    def skip(self, task):",

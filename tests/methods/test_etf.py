@@ -58,9 +58,7 @@ def test_ce_follows_the_formula_over_all_vertices(world):
     w = world("etf", {"variant": "ce"}, classes=(0, 2, 4))
     vertices, new = rows(w.new.head.vertices), rows(w.new(w.images))
     target = {0: 0, 1: 2, 2: 4}
-    losses = [
-        cross_entropy([16 * cosine(new[i], m) for m in vertices], target[int(w.labels[i])]) for i in BATCH
-    ]
+    losses = [cross_entropy([16 * cosine(new[i], m) for m in vertices], target[int(w.labels[i])]) for i in BATCH]
     assert w.terms(BATCH)["classification"].item() == pytest.approx(mean(losses), abs=1e-5)
 
 

@@ -24,9 +24,7 @@ def mapped(w):
 def test_the_old_head_is_the_only_loss(world, dim):
     w = world("fixed_head", dim=dim)
     features, row_list = mapped(w), expected_rows(w)
-    expected = mean(
-        [cross_entropy([dot(features[i], row) for row in row_list], int(w.labels[i])) for i in BATCH]
-    )
+    expected = mean([cross_entropy([dot(features[i], row) for row in row_list], int(w.labels[i])) for i in BATCH])
     terms = w.terms(BATCH)
     assert list(terms) == ["classification"]
     assert terms["classification"].item() == pytest.approx(expected, abs=1e-5)
@@ -54,9 +52,7 @@ def test_encoder_and_map_learn_but_not_the_rows(world, dim):
     w = world("fixed_head", dim=dim)
     w.terms(BATCH)["classification"].backward()
     learned = {name for name, p in w.new.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    expected = {"encoder.embedding.weight", "encoder.embedding.bias"} | (
-        {"head.map.weight"} if dim == 6 else set()
-    )
+    expected = {"encoder.embedding.weight", "encoder.embedding.bias"} | ({"head.map.weight"} if dim == 6 else set())
     assert learned == expected
 
 

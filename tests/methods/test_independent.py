@@ -10,9 +10,7 @@ def test_loss_is_cross_entropy_and_nothing_else(world):
     w = world("independent")
     terms = w.terms(BATCH)
     features, weights = rows(w.new(w.images)), rows(w.new.head.weight)
-    expected = mean(
-        [cross_entropy([dot(features[i], row) for row in weights], int(w.labels[i])) for i in BATCH]
-    )
+    expected = mean([cross_entropy([dot(features[i], row) for row in weights], int(w.labels[i])) for i in BATCH])
     assert list(terms) == ["classification"]
     assert terms["classification"].item() == pytest.approx(expected, abs=1e-5)
 

@@ -110,7 +110,7 @@ def check_form(world: World) -> None:
     terms = world.method.loss(batch, world.view(batch), old)
     if not isinstance(terms, dict):
         raise Finding(f"loss() returned {type(terms).__name__}: return a dict of scalar tensors by name")
-    for name, value in {"classification": classification, **terms}.items():
+    for name, value in {world.method.classification_term: classification, **terms}.items():
         if not isinstance(value, Tensor):
             raise Finding(f"loss term '{name}' is {value!r}: return a scalar tensor, not a Python number or None")
 
@@ -187,8 +187,8 @@ def check_seeds(world: World, plugin: Plugin) -> None:
     again.train()
     if not torch.equal(world.embeddings(), again.embeddings()):
         raise Finding(
-            "two trainings with the same seed differ: build modules in setup(), where torch's global stream is "
-            "seeded, and draw from batch.generator in loss()"
+            "two trainings with the same seed differ: build modules in __init__() or setup(), where torch's "
+            "global stream is seeded, and draw from batch.generator in loss()"
         )
 
 

@@ -153,11 +153,11 @@ def build_world(
     old: EmbeddingModel | None = None,
 ) -> World:
     """`plugin` about to train the second generation; `old` in place of a new old model."""
-    task = task_of(dim, old_dim, loss)
-    method = _method(plugin, choice, task)
     if old is None:
         old = _old_model(plugin, old_dim, loss, choice)
     old.eval().requires_grad_(False).zero_grad()
+    task = task_of(dim, embedding_dim(old.method), loss)
+    method = _method(plugin, choice, task)
     data = training_set(CLASSES)
     needs = RecordedNeeds(method.needs)
     rows = torch.tensor([OLD_CLASSES.index(c) if c in OLD_CLASSES else -1 for c in CLASSES])
