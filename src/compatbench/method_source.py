@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+from functools import lru_cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,7 @@ def source_files(path: Path) -> list[Path]:
         if file in pending:
             return
         pending.add(file)
-        for name in _relative_imports(file):
+        for name in _relative_imports(file.read_bytes(), file.name):
             sibling = file.with_name(f"{name}.py")
             if sibling.is_file():
                 visit(sibling)
@@ -57,10 +58,11 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
-def _relative_imports(file: Path) -> list[str]:
-    """Names of the siblings that `file` imports: `from ._rows import x` and `from . import _rows`."""
+@lru_cache(maxsize=1024)
+def _relative_imports(source: bytes, name: str) -> list[str]:
+    """Names of the siblings that the file `name` imports: `from ._rows import x`, `from . import _rows`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
+    for node in ast.walk(ast.parse(source, name)):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             if node.module:
                 names.add(node.module.partition(".")[0])

@@ -25,7 +25,7 @@ BACKBONE = "test_resnet"
 OLD_CLASSES = (0, 1, 2)
 CLASSES = (0, 1, 2, 3, 4)
 PER_CLASS = 8
-RECIPE = Recipe(epochs=2, batch_size=10, lr=0.02)
+RECIPE = Recipe(epochs=2, batch_size=20, lr=0.02)
 NORMALIZE = Normalization(mean=(127.0,), std=(70.0,))
 
 
