@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from compatbench.chain import embedding_dim
 from compatbench.heads import build_head
 from compatbench.method import Batch, Need, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
@@ -42,13 +43,18 @@ class World:
     old_model: OldModel
     images: Tensor
     labels: Tensor
+    independent: EmbeddingModel
+    """For methods that need it: a new model that they do not train."""
 
     def batch(self, index: list[int]) -> Batch:
         rows = torch.tensor(index)
         generator = torch.Generator().manual_seed(1)
         images = self.images[rows]
         second = self.second_images[rows] if Need.TWO_VIEWS in self.method.needs else None
-        return Batch(images, self.labels[rows], rows, 0, 1, 0.0, generator, second)
+        independent = View(self.independent, images, frozen=True)
+        if Need.INDEPENDENT_MODEL not in self.method.needs:
+            independent = None
+        return Batch(images, self.labels[rows], rows, 0, 1, 0.0, generator, second, independent)
 
     @property
     def second_images(self) -> Tensor:
@@ -85,29 +91,26 @@ def world(catalogue: Catalogue) -> Callable[..., World]:
         old_loss: str = "softmax",
         loss: str = "softmax",
         total_classes: int = 5,
+        backward_maps: Sequence[Callable[[Tensor], Tensor]] = (),
     ) -> World:
         torch.manual_seed(7)
-        plugin = catalogue.get(name)
+        plugin, plain = catalogue.get(name), catalogue.get("independent")
         task = Task(1, "linear", dim, loss, classes, total_classes, "linear", old_dim, old_classes)
         old_task = Task(0, "linear", old_dim, old_loss, old_classes, total_classes)
         old_head = build_head(old_loss, old_dim, len(old_classes))
-        old = EmbeddingModel(
-            LinearEncoder(old_dim),
-            old_head,
-            catalogue.get("independent").cls(old_task_params(catalogue), old_task),
-        )
+        old = EmbeddingModel(LinearEncoder(old_dim), old_head, plain.cls(plain.resolve({}), old_task))
         old.eval().requires_grad_(False)
         method = plugin.cls(plugin.resolve(params or {}), task)
-        new = EmbeddingModel(LinearEncoder(dim), method.head(dim, len(classes)), method)
+        new = EmbeddingModel(
+            LinearEncoder(method.encoder_dim(dim)), method.head(embedding_dim(method), len(classes)), method
+        )
         labels = torch.arange(4 * len(classes)) % len(classes)
         images = torch.randn(len(labels), 1, 1, PIXELS)
         rows = torch.tensor([old_classes.index(c) if c in old_classes else -1 for c in classes])
-        old_model = OldModel(old, method.needs, rows, labels, lambda: old(images))
+        old_model = OldModel(old, method.needs, rows, labels, lambda: old(images), backward_maps)
         method.setup(NewModel(new, lambda model: model(images).detach(), labels), old_model)
-        return World(method, new, old, old_model, images, labels)
+        head = build_head(loss, dim, len(classes))
+        independent = EmbeddingModel(LinearEncoder(dim), head, plain.cls(plain.resolve({}), task))
+        return World(method, new, old, old_model, images, labels, independent)
 
     return build
-
-
-def old_task_params(catalogue: Catalogue) -> Any:
-    return catalogue.get("independent").resolve({})
