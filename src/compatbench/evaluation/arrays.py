@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
+from compatbench.files import write_whole
 
 CUTOFFS = (1, 5, 10)
 METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))
@@ -54,7 +54,9 @@ class QueryResults:
         for name, dtype in _DTYPES.items():
             array = getattr(self, name)
             if array.shape != (len(self.ids),) or array.dtype != dtype:
-                raise ValueError(f"{name}: expected {np.dtype(dtype)} ({len(self.ids)},), got {array.dtype} {array.shape}")
+                raise ValueError(
+                    f"{name}: expected {np.dtype(dtype)} ({len(self.ids)},), got {array.dtype} {array.shape}"
+                )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -98,15 +100,8 @@ class QueryResults:
         content = self._to_parquet()
         sha256 = hashlib.sha256(content).hexdigest()
         path = array_path(folder, sha256)
-        if path.exists():
-            return sha256
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if not path.exists():
+            write_whole(path, content)
         return sha256
 
     @classmethod
@@ -116,7 +111,9 @@ class QueryResults:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise RequestError(f"{path}: per-query arrays not readable ({error.strerror}); run the cell again") from error
+            raise RequestError(
+                f"{path}: per-query arrays not readable ({error.strerror}); run the cell again"
+            ) from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
         table = pq.read_table(pa.BufferReader(content))

@@ -1,8 +1,8 @@
-"""How many scores of a row reach each of a row's thresholds: the inner loop of exact retrieval scoring.
+"""How many scores of a row reach each of the row's thresholds: the inner loop of exact retrieval scoring.
 
-A full sort of every row answers it, and on a GPU that is what is done. On a CPU the sort costs more than the
-matrix product that made the scores, so rows with many more scores than thresholds are first dropped into
-cells, and only the scores that share a cell with a threshold are compared one by one. Both ways are exact.
+Sorting every row answers it, and on a GPU that is what is done. On a CPU such a sort can cost more than the
+matrix product that made the scores. So there the scores are dropped into cells, and only those that share a
+cell with a threshold are compared one by one. Both ways are exact.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from torch import Tensor
 FLOOR = -4.0
 """A score below all inner products of `ranking_vectors`; masked entries hold it."""
 
-_SORT_BELOW = 32
-"""Scores per threshold under which sorting the row is no slower than dropping it into cells."""
-_CELLS_PER_THRESHOLD, _MIN_CELLS, _MAX_CELLS = 8, 4096, 65536
+_SLAB_SCORES = 2**18
+"""Scores worked on at once by one thread: few enough for its cache, enough to hide the calls' overhead."""
 
 Scores = NDArray[np.float32]
 
@@ -37,65 +36,66 @@ def sort_rows(scores: Tensor) -> None:
 def count_reaching(scores: Tensor, thresholds: Tensor, valid: Tensor) -> Tensor:
     """#{j: scores[b, j] ≥ thresholds[b, p]} as (B, P) int64, for scores (B, N) and ascending thresholds (B, P).
 
-    Only the last `valid[b]` thresholds of row b count; the other columns of the result mean nothing. On the CPU
-    the rows of `scores` serve as working space.
+    Of row b only the last `valid[b]` thresholds count, the others are FLOOR; their results mean nothing.
     """
     if scores.device.type != "cpu":
         return scores.shape[1] - torch.searchsorted(scores.sort(dim=1).values, thresholds)
-    result = np.zeros(thresholds.shape, dtype=np.int64)
-    rows, limits, counts = scores.numpy(), thresholds.numpy(), valid.numpy()
+    result = np.empty(thresholds.shape, dtype=np.int64)
+    rows, limits, numbers = scores.numpy(), thresholds.numpy(), valid.numpy()
+    cells = min(max(16 * limits.shape[1], 4096), 2 * rows.shape[1] + 64, _SLAB_SCORES)
+    height = max(1, _SLAB_SCORES // max(cells, rows.shape[1]))
 
     def count(part: slice) -> None:
-        for row in range(part.start, part.stop):
-            if counts[row]:
-                result[row, -counts[row] :] = _count_row(rows[row], limits[row, -counts[row] :])
+        for first in range(part.start, part.stop, height):
+            slab = slice(first, min(first + height, part.stop))
+            result[slab] = _count_in_cells(rows[slab], limits[slab], numbers[slab], cells)
 
     _in_threads(count, len(rows))
     return torch.from_numpy(result)
 
 
 def _in_threads(work: Callable[[slice], None], rows: int) -> None:
-    """Share `rows` among as many threads as torch uses: numpy lets go of the interpreter's lock in long loops."""
+    """Share `rows` among as many threads as torch uses; array operations let go of the interpreter's lock."""
     threads = torch.get_num_threads()
     edges = np.linspace(0, rows, threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, map(slice, edges[:-1], edges[1:])))
 
 
-def _count_row(scores: Scores, thresholds: Scores) -> NDArray[np.intp]:
-    """`count_reaching` for one row; `scores` (N,) may be reordered, `thresholds` (P,) ascend."""
-    if len(scores) > _SORT_BELOW * len(thresholds):
-        return _count_in_cells(scores, thresholds)
-    scores.sort()
-    return len(scores) - np.searchsorted(scores, thresholds)
-
-
-def _count_in_cells(scores: Scores, thresholds: Scores) -> NDArray[np.intp]:
-    """`_count_row` without sorting the row.
+def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
+    """`count_reaching` for a few rows, each with `cells` cells (fewer than 2²⁴ in all, the integers of float32).
 
     A score's cell is a non-decreasing function of the score, rounding included. So a score in a higher cell
     than a threshold is above it, one in a lower cell is below it, and only scores in the very cell of some
-    threshold ("contested") have to be compared. Cells 1 … K span the thresholds; 0 and K + 1 lie outside.
+    threshold ("contested") have to be compared. The row's lowest threshold opens cell 1, its highest lies in
+    the last but one; the first holds what is below all thresholds.
     """
-    top = min(max(_MIN_CELLS, _CELLS_PER_THRESHOLD * len(thresholds)), _MAX_CELLS) + 1
-    low, high = float(thresholds[0]), float(thresholds[-1])
-    scale = (top - 2) / max(high - low, 1e-20)
-    shift = 1 - low * scale
+    height = len(scores)
+    top = cells - 1
+    low = thresholds[np.arange(height), -np.maximum(valid, 1)][:, None]
+    scale = np.float32(top - 2) / np.maximum(thresholds[:, -1:] - low, np.float32(1e-20))
+    first_cell = np.arange(height)[:, None] * np.float32(cells)
 
-    def cell_of(values: Scores) -> NDArray[np.intp]:
-        position = values * np.float32(scale)
-        position += np.float32(shift)
-        np.maximum(position, 0, out=position)
-        np.minimum(position, top, out=position)
-        return position.astype(np.intp)
+    def cell_of(values: Scores) -> NDArray[np.int32]:
+        position = values - low
+        position *= scale
+        np.clip(position, -1, top - 1, out=position)
+        position += first_cell + 1
+        return position.astype(np.int32)
 
-    cells, threshold_cells = cell_of(scores), cell_of(thresholds)
-    occupied = np.zeros(top + 1, dtype=np.bool_)
-    occupied[threshold_cells] = True
-    contested = scores[occupied.take(cells)]
-    contested.sort()
-    settled = np.bincount(cells, minlength=top + 1)
-    settled[threshold_cells] = 0
-    at_or_below = settled.cumsum()
-    above = at_or_below[-1] - at_or_below[threshold_cells]
-    return above + len(contested) - np.searchsorted(contested, thresholds)  # type: ignore[no-any-return]
+    score_cells, threshold_cells = cell_of(scores), cell_of(thresholds)
+    occupied = np.zeros((height, cells), dtype=np.bool_)
+    occupied.ravel()[threshold_cells] = True
+    occupied[:, 0] = False
+    # torch looks up and counts by int32, which numpy would first widen
+    flat_cells = torch.from_numpy(score_cells).view(-1)
+    contested = torch.from_numpy(occupied).view(-1).index_select(0, flat_cells).numpy().reshape(scores.shape)
+    settled = torch.bincount(flat_cells, minlength=occupied.size).numpy().reshape(occupied.shape)
+    settled[occupied] = 0
+    up_to = settled.cumsum(axis=1)
+    counts: NDArray[np.int64] = up_to[:, -1:] - up_to.ravel()[threshold_cells]
+    for row in range(height):
+        rivals = scores[row, contested[row]]
+        rivals.sort()
+        counts[row] += len(rivals) - np.searchsorted(rivals, thresholds[row])
+    return counts
