@@ -25,7 +25,7 @@ class EncoderSpec(BaseModel):
     pretrained: bool = False
     """Start from timm's published weights (downloads them)."""
     small_image_stem: bool = False
-    """Keep early resolution on small images: no stride and pooling in a ResNet stem, small ViT patches."""
+    """Keep early resolution on small images: a stem without stride and pooling, or small ViT patches."""
     batch_norm: bool = False
     """BatchNorm after the embedding layer."""
 
@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.spec = spec
         self.backbone = build_backbone(spec)
-        self.embedding = nn.Linear(self.backbone.num_features, spec.dim)  # type: ignore[arg-type]
+        self.embedding = nn.Linear(self.backbone.head_hidden_size, spec.dim)  # type: ignore[arg-type]
         self.norm: nn.Module = nn.BatchNorm1d(spec.dim) if spec.batch_norm else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -69,7 +69,10 @@ def full_name(backbone: str) -> str:
 
 
 def build_backbone(spec: EncoderSpec) -> nn.Module:
-    """The timm model without classifier, for `spec.channels` and `spec.image_size`."""
+    """The timm model without classifier, for `spec.channels` and `spec.image_size`.
+
+    Raises RequestError where patches would leave a rim of the image unseen, or no stem is there to widen.
+    """
     import timm
 
     arguments: dict[str, Any] = {
@@ -80,8 +83,14 @@ def build_backbone(spec: EncoderSpec) -> nn.Module:
     if _takes_image_size(spec.backbone):
         arguments["img_size"] = spec.image_size
         if spec.small_image_stem:
-            arguments["patch_size"] = max(1, spec.image_size // 8)
+            arguments["patch_size"] = _small_patch(spec.image_size)
     model: nn.Module = timm.create_model(spec.backbone, **arguments)
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", (1, 1))
+    if any(spec.image_size % side for side in patch):
+        raise RequestError(
+            f"backbone '{spec.backbone}' cannot take {spec.image_size}x{spec.image_size} images: "
+            f"the size should be divisible by patch size {patch[0]}; choose another image_size or backbone"
+        )
     if spec.small_image_stem and not _takes_image_size(spec.backbone):
         _keep_resolution(model, spec)
     return model
@@ -111,14 +120,22 @@ def _takes_image_size(backbone: str) -> bool:
     return cfg is not None and bool(cfg.fixed_input_size)
 
 
+def _small_patch(image_size: int) -> int:
+    """The largest patch that divides an image into at least 7 x 7 of them."""
+    return max((side for side in range(1, image_size // 7 + 1) if image_size % side == 0), default=1)
+
+
 def _keep_resolution(model: nn.Module, spec: EncoderSpec) -> None:
-    """The usual small-image stem: a stride-1 first convolution, and no max-pooling after it."""
-    convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if convolution is None or max(convolution.stride) == 1:
+    """The usual small-image stem: a stride-1 first convolution, 3x3 for 7x7, and no max-pooling after it."""
+    layers = dict(model.named_modules())
+    stem = next((name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)), None)
+    if stem is None or max(layers[stem].stride) == 1:
         raise RequestError(f"backbone '{spec.backbone}' has no strided stem that small_image_stem could widen")
+    convolution = layers[stem]
     convolution.stride = (1, 1)
     if convolution.kernel_size == (7, 7):
-        replacement = nn.Conv2d(spec.channels, convolution.out_channels, 3, 1, 1, bias=convolution.bias is not None)
-        model.conv1 = replacement
-    if hasattr(model, "maxpool"):
-        model.maxpool = nn.Identity()
+        bias = convolution.bias is not None
+        model.set_submodule(stem, nn.Conv2d(spec.channels, convolution.out_channels, 3, 1, 1, bias=bias))
+    pooling = next((name for name, layer in layers.items() if isinstance(layer, nn.MaxPool2d)), None)
+    if pooling is not None:
+        model.set_submodule(pooling, nn.Identity())
