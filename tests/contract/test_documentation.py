@@ -1,0 +1,30 @@
+"""The examples of docs/adding-a-method.md keep the contract."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from compatbench.contract import check
+
+PAGE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
+IMPORTS = """
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from compatbench.method import Adapter, Batch, Field, Maps, Need, Params, TrainingMethod
+from compatbench.model import View
+"""
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_there_is_one_example_of_each_contract():
+    assert [re.search(r"\((\w+)\):", example).group(1) for example in EXAMPLES] == ["TrainingMethod", "Adapter"]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=["method", "adapter"])
+def test_an_example_keeps_the_contract(tmp_path, example):
+    path = tmp_path / "example.py"
+    path.write_text(IMPORTS + re.sub(r'name = "\w+"', 'name = "from_the_page"', example))
+    report = check(path)
+    assert report.passed, str(report)
