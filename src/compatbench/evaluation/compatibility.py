@@ -1,0 +1,94 @@
+"""Compatibility numbers (protocol §3) from the entries of the compatibility matrix. Knows nothing of torch.
+
+M(q, g) is any retrieval number with queries of generation q and a gallery of generation g; o old, n new, * the
+new generation trained independently.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+
+Values = NDArray[np.float64]
+
+
+def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[str, float | None]:
+    """What an upgrade gains and costs, from M(o,o), M(n,o), M(n,n) and `reference` = M(*,*).
+
+    cross_gain   M(n,o) − M(o,o)
+    update_gain  Γ, see `update_gain`; None where there is nothing to gain
+    tax          M(n,n) − M(*,*)
+    criterion    1 where M(n,o) > M(o,o), else 0
+    ordering     1 where M(n,n) > M(n,o) > M(o,o), else 0
+    """
+    gain = float(update_gain(oo, no, reference))
+    return {
+        "cross_gain": no - oo,
+        "update_gain": None if np.isnan(gain) else gain,
+        "tax": nn - reference,
+        "criterion": float(no > oo),
+        "ordering": float(nn > no > oo),
+    }
+
+
+def update_gain(oo: ArrayLike, no: ArrayLike, reference: ArrayLike) -> Values:
+    """Γ = (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain that comes without backfill.
+
+    NaN where M(*,*) ≤ M(o,o). Shapes broadcast, so resampled means (B,) give resampled gains (B,).
+    """
+    oo, no, reference = (np.asarray(value, dtype=np.float64) for value in (oo, no, reference))
+    room = reference - oo
+    undefined: Values = np.full(np.broadcast(no, room).shape, np.nan)
+    return np.divide(no - oo, room, out=undefined, where=room > 0)
+
+
+def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> dict[str, float | None]:
+    """AdvBCT's scores (Pan et al., CVPR 2023, arXiv 2305.02610) over data sets; every argument is (K,).
+
+    With σ the logistic function, P_up = 100·mean σ((nn − **)/**), P_comp = 100·mean σ((no − oo)/(** − oo)), and
+    P_1 = 100·mean of each data set's harmonic mean of the two. 50 means no gain. P_comp and P_1 are None where
+    some data set leaves nothing to gain.
+    """
+    nn, reference = np.asarray(nn, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    up = expit((nn - reference) / reference)
+    comp = expit(update_gain(oo, no, reference))
+    harmonic = 2 * up * comp / (up + comp)
+    means = {"P_up": up, "P_comp": comp, "P_1": harmonic}
+    return {name: None if np.isnan(each).any() else float(100 * each.mean()) for name, each in means.items()}
+
+
+def chain_scores(matrix: ArrayLike, significantly_below: ArrayLike | None = None) -> dict[str, float]:
+    """Numbers of a chain of T ≥ 2 generations from its matrix (T, T); entries above the diagonal are not read.
+
+    AC              Average Compatibility (Biondi et al., TPAMI 2023, arXiv 2111.07632): the share of pairs
+                    i > j that do not violate M_ij ≥ M_jj
+    AC_strict       the same where a tie is a violation too
+    AC_significant  the same where only pairs flagged in `significantly_below` (T, T) are violations, i.e. those
+                    whose paired interval of M_ij − M_jj lies below 0; there only if flags are given
+    AM              mean of the lower triangle with the diagonal
+    BC              mean_{i<T} (M_Ti − M_ii)
+    FC              mean_{i≥2} (M_{i,i−1} − M_ii)
+    """
+    scores = np.asarray(matrix, dtype=np.float64)
+    size = len(scores)
+    if scores.shape != (size, size) or size < 2:
+        raise ValueError(f"expected a square matrix of at least 2 generations, got shape {scores.shape}")
+    lower = np.tril_indices(size)
+    if np.isnan(scores[lower]).any():
+        raise ValueError("the lower triangle of the compatibility matrix has missing entries")
+    own = scores.diagonal()
+    numbers = {"AC": average_compatibility(scores < own), "AC_strict": average_compatibility(scores <= own)}
+    if significantly_below is not None:
+        numbers["AC_significant"] = average_compatibility(significantly_below)
+    return numbers | {
+        "AM": float(scores[lower].mean()),
+        "BC": float((scores[-1, :-1] - own[:-1]).mean()),
+        "FC": float((scores.diagonal(-1) - own[1:]).mean()),
+    }
+
+
+def average_compatibility(violated: ArrayLike) -> float:
+    """1 − #{i > j: violated_ij} / (T(T−1)/2) for flags (T, T), of which only those below the diagonal are read."""
+    flags = np.asarray(violated, dtype=np.bool_)
+    return float(1 - flags[np.tril_indices(len(flags), -1)].mean())
