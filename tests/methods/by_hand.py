@@ -49,3 +49,14 @@ def cross_entropy(logits: Vector, target: int) -> float:
 def posterior(logits: Vector, temperature: float = 1.0) -> Vector:
     exponentials = [math.exp(z / temperature) for z in logits]
     return [value / sum(exponentials) for value in exponentials]
+
+
+def arcface(features: list[Vector], class_rows: list[Vector], labels: list[int], scale: float, margin: float) -> float:
+    """Mean cross-entropy with the margin on the target's angle, and its continuation past π."""
+    losses = []
+    for f, y in zip(features, labels, strict=True):
+        cosines = [cosine(f, row) for row in class_rows]
+        angle = math.acos(cosines[y]) + margin
+        shifted = math.cos(angle) if angle < math.pi else cosines[y] - margin * math.sin(margin)
+        losses.append(cross_entropy([scale * (shifted if c == y else s) for c, s in enumerate(cosines)], y))
+    return mean(losses)
