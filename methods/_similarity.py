@@ -1,4 +1,4 @@
-"""Every embedding of one batch against every embedding of another, in float32 also under mixed precision.
+"""Every vector of one batch against every vector of another, in float32 also under mixed precision.
 
 Contrastive temperatures go down to 0.01: there the rounding of bfloat16 (2⁻⁹ near 1) shifts a logit by 0.2.
 """
@@ -8,10 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def inner_products(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products (A, B) of vectors a (A, D) and b (B, D)."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a.float() @ b.float().T
+
+
 def cosines(a: Tensor, b: Tensor) -> Tensor:
     """Cosine similarities (A, B) of embeddings a (A, D) and b (B, D)."""
-    with torch.autocast(a.device.type, enabled=False):
-        return F.normalize(a.float()) @ F.normalize(b.float()).T
+    return inner_products(F.normalize(a.float()), F.normalize(b.float()))
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
