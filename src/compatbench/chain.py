@@ -38,7 +38,7 @@ StageProgress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
 
 
-def task_of(chain: tuple[GenerationSpec, ...], generation: int, total_classes: int) -> Task:
+def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset) -> Task:
     """What is known of one generation before anything is trained."""
     spec = chain[generation]
     old = chain[generation - 1] if generation > 0 else None
@@ -47,11 +47,11 @@ def task_of(chain: tuple[GenerationSpec, ...], generation: int, total_classes: i
         backbone=spec.backbone,
         dim=spec.dim,
         loss=spec.loss,
-        classes=spec.class_ids(total_classes),
-        total_classes=total_classes,
+        classes=spec.class_ids(dataset.train_classes),
+        total_classes=dataset.num_classes,
         old_backbone=old.backbone if old else None,
         old_dim=old.dim if old else None,
-        old_classes=old.class_ids(total_classes) if old else (),
+        old_classes=old.class_ids(dataset.train_classes) if old else (),
     )
 
 
@@ -145,7 +145,7 @@ class ChainTrainer:
         return embeddings, embedding_rate(trained.model, images, self.normalize)
 
     def _task(self, generation: int) -> Task:
-        return task_of(self.chain, generation, self.dataset.num_classes)
+        return task_of(self.chain, generation, self.dataset)
 
     def _build(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> EmbeddingModel:
         """The untrained model: the same initial encoder for every method of the cell."""

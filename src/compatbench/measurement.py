@@ -72,7 +72,7 @@ class Matrix:
         self.store = store
         self.fingerprint = trainer.dataset.fingerprint
         self.device = trainer.device
-        old_classes = torch.tensor(trainer.chain[0].class_ids(trainer.dataset.num_classes))
+        old_classes = torch.tensor(trainer.chain[0].class_ids(trainer.dataset.train_classes))
         self.seen = torch.isin(trainer.dataset.query.labels, old_classes).numpy()
 
     def score(self, query: str, gallery: str, queries: Vectors, documents: Vectors, key: str) -> None:

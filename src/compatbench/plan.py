@@ -59,7 +59,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     cells = []
     for scenario, chain in scenarios.items():
         resolved = tuple(_resolve(scenario, step, dataset) for step in chain)
-        tasks = [task_of(resolved, position, dataset.num_classes) for position in range(len(resolved))]
+        tasks = [task_of(resolved, position, dataset) for position in range(len(resolved))]
         for seed in seeds:
             for entry in entries:
                 plugin = catalogue.get(entry.name)
@@ -105,7 +105,7 @@ def remaining(cells: Sequence[Cell], store: Store, retry: bool) -> list[Cell]:
 def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> GenerationSpec:
     """The generation with its backbone's full name, once it is known that it can be built."""
     try:
-        step.class_ids(dataset.num_classes)
+        step.class_ids(dataset.train_classes)
         resolved = step.model_copy(update={"backbone": full_name(step.backbone)})
         check_encoder(resolved.encoder(dataset.train.channels, dataset.train.image_size))
     except RequestError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -44,17 +46,22 @@ class GenerationSpec(BaseModel):
             batch_norm=self.batch_norm,
         )
 
-    def class_ids(self, num_classes: int) -> tuple[int, ...]:
-        """Dataset classes that this generation is trained on, in the order of its labels."""
+    def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
+        """Those of the classes with training images that this generation sees, in the order of its labels.
+
+        Raises RequestError where they are fewer than two, or more than there are.
+        """
+        available = len(train_classes)
         if self.classes is None:
-            return tuple(range(num_classes))
-        count = self.classes if isinstance(self.classes, int) else round(self.classes * num_classes)
-        if not 2 <= count <= num_classes:
+            count = available
+        else:
+            count = self.classes if isinstance(self.classes, int) else round(self.classes * available)
+        if not 2 <= count <= available:
             raise RequestError(
-                f"a generation with classes: {self.classes} would see {count} of {num_classes} classes; "
-                f"give a number from 2 to {num_classes} or a share"
+                f"a generation with classes: {self.classes} would see {count} of {available} classes with training "
+                f"images; give a number from 2 to {available} or a share"
             )
-        return tuple(range(count))
+        return tuple(train_classes[:count])
 
 
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
@@ -64,10 +71,9 @@ def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | No
     permutation, so that the subsets of a chain are nested. `limit` first cuts the whole split, in the same
     stratified way, to about that many images.
     """
-    num_classes = int(labels.max()) + 1
     kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
     parts = []
-    for class_id in generation.class_ids(num_classes):
+    for class_id in generation.class_ids(sorted(set(labels.tolist()))):
         members = torch.nonzero(labels == class_id).flatten()
         order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
         available = max(1, round(len(members) * kept))

@@ -87,7 +87,7 @@ def _fit(
     generation: int,
 ) -> Maps:
     """Fit on the training images of the new generation, on the CPU."""
-    adapter: Adapter = plugin.cls(params, task_of(trainer.chain, generation, trainer.dataset.num_classes))
+    adapter: Adapter = plugin.cls(params, task_of(trainer.chain, generation, trainer.dataset))
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
     with global_stream(trainer.seed, "fit", generation):
         return adapter.fit(

@@ -73,6 +73,11 @@ class Dataset:
         return len(self.class_names)
 
     @cached_property
+    def train_classes(self) -> tuple[int, ...]:
+        """Class ids that have training images, rising: all of them, or fewer where test classes are new ones."""
+        return tuple(sorted(set(self.train.labels.tolist())))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Sha256 (hex) over ids, labels and image bytes of every split: the same on every machine."""
         return digest(self._by_split(_content_hash))
