@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from compatbench.data.augmentation import Normalization
-from compatbench.errors import ContractError, InvalidResultError
+from compatbench.errors import ContractError
+from compatbench.loss_log import LossLog
 from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.recipe import Recipe
@@ -82,8 +83,8 @@ def train(
 ) -> TrainingReport:
     """Train `model` in place by `recipe` and its method, and return the loss curves and the speed.
 
-    Order, augmentation, set-up and the method's own draws come from separate streams of `seed`, so that all
-    methods of a cell see the same batches. Raises InvalidResultError where a loss term is not finite.
+    Order, augmentation, set-up, dropout and the method's own draws come from separate streams of `seed`, so
+    that all methods of a cell see the same batches. Raises InvalidResultError where a loss term is not finite.
     """
     device = data.images.device
     method = model.method
@@ -107,51 +108,49 @@ def train(
     own = stream(seed, "method", generation, device=device)
     batch_size = min(recipe.batch_size, len(data))
     steps = len(data) // batch_size
-    losses: dict[str, list[float]] = {}
+    log = LossLog()
     rates: list[float] = []
     begun = time.perf_counter()
 
-    for epoch in range(recipe.epochs):
-        method.start_epoch(epoch, recipe.epochs, new, old)
-        permutation = torch.randperm(len(data), generator=order).to(device)
-        sums: dict[str, Tensor] = {}
-        window = time.perf_counter()
-        for step in range(steps):
-            done = (epoch * steps + step) / (recipe.epochs * steps)
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate(done)
-            index = permutation[step * batch_size : (step + 1) * batch_size]
-            raw = data.images[index]
-            images = channels_last(normalize(augment(raw, first_view)))
-            batch = Batch(
-                images=images,
-                labels=data.labels[index],
-                index=index,
-                epoch=epoch,
-                epochs=recipe.epochs,
-                progress=done,
-                generator=own,
-                second_view=channels_last(normalize(augment(raw, second_view))) if two_views else None,
-                independent=View(independent, images, frozen=True) if independent is not None else None,
-            )
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                terms = loss_terms(method, batch, View(model, images, frozen=False), old)
-            optimizer.zero_grad(set_to_none=True)
-            torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            for name, value in terms.items():
-                sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
-            if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
-                _check_finite(sums, epoch, step)
-                now = time.perf_counter()
-                rates.append((step % REPORT_EVERY + 1) * batch_size / (now - window))
-                window = now
-                progress((epoch * steps + step + 1) / (recipe.epochs * steps))
-        for name, total in sums.items():
-            losses.setdefault(name, []).append(float(total) / steps)
+    with global_stream(seed, "training", generation):  # what dropout draws from
+        for epoch in range(recipe.epochs):
+            method.start_epoch(epoch, recipe.epochs, new, old)
+            permutation = torch.randperm(len(data), generator=order).to(device)
+            window = time.perf_counter()
+            for step in range(steps):
+                done = (epoch * steps + step) / (recipe.epochs * steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = recipe.rate(done)
+                index = permutation[step * batch_size : (step + 1) * batch_size]
+                raw = data.images[index]
+                images = channels_last(normalize(augment(raw, first_view)))
+                batch = Batch(
+                    images=images,
+                    labels=data.labels[index],
+                    index=index,
+                    epoch=epoch,
+                    epochs=recipe.epochs,
+                    progress=done,
+                    generator=own,
+                    second_view=channels_last(normalize(augment(raw, second_view))) if two_views else None,
+                    independent=View(independent, images, frozen=True) if independent is not None else None,
+                )
+                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                    terms = loss_terms(method, batch, View(model, images, frozen=False), old)
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                log.add(terms)
+                if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
+                    log.look()
+                    now = time.perf_counter()
+                    rates.append((step % REPORT_EVERY + 1) * batch_size / (now - window))
+                    window = now
+                    progress((epoch * steps + step + 1) / (recipe.epochs * steps))
+            log.end_epoch()
 
     model.eval()
-    return TrainingReport(losses, time.perf_counter() - begun, statistics.median(rates))
+    return TrainingReport(log.curves, time.perf_counter() - begun, statistics.median(rates))
 
 
 def loss_terms(method: TrainingMethod, batch: Batch, new: View, old_model: OldModel | None) -> dict[str, Tensor]:
@@ -160,18 +159,13 @@ def loss_terms(method: TrainingMethod, batch: Batch, new: View, old_model: OldMo
     base = method.classification_term
     terms: dict[str, Tensor] = {base: method.classification(batch, new, old)}
     extra: dict[str, Tensor] = method.loss(batch, new, old)
-    for name, value in extra.items():
-        if value.ndim != 0:
-            raise ContractError(f"loss term '{name}' has shape {tuple(value.shape)}: return a scalar, e.g. its mean")
     if base in extra:
         raise ContractError(f"loss() returns a term '{base}': rename it, or override classification()")
-    return terms | {name: value.float() for name, value in extra.items()}
-
-
-def _check_finite(sums: dict[str, Tensor], epoch: int, step: int) -> None:
-    for name, total in sums.items():
-        if not torch.isfinite(total):
-            raise InvalidResultError(f"loss term '{name}' is not finite by epoch {epoch + 1}, step {step + 1}")
+    terms |= extra
+    for name, value in terms.items():
+        if value.ndim != 0:
+            raise ContractError(f"loss term '{name}' has shape {tuple(value.shape)}: return a scalar, e.g. its mean")
+    return {name: value.float() for name, value in terms.items()}
 
 
 def embedding_rate(model: EmbeddingModel, images: Tensor, normalize: Normalization, repeats: int = 3) -> float:
