@@ -12,12 +12,12 @@ import torch
 
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
+from compatbench.costs import costs
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import Vectors, evaluate
-from compatbench.evaluation.search import search_speed
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.files import write_whole
 from compatbench.method import Expectation
@@ -27,7 +27,6 @@ from compatbench.store import Store
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")
-SEARCH_QUERIES = 1000
 
 
 def measure(
@@ -61,7 +60,7 @@ def measure(
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:
             _chance(record, trainer, served, step)
-    _costs(record, trainer, served)
+    record.costs = costs(trainer, served)
 
 
 class Matrix:
@@ -168,21 +167,3 @@ def _chance(record: Record, trainer: ChainTrainer, served: list[ServedGeneration
             n=len(scores),
         )
     )
-
-
-def _costs(record: Record, trainer: ChainTrainer, served: list[ServedGeneration]) -> None:
-    new = served[-1]
-    parameters = sum(parameter.numel() for parameter in new.trained.model.method.parameters())
-    queries, documents = pair(served, trainer, len(served) - 1, 0)
-    own_queries, own_documents = pair(served, trainer, len(served) - 1, len(served) - 1)
-    limit = SEARCH_QUERIES
-    same = search_speed(own_queries.values[:limit].numpy(), own_documents.values.numpy())
-    cross = search_speed(queries.values[:limit].numpy(), documents.values.numpy())
-    record.costs = {
-        "train_seconds": new.trained.facts["train_seconds"],
-        "train_images_per_second": new.trained.facts["train_images_per_second"],
-        "embed_images_per_second": new.embed_images_per_second,
-        "method_parameters": float(parameters),
-        "faiss_hnsw_cross_recall": cross["faiss_hnsw_recall"],
-        **same,
-    }
