@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import Head, build_head
-from compatbench.method import Batch, Field, Need, Params, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel, View
 
 from ._mapped_head import MappedHead
@@ -38,11 +38,15 @@ class OCA(TrainingMethod):
 
     prototypes: Tensor
 
+    def __init__(self, params: Params, task: Task) -> None:
+        super().__init__(params, task)
+        self.rotation = Rotation(self.encoder_dim(task.dim))
+
     def encoder_dim(self, dim: int) -> int:
         return max(dim, self.task.old_dim or 0) + self.params.extra_dims
 
     def head(self, dim: int, num_classes: int) -> Head:
-        return MappedHead(build_head(self.task.loss, dim, num_classes), Rotation(dim))
+        return MappedHead(build_head(self.task.loss, dim, num_classes), self.rotation)
 
     def setup(self, new: NewModel, old: OldModel) -> None:
         self.register_buffer("prototypes", pseudo_classifier(old))

@@ -63,11 +63,19 @@ def test_the_rotation_stays_orthogonal_while_it_is_trained(world):
 
 
 def test_the_rotation_folds_into_the_classifier(world):
-    """W_n Q is one matrix over the stored embeddings: the rotation costs nothing at serving time."""
+    """W_n Q is one matrix over the stored embeddings."""
     w = make(world)
     stored = w.new(w.images)
     assert torch.allclose(stored @ w.new.head.weight.T, w.new.head(stored), atol=1e-5)
-    assert list(w.method.parameters()) == []
+
+
+def test_the_rotation_is_trained_and_not_served(world):
+    w = make(world)
+    w.method.compatible(w.new(w.images)).sum().backward()
+    assert [name for name, _ in w.method.named_parameters()] == ["rotation.linear.parametrizations.weight.original"]
+    assert all(parameter.grad is None for parameter in w.method.parameters())
+    w.terms(BATCH)["classification"].backward()
+    assert all(parameter.grad.norm() > 0 for parameter in w.method.parameters())
 
 
 def test_alignment_is_zero_on_the_prototypes_and_the_influence_is_not(world):
