@@ -20,6 +20,7 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.plugins import Catalogue, discover
 from compatbench.records import Record
+from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
 from compatbench.store import Store
@@ -104,7 +105,8 @@ def report(bench: Bench, console: Console) -> list[Record]:
         console.print("no records yet: run the suite first")
         return records
     out = bench.store.suite(bench.name)
-    write_report(records, bench.store.arrays, out, bench.suite.title)
-    print_report(records, bench.store.arrays, console)
+    reports = scenario_reports(records, bench.store.arrays)
+    write_report(reports, out, bench.suite.title)
+    print_report(reports, console)
     console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
     return records

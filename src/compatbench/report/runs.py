@@ -89,11 +89,10 @@ def scenarios(records: Iterable[Record]) -> list[ScenarioRuns]:
 
 def _scenario(records: Sequence[Record]) -> ScenarioRuns:
     remedy = "run the scenario again so that all of its cells are alike"
-    _refuse_mixture(records, "versions of the data", lambda record: record.spec.dataset_fingerprint, remedy)
     _refuse_mixture(
         records,
-        "generations or recipes",
-        lambda record: digest([record.spec.dataset_options, record.spec.generations, record.spec.recipe]),
+        "settings (data, generations or recipe)",
+        lambda record: digest(record.spec.model_dump(mode="json", exclude={"method", "seed"})),
         remedy,
     )
     split = [record for record in records if record.split_hash]  # a cell that died early has none
@@ -106,6 +105,13 @@ def _scenario(records: Sequence[Record]) -> ScenarioRuns:
                 f"two records of one cell: {file_of(same[0])} and {file_of(record)}; remove the outdated one"
             )
         rows[record.spec.method.label].append(record)
+    for members in rows.values():
+        _refuse_mixture(
+            members,
+            "versions of one method",
+            lambda record: digest([record.spec.method.source_hash, record.spec.method.params]),
+            "run its cells again",
+        )
     first = records[0].spec
     return ScenarioRuns(
         suite=first.suite,

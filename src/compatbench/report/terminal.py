@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 from tabulate import tabulate
 
+from compatbench.report.leaderboard import COMPACT, NOT_SIGNIFICANT
+from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Cell, Column, Table, Unit, one_line, value
 
 
+def print_report(reports: Iterable[ScenarioReport], console: Console) -> None:
+    """Print the main columns of every scenario, and whether its controls did what they must."""
+    for report in reports:
+        print_table(report.scores.select(*COMPACT), console)
+        problems = report.banner.problems
+        sign, style = ("✗", "bold red") if problems else ("✓", "green")
+        console.print(Text(f"{sign} {report.banner.headline}", style=style), soft_wrap=True)
+        for problem in problems:
+            console.print(Text(f"  {problem}", style="red"), soft_wrap=True)
+        console.print()
+
+
 def print_table(table: Table, console: Console) -> None:
-    """Print `table` without intervals. Best values are bold, and rows that did not end well red, on a terminal."""
+    """Print `table` without intervals; on a terminal the best values are bold."""
     if console.is_terminal:
         console.print(_rich(table))
     else:
-        console.file.write(_plain(table))
+        console.print(Text(_plain(table)), soft_wrap=True)
+    for mark, text in table.footnotes.items():
+        console.print(Text(f"{mark} {one_line(text)}", style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _rich(table: Table) -> RichTable:
-    grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in table.columns:
         text = column.unit is Unit.TEXT
         grid.add_column(Text(column.title), justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for group in table.groups:
         grid.add_row(Text(group.title, style="italic dim"))
         for row in group.rows:
-            cells = [_text(row.cell(column), column) for column in table.columns]
-            grid.add_row(*(Text(text, style="bold" if bold else "") for text, bold in cells))
+            grid.add_row(*(_styled(row.cell(column), column) for column in table.columns))
         grid.add_section()
     return grid
+
+
+def _styled(cell: Cell, column: Column) -> Text:
+    """Bold already says which values tie with the best, so the mark that says so too is left out."""
+    marks = [mark for mark in cell.marks if mark != NOT_SIGNIFICANT]
+    return Text(_text(cell, column, marks), style="bold" if cell.bold else "")
 
 
 def _plain(table: Table) -> str:
     lines: list[list[str]] = []
     for group in table.groups:
         lines.append([f"-- {one_line(group.title)}"] + [""] * (len(table.columns) - 1))
-        lines += [[_text(row.cell(column), column)[0] for column in table.columns] for row in group.rows]
+        for row in group.rows:
+            cells = [(row.cell(column), column) for column in table.columns]
+            lines.append([_text(cell, column, cell.marks) for cell, column in cells])
     grid = tabulate(
         lines,
         headers=[column.title for column in table.columns],
@@ -48,5 +73,5 @@ def _plain(table: Table) -> str:
     return f"{one_line(table.title)}\n\n{grid}\n"
 
 
-def _text(cell: Cell, column: Column) -> tuple[str, bool]:
-    return " ".join([one_line(value(cell, column.unit)), *cell.marks]), cell.bold
+def _text(cell: Cell, column: Column, marks: Sequence[str]) -> str:
+    return " ".join([one_line(value(cell, column.unit)), *marks])

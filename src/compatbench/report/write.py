@@ -1,0 +1,79 @@
+"""Writes the report of a suite: tables in every format, a README and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from compatbench.files import write_whole
+from compatbench.report.leaderboard import COMPACT
+from compatbench.report.page import render_page
+from compatbench.report.render_csv import to_csv
+from compatbench.report.render_latex import to_latex
+from compatbench.report.render_markdown import escape, to_legend, to_markdown
+from compatbench.report.scenario_report import ScenarioReport
+from compatbench.report.speed import speed_table
+from compatbench.report.tables import Column, Table
+
+INTRODUCTION = (
+    "Can queries embedded by a new model search vectors that an old model stored? Each row is one method for training "
+    "or adapting the new model; each table is one upgrade scenario. The columns are explained below each table."
+)
+
+
+def write_report(
+    reports: Sequence[ScenarioReport], out_folder: Path, title: str, speed: Path | None = None
+) -> list[Path]:
+    """Write the report of one suite and return its files; equal records give equal bytes.
+
+    `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), the costs beside them as
+    `<scenario>-costs`; `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from
+    `scenario_reports`; `speed` is the JSON of a pytest-benchmark run, and RequestError says where it is none.
+    """
+    measured = speed_table(speed) if speed else None
+    contents: dict[Path, str] = {}
+    for report in reports:
+        contents |= _table_files(report.scores, out_folder / "tables", report.scores.select(*COMPACT), _banner(report))
+        contents |= _table_files(report.costs, out_folder / "tables", report.costs)
+    if measured:
+        contents |= _table_files(measured, out_folder / "tables", measured)
+    contents[out_folder / "README.md"] = _readme(title, reports, measured)
+    contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured)
+    for path, content in contents.items():
+        write_whole(path, content)
+    return list(contents)
+
+
+def _table_files(table: Table, folder: Path, narrow: Table, banner: str = "") -> dict[Path, str]:
+    markdown = to_markdown(table)
+    if banner:
+        heading, rest = markdown.split("\n\n", 1)
+        markdown = f"{heading}\n\n{banner}\n\n{rest}"
+    return {
+        folder / f"{table.name}.md": markdown,
+        folder / f"{table.name}.csv": to_csv(table),
+        folder / f"{table.name}.tex": to_latex(narrow),
+    }
+
+
+def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) -> str:
+    parts = [f"# {escape(title)}", INTRODUCTION.replace("below each table", "at the end")]
+    columns: dict[str, Column] = {}
+    for report in reports:
+        parts += [
+            f"## {escape(report.scores.title)}",
+            _banner(report),
+            to_markdown(report.scores, heading="###", legend=False),
+            to_markdown(report.costs, heading="###", legend=False),
+        ]
+        columns |= {column.title: column for table in (report.scores, report.costs) for column in table.columns}
+    if speed:
+        parts.append(to_markdown(speed, heading="##"))
+    parts += ["## What the columns mean", to_legend(columns.values())]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _banner(report: ScenarioReport) -> str:
+    sign = "✗" if report.banner.problems else "✓"
+    lines = [f"> **{sign} {escape(report.banner.headline)}**"]
+    return "\n".join(lines + [f"> - {escape(problem)}" for problem in report.banner.problems])

@@ -1,0 +1,100 @@
+"""Records and per-query arrays made of plain numbers, so that tests know every result beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compatbench.canonical import digest
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.records import ArrayRef, CellSpec, Environment, MethodInfo, Metric, Record, Status
+
+PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}
+
+Precisions = Mapping[str, Sequence[float]]
+"""Average precision of each query, by entry of the matrix: oo, no, nn, ss."""
+
+
+class Bench:
+    """Makes the records of one suite; their arrays lie in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def record(
+        self,
+        label: str,
+        seed: int,
+        precisions: Precisions | None = None,
+        *,
+        name: str | None = None,
+        role: str = "method",
+        needs: Sequence[str] = (),
+        expects: Sequence[str] = (),
+        status: Status = Status.OK,
+        reason: str = "",
+        costs: Mapping[str, float | None] = {},
+        extra: Sequence[Metric] = (),
+        scenario: str = "extended_data",
+        **changes: Any,
+    ) -> Record:
+        """A record whose queries score `precisions`; a query's first hit is relevant where its AP is 0.5 or more."""
+        spec = CellSpec(
+            suite="synthetic",
+            dataset="toy",
+            dataset_fingerprint="f" * 64,
+            image_size=16,
+            train_limit=None,
+            scenario=scenario,
+            generations=[{"backbone": "small", "dim": 8}, {"backbone": "large", "dim": 8}],
+            recipe={"epochs": 1},
+            method=MethodInfo(
+                name=name or label,
+                label=label,
+                params={},
+                role=role,
+                needs=list(needs),
+                expects=list(expects),
+                kind="training",
+                source_hash=digest(label),
+            ),
+            seed=seed,
+        )
+        record = Record(
+            status=status,
+            reason=reason,
+            spec_hash=digest(spec.model_dump(mode="json")),
+            spec=spec,
+            split_hash="c" * 64 if status is Status.OK else "",
+            metrics=list(extra),
+            costs=dict(costs),
+            environment=Environment(python="3.11.2", packages={}, cpu="one", cpu_threads=1),
+            command=f"compatbench run synthetic --methods {label} --seeds {seed}",
+            started="2026-01-02T03:04:05+00:00",
+            seconds=1.0,
+        )
+        for pair, values in (precisions or {}).items():
+            query, gallery = PAIRS[pair]
+            sha256 = results(values).write(self.folder)
+            record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, sha256=sha256))
+        return record.model_copy(update=changes)
+
+
+def results(precisions: Sequence[float]) -> QueryResults:
+    """Per-query results with these average precisions."""
+    ap = np.asarray(precisions, dtype=np.float32)
+    return QueryResults(
+        ids=np.arange(len(ap), dtype=np.int64),
+        first_rank=np.where(ap >= 0.5, 1, 7).astype(np.int32),
+        average_precision=ap,
+        ap_at_r=ap,
+        relevant=np.full(len(ap), 5, dtype=np.int32),
+    )
+
+
+def cross_metric(name: str, value: float | None, **fields: Any) -> Metric:
+    """A metric of M(n,o)."""
+    return Metric(name=name, query_generation="1", gallery_generation="0", value=value, n=4, **fields)
