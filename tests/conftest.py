@@ -49,6 +49,7 @@ def trainer(digits: Dataset, catalogue: Catalogue, tmp_path: Path) -> Trainer:
         methods: Catalogue = catalogue,
         dataset: Dataset = digits,
         limit: int = 200,
+        runs: Path = tmp_path / "runs",
         notify: Callable[[str], None] = lambda line: None,
         **recipe: Any,
     ) -> ChainTrainer:
@@ -61,7 +62,7 @@ def trainer(digits: Dataset, catalogue: Catalogue, tmp_path: Path) -> Trainer:
             Recipe.model_validate({"epochs": 1, "batch_size": 32, "optimizer": "adamw", "lr": 0.003, **recipe}),
             seed,
             methods,
-            Store(tmp_path / "runs"),
+            Store(runs),
             torch.device("cpu"),
             lambda stage, share: None,
             notify,

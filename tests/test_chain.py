@@ -1,0 +1,254 @@
+"""Chains of models: what is trained when, what is shared, and that a stored model is the one that was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from compatbench import chain as chain_module
+from compatbench.artefacts import tensors_hash
+from compatbench.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
+from compatbench.data.dataset import Dataset
+from compatbench.method import Task
+from compatbench.plugins import Catalogue, discover
+from compatbench.scenarios import GenerationSpec
+from compatbench.training import embed_images, train
+
+Trainer = Callable[..., ChainTrainer]
+
+TRAINING_METHODS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "training")
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was trained during the test, as `method generation`."""
+    done: list[str] = []
+
+    def counted(model: Any, *arguments: Any, generation: int, **named: Any) -> Any:
+        done.append(f"{model.method.name} {generation}")
+        return train(model, *arguments, generation=generation, **named)
+
+    monkeypatch.setattr(chain_module, "train", counted)
+    return done
+
+
+def models(trainer: ChainTrainer, name: str, **params: Any) -> list[TrainedModel]:
+    plugin = trainer.catalogue.get(name)
+    return trainer.models(plugin, plugin.resolve(params))
+
+
+def embed(trainer: ChainTrainer, trained: TrainedModel) -> Tensor:
+    return embed_images(trained.model, trainer.dataset.query.images[:64], trainer.normalize)
+
+
+def test_old_and_independent_models_are_trained_once_for_all_methods(trainer: Trainer, trainings: list[str]) -> None:
+    chain = trainer()
+    baseline = models(chain, "independent")
+    assert trainings == ["independent 0", "independent 1"]
+    ids = {}
+    for name in ("bct", "l2", "distillation"):
+        old, new = models(chain, name)
+        assert old.id == baseline[0].id
+        ids[name] = new.id
+    assert trainings[2:] == ["bct 1", "l2 1", "distillation 1"]
+    assert len({*ids.values(), baseline[1].id}) == 4
+    assert chain.baseline(1).id == baseline[1].id
+    models(trainer(), "bct")
+    assert len(trainings) == 5, "another trainer over the same store trains nothing again"
+
+
+def test_methods_with_their_own_first_generation_train_it(trainer: Trainer, trainings: list[str]) -> None:
+    old, _ = models(trainer(), "etf")
+    assert trainings == ["etf 0", "etf 1"]
+    assert old.id != trainer().baseline(0).id
+
+
+def test_a_needed_independent_model_is_the_shared_one(trainer: Trainer, trainings: list[str]) -> None:
+    chain = trainer()
+    models(chain, "bt2")
+    assert trainings == ["independent 0", "independent 1", "bt2 1"]
+    assert [model.id for model in models(chain, "independent")] == [chain.baseline(0).id, chain.baseline(1).id]
+    assert len(trainings) == 3
+
+
+def test_seeds_params_recipe_and_images_name_other_models(trainer: Trainer, trainings: list[str]) -> None:
+    ids = [
+        models(trainer(), "l2")[1].id,
+        models(trainer(seed=1), "l2")[1].id,
+        models(trainer(), "l2", weight=3)[1].id,
+        models(trainer(lr=0.001), "l2")[1].id,
+        models(trainer([{"share": 0.5}, {"share": 0.9}]), "l2")[1].id,
+        models(trainer([{"share": 0.4}, {}]), "l2")[1].id,
+        models(trainer([{"share": 0.5}, {"dim": 17}]), "l2")[1].id,
+    ]
+    assert len(set(ids)) == len(ids)
+
+
+def test_shares_that_select_the_same_images_share_the_model(trainer: Trainer, trainings: list[str]) -> None:
+    one = trainer([{"share": 0.5}, {"share": 1.0}]).baseline(1)
+    assert trainer([{"share": 0.1}, {"share": 1.0}]).baseline(1).id == one.id
+    assert trainer([{"share": 0.1}, {"share": 0.9999}]).baseline(1).id == one.id
+    assert trainings == ["independent 1"]
+
+
+METHOD = '''
+from compatbench.method import Need, TrainingMethod
+{imported}
+
+class Mine(TrainingMethod):
+    """Pulls new onto old (ours)."""
+
+    name = "{name}"
+    needs = frozenset({{Need.OLD_ENCODER}})
+
+    def loss(self, batch, new, old):
+        return {{"distance": {weight} * (new.embeddings - old.embeddings).square().mean()}}
+'''
+
+
+def test_a_changed_file_retrains_its_method_and_nothing_else(
+    trainer: Trainer, trainings: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "_weight.py").write_text("WEIGHT = 1\n")
+    (folder / "a.py").write_text(METHOD.format(name="a", imported="", weight=1))
+    (folder / "b.py").write_text(METHOD.format(name="b", imported="from ._weight import WEIGHT", weight="WEIGHT"))
+
+    def train_all() -> list[str]:
+        trainings.clear()
+        found = trainer(methods=discover([folder]))
+        for name in ("a", "b", "bct"):
+            models(found, name)
+        return list(trainings)
+
+    assert train_all() == ["independent 0", "a 1", "b 1", "bct 1"]
+    assert train_all() == []
+    (folder / "a.py").write_text(METHOD.format(name="a", imported="", weight=2))
+    assert train_all() == ["a 1"]
+    (folder / "_weight.py").write_text("WEIGHT = 2\n")
+    assert train_all() == ["b 1"]
+
+
+def test_a_damaged_model_is_trained_again_to_the_same_bytes(trainer: Trainer, trainings: list[str]) -> None:
+    notices: list[str] = []
+    chain = trainer(notify=notices.append)
+    first = chain.baseline(0)
+    file = chain.store.models / f"{first.id}.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 0x10
+    file.write_bytes(bytes(content))
+    again = chain.baseline(0)
+    assert trainings == ["independent 0"] * 2
+    assert len(notices) == 1
+    assert "is damaged" in notices[0]
+    assert again.facts["weights_sha256"] == first.facts["weights_sha256"]
+
+
+@pytest.fixture(scope="module")
+def shared_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of runs, so that the methods below share their old and independent models."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.mark.parametrize("name", TRAINING_METHODS)
+def test_a_stored_model_embeds_as_the_one_that_was_trained(
+    trainer: Trainer, shared_runs: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    chain = [{"share": 0.5, "classes": 6}, {}]
+    trained = models(trainer(chain, runs=shared_runs), name)
+
+    def not_again(*arguments: Any, **named: Any) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(chain_module, "train", not_again)
+    again = trainer(chain, runs=shared_runs)
+    stored = models(again, name)
+    for one, other in zip(trained, stored, strict=True):
+        assert one.id == other.id
+        assert tensors_hash(one.model.state_dict()) == tensors_hash(other.model.state_dict())
+        embeddings = embed(again, one)
+        assert embeddings.numpy().tobytes() == embed(again, other).numpy().tobytes()
+        assert embeddings.shape == (64, one.dim)
+        compatible, stored_compatible = one.model.method.compatible, other.model.method.compatible
+        assert torch.equal(compatible(embeddings), stored_compatible(embeddings))
+        assert torch.equal(one.model.head(embeddings), other.model.head(embeddings))
+        assert not other.model.training
+        assert not any(parameter.requires_grad for parameter in other.model.parameters())
+
+
+@pytest.mark.parametrize("name", TRAINING_METHODS)
+def test_training_twice_gives_the_same_bytes(trainer: Trainer, shared_runs: Path, tmp_path: Path, name: str) -> None:
+    chain = [{"share": 0.5, "classes": 6}, {}]
+    first = models(trainer(chain, runs=shared_runs), name)[1]
+    torch.manual_seed(len(name))
+    second = models(trainer(chain, runs=tmp_path / "elsewhere"), name)[1]
+    assert first.id == second.id
+    assert first.facts["weights_sha256"] == second.facts["weights_sha256"]
+    assert first.facts["losses"] == second.facts["losses"]
+
+
+def test_initial_encoders_are_the_same_for_all_methods_and_differ_by_generation(trainer: Trainer) -> None:
+    chain = trainer(lr=1e-12, weight_decay=0)
+    weights = [models(chain, name)[1].model.encoder.embedding.weight for name in ("independent", "bct", "l2")]
+    for other in weights[1:]:
+        assert torch.allclose(other, weights[0], atol=1e-7)
+    old = chain.baseline(0).model.encoder.embedding.weight
+    assert not torch.allclose(old, weights[0], atol=1e-3), "old and new model share their initialisation"
+
+
+def test_labels_are_rows_of_the_generations_head(trainer: Trainer, digits: Dataset) -> None:
+    """With classes that leave gaps between their ids."""
+    odd = digits.train.labels % 2 == 1
+    train_split = replace(
+        digits.train, images=digits.train.images[odd], labels=digits.train.labels[odd], ids=digits.train.ids[odd]
+    )
+    chain = trainer([{"classes": 3}, {}], dataset=replace(digits, train=train_split), limit=100)
+    old, new = chain.training_set(0), chain.training_set(1)
+    assert [task_of(chain.chain, step, chain.dataset).classes for step in (0, 1)] == [(1, 3, 5), (1, 3, 5, 7, 9)]
+    for data, indices, classes in ((old, chain.indices[0], (1, 3, 5)), (new, chain.indices[1], (1, 3, 5, 7, 9))):
+        assert [classes[label] for label in data.labels.tolist()] == train_split.labels[indices].tolist()
+        assert torch.equal(data.images, train_split.images[indices])
+    old_model = models(chain, "bct")[0]
+    assert old_model.model.head.weight.shape == (3, 16)
+    assert models(chain, "bct")[1].model.head.weight.shape == (5, 16)
+
+
+def test_what_a_task_knows(digits: Dataset) -> None:
+    chain = (
+        GenerationSpec(backbone="test_vit", dim=8, classes=4),
+        GenerationSpec(backbone="test_resnet", dim=12, loss="arcface"),
+    )
+    assert task_of(chain, 0, digits) == Task(0, "test_vit", 8, "softmax", (0, 1, 2, 3), 10)
+    assert task_of(chain, 1, digits) == Task(
+        1, "test_resnet", 12, "arcface", tuple(range(10)), 10, "test_vit", 8, (0, 1, 2, 3)
+    )
+
+
+def test_the_embedding_dimension_is_that_of_embed(catalogue: Catalogue, digits: Dataset) -> None:
+    chain = (GenerationSpec(backbone="test_vit", dim=8), GenerationSpec(backbone="test_vit", dim=12))
+    task = task_of(chain, 1, digits)
+    plain, wider = catalogue.get("independent"), catalogue.get("bt2")
+    assert embedding_dim(plain.cls(plain.resolve({}), task)) == 12
+    # BT² adds min(D_o, max(32, D_o − D_n)) = 8 dimensions here
+    assert embedding_dim(wider.cls(wider.resolve({}), task)) == 20
+
+
+def test_old_embeddings_of_the_training_set_are_stored_once(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = trainer()
+    old = chain.baseline(0)
+    first = chain.embed_training_set(old, 1)
+    assert torch.equal(first, embed_images(old.model, chain.training_set(1).images, chain.normalize))
+    assert len(chain.embed_training_set(old, 0)) == len(chain.indices[0]) < len(first)
+
+    def not_again(*arguments: Any) -> None:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(chain_module, "embed_images", not_again)
+    assert torch.equal(chain.embed_training_set(old, 1), first)
