@@ -12,6 +12,8 @@ from compatbench.suite import builtin_folder
 FILES = sorted(path for path in builtin_folder("methods").glob("*.py") if not path.name.startswith("_"))
 
 METHOD = '''
+import random
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -127,16 +129,16 @@ BROKEN = {
         "frozen old model",
         "training mode",
     ),
-    "global random numbers": (
+    "random numbers of its own": (
         LOSS,
-        'return {"regression": (distance * torch.rand(len(distance))).mean()}',
+        'return {"regression": random.random() * distance.mean()}',
         "seeds",
         "draw from batch.generator",
     ),
-    "module built unseeded": (
+    "weights of its own": (
         "    def skip(self, task):",
         "    def start_epoch(self, epoch, epochs, new, old):\n"
-        "        torch.nn.init.normal_(new.encoder.embedding.weight)\n\n"
+        "        nn.init.constant_(new.encoder.embedding.weight, random.random())\n\n"
         "    def skip(self, task):",
         "seeds",
         "build modules in __init__() or setup()",
