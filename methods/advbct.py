@@ -24,9 +24,9 @@ class AdvBCT(TrainingMethod):
     f_n (B, D_o) the first D_o dimensions of the new embedding and f_o (B, D_o) the old one, raw; f̂ of unit
     length. c_k (D_o,) the mean of the unit old embeddings of class k over the new training set (not of unit
     length itself, as in the authors' code), for classes that the old model knows; rmax_k the largest distance
-    to it, of the n_k distances without those above q3 + 1.5 · (q3 − q1) (q1 and q3 the values of rank ⌊n/4⌋ and
-    ⌊3n/4⌋; all count where n < 4); T = 1.0 (0.5 is the code's default, 1.0 that of its published settings).
-    Classes with one image have no boundary. w_k is learned, from U(−1, 1). d: D_o → 100 → 2 with batch norm
+    to it, of the n distances without those above q3 + 1.5 · (q3 − q1), q1 and q3 the values of rank ⌊n/4⌋ and
+    ⌊3n/4⌋ (q3 is the largest where n < 4: all count); T = 1.0 (0.5 is the code's default, 1.0 that of its
+    published settings). Classes with one image have no boundary. w_k is learned, from U(−1, 1). d: D_o → 100 → 2 with batch norm
     and ReLU; R_α hands its gradient back reversed, times α; p in [0, 1) the progress of training; e = 1 … E
     the epoch (the code counts from 0, so that its first weight is above 1). λ_b = λ_a = 1. A batch without an
     old class has L_p2s = 0. Published with 256 dimensions behind a batch norm, SGD 0.1, 30 epochs.
@@ -91,7 +91,7 @@ def largest_inlier(distances: Tensor) -> Tensor:
     """The largest of the distances (n,) of one class that is no outlier by 1.5 interquartile ranges; 0 if n = 0."""
     ordered = distances.sort().values
     count = len(ordered)
-    if count < 4:
-        return ordered[-1] if count else distances.new_zeros(())
+    if count == 0:
+        return distances.new_zeros(())
     first, third = ordered[count // 4], ordered[3 * count // 4]
     return ordered[ordered <= third + 1.5 * (third - first)][-1]

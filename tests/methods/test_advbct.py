@@ -63,7 +63,7 @@ def test_boundary_follows_the_formula(world, threshold, dim):
         ([0.1, 9.0], 9.0),  # fewer than four: nothing is removed
         ([0.1, 0.2, 9.0], 9.0),
         ([1.0, 2.0, 3.0, 4.0], 4.0),  # q1 = 2, q3 = 4: up to 7
-        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 30.0], 7.0),  # q1 = 3, q3 = 7: up to 13
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 14.0], 7.0),  # q1 = 3, q3 = 7: up to 13
         ([13.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 13.0),  # on the fence is within, in any order
         ([0.5] * 7 + [0.6], 0.5),  # no spread: anything beyond is an outlier
         ([0.0] + [0.5] * 7, 0.5),  # low outliers do not matter to the largest
