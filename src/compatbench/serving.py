@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.evaluation.retrieval import Vectors
-from compatbench.method import Adapter, Maps, Params, to_dim
+from compatbench.method import Adapter, Map, Maps, Params, to_dim
 from compatbench.plugins import Plugin
 from compatbench.seeds import global_stream
 
@@ -28,9 +27,9 @@ class ServedGeneration:
     """(N, D)."""
     embed_images_per_second: float
     trained: TrainedModel
-    to_previous: Callable[[Tensor], Tensor] | None = None
+    to_previous: Map | None = None
     """Query vectors of this generation, made comparable with the gallery of the one before."""
-    from_previous: Callable[[Tensor], Tensor] | None = None
+    from_previous: Map | None = None
     """Gallery vectors of the generation before, made comparable with this one's queries."""
 
 
@@ -58,17 +57,20 @@ def serve_training_method(trainer: ChainTrainer, plugin: Plugin, params: Params)
 def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
     """All generations of the independent models, with the adapter's maps between neighbours.
 
-    Adapters see unit vectors throughout.
+    Adapters see unit vectors throughout, the old ones where the map of their own generation left them.
     """
     base = [_serve(trainer, trainer.baseline(generation), generation) for generation in range(len(trainer.chain))]
-    served = [replace(base[0], query=F.normalize(base[0].query), gallery=F.normalize(base[0].gallery))]
-    for generation in range(1, len(base)):
-        maps = _fit(trainer, plugin, params, base[generation - 1].trained, base[generation].trained, generation)
-        query, gallery = F.normalize(base[generation].query), F.normalize(base[generation].gallery)
+    unit = [replace(one, query=F.normalize(one.query), gallery=F.normalize(one.gallery)) for one in base]
+    served = [replace(unit[0], id=digest([unit[0].id, "unit length"]))]
+    maps = Maps()
+    for generation in range(1, len(unit)):
+        old, new = unit[generation - 1].trained, unit[generation].trained
+        maps = _fit(trainer, plugin, params, old, new, generation, old_map=maps.new)
+        query, gallery = unit[generation].query, unit[generation].gallery
         served.append(
             replace(
-                base[generation],
-                id=digest([base[generation].id, plugin.source_hash, params.model_dump(mode="json")]),
+                unit[generation],
+                id=digest([served[-1].id, unit[generation].id, plugin.source_hash, params.model_dump(mode="json")]),
                 query=maps.new(query) if maps.new else query,
                 gallery=maps.new(gallery) if maps.new else gallery,
                 to_previous=maps.query,
@@ -85,16 +87,20 @@ def _fit(
     old: TrainedModel,
     new: TrainedModel,
     generation: int,
+    old_map: Map | None,
 ) -> Maps:
-    """Fit on the training images of the new generation, on the CPU."""
+    """Fit on the training images of the new generation, on the CPU; the maps pass no gradient."""
     adapter: Adapter = plugin.cls(params, task_of(trainer.chain, generation, trainer.dataset))
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
+    old_vectors = F.normalize(trainer.embed_training_set(old, generation)).cpu()
     with global_stream(trainer.seed, "fit", generation):
-        return adapter.fit(
+        maps = adapter.fit(
             F.normalize(trainer.embed_training_set(new, generation)).cpu(),
-            F.normalize(trainer.embed_training_set(old, generation)).cpu(),
+            F.normalize(old_map(old_vectors)) if old_map else old_vectors,
             trainer.training_set(generation).labels.cpu(),
         )
+    without_gradient = torch.no_grad()
+    return Maps(*(without_gradient(each) if each else None for each in (maps.query, maps.gallery, maps.new)))
 
 
 def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:

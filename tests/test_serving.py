@@ -1,0 +1,207 @@
+"""Generations as they serve: maps composed down and up a chain of three, against products by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compatbench.chain import ChainTrainer
+from compatbench.data.dataset import Dataset, Split
+from compatbench.plugins import Plugin, discover
+from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
+from compatbench.training import embed_images
+
+Trainer = Callable[..., ChainTrainer]
+
+ADAPTER = '''
+import torch
+from compatbench.method import Adapter, Maps
+
+FITTED = []
+
+
+class Recorder(Adapter):
+    """Keeps what it is fitted on; its maps are fixed matrices, which want a gradient (ours)."""
+
+    name = "recorder"
+
+    def fit(self, new, old, labels):
+        FITTED.append((new, old, labels, torch.rand(3)))
+        generator = torch.Generator().manual_seed(self.task.generation)
+
+        def linear(inputs, outputs):
+            matrix = torch.nn.Parameter(torch.randn(inputs, outputs, generator=generator))
+            return lambda vectors: vectors @ matrix
+
+        return Maps(query=linear(new.shape[1], old.shape[1]), {others})
+'''
+
+
+@pytest.fixture
+def small_test(digits: Dataset) -> Dataset:
+    """Digits with 30 test images."""
+    query = Split(digits.query.images[:30], digits.query.labels[:30], digits.query.ids[:30])
+    return replace(digits, query=query, gallery=query)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Callable[[str], tuple[Plugin, list[Any]]]:
+    """An adapter with a query map and the given others, and the list of what it was fitted on."""
+
+    def make(others: str = "") -> tuple[Plugin, list[Any]]:
+        folder = tmp_path / "adapters"
+        folder.mkdir()
+        (folder / "recorder.py").write_text(ADAPTER.replace("{others}", others))
+        plugin = discover([folder]).get("recorder")
+        return plugin, plugin.cls.fit.__globals__["FITTED"]
+
+    return make
+
+
+def served_by(trainer: ChainTrainer, name: str | Plugin, **params: Any) -> list[ServedGeneration]:
+    plugin = trainer.catalogue.get(name) if isinstance(name, str) else name
+    return serve(trainer, plugin, plugin.resolve(params))
+
+
+def test_a_baseline_serves_the_embeddings_of_its_model(trainer: Trainer, small_test: Dataset) -> None:
+    chain = trainer(dataset=small_test)
+    served = serve_baseline(chain, 1)
+    model = chain.baseline(1).model
+    assert torch.equal(served.query, embed_images(model, small_test.query.images, chain.normalize))
+    assert served.gallery is served.query, "one split, embedded once"
+    assert served.embed_images_per_second > 0
+
+
+def test_query_and_gallery_of_their_own_are_embedded_each(trainer: Trainer, small_test: Dataset) -> None:
+    gallery = Split(small_test.query.images[:20], small_test.query.labels[:20], small_test.query.ids[:20])
+    served = serve_baseline(trainer(dataset=replace(small_test, gallery=gallery)), 1)
+    assert (len(served.query), len(served.gallery)) == (30, 20)
+    assert torch.allclose(served.gallery, served.query[:20], atol=1e-5)
+
+
+def test_queries_pass_every_map_between_their_generation_and_the_gallerys(
+    trainer: Trainer, small_test: Dataset
+) -> None:
+    chain = trainer([{"dim": 8, "share": 0.3}, {"dim": 12, "share": 0.6}, {"dim": 16}], dataset=small_test)
+    served = served_by(chain, "fixed_head")
+    down = {step: served[step].trained.model.method.map.weight for step in (1, 2)}
+    assert (down[1].shape, down[2].shape) == ((8, 12), (12, 16))
+    expected = {
+        (1, 0): served[1].query @ down[1].T,
+        (2, 1): served[2].query @ down[2].T,
+        (2, 0): served[2].query @ down[2].T @ down[1].T,
+        (2, 2): served[2].query,
+    }
+    for (query, gallery), by_hand in expected.items():
+        queries, documents = pair(served, chain, query, gallery)
+        assert torch.allclose(queries.values, by_hand, atol=1e-5)
+        assert torch.equal(documents.values, served[gallery].gallery)
+        assert torch.equal(queries.labels, small_test.query.labels)
+        assert torch.equal(documents.ids, small_test.gallery.ids)
+        assert not queries.values.requires_grad
+
+
+def test_without_a_map_queries_keep_the_first_dimensions_or_are_padded(trainer: Trainer, small_test: Dataset) -> None:
+    chain = trainer([{"dim": 12}, {"dim": 8}, {"dim": 16}], dataset=small_test)
+    served = served_by(chain, "independent")
+    down, _ = pair(served, chain, 2, 1)
+    assert torch.equal(down.values, served[2].query[:, :8])
+    up, _ = pair(served, chain, 1, 0)
+    assert torch.equal(up.values, torch.cat([served[1].query, torch.zeros(30, 4)], dim=1))
+    through, _ = pair(served, chain, 2, 0)
+    assert torch.equal(through.values, torch.cat([served[2].query[:, :8], torch.zeros(30, 4)], dim=1))
+
+
+def test_adapters_are_fitted_on_paired_unit_vectors(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, fitted = recorder()
+    chain = trainer([{"dim": 8, "share": 0.5}, {"dim": 12}], dataset=small_test)
+    served_by(chain, plugin)
+    served_by(chain, plugin)
+    (new, old, labels, drawn), (*_, drawn_again) = fitted
+    images = chain.training_set(1).images
+    for vectors, step in ((new, 1), (old, 0)):
+        raw = embed_images(chain.baseline(step).model, images, chain.normalize)
+        assert torch.allclose(vectors, F.normalize(raw), atol=1e-6)
+    assert torch.equal(labels, chain.training_set(1).labels)
+    assert torch.equal(drawn, drawn_again), "what an adapter draws is not seeded"
+
+
+def test_an_adapters_maps_lead_queries_down(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, _ = recorder()
+    chain = trainer([{"dim": 8}, {"dim": 12}, {"dim": 16}], dataset=small_test)
+    served = served_by(chain, plugin)
+    matrices = {
+        step: torch.randn(size, generator=torch.Generator().manual_seed(step))
+        for step, size in {1: (12, 8), 2: (16, 12)}.items()
+    }
+    queries, documents = pair(served, chain, 2, 0)
+    own = F.normalize(serve_baseline(chain, 2).query)
+    assert torch.allclose(queries.values, own @ matrices[2] @ matrices[1], atol=1e-4)
+    assert torch.allclose(documents.values, F.normalize(serve_baseline(chain, 0).gallery), atol=1e-6)
+    assert not queries.values.requires_grad
+
+
+def test_an_adapters_gallery_map_leads_stored_vectors_up(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, _ = recorder("gallery=linear(old.shape[1], 5)")
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    served = served_by(chain, plugin)
+    generator = torch.Generator().manual_seed(1)
+    query_map, gallery_map = (torch.randn(size, generator=generator) for size in ((12, 8), (8, 5)))
+    queries, documents = pair(served, chain, 1, 0)
+    assert torch.allclose(documents.values, F.normalize(serve_baseline(chain, 0).gallery) @ gallery_map, atol=1e-5)
+    led_down = F.normalize(serve_baseline(chain, 1).query) @ query_map
+    assert torch.allclose(queries.values, led_down[:, :5], atol=1e-5)
+
+
+def test_a_map_of_all_new_vectors_is_where_the_next_generation_is_fitted_to(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, fitted = recorder("new=linear(new.shape[1], 6)")
+    chain = trainer([{"dim": 8}, {"dim": 12}, {"dim": 16}], dataset=small_test)
+    served = served_by(chain, plugin)
+    generator = torch.Generator().manual_seed(1)
+    _, new_map = (torch.randn(size, generator=generator) for size in ((12, 8), (12, 6)))
+    mapped = F.normalize(serve_baseline(chain, 1).query) @ new_map
+    assert torch.allclose(served[1].query, mapped, atol=1e-5)
+    assert served[1].gallery.shape == (30, 6)
+    old_of_the_last = fitted[1][1]
+    raw = embed_images(chain.baseline(1).model, chain.training_set(2).images, chain.normalize)
+    assert torch.allclose(old_of_the_last, F.normalize(F.normalize(raw) @ new_map), atol=1e-5)
+
+
+def test_different_vectors_never_share_a_name(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    """Scores are stored by these names: raw and unit vectors, and maps fitted to different old models, differ."""
+    plugin, _ = recorder("new=linear(new.shape[1], 6)")
+    chain = trainer([{"share": 0.5}, {}], dataset=small_test)
+    other = trainer([{"share": 0.3}, {}], dataset=small_test)
+    assert chain.baseline(1).id == other.baseline(1).id
+    raw, adapted, adapted_other = served_by(chain, "independent"), served_by(chain, plugin), served_by(other, plugin)
+    names = {one.id: one for served in (raw, adapted, adapted_other) for one in served}
+    assert len(names) == 6
+    assert served_by(chain, plugin)[1].id == adapted[1].id
+
+
+def test_a_random_rotation_changes_nothing_within_its_generation(trainer: Trainer, small_test: Dataset) -> None:
+    chain = trainer(dataset=small_test)
+    rotated, plain = served_by(chain, "random_rotation")[1], serve_baseline(chain, 1)
+
+    def similarities(vectors: Tensor) -> Tensor:
+        return F.normalize(vectors) @ F.normalize(vectors).T
+
+    assert torch.allclose(similarities(rotated.query), similarities(plain.query), atol=1e-5)
+    assert not torch.allclose(rotated.query, F.normalize(plain.query), atol=1e-2)
