@@ -7,7 +7,7 @@ OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan report list test lint check new speed
+.PHONY: help setup bench smoke plan report list docs test lint check new speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ check: $(READY)  ## does METHOD=name keep the contract?
 
 new: $(READY)  ## a new method file, methods/METHOD.py
 	$(BIN)/compatbench new $(METHOD)
+
+docs: $(READY)  ## docs/methods.md again, from the method files and docs/reproduction.yaml
+	$(BIN)/compatbench docs
 
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal

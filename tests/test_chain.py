@@ -252,3 +252,23 @@ def test_old_embeddings_of_the_training_set_are_stored_once(trainer: Trainer, mo
 
     monkeypatch.setattr(chain_module, "embed_images", not_again)
     assert torch.equal(chain.embed_training_set(old, 1), first)
+
+
+def test_a_generation_is_told_the_dimension_that_the_one_before_it_stores(trainer: Trainer) -> None:
+    """OCA stores 32 dimensions more than the old space has, each time."""
+    _, first, second = models(trainer([{"share": 0.3}, {"share": 0.6}, {}]), "oca")
+    assert (first.model.method.task.old_dim, first.dim) == (16, 48)
+    assert (second.model.method.task.old_dim, second.dim) == (48, 80)
+
+
+def test_backward_maps_lead_to_every_earlier_generation(trainer: Trainer) -> None:
+    chain = [{"share": 0.3, "dim": 16}, {"share": 0.6, "dim": 12}, {"dim": 20}]
+    old, first, second = models(trainer(chain), "bc_aligner")
+    to_old, to_first = (model.model.method.backward_map.weight.T for model in (first, second))
+    assert old.backward_maps() == []
+    vectors = torch.randn(5, 20)
+    one, two = second.backward_maps()
+    assert torch.allclose(one(vectors), vectors @ to_first, atol=1e-6)
+    assert torch.allclose(two(one(vectors)), vectors @ to_first @ to_old, atol=1e-6)
+    (seen,) = second.model.method.earlier_maps
+    assert torch.allclose(seen, to_old, atol=1e-6)

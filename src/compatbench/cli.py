@@ -179,6 +179,19 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def docs(
+    folder: Annotated[Path, typer.Option("--folder", help="Holds reproduction.yaml; gets methods.md.")] = Path("docs"),
+) -> None:
+    """Write docs/methods.md, the overview of all methods, from their files."""
+    from compatbench.files import write_whole
+    from compatbench.method_page import methods_page
+
+    path = folder / "methods.md"
+    write_whole(path, methods_page(folder))
+    print(f"written: {path}")
+
+
 @data_app.command(name="list")
 def data_list(data: Data = DEFAULT_DATA) -> None:
     """List datasets with their size, licence and whether they are here."""

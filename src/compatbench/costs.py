@@ -39,7 +39,7 @@ def serving_parameters(model: EmbeddingModel) -> int:
     with torch.enable_grad():
         for parameter in parameters:
             parameter.requires_grad_(True)
-        features = torch.ones(2, model.encoder.spec.dim, device=parameters[0].device)
+        features = torch.ones(2, model.encoder.spec.dim, device=parameters[0].device, requires_grad=True)
         embeddings = model.method.embed(features)
         total = embeddings.sum() + model.method.compatible(embeddings).sum()
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)

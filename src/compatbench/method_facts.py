@@ -1,0 +1,68 @@
+"""What a method asks for and adds, found by building it, not by what its text says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compatbench.chain import BASELINE, embedding_dim
+from compatbench.contract.choices import choices
+from compatbench.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
+from compatbench.costs import serving_parameters
+from compatbench.method import Need, Task
+from compatbench.plugins import Catalogue, Plugin
+
+DIM = 128
+"""D_n and D_o at which methods are measured; one that must skip it is measured at K − 1, the simplex's dimension."""
+
+SETTING = f"D_n = D_o = {DIM} and {len(OLD_CLASSES)} → {len(CLASSES)} classes"
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a training method adds to a plain model."""
+
+    encoder_dim: int
+    """Dimensions of the encoder's output."""
+    stored_dim: int
+    """Dimensions of the embeddings that are stored and searched."""
+    trained: int
+    """Parameters of the method itself, beside encoder and head."""
+    served: int
+    """Those of them that a query depends on."""
+
+
+def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
+    """What the method needs at its defaults (key `""`), and with each parameter value that changes it."""
+    task = _task(plugin)
+    default = frozenset(plugin.cls(plugin.resolve({}), task).needs)
+    found = {"": default}
+    for choice in choices(plugin):
+        needs = frozenset(plugin.cls(plugin.resolve(choice.params), task).needs)
+        if needs != default:
+            found[str(choice)] = needs
+    return found
+
+
+def size(plugin: Plugin, catalogue: Catalogue) -> Size | None:
+    """The size of a training method on a small task; None for an adapter, whose maps are fitted later."""
+    if plugin.kind == "adapter":
+        return None
+    dim = _task(plugin).dim
+    plain = build_world(catalogue.get(BASELINE), dim=dim, old_dim=dim)
+    world = build_world(plugin, dim=dim, old_dim=dim, old=plain.old)
+    world.setup()
+    return Size(
+        encoder_dim=world.method.encoder_dim(dim),
+        stored_dim=embedding_dim(world.method),
+        trained=sum(parameter.numel() for parameter in world.method.parameters()),
+        served=serving_parameters(world.model),
+    )
+
+
+def _task(plugin: Plugin) -> Task:
+    """The plainest upgrade that the method does not skip."""
+    for dim in (DIM, len(CLASSES) - 1):
+        task = task_of(dim, dim, "softmax")
+        if plugin.cls(plugin.resolve({}), task).skip(task) is None:
+            return task
+    return task_of(DIM, DIM, "softmax")

@@ -1,0 +1,193 @@
+"""The overview of all methods, docs/methods.md, made from their files and from docs/reproduction.yaml."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from compatbench.errors import RequestError
+from compatbench.method import Need, Role
+from compatbench.method_facts import SETTING, Size, needs_by_choice, size
+from compatbench.plugins import Plugin, discover
+from compatbench.report.render_markdown import escape
+from compatbench.strict_yaml import read_mapping
+from compatbench.suite import builtin_folder
+from compatbench.validation import explain
+
+ARXIV = re.compile(r"\b(\d{4}\.\d{4,5}|[a-z-]+/\d{7})\b")
+REPRODUCTION_FILE = "reproduction.yaml"
+CODE_SPAN = re.compile(r"(`[^`]+`)")
+
+INTRODUCTION = f"""\
+# Methods
+
+<!-- Made by `compatbench docs` (make docs) from methods/*.py and docs/reproduction.yaml: edit those, not this. -->
+
+Every row is one file in `methods/`. *Needs* is what the method declares and the suite provides, at a cost; below it,
+the parameter values that change it. *Trained* are the parameters that the method adds beside encoder and head, *served*
+those of them that a query depends on; *encoder* and *stored* are the dimensions of the encoder's output and of the
+embeddings in the index. They are counted by building the method for {SETTING}; stationary heads
+may choose another dimension. An adapter (–) trains nothing with the model: it fits its maps on stored embeddings.
+"""
+
+REPRODUCTION = """\
+## What was reproduced, and what was not
+
+The behaviour that the authors publish, in one sentence, and what this project measured about it. *Not tested* means
+just that. The entries are in `docs/reproduction.yaml`.
+"""
+
+GROUPS: dict[str, Callable[[Plugin], bool]] = {
+    "Trained with the new model": lambda plugin: plugin.cls.role is Role.METHOD and plugin.kind == "training",
+    "Adapters on frozen embeddings": lambda plugin: plugin.cls.role is Role.METHOD and plugin.kind == "adapter",
+    "References and controls, never ranked": lambda plugin: plugin.cls.role is not Role.METHOD,
+}
+
+
+class Reproduction(BaseModel):
+    """What is known of a method's published behaviour here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    claim: str = Field(min_length=1)
+    """The published behaviour, one sentence."""
+    verdict: Literal["reproduced", "partly", "not reproduced", "not tested"]
+    evidence: str = ""
+    """One sentence with the numbers and where they come from; required unless the verdict is `not tested`."""
+
+
+def read_reproduction(path: Path, methods: Iterable[str]) -> dict[str, Reproduction]:
+    """The entries of docs/reproduction.yaml by method.
+
+    Raises RequestError, in one line, for a malformed entry, and where `methods` and entries differ.
+    """
+    entries = {}
+    for name, values in read_mapping(path).items():
+        try:
+            entry = entries[str(name)] = Reproduction.model_validate(values)
+        except ValidationError as error:
+            raise RequestError(f"{path}: {name}: {explain(error, Reproduction)}") from error
+        if entry.verdict != "not tested" and not entry.evidence:
+            raise RequestError(f"{path}: {name}: the verdict '{entry.verdict}' needs evidence: say what was measured")
+    known = set(methods)
+    if missing := sorted(known - set(entries)):
+        raise RequestError(f"{path}: no entry for {', '.join(missing)}; add claim and verdict (at first: not tested)")
+    if superfluous := sorted(set(entries) - known):
+        raise RequestError(f"{path}: {', '.join(superfluous)}: no such method; remove or rename the entry")
+    return entries
+
+
+def methods_page(folder: Path) -> str:
+    """The page about the built-in methods, with the reproduction.yaml of `folder`.
+
+    A table of all methods, what was reproduced of each, and each one's docstring. Raises RequestError where a
+    method file does not load, and as `read_reproduction` does.
+    """
+    catalogue = discover()
+    for broken in catalogue.broken:
+        raise RequestError(f"{broken.path} does not load: {broken.error}")
+    own = [p for _, p in sorted(catalogue.methods.items()) if p.path.parent == builtin_folder("methods").resolve()]
+    reproduction = read_reproduction(folder / REPRODUCTION_FILE, [plugin.name for plugin in own])
+    groups = {title: [plugin for plugin in own if belongs(plugin)] for title, belongs in GROUPS.items()}
+    parts = [INTRODUCTION]
+    for title, plugins in groups.items():
+        parts += (
+            [f"## {title}", _overview([(plugin, size(plugin, catalogue)) for plugin in plugins])] if plugins else []
+        )
+    ordered = [plugin for plugins in groups.values() for plugin in plugins]
+    parts += [REPRODUCTION, _reproduction_table(ordered, reproduction), "## Each method", *map(_section, ordered)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def docstring_markdown(docstring: str) -> str:
+    """A docstring as Markdown: indented blocks become code blocks, all other text shows as it is written."""
+    lines: list[str] = []
+    code = False
+    for line in inspect.cleandoc(docstring).splitlines():
+        indented = line.startswith("    ")
+        if indented != code and line:
+            while lines and not lines[-1]:
+                lines.pop()
+            lines += ["```", ""] if code else ["", "```text"]
+            code = indented
+        lines.append(line.removeprefix("    ") if code else _prose(line))
+    return "\n".join([*lines, *(["```"] if code else [])])
+
+
+def link_arxiv(text: str) -> str:
+    """`text` with its arXiv numbers linked to their abstracts."""
+    return ARXIV.sub(r"[\1](https://arxiv.org/abs/\1)", text)
+
+
+def _overview(rows: list[tuple[Plugin, Size | None]]) -> str:
+    table = [
+        [f"[{plugin.name}](#{plugin.name})", _paper(plugin), _needs(plugin), *_counts(counted)]
+        for plugin, counted in rows
+    ]
+    return _table(table, ["method", "paper", "needs", "trained", "served", "encoder", "stored"], numbers=4)
+
+
+def _counts(counted: Size | None) -> list[str]:
+    if counted is None:
+        return ["–"] * 4
+    return [f"{number:,}" for number in (counted.trained, counted.served, counted.encoder_dim, counted.stored_dim)]
+
+
+def _needs(plugin: Plugin) -> str:
+    return "<br>".join(
+        f"{f'`{choice}`: ' if choice else ''}{', '.join(need.value for need in Need if need in needs) or 'nothing'}"
+        for choice, needs in needs_by_choice(plugin).items()
+    )
+
+
+def _paper(plugin: Plugin) -> str:
+    return link_arxiv(escape(plugin.summary))
+
+
+def _reproduction_table(plugins: list[Plugin], reproduction: dict[str, Reproduction]) -> str:
+    rows = [
+        [f"[{plugin.name}](#{plugin.name})", _prose(entry.claim), f"**{entry.verdict}**", _prose(entry.evidence)]
+        for plugin in plugins
+        for entry in [reproduction[plugin.name]]
+    ]
+    return _table(rows, ["method", "published behaviour", "here", "evidence"])
+
+
+def _section(plugin: Plugin) -> str:
+    source = f"Source: [methods/{plugin.path.name}](../methods/{plugin.path.name})."
+    docstring = docstring_markdown(plugin.cls.__doc__ or "")
+    return f"### {plugin.name}\n\n{docstring}\n\n{_parameters(plugin)} {source}"
+
+
+def _parameters(plugin: Plugin) -> str:
+    defaults = plugin.resolve({}).model_dump(mode="json")
+    if not defaults:
+        return "No parameters."
+    return "Parameters and defaults: " + ", ".join(f"`{name} = {value}`" for name, value in defaults.items()) + "."
+
+
+def _prose(line: str) -> str:
+    """One line of text whose code spans stay, whose arXiv numbers are linked, and which is plain otherwise."""
+    indent = line[: len(line) - len(line.lstrip())]
+    bullet = "- " if line.lstrip().startswith("- ") else ""
+    parts = CODE_SPAN.split(line[len(indent) + len(bullet) :])
+    return indent + bullet + "".join(part if part.startswith("`") else link_arxiv(_escape_line(part)) for part in parts)
+
+
+def _escape_line(text: str) -> str:
+    """`escape` that keeps the spaces at both ends."""
+    if not text.strip():
+        return text
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return before + escape(text.strip()) + after
+
+
+def _table(rows: list[list[str]], headers: list[str], numbers: int = 0) -> str:
+    """Without padding, so that a change in one row is a change of one line."""
+    rule = [":--"] * (len(headers) - numbers) + ["--:"] * numbers
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headers, rule, *rows])

@@ -1,0 +1,48 @@
+"""Facts about methods, against counts by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from compatbench.method import Need
+from compatbench.method_facts import Size, needs_by_choice, size
+from compatbench.plugins import Catalogue, discover
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return discover()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("independent", Size(encoder_dim=128, stored_dim=128, trained=0, served=0)),
+        # B (128, 128)
+        ("bc_aligner", Size(encoder_dim=128, stored_dim=128, trained=128**2, served=128**2)),
+        # Q (160, 160) over 128 + 32 dimensions, in training only
+        ("oca", Size(encoder_dim=160, stored_dim=160, trained=160**2, served=0)),
+        # V (32, 256) with its bias, P₁ and P₂ (128, 128)
+        (
+            "bt2",
+            Size(
+                encoder_dim=256, stored_dim=160, trained=32 * 256 + 32 + 2 * 128**2, served=32 * 256 + 32 + 2 * 128**2
+            ),
+        ),
+    ],
+)
+def test_sizes_are_those_counted_by_hand(catalogue: Catalogue, name: str, expected: Size) -> None:
+    assert size(catalogue.get(name), catalogue) == expected
+
+
+def test_an_adapter_has_no_size(catalogue: Catalogue) -> None:
+    assert size(catalogue.get("random_rotation"), catalogue) is None
+
+
+def test_needs_are_listed_per_value_that_changes_them(catalogue: Catalogue) -> None:
+    assert needs_by_choice(catalogue.get("bct")) == {
+        "": {Need.OLD_CLASSIFIER, Need.OLD_FEATURES},
+        "variant=old_classes": {Need.OLD_CLASSIFIER},
+        "variant=prototypes": {Need.OLD_FEATURES},
+    }
+    assert needs_by_choice(catalogue.get("contrastive")) == {"": {Need.OLD_ENCODER}}
