@@ -138,10 +138,10 @@ def _fill(
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Memory errors of Python and torch; torch's CPU allocator raises a plain RuntimeError."""
+    """Memory errors of Python and torch; torch's CPU allocator raises a plain RuntimeError that names itself."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 
 
 def _one_line(error: BaseException) -> str:
