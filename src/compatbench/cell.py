@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shlex
 import time
 import traceback
@@ -24,6 +25,9 @@ from compatbench.records import CellSpec, Record, Status
 from compatbench.scenarios import GenerationSpec, split_hash
 from compatbench.serving import serve, serve_baseline
 from compatbench.store import Store, spec_hash
+
+ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
+"""Records name no folders of the machine they were made on."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     except BaseException as error:
         record.status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
         record.reason = _one_line(error)
-        record.error = relative_traceback(error)
+        record.error = without_absolute_paths("".join(traceback.format_exception(error)))
         if isinstance(error, KeyboardInterrupt):
             raise
     record.timings = watch.seconds
@@ -145,26 +149,16 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = without_absolute_paths(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def relative_traceback(error: BaseException) -> str:
-    """The traceback of `error`, with paths from the package or the site-packages folder on."""
-    lines = []
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        if line.lstrip().startswith('File "'):
-            indent, _, rest = line.partition('File "')
-            path, _, tail = rest.partition('"')
-            lines.append(f'{indent}File "{_public_path(path)}"{tail}')
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+def without_absolute_paths(text: str) -> str:
+    """`text` with each absolute path cut to what lies in site-packages, src or methods, or to its last part."""
+    return ABSOLUTE_PATH.sub(lambda found: _public_path(found[0]), text)
 
 
 def _public_path(path: str) -> str:
     parts = Path(path).parts
-    for marker in ("site-packages", "src", "methods"):
-        if marker in parts:
-            return str(Path(*parts[parts.index(marker) :]))
-    return parts[-1]
+    starts = [place for place, part in enumerate(parts) if part in ("site-packages", "src", "methods")]
+    return str(Path(*parts[starts[-1] :])) if starts else parts[-1]
