@@ -10,7 +10,12 @@ from compatbench.report.runs import ScenarioRuns
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
 _METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
-_TIME = Column("time", "time", "Training images/s of `independent` ÷ own, same scenario and seed.", Unit.TIMES)
+_TIME = Column(
+    "time",
+    "time",
+    "Training images/s of the row independent ÷ own, same scenario and seed, median over seeds.",
+    Unit.TIMES,
+)
 _NEEDS = Column("needs", "needs", "What the method asks for beyond the new training data.", Unit.TEXT)
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
@@ -51,7 +56,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     titles = {"reference": "References", "method": "Methods", "control": "Controls"}
     return Table(
         name=f"{scenario.scenario}-costs",
-        title=f"{scenario.scenario} on {scenario.dataset}: costs",
+        title=f"{scenario.title}: costs",
         caption="Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. "
         "Compare times only within this table.",
         columns=(_METHOD, _TIME, *_MEASURED, _NEEDS),

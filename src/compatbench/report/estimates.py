@@ -24,6 +24,9 @@ from compatbench.report.scores import CROSS, METRICS, NEW, OLD, REFERENCE, Score
 SIGNIFICANCE = 0.05
 """Error rate of a family of comparisons after Holm's correction."""
 
+ROUNDING = 1e-12
+"""Fractions closer to 0 than this differ from it by the order of summation only."""
+
 Values = NDArray[np.float64]
 
 
@@ -38,7 +41,7 @@ class Estimate:
     @property
     def significant(self) -> bool:
         """The interval excludes 0."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        return self.low is not None and self.high is not None and (self.low > ROUNDING or self.high < -ROUNDING)
 
     def in_points(self) -> Estimate:
         """The same in percent points."""
@@ -167,4 +170,4 @@ def _positive(differences: Mapping[tuple[str, str], Values]) -> set[tuple[str, s
         columns = {str(place): values for place, values in enumerate(alike.values())}
         draws |= zip(alike, hierarchical_bootstrap(columns).values(), strict=True)
     lows = {key: percentile_interval(draws[key])[0] for key in keys}
-    return {key for key in keys if adjusted[key] < SIGNIFICANCE and (lows[key] or 0) > 0}
+    return {key for key in keys if adjusted[key] < SIGNIFICANCE and (lows[key] or 0) > ROUNDING}

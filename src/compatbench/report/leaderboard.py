@@ -23,7 +23,6 @@ _COLUMNS = (
         "rank", "rank", f"Place by Γ, then by tax. Rows with fewer than {RANKED_SEEDS} seeds have none.", Unit.COUNT
     ),
     Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
-    Column("seeds", "seeds", "Seeds that ended well, of those run in this scenario.", Unit.TEXT),
     Column("oo", "M(o,o)", "Status quo: old queries on the old gallery. mAP in points.", interval=True),
     Column("no", "M(n,o)", "Cross-test: new queries on the old gallery, no backfill. mAP in points.", interval=True),
     Column("nn", "M(n,n)", "Self-test: new queries on the new gallery, full backfill. mAP in points.", interval=True),
@@ -51,6 +50,7 @@ _COLUMNS = (
         Unit.TEXT,
     ),
     Column("ordering", "ordered", "Whether M(n,n) > M(n,o) > M(o,o); n.s. as in the verdict.", Unit.TEXT),
+    Column("seeds", "seeds", "Seeds that ended well, of those run in this scenario.", Unit.TEXT),
     Column("seen", "M(n,o) seen", "Cross-test over queries of classes that the old generation was trained on."),
     Column("unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw."),
     Column(
@@ -65,7 +65,7 @@ _COLUMNS = (
         "cmc1_gain", "CMC@1 gain", "Cross gain by CMC@1, in points: one metric can turn the verdict.", interval=True
     ),
     Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
-    Column("time", "time", "Training time per image relative to `independent`: the factor it is slower.", Unit.TIMES),
+    Column("time", "time", "Training time per image, as a multiple of that of independent.", Unit.TIMES),
     Column("needs", "needs", "What the method asks for beyond the new training data.", Unit.TEXT),
 )
 _OPTIONAL = ("seen", "unseen", "chance", "l2")
@@ -86,7 +86,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     show_l2 = any(_l2_differs(row) for row in rows)
     best = _best(rows)
     ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
-    groups: dict[str, list[Row]] = {"method": [], "reference": _status_quo(rows), "control": []}
+    groups: dict[str, list[Row]] = {"method": [], "reference": _status_quo(scenario, rows), "control": []}
     notes = []
     for row in rows:
         cells = _cells(row, scenario, show_l2) | _verdict_cells(row)
@@ -106,7 +106,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     }
     return Table(
         name=scenario.scenario,
-        title=f"{scenario.scenario} on {scenario.dataset}",
+        title=f"{scenario.title}: compatibility",
         caption=_caption(scenario, rows, show_l2),
         columns=tuple(column for column in _COLUMNS if column.key not in _OPTIONAL or column.key in filled),
         groups=tuple(Group(titles[role], tuple(groups[role])) for role in titles if groups[role]),
@@ -124,14 +124,14 @@ def _caption(scenario: ScenarioRuns, rows: Sequence[MethodRow], l2_differs: bool
         "References and controls are never ranked.",
         "Bold: the best ranked row of a column and all that are not significantly below it (paired permutation "
         "test, Holm-corrected, and paired bootstrap interval).",
-        "Time: training images/s of `independent` ÷ own, same suite, scenario and seed, median over seeds.",
+        "Time: training images/s of the row independent ÷ own, same suite, scenario and seed, median over seeds.",
     ]
     if not l2_differs and any(row.cross_l2 is not None for row in rows):
         parts.append("L2 distance gives the same M(n,o) to one decimal.")
     return " ".join(parts)
 
 
-def _status_quo(rows: Sequence[MethodRow]) -> list[Row]:
+def _status_quo(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> list[Row]:
     """The old model left as it is, from the row that has it over the most seeds."""
     known = [row for row in rows if row.scores is not None and not row.own_first_generation]
     if not known:
@@ -142,7 +142,7 @@ def _status_quo(rows: Sequence[MethodRow]) -> list[Row]:
         Row(
             {
                 "method": Cell("status quo"),
-                "seeds": Cell(str(len(row.runs.finished))),
+                "seeds": _seeds(row, scenario),
                 "oo": _points(numbers.old),
                 "reference": _points(numbers.reference),
                 "verdict": Cell("old model, no upgrade"),
@@ -154,7 +154,7 @@ def _status_quo(rows: Sequence[MethodRow]) -> list[Row]:
 def _cells(row: MethodRow, scenario: ScenarioRuns, show_l2: bool) -> dict[str, Cell]:
     cells = {
         "method": Cell(row.label, marks=(OWN_OLD,) if row.own_first_generation else ()),
-        "seeds": Cell(f"{len(row.runs.finished)}/{len(scenario.seeds)}"),
+        "seeds": _seeds(row, scenario),
         "needs": Cell(", ".join(row.runs.method.needs) or "nothing"),
     }
     numbers = row.compatibility
@@ -187,6 +187,10 @@ def _verdict_cells(row: MethodRow) -> dict[str, Cell]:
     if not row.runs.method.expects:
         return {"verdict": Cell(verdict(numbers))}
     return {"verdict": Cell("✗ not as expected" if misbehaviour(row) else "as expected")}
+
+
+def _seeds(row: MethodRow, scenario: ScenarioRuns) -> Cell:
+    return Cell(f"{len(row.runs.finished)}/{len(scenario.seeds)}")
 
 
 def _why_partial(row: MethodRow, scenario: ScenarioRuns) -> str:

@@ -15,7 +15,7 @@ def render_page(title: str, introduction: str, reports: Sequence[ScenarioReport]
     sections = [
         {
             "name": report.scores.name,
-            "title": report.scores.title,
+            "title": report.title,
             "headline": report.banner.headline,
             "problems": report.banner.problems,
             "scores": to_html(report.scores),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from compatbench.report.estimates import Estimate
+from compatbench.report.tables import Unit, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +22,10 @@ INK = "#010203"
 FRONT, DOTS = "#d9541e", "#3b82c4"
 LOWEST_GAIN, LOWEST_TAX = -1.0, -30.0
 """What lies below is named in the caption, not drawn."""
-_DISTANCES = (5, -5, 14, -14, 23, -23, 32, -32, 41, -41, 50, -50, 59, -59)
-"""How far above or below its point a name may stand, in typographic points, nearest first."""
+_OFFSETS = [(side, rise) for distance in range(5, 60, 9) for rise in (distance, -distance) for side in (6, -6)]
+"""Where a name may stand relative to its point, in typographic points, nearest first."""
+_NEAR = 10
+"""Points above or below from which a line leads from the name to its point."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,10 @@ def plot_caption(points: Sequence[Point]) -> str:
         "methods that no other one beats in both."
     )
     outside = [
-        f"{point.label} (Γ {point.position[1]:.2f}, tax {point.position[0]:.1f})"
+        f"{point.label} (Γ {number(gain, Unit.SHARE)}, tax {number(tax, Unit.POINTS)})"
         for point in points
         if not point.within_frame
+        for tax, gain in [point.position]
     ]
     return text + (f" Outside the frame: {', '.join(outside)}." if outside else "")
 
@@ -148,29 +152,32 @@ def _label(axes: Axes, points: Sequence[Point]) -> None:
     frame = axes.get_window_extent()
     taken: list[Bbox] = []
     for point in sorted(points, key=lambda one: (-one.position[1], one.label)):
-        texts = (_name(axes, point, distance, side) for distance in _DISTANCES for side in ("left", "right"))
-        for text in texts:
+        for offset in _OFFSETS:
+            text = _name(axes, point, offset)
             box = text.get_window_extent()
             inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
             if inside and not any(box.overlaps(other) for other in taken):
                 break
             text.remove()
         else:  # no room anywhere: better crowded than nameless
-            box = _name(axes, point, _DISTANCES[0], "left").get_window_extent()
+            offset = _OFFSETS[0]
+            box = _name(axes, point, offset).get_window_extent()
         taken.append(box)
+        if abs(offset[1]) > _NEAR:
+            line = {"arrowstyle": "-", "linewidth": 0.4, "color": INK, "alpha": 0.6}
+            axes.annotate("", point.position, xytext=offset, textcoords="offset points", arrowprops=line)
 
 
-def _name(axes: Axes, point: Point, distance: float, align: str) -> Annotation:
+def _name(axes: Axes, point: Point, offset: tuple[int, int]) -> Annotation:
     text = axes.annotate(
         point.label,
         point.position,
-        xytext=(6 if align == "left" else -6, distance),
+        xytext=offset,
         textcoords="offset points",
-        ha=align,
+        ha="left" if offset[0] > 0 else "right",
         va="center",
         fontsize=8,
         parse_math=False,
-        arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": INK, "alpha": 0.6} if abs(distance) > 10 else None,
     )
     text.set_in_layout(False)
     return text

@@ -52,5 +52,5 @@ def _entry(entry: float | int | str | None) -> str:
 def _remarks(row: Row, table: Table) -> tuple[str, str]:
     best = " ".join(column.key for column in table.columns if row.cell(column).bold)
     marks = [mark for column in table.columns for mark in row.cell(column).marks]
-    notes = "; ".join(table.footnotes[mark] for mark in dict.fromkeys(marks) if mark in table.footnotes)
+    notes = " ".join(table.footnotes[mark] for mark in dict.fromkeys(marks) if mark in table.footnotes)
     return neutral(best), neutral(notes)

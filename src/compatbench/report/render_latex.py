@@ -22,6 +22,9 @@ _SPECIAL = {
     "*": r"\(*\)",
     "−": r"\(-\)",
     "–": "--",
+    "`": r"\textasciigrave{}",
+    "…": r"\dots{}",
+    "÷": r"\(\div\)",
     "×": r"\(\times\)",
     "±": r"\(\pm\)",
     "≤": r"\(\leq\)",
@@ -65,6 +68,8 @@ def escape(text: str) -> str:
 
 def _cell(cell: Cell, column: Column) -> str:
     text = escape(value(cell, column.unit))
+    if text.startswith("["):
+        text = f"{{{text}}}"  # the `\\` before it would take a bracket as its own
     if cell.bold:
         text = rf"\textbf{{{text}}}"
     limits = interval(cell, column.unit)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from compatbench.report.tables import Cell, Column, Table, Unit, interval, one_line, value
+from compatbench.report.tables import Cell, Column, Table, interval, one_line, value
 
 
 def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str:
@@ -37,7 +37,7 @@ def escape(text: str) -> str:
 
 
 def _grid(table: Table) -> str:
-    label = next((i for i, column in enumerate(table.columns) if column.unit is Unit.TEXT), 0)
+    label = table.columns.index(table.label)
     lines: list[list[str]] = []
     for group in table.groups:
         heading = [""] * len(table.columns)

@@ -53,6 +53,11 @@ class ScenarioRuns:
     """By label."""
 
     @property
+    def title(self) -> str:
+        """For headings."""
+        return f"{self.scenario} on {self.dataset}"
+
+    @property
     def newest(self) -> str:
         """Label of the last generation of the chain; `"0"` is the first."""
         return str(len(self.rows[0].records[0].spec.generations) - 1)

@@ -21,6 +21,7 @@ from compatbench.report.tables import Table
 class ScenarioReport:
     """Tables, banner and plot points of one scenario."""
 
+    title: str
     scores: Table
     costs: Table
     banner: Banner
@@ -39,6 +40,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
         rows = method_rows(scenario, reader)
         reports.append(
             ScenarioReport(
+                title=scenario.title,
                 scores=leaderboard(scenario, rows),
                 costs=costs_table(scenario, rows),
                 banner=banner(scenario, rows),

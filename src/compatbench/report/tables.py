@@ -87,6 +87,11 @@ class Table:
     footnotes: Mapping[str, str] = field(default_factory=dict)
     """What each mark means, in order of appearance."""
 
+    @property
+    def label(self) -> Column:
+        """The column that names the rows: the first one of text, else the first one."""
+        return next((column for column in self.columns if column.unit is Unit.TEXT), self.columns[0])
+
     def select(self, *keys: str) -> Table:
         """The same table with the columns of these keys only, in this order; a key without a column is left out."""
         columns = {column.key: column for column in self.columns}

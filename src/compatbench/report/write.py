@@ -61,7 +61,7 @@ def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) 
     columns: dict[str, Column] = {}
     for report in reports:
         parts += [
-            f"## {escape(report.scores.title)}",
+            f"## {escape(report.title)}",
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
             to_markdown(report.costs, heading="###", legend=False),

@@ -1,0 +1,81 @@
+"""The suite behind the golden files, and the command that writes them: `python tests/report/golden_case.py`.
+
+Every query of a seed has the same average precision, a multiple of 1/8. So means are exact, intervals over queries
+have no width, and an interval over three seeds runs from the lowest seed to the highest: of 27 equally likely draws
+of three seeds, one (3.7%, more than 2.5%) is three times the lowest, and one three times the highest. That makes all
+numbers of the tables checkable by hand; tests/report/test_leaderboard.py does so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from synthetic import Bench, cross_metric
+
+from compatbench.records import Record, Status
+from compatbench.report.leaderboard import COMPACT
+from compatbench.report.render_csv import to_csv
+from compatbench.report.render_html import to_html
+from compatbench.report.render_latex import to_latex
+from compatbench.report.render_markdown import to_markdown
+from compatbench.report.scenario_report import ScenarioReport, scenario_reports
+
+GOLDEN = Path(__file__).parent / "golden"
+QUERIES = 20
+EVIL = "=1+1|<b>&_50%_`x`"
+CHANCE = cross_metric("chance:mAP", 0.125, ci_low=0.0, ci_high=0.25)
+
+
+def golden_records(bench: Bench) -> list[Record]:
+    """Three seeds of every row: M(o,o) = 25, M(*,*) = 75, so Γ = (M(n,o) − 25) / 50."""
+    records = []
+    for seed in range(3):
+
+        def row(label, cross, new, seed=seed, old=0.25, rate=1000.0, **options):
+            entries = {"oo": old, "no": cross, "nn": new, "ss": 0.75}
+            precisions = {pair: [value] * QUERIES for pair, value in entries.items()}
+            return bench.record(
+                label, seed, precisions, costs={"train_images_per_second": rate, "bytes_per_vector": 32}, **options
+            )
+
+        at_chance = {"expects": ["cross at chance"], "extra": [CHANCE]}
+        good = [cross_metric("mAP", 0.375, distance="l2")]
+        good += [cross_metric("mAP", 0.75, subset="seen"), cross_metric("mAP", 0.25, subset="unseen")]
+        records += [
+            row("independent", 0.125, 0.75, role="reference", **at_chance),
+            row("relational", 0.125, 0.625, role="control", needs=["old encoder"], **at_chance),
+            row("good", 0.5, 0.625, rate=500.0, needs=["old encoder", "old features"], extra=good),
+            row("varied", (0.25, 0.375, 0.5)[seed], 0.625, rate=(800.0, 1000.0, 1250.0)[seed]),
+            row("weak", 0.125, 0.75),
+            row("own", 0.5, 0.5, old=0.375, needs=["own first generation"]),
+            row("short", 0.375, 0.5) if seed < 2 else bench.record("short", seed, status=Status.OOM),
+            bench.record("narrow", seed, status=Status.SKIPPED, reason="needs 9 dimensions, not 8"),
+            bench.record(EVIL, seed, status=Status.FAILED, reason="ValueError: <i>no</i>"),
+        ]
+    return records
+
+
+def golden_report() -> ScenarioReport:
+    """The one scenario of the golden suite."""
+    with tempfile.TemporaryDirectory() as folder:
+        return scenario_reports(golden_records(Bench(Path(folder))), Path(folder))[0]
+
+
+def golden_files() -> dict[str, str]:
+    """Content by file name."""
+    report = golden_report()
+    return {
+        "scores.md": to_markdown(report.scores),
+        "scores.csv": to_csv(report.scores),
+        "scores.html": str(to_html(report.scores)),
+        "scores.tex": to_latex(report.scores.select(*COMPACT)),
+        "costs.md": to_markdown(report.costs),
+    }
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, content in golden_files().items():
+        (GOLDEN / name).write_text(content, encoding="utf-8")
+        print(f"wrote {GOLDEN / name}")

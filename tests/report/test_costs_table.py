@@ -1,0 +1,26 @@
+from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.tables import Cell
+
+
+def test_costs_are_medians_with_their_range(bench):
+    flat = {"oo": [0.25], "no": [0.5], "nn": [0.5], "ss": [0.75]}
+    costs = [
+        {"train_seconds": 10.0, "faiss_flat_qps": 7.0, "bytes_per_vector": 32.0, "embed_images_per_second": None},
+        {"train_seconds": 40.0, "bytes_per_vector": 32.0, "embed_images_per_second": None},
+        {"train_seconds": 20.0, "bytes_per_vector": 32.0, "surprise": 1.0},
+    ]
+    records = [bench.record("a", seed, flat, costs=cost, needs=["old encoder"]) for seed, cost in enumerate(costs)]
+    table = scenario_reports(records, bench.folder)[0].costs
+    (row,) = table.groups[0].rows
+    assert row.cells["train_seconds"] == Cell(20.0, 10.0, 40.0)
+    assert row.cells["faiss_flat_qps"] == Cell(7.0)
+    assert row.cells["bytes_per_vector"] == Cell(32.0)
+    assert row.cells["embed_images_per_second"] == Cell()
+    assert row.cells["faiss_hnsw_cross_recall"] == Cell()
+    assert row.tags == ("old encoder",)
+    assert "surprise" not in row.cells
+
+
+def test_rows_without_a_finished_seed_have_no_costs(golden):
+    labels = [row.cells["method"].value for group in golden.costs.groups for row in group.rows]
+    assert labels == ["independent", "good", "own", "varied", "weak", "short", "relational"]

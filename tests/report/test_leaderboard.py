@@ -1,0 +1,162 @@
+"""The golden table, computed by hand. In points: M(o,o) = 25 and M(*,*) = 75, so Γ = (M(n,o) − 25) / 50."""
+
+import pytest
+from golden_case import EVIL, GOLDEN, golden_files, golden_records
+
+from compatbench.records import Status
+from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.tables import interval, value
+
+HAND = {
+    "status quo": {"oo": "25.0 [25.0, 25.0]", "reference": "75.0 [75.0, 75.0]", "verdict": "old model, no upgrade"},
+    "independent": {"no": "12.5 [12.5, 12.5]", "nn": "75.0 [75.0, 75.0]", "verdict": "as expected", "time": "×1.00"},
+    "good": {
+        "rank": "1",
+        "no": "*50.0* [50.0, 50.0]",
+        "nn": "62.5 [62.5, 62.5]",
+        "gain": "25.0 [25.0, 25.0]",  # 50 − 25
+        "gamma": "*0.50* [0.50, 0.50]",  # 25 / 50
+        "tax": "−12.5 [−12.5, −12.5]",  # 62.5 − 75
+        "verdict": "compatible",
+        "ordering": "yes",  # 62.5 > 50 > 25
+        "seen": "75.0",
+        "unseen": "25.0",
+        "cmc1": "100.0 [100.0, 100.0]",  # AP 0.5 counts as a hit at rank 1
+        "l2": "37.5",
+        "time": "×2.00",  # 1000 images/s of independent over its 500
+        "needs": "old encoder, old features",
+    },
+    "own": {
+        "rank": "2",
+        "method": "own †",
+        "oo": "37.5 [37.5, 37.5] †",
+        "no": "*50.0* [50.0, 50.0] n.s.",  # equal to good
+        "gain": "12.5 [12.5, 12.5]",  # 50 − 37.5
+        "gamma": "0.33 [0.33, 0.33]",  # 12.5 / (75 − 37.5), significantly below 0.50: p = 2 / 2²⁰ for equal signs
+        "tax": "−25.0 [−25.0, −25.0]",
+        "ordering": "no",  # 50 is not above 50
+    },
+    "varied": {
+        "rank": "3",
+        "no": "*37.5* [25.0, 50.0] n.s.",  # the seed with 50 equals good: the difference's interval starts at 0
+        "gain": "12.5 [0.0, 25.0]",
+        "gamma": "*0.25* [0.00, 0.50] n.s.",
+        "verdict": "compatible, n.s.",
+        "ordering": "yes, n.s.",
+        "cmc1": "33.3 [0.0, 100.0]",  # one seed of three reaches 0.5
+        "cmc1_gain": "33.3 [0.0, 100.0]",
+        "time": "×1.00",  # median of 1000/800, 1000/1000, 1000/1250
+        "needs": "nothing",
+    },
+    "weak": {
+        "rank": "4",
+        "no": "12.5 [12.5, 12.5]",
+        "nn": "*75.0* [75.0, 75.0]",
+        "gamma": "−0.25 [−0.25, −0.25]",
+        "tax": "*0.0* [0.0, 0.0]",
+        "verdict": "not compatible",
+        "ordering": "no",
+    },
+    "short": {"rank": "–", "method": "short ‡", "gamma": "0.25 [0.25, 0.25]", "seeds": "2/3", "verdict": "compatible"},
+    "narrow": {"rank": "–", "oo": "–", "gamma": "–", "verdict": "skipped: needs 9 dimensions, not 8", "seeds": "0/3"},
+    EVIL: {"rank": "–", "no": "–", "verdict": "✗ failed: ValueError: <i>no</i>", "seeds": "0/3"},
+    "relational": {"rank": "–", "no": "12.5 [12.5, 12.5]", "chance": "12.5 [0.0, 25.0]", "verdict": "as expected"},
+}
+
+
+def written(table):
+    """Cells as text by row name and column key; bold between asterisks."""
+    found = {}
+    for group in table.groups:
+        for row in group.rows:
+            cells = {}
+            for column in table.columns:
+                cell = row.cell(column)
+                text = value(cell, column.unit)
+                parts = [f"*{text}*" if cell.bold else text, interval(cell, column.unit), *cell.marks]
+                cells[column.key] = " ".join(part for part in parts if part)
+            found[row.cell(table.label).value] = cells
+    return found
+
+
+@pytest.mark.parametrize("label", HAND)
+def test_rows_are_as_computed_by_hand(golden, label):
+    found = written(golden.scores)[label]
+    assert {key: found[key] for key in HAND[label]} == HAND[label]
+
+
+def test_groups_keep_references_and_controls_apart(golden):
+    groups = {
+        group.title: [row.cell(golden.scores.label).value for row in group.rows] for group in golden.scores.groups
+    }
+    assert groups == {
+        "References": ["status quo", "independent"],
+        "Methods": ["good", "own", "varied", "weak", "short", EVIL, "narrow"],
+        "Controls": ["relational"],
+    }
+
+
+def test_marks_are_explained(golden):
+    assert list(golden.scores.footnotes) == ["†", "n.s.", "‡"]
+    assert "short: seed 2 ✗ oom" in golden.scores.footnotes["‡"]
+
+
+def test_the_caption_names_estimator_units_and_reference_of_time(golden):
+    assert "95% intervals: hierarchical bootstrap over seeds, then queries (3 seeds)." in golden.scores.caption
+    assert "mAP in points" in golden.scores.caption
+    assert "Holm" in golden.scores.caption
+    assert "training images/s of the row independent" in golden.scores.caption
+
+
+def test_columns_without_any_number_are_left_out_and_l2_where_it_agrees(bench):
+    """Only `good` has seen, unseen and L2 readings in the golden suite, and its L2 reading differs by 12.5 points."""
+    records = [record for record in golden_records(bench) if record.spec.method.label != "good"]
+    table = scenario_reports(records, bench.folder)[0].scores
+    assert {"seen", "unseen", "l2"}.isdisjoint(column.key for column in table.columns)
+    assert "L2" not in table.caption
+    for record in records:
+        record.metrics += [
+            record.metrics[0].model_copy(update={"name": "mAP", "value": 0.1254, "distance": "l2"})
+            for _ in range(record.spec.method.label == "independent")
+        ]
+    table = scenario_reports(records, bench.folder)[0].scores
+    assert "l2" not in [column.key for column in table.columns]
+    assert "L2 distance gives the same M(n,o) to one decimal." in table.caption
+
+
+def test_nothing_is_bold_without_a_rival_and_one_seed_is_said(bench):
+    records = [record for record in golden_records(bench) if record.spec.seed == 0]
+    table = scenario_reports(records, bench.folder)[0].scores
+    assert not any(cell.bold for group in table.groups for row in group.rows for cell in row.cells.values())
+    assert "(one seed: over queries only)" in table.caption
+    assert written(table)["good"]["rank"] == "–"
+
+
+def test_a_misbehaving_control_is_marked_in_its_row(bench):
+    records = golden_records(bench)
+    for record in records:
+        if record.spec.method.label == "relational":
+            record.metrics = [metric.model_copy(update={"ci_high": 0.1}) for metric in record.metrics]
+    assert written(scenario_reports(records, bench.folder)[0].scores)["relational"]["verdict"] == "✗ not as expected"
+
+
+def test_a_seed_that_was_not_run_is_told_from_one_that_failed(bench):
+    records = [r for r in golden_records(bench) if (r.spec.method.label, r.spec.seed) != ("good", 1)]
+    note = scenario_reports(records, bench.folder)[0].scores.footnotes["‡"]
+    assert "good: seed 1 not run" in note
+    assert "short: seed 2 ✗ oom" in note
+
+
+def test_a_table_of_failures_has_every_row(bench):
+    records = [bench.record(name, 0, status=Status.OOM) for name in ("independent", "bct")]
+    table = scenario_reports(records, bench.folder)[0].scores
+    assert {name: cells["verdict"] for name, cells in written(table).items()} == {
+        "independent": "✗ oom",
+        "bct": "✗ oom",
+    }
+
+
+@pytest.mark.parametrize("name", ["scores.md", "scores.csv", "scores.html", "scores.tex", "costs.md"])
+def test_golden_files_are_current(name):
+    expected = (GOLDEN / name).read_text(encoding="utf-8")
+    assert golden_files()[name] == expected, "if the change is right: python tests/report/golden_case.py"

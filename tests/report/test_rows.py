@@ -1,0 +1,127 @@
+import pytest
+from synthetic import cross_metric
+
+from compatbench.records import Status
+from compatbench.report.estimates import Compatibility, Estimate
+from compatbench.report.rows import method_rows, ordering, outcome, verdict
+from compatbench.report.runs import scenarios
+from compatbench.report.scores import ScoreReader
+
+
+def flat(cross, new=0.75, old=0.25, reference=0.75):
+    return {"oo": [old] * 4, "no": [cross] * 4, "nn": [new] * 4, "ss": [reference] * 4}
+
+
+def rows(bench, records):
+    return method_rows(scenarios(records)[0], ScoreReader(bench.folder))
+
+
+def numbers(gain, backfill):
+    some = Estimate(0.5, 0.5, 0.5)
+    return Compatibility(some, some, some, some, gain, backfill, some, some)
+
+
+ABOVE, ABOVE_NS = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
+BELOW, BELOW_NS, ZERO = Estimate(-0.1, -0.2, -0.05), Estimate(-0.1, -0.2, 0.05), Estimate(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (ABOVE, "compatible"),
+        (ABOVE_NS, "compatible, n.s."),
+        (BELOW, "not compatible"),
+        (BELOW_NS, "not compatible, n.s."),
+        (ZERO, "not compatible, n.s."),
+    ],
+)
+def test_verdict_is_the_criterion_and_its_interval(gain, words):
+    assert verdict(numbers(gain, ABOVE)) == words
+
+
+@pytest.mark.parametrize(
+    ("gain", "backfill", "word"),
+    [
+        (ABOVE, ABOVE, "yes"),
+        (ABOVE_NS, ABOVE, "yes, n.s."),
+        (ABOVE, ABOVE_NS, "yes, n.s."),
+        (BELOW, ABOVE, "no"),
+        (ABOVE, BELOW_NS, "no"),
+        (ABOVE, ZERO, "no"),
+    ],
+)
+def test_ordering_needs_both_steps(gain, backfill, word):
+    assert ordering(numbers(gain, backfill)) == word
+
+
+def test_rows_are_ranked_by_gain_then_tax_and_the_others_follow(bench):
+    records = [
+        bench.record(label, seed, flat(cross, new), role=role)
+        for label, cross, new, seeds, role in [
+            ("low", 0.375, 0.75, 3, "method"),
+            ("high_taxed", 0.5, 0.5, 3, "method"),
+            ("high", 0.5, 0.625, 3, "method"),
+            ("best_but_two_seeds", 0.75, 0.75, 2, "method"),
+            ("good_but_one_seed", 0.625, 0.75, 1, "method"),
+            ("reference", 0.7, 0.75, 3, "reference"),
+        ]
+        for seed in range(seeds)
+    ]
+    records += [bench.record("broken", 0, status=Status.TIMEOUT)]
+    found = rows(bench, records)
+    assert [row.label for row in found] == [
+        "high", "high_taxed", "low", "best_but_two_seeds", "reference", "good_but_one_seed", "broken",
+    ]  # fmt: skip
+    assert [row.label for row in found if row.ranked] == ["high", "high_taxed", "low"]
+
+
+def test_a_row_without_anything_to_gain_is_not_ranked(bench):
+    records = [bench.record("a", seed, flat(0.5, old=0.75, reference=0.5)) for seed in range(3)]
+    row = rows(bench, records)[0]
+    assert row.compatibility.update_gain.value is None
+    assert not row.ranked
+
+
+def test_time_is_relative_to_independent_seed_by_seed(bench):
+    rates = {"independent": [1000, 1200, 900, None], "a": [500, 400, 900, 100], "b": [None, 0.0, None, None]}
+    records = [
+        bench.record(label, seed, flat(0.5), costs={"train_images_per_second": rate})
+        for label, column in rates.items()
+        for seed, rate in enumerate(column)
+    ]
+    found = {row.label: row.relative_time for row in rows(bench, records)}
+    assert found == {"independent": 1.0, "a": 2.0, "b": None}  # a: 2, 3, 1 and none
+    alone = rows(bench, [record for record in records if record.spec.method.name != "independent"])
+    assert [row.relative_time for row in alone] == [None, None]
+
+
+def test_readings_without_arrays_are_means_over_seeds(bench):
+    def extra(seed):
+        return [
+            cross_metric("mAP", 0.25 * seed, subset="seen"),
+            cross_metric("mAP", None, subset="unseen"),
+            cross_metric("mAP", 0.5, distance="l2"),
+            cross_metric("chance:mAP", 0.1 * seed, ci_low=0.05 * seed, ci_high=0.2 * seed),
+        ]
+
+    row = rows(bench, [bench.record("a", seed, flat(0.5), extra=extra(seed)) for seed in range(3)])[0]
+    assert (row.cross_seen, row.cross_unseen, row.cross_l2) == (0.25, None, 0.5)
+    assert row.chance == pytest.approx((0.1, 0.05, 0.2))
+    partly = [bench.record("a", seed, flat(0.5), extra=extra(seed) if seed else []) for seed in range(3)]
+    assert rows(bench, partly)[0].chance is None
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in (Status.OK, Status.SKIPPED)])
+def test_every_failure_is_marked(bench, status):
+    assert outcome([bench.record("a", 0, status=status)], name_seeds=False) == f"✗ {status.value}"
+
+
+def test_outcomes_name_reasons_and_tell_seeds_apart(bench):
+    skipped = [bench.record("a", seed, status=Status.SKIPPED, reason="needs\nmore") for seed in range(2)]
+    assert outcome(skipped, name_seeds=False) == "skipped: needs more"
+    assert outcome(skipped, name_seeds=True) == "seed 0, 1 skipped: needs more"
+    oom = bench.record("a", 2, status=Status.OOM)
+    assert outcome([*skipped, oom], name_seeds=False) == "seed 0, 1 skipped: needs more; seed 2 ✗ oom"
+    long = bench.record("a", 0, status=Status.FAILED, reason="word " * 100)
+    assert len(outcome([long], name_seeds=False)) < 140
+    assert outcome([long], name_seeds=False).endswith(" …")

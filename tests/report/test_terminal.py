@@ -1,0 +1,52 @@
+import io
+
+import pytest
+from golden_case import EVIL
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from compatbench.report.terminal import print_report
+
+NAMES = ["status quo", "independent", "good", "own †", "varied", "weak", "short ‡", "narrow", EVIL, "relational"]
+
+
+def printed(golden, *, terminal: bool, width: int) -> str:
+    file = io.StringIO()
+    print_report([golden], Console(file=file, force_terminal=terminal, width=width))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_a_terminal_shows_every_row_within_its_width(golden, width):
+    text = printed(golden, terminal=True, width=width)
+    lines = Text.from_ansi(text).plain.splitlines()
+    for name in NAMES:
+        assert any(line.strip().startswith(name) for line in lines), name
+    assert all(cell_len(line) <= width for line in lines)
+    good = next(line for line in lines if line.strip().startswith("good"))
+    assert good.split()[:9] == ["good", "25.0", "50.0", "62.5", "75.0", "0.50", "−12.5", "compatible", "×2.00"]
+
+
+def test_elsewhere_the_text_is_plain_and_no_row_is_broken(golden):
+    text = printed(golden, terminal=False, width=60)
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    for name in NAMES:
+        assert sum(line.startswith(f"{name} ") for line in lines) == 1, name
+    assert "varied" in next(line for line in lines if "compatible, n.s." in line)
+    assert "✓ controls as expected: independent, relational" in lines
+    assert any(line.startswith("‡ fewer seeds") for line in lines)
+
+
+def test_markup_in_names_is_text(golden):
+    from dataclasses import replace
+
+    from compatbench.report.tables import Cell, Group, Row
+
+    row = Row({"method": Cell("[bold red]x[/]")})
+    named = replace(golden, scores=replace(golden.scores, groups=(Group("[red]", (row,)),)))
+    for terminal in (True, False):
+        text = printed(named, terminal=terminal, width=120)
+        assert "[bold red]x[/]" in text
+        assert "[red]" in text
