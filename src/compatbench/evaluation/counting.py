@@ -83,7 +83,7 @@ def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64]
         position += first_cell + 1
         return position.astype(np.int32)
 
-    score_cells, threshold_cells = cell_of(scores), cell_of(thresholds)
+    score_cells, threshold_cells = cell_of(scores), cell_of(thresholds).astype(np.intp)
     occupied = np.zeros((height, cells), dtype=np.bool_)
     occupied.ravel()[threshold_cells] = True
     occupied[:, 0] = False
@@ -91,9 +91,9 @@ def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64]
     flat_cells = torch.from_numpy(score_cells).view(-1)
     contested = torch.from_numpy(occupied).view(-1).index_select(0, flat_cells).numpy().reshape(scores.shape)
     settled = torch.bincount(flat_cells, minlength=occupied.size).numpy().reshape(occupied.shape)
-    settled[occupied] = 0
+    settled.ravel()[threshold_cells] = 0
     up_to = settled.cumsum(axis=1)
-    counts: NDArray[np.int64] = up_to[:, -1:] - up_to.ravel()[threshold_cells]
+    counts: NDArray[np.int64] = up_to[:, -1:] - up_to.ravel().take(threshold_cells)
     for row in range(height):
         rivals = scores[row, contested[row]]
         rivals.sort()

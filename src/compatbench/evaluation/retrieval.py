@@ -20,8 +20,9 @@ from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_reaching, sort_rows
-from compatbench.evaluation.similarity import Distance, ranking_vectors
+from compatbench.evaluation.similarity import Distance, ranking_vectors, uninitialised
 
+BLOCK_QUERIES = 1024
 BLOCK_SCORES = 2**25
 """Scores held at once: 128 MiB in float32."""
 CHUNK_ITEMS = 2**16
@@ -29,7 +30,7 @@ CHUNK_ITEMS = 2**16
 
 # Matrix products compute the ragged edge of their output by another code path, whose rounding differs: equal
 # gallery vectors would then score unequally. Products of whole tiles keep ties bitwise equal.
-_ROW_TILE, _COLUMN_TILE = 16, 64
+ROW_TILE, COLUMN_TILE = 16, 64
 
 
 @dataclass(frozen=True)
@@ -77,26 +78,27 @@ def evaluate(
         raise ValueError(
             f"query vectors have {query.values.shape[1]} dimensions, gallery vectors {gallery.values.shape[1]}"
         )
-    with torch.no_grad(), _full_float32(query.values.device):
+    with torch.no_grad(), full_float32(query.values.device):
         return _evaluate(query, gallery, distance, block_scores, chunk_items)
 
 
 def _evaluate(
     query: Vectors, gallery: Vectors, distance: Distance, block_scores: int, chunk_items: int
 ) -> QueryResults:
-    gallery_order, relevance = _relevance(query, gallery)
+    gallery_order, relevance = find_relevant(query, gallery)
     query_values, gallery_values = ranking_vectors(query.values, gallery.values, distance)
-    chunk = _round_up(min(chunk_items, len(gallery)), _COLUMN_TILE)
-    queries = _tiled(query_values, relevance.order, _ROW_TILE)
-    items = _tiled(gallery_values, gallery_order, chunk)
+    chunk = _round_up(min(chunk_items, len(gallery)), COLUMN_TILE)
+    queries = tiled(query_values, relevance.order, ROW_TILE)
+    items = tiled(gallery_values, gallery_order, chunk)
     widest = int((relevance.stop - relevance.start).max())
-    # the relevant items' scores, counts and precisions take four times a score's room
-    block = _round_up(max(1, min(block_scores // max(chunk, 4 * widest), len(query))), _ROW_TILE)
+    # the relevant items' scores, counts and precisions take some four times a score's room
+    most = max(1, min(BLOCK_QUERIES, block_scores // max(chunk, 4 * widest)))
+    block = _round_up(-(-len(query) // -(-len(query) // most)), ROW_TILE)
 
     first_rank = np.empty(len(query), dtype=np.int32)
     average_precision = np.empty(len(query), dtype=np.float32)
     ap_at_r = np.empty(len(query), dtype=np.float32)
-    product = torch.empty(block * chunk, device=queries.device)
+    product = uninitialised(block * chunk, device=queries.device)
     for begin in range(0, len(query), block):
         rows = slice(begin, begin + block)
         scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
@@ -108,7 +110,7 @@ def _evaluate(
 
 
 @dataclass(frozen=True)
-class _Relevance:
+class Relevance:
     """Of queries in the order `order`: where their relevant items and their own sample lie in the gallery."""
 
     order: NDArray[np.intp]
@@ -124,8 +126,8 @@ class _Relevance:
         """(B,) relevant items of each query, itself left out."""
         return self.stop - self.start - ((self.own >= self.start) & (self.own < self.stop))
 
-    def __getitem__(self, rows: slice) -> _Relevance:
-        return _Relevance(self.order[rows], self.label[rows], self.start[rows], self.stop[rows], self.own[rows])
+    def __getitem__(self, rows: slice) -> Relevance:
+        return Relevance(self.order[rows], self.label[rows], self.start[rows], self.stop[rows], self.own[rows])
 
     def runs(self) -> Iterator[tuple[slice, int, int]]:
         """Rows that share a label, and their slice of the gallery."""
@@ -134,7 +136,7 @@ class _Relevance:
             yield slice(first, last), int(self.start[first]), int(self.stop[first])
 
 
-def _relevance(query: Vectors, gallery: Vectors) -> tuple[NDArray[np.intp], _Relevance]:
+def find_relevant(query: Vectors, gallery: Vectors) -> tuple[NDArray[np.intp], Relevance]:
     """The gallery's order by label, and where each query finds what in it."""
     labels, ids = gallery.labels.cpu().numpy(), gallery.ids.cpu().numpy()
     gallery_order = np.argsort(labels, kind="stable")
@@ -150,14 +152,14 @@ def _relevance(query: Vectors, gallery: Vectors) -> tuple[NDArray[np.intp], _Rel
     nearest = np.searchsorted(sorted_ids, query_ids).clip(max=len(ids) - 1)
     own = np.where(sorted_ids[nearest] == query_ids, by_id[nearest], -1)
     start, stop = (np.searchsorted(labels, query_labels, side) for side in ("left", "right"))
-    return gallery_order, _Relevance(order, query_labels, start, stop, own)
+    return gallery_order, Relevance(order, query_labels, start, stop, own)
 
 
 class _BlockScores:
     """Scores of one block of queries against one chunk of the gallery at a time."""
 
     def __init__(
-        self, queries: Tensor, items: Tensor, size: int, chunk: int, relevance: _Relevance, product: Tensor
+        self, queries: Tensor, items: Tensor, size: int, chunk: int, relevance: Relevance, product: Tensor
     ) -> None:
         self.queries = queries
         self.items = items
@@ -229,11 +231,13 @@ def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32],
     return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
 
 
-def _tiled(values: Tensor, order: NDArray[np.intp], tile: int) -> Tensor:
-    """`values[order]` with rows of zeros after it, up to a whole number of tiles."""
-    tiled = values.new_zeros(_round_up(len(values), tile), values.shape[1])
-    torch.index_select(values, 0, torch.from_numpy(order).to(values.device), out=tiled[: len(values)])
-    return tiled
+def tiled(values: Tensor, order: NDArray[np.intp], tile: int) -> Tensor:
+    """`values[order]` (float32) with rows of zeros after it, up to a whole number of tiles."""
+    size = len(values)
+    whole = uninitialised(_round_up(size, tile), values.shape[1], device=values.device)
+    torch.index_select(values, 0, torch.from_numpy(order).to(values.device), out=whole[:size])
+    whole[size:] = 0
+    return whole
 
 
 def _round_up(number: int, tile: int) -> int:
@@ -241,7 +245,7 @@ def _round_up(number: int, tile: int) -> int:
 
 
 @contextmanager
-def _full_float32(device: torch.device) -> Iterator[None]:
+def full_float32(device: torch.device) -> Iterator[None]:
     """Keep matrix products from using fewer bits than float32 has (TF32, bfloat16), whatever training set."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
