@@ -32,10 +32,13 @@ class EmbeddingModel(nn.Module):
 class View:
     """One model's look at one batch; what is not asked for is not computed."""
 
-    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool) -> None:
+    def __init__(
+        self, model: EmbeddingModel, images: Tensor, *, frozen: bool, mixed_precision: bool = False
+    ) -> None:
         self._model = model
         self._images = images
         self._frozen = frozen
+        self._mixed_precision = mixed_precision
 
     @property
     def head(self) -> Head:
@@ -45,8 +48,7 @@ class View:
     @cached_property
     def features(self) -> Tensor:
         """Encoder output (B, E)."""
-        with torch.set_grad_enabled(not self._frozen):
-            return self._model.encoder(self._images)  # type: ignore[no-any-return]
+        return self._encode(self._images)
 
     @cached_property
     def embeddings(self) -> Tensor:
@@ -75,8 +77,18 @@ class View:
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings (B, D) of other images than the batch's, e.g. a second view."""
+        features = self._encode(images)
         with torch.set_grad_enabled(not self._frozen):
-            return self._model(images)  # type: ignore[no-any-return]
+            return self._model.method.embed(features)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Only the encoder runs in bfloat16: a cosine divided by a small temperature would lose its digits."""
+        with (
+            torch.set_grad_enabled(not self._frozen),
+            torch.autocast(images.device.type, torch.bfloat16, enabled=self._mixed_precision),
+        ):
+            features: Tensor = self._model.encoder(images)
+        return features.float() if self._mixed_precision else features
 
 
 EmbedTrainingSet = Callable[[EmbeddingModel], Tensor]
@@ -181,9 +193,9 @@ class OldModel:
             led.append(embeddings)
         return led
 
-    def view(self, images: Tensor) -> View:
+    def view(self, images: Tensor, *, mixed_precision: bool = False) -> View:
         """The old model's view of a batch, without gradient."""
-        return OldView(self._model, images, self._needs)
+        return OldView(self._model, images, self._needs, mixed_precision=mixed_precision)
 
     def _require(self, need: Need) -> None:
         _require(self._needs, need)
@@ -192,8 +204,15 @@ class OldModel:
 class OldView(View):
     """A view by the frozen old model; encoder and head are there for methods that declare them."""
 
-    def __init__(self, model: EmbeddingModel, images: Tensor, needs: frozenset[Need] | set[Need]) -> None:
-        super().__init__(model, images, frozen=True)
+    def __init__(
+        self,
+        model: EmbeddingModel,
+        images: Tensor,
+        needs: frozenset[Need] | set[Need],
+        *,
+        mixed_precision: bool = False,
+    ) -> None:
+        super().__init__(model, images, frozen=True, mixed_precision=mixed_precision)
         self._needs = needs
 
     @property
@@ -202,17 +221,9 @@ class OldView(View):
         _require(self._needs, Need.OLD_CLASSIFIER)
         return self._model.head
 
-    @cached_property
-    def features(self) -> Tensor:
-        """Encoder output (B, E), without gradient."""
+    def _encode(self, images: Tensor) -> Tensor:
         _require(self._needs, Need.OLD_ENCODER)
-        with torch.no_grad():
-            return self._model.encoder(self._images)  # type: ignore[no-any-return]
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Embeddings (B, D) of other images than the batch's, without gradient."""
-        _require(self._needs, Need.OLD_ENCODER)
-        return super().embed(images)
+        return super()._encode(images)
 
 
 def mean_by_class(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:

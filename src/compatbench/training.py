@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -90,6 +91,8 @@ def train(
     method = model.method
     augment = recipe.augmentation
     two_views = Need.TWO_VIEWS in method.needs
+    mixed = recipe.precision == "bfloat16"
+    view = functools.partial(View, mixed_precision=mixed)
 
     def embed_training_set(current: EmbeddingModel) -> Tensor:
         return embed_images(current, data.images, normalize)
@@ -133,10 +136,10 @@ def train(
                     progress=done,
                     generator=own,
                     second_view=channels_last(normalize(augment(raw, second_view))) if two_views else None,
-                    independent=View(independent, images, frozen=True) if independent is not None else None,
+                    independent=view(independent, images, frozen=True) if independent is not None else None,
                 )
-                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                    terms = loss_terms(method, batch, View(model, images, frozen=False), old)
+                seen_by_old = old.view(images, mixed_precision=mixed) if old is not None else None
+                terms = loss_terms(method, batch, view(model, images, frozen=False), seen_by_old)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -153,9 +156,8 @@ def train(
     return TrainingReport(log.curves, time.perf_counter() - begun, statistics.median(rates))
 
 
-def loss_terms(method: TrainingMethod, batch: Batch, new: View, old_model: OldModel | None) -> dict[str, Tensor]:
+def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None) -> dict[str, Tensor]:
     """All terms of the loss by name: that of `classification`, and those of `loss`."""
-    old = old_model.view(batch.images) if old_model is not None else None
     base = method.classification_term
     terms: dict[str, Tensor] = {base: method.classification(batch, new, old)}
     extra: dict[str, Tensor] = method.loss(batch, new, old)

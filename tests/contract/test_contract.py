@@ -177,12 +177,6 @@ BROKEN = {
         "no old class in the batch",
         "'regression' is nan",
     ),
-    "no mixed precision": (
-        LOSS,
-        f"first = torch.zeros(2)\n        first[[0]] = new.embeddings[:1, 0]\n        {LOSS}",
-        "mixed precision",
-        "dtypes match",
-    ),
     "larger dimension breaks": ("self.compatible(new.embeddings)", "new.embeddings", "larger dimension", "at sound.py"),
     "wrong compatible": (
         'return "too small" if task.dim < (task.old_dim or 0) else None',

@@ -64,7 +64,8 @@ class World:
     def terms(self, index: list[int]) -> dict[str, Tensor]:
         """Classification and the method's own terms on the images at `index`."""
         batch = self.batch(index)
-        return loss_terms(self.method, batch, View(self.new, batch.images, frozen=False), self.old_model)
+        old = self.old_model.view(batch.images) if self.old_model is not None else None
+        return loss_terms(self.method, batch, View(self.new, batch.images, frozen=False), old)
 
     def copy_old_into_new(self) -> None:
         """Make the new encoder equal to the old one (same dimension)."""

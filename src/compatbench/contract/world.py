@@ -111,16 +111,16 @@ class World:
             independent=View(self.independent, images, frozen=True) if self.independent else None,
         )
 
-    def view(self, batch: Batch) -> View:
+    def view(self, batch: Batch, *, mixed_precision: bool = False) -> View:
         """The new model's view of a batch, in training mode."""
         self.model.train()
-        return View(self.model, batch.images, frozen=False)
+        return View(self.model, batch.images, frozen=False, mixed_precision=mixed_precision)
 
     def terms(self, index: Sequence[int], *, mixed_precision: bool = False) -> dict[str, Tensor]:
         """All loss terms of the training images at `index`."""
         batch = self.batch(index)
-        with torch.autocast("cpu", torch.bfloat16, enabled=mixed_precision):
-            return loss_terms(self.method, batch, self.view(batch), self.old_model)
+        old = self.old_model.view(batch.images, mixed_precision=mixed_precision) if self.old_model else None
+        return loss_terms(self.method, batch, self.view(batch, mixed_precision=mixed_precision), old)
 
     def embeddings(self) -> Tensor:
         """Embeddings (N, D) of the training images."""
