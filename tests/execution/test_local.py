@@ -3,152 +3,199 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faulty_methods import FAULTS, Faulty, Follower, alive
 
-from compatbench.cell import Workplace
-from compatbench.data.catalogue import load
+from compatbench.execution import local
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell, Selection, make_plan, outcome, remaining
-from compatbench.plugins import discover
-from compatbench.records import Record, Status
+from compatbench.plan import Cell, outcome, remaining
+from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
-from compatbench.suite import parse_suite
 
-FAULTY = '''
-import os, signal, sys, time
-from pathlib import Path
-import torch
-from compatbench.method import TrainingMethod
-
-
-class Faulty(TrainingMethod):
-    """A method that fails while a file is there (ours)."""
-
-    name = "{name}"
-
-    def loss(self, batch, new, old):
-        if Path({flag!r}).exists() and batch.progress > 0.2:
-            {fault}
-        return {{"extra": 0.0 * new.embeddings.sum()}}
-'''
-
-FAULTS = {
-    "raises": "raise ValueError('three apples')",
-    "exits": "sys.exit(3)",
-    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
-    "segfault": "os.kill(os.getpid(), signal.SIGSEGV)",
-    "hangs": "time.sleep(600)",
-    "nan": "return {'extra': new.embeddings.sum() * float('nan')}",
-    "memory": "raise MemoryError()",
-}
+ENOUGH = 500.0
+"""Seconds that no cell of these tests needs, however busy the machine is."""
 
 EXPECTED = {
     "independent": Status.OK,
+    "bct": Status.OK,
     "raises": Status.FAILED,
-    "exits": Status.FAILED,
+    "leaves": Status.FAILED,
+    "drops": Status.FAILED,
     "killed": Status.KILLED,
     "segfault": Status.KILLED,
-    "hangs": Status.TIMEOUT,
     "nan": Status.INVALID,
     "memory": Status.OOM,
-    "bct": Status.OK,
+    "lingers": Status.OK,
+    "skips": Status.SKIPPED,
+}
+
+REASONS = {
+    "raises": "ValueError: three apples in methods/raises.py",
+    "leaves": "SystemExit: 3",
+    "drops": "its process ended early with exit code 3",
+    "killed": "killed by SIGKILL (by hand, or by the system for want of memory)",
+    "segfault": "killed by SIGSEGV",
+    "nan": "loss term 'extra' is nan in epoch 1, step 1",
+    "skips": "no apples",
 }
 
 
-class Silent:
-    """A watcher that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.ended: list[str] = []
-
-    def started(self, cell: Cell) -> None: ...
-
-    def progressed(self, cell: Cell, stage: str, share: float) -> None:
-        assert 0 <= share <= 1
-
-    def noticed(self, cell: Cell, line: str) -> None: ...
-
-    def finished(self, cell: Cell, record: Record) -> None:
-        self.ended.append(cell.spec.method.name)
+def pids(faulty: Faulty) -> list[int]:
+    return [int(pid) for pid in faulty.pids.read_text().split()]
 
 
-Plan = Callable[[], list[Cell]]
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    """Wait for `condition`; the test fails where it does not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
 
 
-@pytest.fixture
-def faulty(tmp_path: Path) -> tuple[Path, Path, Plan]:
-    """A folder of faulty methods, the flag file that makes them fail, and a plan that runs them all."""
-    flag, folder = tmp_path / "broken", tmp_path / "methods"
-    folder.mkdir()
-    flag.touch()
-    for name, fault in FAULTS.items():
-        (folder / f"{name}.py").write_text(FAULTY.format(name=name, flag=str(flag), fault=fault))
-    suite = parse_suite(
-        {
-            "title": "faults",
-            "dataset": "digits",
-            "image_size": 16,
-            "train_limit": 200,
-            "recipe": {"epochs": 2, "batch_size": 32},
-            "scenarios": {"extended_data": [{"share": 0.5}, {}]},
-            "defaults": {"backbone": "test_vit", "dim": 16},
-            "methods": list(EXPECTED),
-        },
-        "test",
-    )
-
-    def plan() -> list[Cell]:
-        dataset = load(suite.dataset, suite.image_size, tmp_path / "data", {})
-        return make_plan("faults", suite, dataset, discover([folder]), Selection())
-
-    return folder, flag, plan
-
-
-def test_every_fault_leaves_one_record_and_retry_repairs(faulty: tuple[Path, Path, Plan], tmp_path: Path) -> None:
-    folder, flag, plan = faulty
-    store = Store(tmp_path / "runs")
-    executor = LocalExecutor(Workplace(store.root, tmp_path / "data", (folder,)), jobs=2, timeout_seconds=12)
-    watcher = Silent()
-    records = executor.run(plan(), watcher)
-
-    assert {record.spec.method.name: record.status for record in records} == EXPECTED
-    assert sorted(watcher.ended) == sorted(EXPECTED)
-    assert len(list(store.records("faults").rglob("*.json"))) == len(EXPECTED)
+def test_every_way_to_end_leaves_one_record_and_retry_mends_the_failed(faulty: Faulty) -> None:
+    store, cells, watcher = faulty.store, faulty.plan(*EXPECTED), Follower()
+    records = LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, watcher)
     by_name = {record.spec.method.name: record for record in records}
-    assert by_name["raises"].reason == "ValueError: three apples"
-    assert "three apples" in by_name["raises"].error
-    assert str(tmp_path) not in by_name["raises"].error
-    assert "SIGSEGV" in by_name["segfault"].reason
-    assert "extra" in by_name["nan"].reason
-    assert "stopped after 0.2 minutes" in by_name["hangs"].reason
 
-    assert remaining(plan(), store, retry=False) == []
-    good = {cell.spec.method.name: store.record(cell.spec).read_bytes() for cell in plan()}
-    flag.unlink()
-    again = remaining(plan(), store, retry=True)
-    assert {cell.spec.method.name for cell in again} == set(FAULTS)
-    executor.run(again, Silent())
-    for cell in plan():
-        record = outcome(cell, store)
+    assert {name: record.status for name, record in by_name.items()} == EXPECTED
+    assert len(records) == len(EXPECTED)
+    files = list(store.records("faults").rglob("*"))
+    assert sorted(path for path in files if path.is_file()) == sorted(store.record(cell.spec) for cell in cells)
+    assert all(read_record(store.record(cell.spec)) in records for cell in cells)
+    assert {name: by_name[name].reason for name in REASONS} == REASONS
+    assert "methods/raises.py" in by_name["raises"].error
+    assert not any(str(faulty.root) in record.model_dump_json() for record in records)
+    assert "three apples" in store.log(by_name["raises"].spec).read_text(), "the log has the traceback too"
+    assert alive(pids(faulty)) == [], "the child of a killed cell lives on"
+
+    assert watcher.order("finished")[0] == "skips", "a skip waits for nobody"
+    assert watcher.order("started")[0] == "independent"
+    first_end = watcher.events.index(("finished", "independent"))
+    assert [event for event in watcher.events[:first_end] if event[0] == "started"] == [("started", "independent")]
+    assert sorted(watcher.order("finished")) == sorted(EXPECTED)
+    assert all(0 <= share <= 1 for stages in watcher.stages.values() for _, share in stages)
+    assert ("train bct 1", 1.0) in watcher.stages["bct"]
+
+    assert remaining(cells, store, retry=False) == []
+    failed = remaining(cells, store, retry=True)
+    assert {cell.spec.method.name for cell in failed} == set(FAULTS) - {"hangs", "lingers", "skips"}
+    untouched = {cell.spec.method.name: store.record(cell.spec).read_bytes() for cell in cells}
+    faulty.mend()
+    again = [cell for cell in failed if cell.spec.method.name in ("killed", "nan")]
+    LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(again, Follower())
+    for cell in cells:
+        name, record = cell.spec.method.name, outcome(cell, store)
         assert record is not None
-        assert record.status is Status.OK
-        if cell.spec.method.name not in FAULTS:
-            assert store.record(cell.spec).read_bytes() == good[cell.spec.method.name]
+        if name in ("killed", "nan"):
+            assert record.status is Status.OK
+        else:
+            assert store.record(cell.spec).read_bytes() == untouched[name]
 
 
-def test_same_cell_twice_gives_the_same_numbers(faulty: tuple[Path, Path, Plan], tmp_path: Path) -> None:
-    folder, flag, plan = faulty
-    flag.unlink()
-    cells = [cell for cell in plan() if cell.spec.method.name in ("independent", "bct")]
+class Clock:
+    """A clock that jumps far ahead once a cell hangs, so that no test waits for a timeout."""
+
+    def __init__(self, hung: Path) -> None:
+        self.hung = hung
+
+    def monotonic(self) -> float:
+        return time.monotonic() + (ENOUGH if self.hung.exists() else 0.0)
+
+
+def test_a_hung_cell_is_stopped_with_all_that_it_started(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "time", Clock(faulty.pids))
+    [record] = LocalExecutor(faulty.workplace, jobs=1, timeout_seconds=ENOUGH - 20).run(
+        faulty.plan("hangs"), Follower()
+    )
+    assert record.status is Status.TIMEOUT
+    assert record.reason == "stopped after 8 minutes"
+    assert read_record(faulty.store.record(record.spec)) == record
+    assert len(pids(faulty)) == 2
+    assert alive(pids(faulty)) == []
+
+
+def test_an_error_of_the_watcher_leaves_no_process(faulty: Faulty) -> None:
+    def interrupt() -> None:
+        until(faulty.pids.exists)
+        raise KeyboardInterrupt
+
+    cells = faulty.plan("raises", "hangs")
+    with pytest.raises(KeyboardInterrupt):
+        LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower(on_finish=interrupt))
+    assert alive(pids(faulty)) == []
+    assert [outcome(cell, faulty.store) is None for cell in cells] == [False, True]
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from compatbench.cell import Workplace
+from compatbench.execution.local import LocalExecutor
+from compatbench.plan import Cell
+from compatbench.records import CellSpec
+
+class Silent:
+    def started(self, cell): ...
+    def progressed(self, cell, stage, share): ...
+    def noticed(self, cell, line): ...
+    def finished(self, cell, record): ...
+
+root = Path(sys.argv[1])
+workplace = Workplace(root / "runs", root / "data", (root / "methods",))
+cell = Cell(CellSpec.model_validate_json((root / "spec.json").read_text()), None)
+LocalExecutor(workplace, 1, 500).run([cell], Silent())
+"""
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_cells_die_with_their_parent_and_leave_no_record(faulty: Faulty, blow: signal.Signals) -> None:
+    [cell] = faulty.plan("hangs")
+    (faulty.root / "spec.json").write_text(cell.spec.model_dump_json())
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(faulty.root)], stderr=subprocess.DEVNULL)
+    try:
+        until(faulty.pids.exists)
+        assert len(alive(pids(faulty))) == 2
+        parent.send_signal(blow)
+        assert parent.wait(60) != 0
+    finally:
+        parent.kill()
+    until(lambda: not alive(pids(faulty)))
+    assert [path for path in faulty.store.records("faults").rglob("*") if path.is_file()] == []
+
+
+def test_same_cell_twice_gives_the_same_numbers(faulty: Faulty) -> None:
+    cells = faulty.plan("bct")
     seen = []
     for attempt in ("first", "second"):
-        store = Store(tmp_path / attempt)
-        executor = LocalExecutor(Workplace(store.root, tmp_path / "data", (folder,)), jobs=2, timeout_seconds=100)
-        executor.run(cells, Silent())
+        store = Store(faulty.root / attempt)
+        workplace = faulty.workplace.__class__(store.root, faulty.workplace.data, faulty.workplace.method_folders)
+        LocalExecutor(workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower())
         records = [json.loads(store.record(cell.spec).read_text()) for cell in cells]
         seen.append([(one["metrics"], one["arrays"], one["parents"], one["losses"]) for one in records])
     assert seen[0] == seen[1]
-    assert seen[0][1][0], "the comparison is empty"
+    assert all(part for cell in seen[0] for part in cell), "the comparison is empty"
+
+
+def test_no_more_cells_at_a_time_than_asked(faulty: Faulty) -> None:
+    running: list[int] = []
+    watcher = Follower()
+
+    class Counting(LocalExecutor):
+        def _start(self, cell: Cell) -> local._Running:
+            started = super()._start(cell)
+            ended = len(watcher.order("finished"))
+            running.append(len(watcher.order("started")) + 1 - ended)
+            return started
+
+    records: list[Record] = Counting(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(
+        faulty.plan("raises", "leaves", "drops", "segfault", "nan"), watcher
+    )
+    assert len(records) == 5
+    assert max(running) == 2

@@ -72,19 +72,21 @@ class LocalExecutor:
 
         On KeyboardInterrupt the running cells are stopped and leave no record.
         """
-        waiting = list(cells)
+        waiting: list[Cell] = []
         running: list[_Running] = []
         records: list[Record] = []
+        for cell in cells:
+            if cell.skip is None:
+                waiting.append(cell)
+            else:
+                records.append(self._write(cell, Status.SKIPPED, now(), cell.skip))
+                watcher.finished(cell, records[-1])
         try:
             while waiting or running:
                 for cell in self._startable(waiting, running):
                     waiting.remove(cell)
-                    if cell.skip is not None:
-                        records.append(self._write(cell, Status.SKIPPED, now(), cell.skip))
-                        watcher.finished(cell, records[-1])
-                    else:
-                        running.append(self._start(cell))
-                        watcher.started(cell)
+                    running.append(self._start(cell))
+                    watcher.started(cell)
                 for one in self._ended(running, watcher):
                     running.remove(one)
                     records.append(self._record_of(one))
@@ -114,18 +116,17 @@ class LocalExecutor:
         return _Running(cell, process, mine, started, time.monotonic() + self.timeout_seconds)
 
     def _ended(self, running: list[_Running], watcher: Watcher) -> list[_Running]:
-        """Wait a moment, pass messages on, stop what is over its time; return those whose process ended."""
+        """Wait a moment, pass messages on, stop what is over its time; return those that ended, none running on."""
         wait([one.pipe for one in running] + [one.process.sentinel for one in running], timeout=POLL_SECONDS)
         for one in running:
             self._drain(one, watcher)
-            if time.monotonic() > one.deadline and one.process.is_alive() and not one.done:
+            if not one.done and time.monotonic() > one.deadline and one.process.is_alive():
                 one.timed_out = True
                 _stop(one.process)
-        ended = [one for one in running if not one.process.is_alive()]
+        ended = [one for one in running if one.done or not one.process.is_alive()]
         for one in ended:
             self._drain(one, watcher)
-            _stop(one.process)  # what the cell started must not outlive it
-            one.process.join()
+            _stop(one.process)  # what the cell started must not outlive it, such as a thread that keeps it alive
             one.pipe.close()
         return ended
 

@@ -15,24 +15,33 @@ from compatbench.store import Store
 
 
 def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection) -> None:
-    """Run the cell of `spec_json`; messages to the parent are `("progress", stage, share)` and `("done",)`."""
+    """Run the cell of `spec_json` and leave its record.
+
+    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`.
+    """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
     _print_into(log)
     threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
     spec = CellSpec.model_validate_json(spec_json)
 
+    def tell(*message: object) -> None:
+        try:
+            parent.send(message)
+        except OSError:
+            _die()  # nobody is there to take the record: leave none
+
     def report(stage: str, share: float) -> None:
-        parent.send(("progress", stage, share))
+        tell("progress", stage, share)
 
     def notify(line: str) -> None:
         print(line, flush=True)
-        parent.send(("notice", line))
+        tell("notice", line)
 
     record = run_cell(spec, workplace, report, notify)
     if record.error:
         print(record.error, flush=True)
     write_record(record, Store(workplace.runs).record(spec))
-    parent.send(("done",))
+    tell("done")
 
 
 def _print_into(log: Path) -> None:
@@ -48,4 +57,9 @@ def _die_with_parent(parent: Connection) -> None:
     try:
         parent.recv()
     except (EOFError, OSError):
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        _die()
+
+
+def _die() -> None:
+    """With everything that the cell started."""
+    os.killpg(os.getpgid(0), signal.SIGKILL)

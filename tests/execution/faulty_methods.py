@@ -1,0 +1,140 @@
+"""Methods that fail on purpose, and plans that run them in real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compatbench.cell import Workplace
+from compatbench.data.dataset import Dataset
+from compatbench.plan import Cell, Selection, make_plan
+from compatbench.plugins import discover
+from compatbench.records import Record
+from compatbench.store import Store
+from compatbench.suite import parse_suite
+
+FAULTY = '''
+import os, signal, subprocess, sys, threading, time
+from pathlib import Path
+import torch
+from compatbench.method import TrainingMethod
+
+HERE = Path(__file__).parent
+
+
+def leave_a_child():
+    """Start a process that outlives its parent, and say so."""
+    child = subprocess.Popen(["sleep", "600"])
+    (HERE / "pids.part").write_text(f"{{os.getpid()}} {{child.pid}}")
+    (HERE / "pids.part").rename(HERE / "pids")
+
+
+class Faulty(TrainingMethod):
+    """A method that fails while the file `broken` is there (ours)."""
+
+    name = "{name}"
+
+    def skip(self, task):
+        return "no apples" if self.name == "skips" else None
+
+    def loss(self, batch, new, old):
+        if (HERE / "broken").exists():
+            {fault}
+        return {{"extra": 0.0 * new.embeddings.sum()}}
+'''
+
+FAULTS = {
+    "raises": "raise ValueError('three apples in ' + __file__)",
+    "leaves": "sys.exit(3)",
+    "drops": "os._exit(3)",
+    "killed": "leave_a_child(); os.kill(os.getpid(), signal.SIGKILL)",
+    "segfault": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "hangs": "leave_a_child(); time.sleep(600)",
+    "nan": "return {'extra': new.embeddings.sum() * float('nan')}",
+    "memory": "torch.empty(10**15)",
+    "lingers": "threading.Thread(target=time.sleep, args=(600,)).start()",
+    "skips": "pass",
+}
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A folder of faulty methods and a suite of digits, with everything below one folder."""
+
+    root: Path
+    dataset: Dataset
+
+    @property
+    def workplace(self) -> Workplace:
+        return Workplace(self.root / "runs", self.root / "data", (self.root / "methods",))
+
+    @property
+    def store(self) -> Store:
+        return Store(self.workplace.runs)
+
+    @property
+    def pids(self) -> Path:
+        """Where `killed` and `hangs` write the ids of their process and of the child that they leave."""
+        return self.root / "methods" / "pids"
+
+    def mend(self) -> None:
+        (self.root / "methods" / "broken").unlink()
+
+    def plan(self, *methods: str) -> list[Cell]:
+        """The cells of `methods` alone, without the baseline that a plan adds."""
+        suite = parse_suite(
+            {
+                "title": "faults",
+                "dataset": "digits",
+                "image_size": 16,
+                "train_limit": 100,
+                "recipe": {"epochs": 1, "batch_size": 32},
+                "defaults": {"backbone": "test_vit", "dim": 8},
+                "scenarios": {"extended_data": [{"share": 0.5}, {}]},
+                "methods": list(methods),
+            },
+            "test",
+        )
+        catalogue = discover(self.workplace.method_folders)
+        cells = make_plan("faults", suite, self.dataset, catalogue, Selection())
+        return [cell for cell in cells if cell.spec.method.name in methods]
+
+
+class Follower:
+    """A watcher that keeps what it is told, in order."""
+
+    def __init__(self, on_finish: Callable[[], None] = lambda: None) -> None:
+        self.events: list[tuple[str, str]] = []
+        self.stages: dict[str, list[tuple[str, float]]] = {}
+        self.notices: list[str] = []
+        self.on_finish = on_finish
+
+    def started(self, cell: Cell) -> None:
+        self.events.append(("started", cell.spec.method.name))
+
+    def progressed(self, cell: Cell, stage: str, share: float) -> None:
+        self.stages.setdefault(cell.spec.method.name, []).append((stage, share))
+
+    def noticed(self, cell: Cell, line: str) -> None:
+        self.notices.append(line)
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        self.events.append(("finished", cell.spec.method.name))
+        self.on_finish()
+
+    def order(self, kind: str) -> list[str]:
+        return [name for event, name in self.events if event == kind]
+
+
+def alive(pids: Sequence[int]) -> list[int]:
+    """Those of `pids` that run still; one that waits for its parent to take note does not."""
+    running = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            running.append(pid)
+    return running
