@@ -1,0 +1,213 @@
+"""A record's numbers against scikit-learn and plain loops over the vectors that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from compatbench import measurement
+from compatbench.chain import ChainTrainer
+from compatbench.costs import costs, serving_parameters
+from compatbench.data.dataset import Dataset, Split
+from compatbench.evaluation.arrays import METRICS, QueryResults, array_path
+from compatbench.measurement import measure
+from compatbench.method import Expectation
+from compatbench.records import Record
+from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
+
+Trainer = Callable[..., ChainTrainer]
+QUERIES = 60
+ONE_SWAP = 1e-3
+"""Two items that are closer than float32 can tell may change places in one query's ranking."""
+
+
+@pytest.fixture
+def small_test(digits: Dataset) -> Dataset:
+    """Digits with 60 test images, each once query and otherwise gallery."""
+    query = Split(digits.query.images[:QUERIES], digits.query.labels[:QUERIES], digits.query.ids[:QUERIES])
+    return replace(digits, query=query, gallery=query)
+
+
+@pytest.fixture
+def empty(record: Record) -> Record:
+    return record.model_copy(deep=True, update={"metrics": [], "arrays": [], "costs": {}})
+
+
+def measured(trainer: ChainTrainer, name: str, record: Record) -> list[ServedGeneration]:
+    plugin = trainer.catalogue.get(name)
+    served = serve(trainer, plugin, plugin.resolve({}))
+    references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
+    measure(record, trainer, served, references, trainer.store)
+    return served
+
+
+def ranking_by_hand(queries: Tensor, gallery: Tensor, labels: Tensor, distance: str) -> tuple[list[float], list[int]]:
+    """AP (by scikit-learn) and rank of the first relevant item of each query, which skips its own image."""
+    queries, gallery = queries.double(), gallery.double()
+    if distance == "cosine":
+        scores = F.normalize(queries) @ F.normalize(gallery).T
+    else:
+        scores = -torch.cdist(queries, gallery, compute_mode="donot_use_mm_for_euclid_dist")
+    precisions, ranks = [], []
+    for query in range(len(queries)):
+        others = [item for item in range(len(gallery)) if item != query]
+        relevant = [bool(labels[item] == labels[query]) for item in others]
+        values = [float(scores[query, item]) for item in others]
+        precisions.append(float(average_precision_score(relevant, values)))
+        best = max(value for value, hit in zip(values, relevant, strict=True) if hit)
+        ranks.append(1 + sum(value > best for value, hit in zip(values, relevant, strict=True) if not hit))
+    return precisions, ranks
+
+
+def value(record: Record, name: str, query: str, gallery: str, **where: str) -> float | None:
+    metric = record.metric(name, query, gallery, **where)
+    assert metric is not None, f"no {name} of M[{query}][{gallery}]"
+    return metric.value
+
+
+def test_every_entry_of_the_matrix_is_what_its_vectors_give(
+    trainer: Trainer, small_test: Dataset, empty: Record
+) -> None:
+    chain = trainer([{"classes": 6, "share": 0.5}, {}], dataset=small_test)
+    served = measured(chain, "bct", empty)
+    reference = serve_baseline(chain, 1)
+    labels = small_test.query.labels
+    seen = (labels < 6).numpy()
+    assert 0 < seen.sum() < QUERIES
+    entries = {(q, g): pair(served, chain, int(q), int(g)) for q, g in (("0", "0"), ("1", "0"), ("1", "1"))}
+    vectors = {at: (one.values, other.values) for at, (one, other) in entries.items()}
+    vectors["*1", "*1"] = reference.query, reference.gallery
+    for (query, gallery), (q, g) in vectors.items():
+        for distance in ("cosine", "l2"):
+            precisions, ranks = ranking_by_hand(q, g, labels, distance)
+            masks = {"all": seen | ~seen} | ({"seen": seen, "unseen": ~seen} if distance == "cosine" else {})
+            for subset, mask in masks.items():
+                where = {"subset": subset, "distance": distance}
+                by_hand = np.array(precisions)[mask].mean()
+                assert value(empty, "mAP", query, gallery, **where) == pytest.approx(by_hand, abs=ONE_SWAP)
+                for k in (1, 5):
+                    hits = (np.array(ranks) <= k)[mask]
+                    assert value(empty, f"CMC@{k}", query, gallery, **where) == pytest.approx(np.mean(hits), abs=1e-9)
+                metric = empty.metric("mAP", query, gallery, **where)
+                assert metric is not None
+                assert metric.n == mask.sum()
+                assert metric.ci_low is not None
+                assert metric.ci_high is not None
+                assert metric.value is not None
+                assert metric.ci_low < metric.value < metric.ci_high
+    assert {(entry.query_generation, entry.gallery_generation) for entry in empty.arrays} == set(vectors)
+
+
+def test_derived_numbers_follow_from_the_matrix(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    measured(trainer([{"share": 0.1}, {}], dataset=small_test, limit=600, epochs=3), "bct", empty)
+    for name in ("mAP", "CMC@1"):
+        oo, no, nn, ref = (value(empty, name, q, g) for q, g in (("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1")))
+        assert None not in (oo, no, nn, ref)
+        assert ref > oo, "choose a setting in which there is something to gain"
+        expected = {
+            "cross_gain": no - oo,
+            "update_gain": (no - oo) / (ref - oo),
+            "tax": nn - ref,
+            "criterion": float(no > oo),
+            "ordering": float(nn > no > oo),
+        }
+        for number, by_hand in expected.items():
+            assert value(empty, f"{number}:{name}", "1", "0") == pytest.approx(by_hand)
+
+
+def test_the_baselines_own_rows_agree_with_its_references(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    empty.spec.method.expects = [Expectation.CROSS_AT_CHANCE.value]
+    measured(trainer(dataset=small_test), "independent", empty)
+    for name in METRICS:
+        assert value(empty, name, "1", "1") == value(empty, name, "*1", "*1")
+    assert value(empty, "tax:mAP", "1", "0") == 0.0
+    chance = empty.metric("chance:mAP", "1", "0")
+    assert chance is not None
+    assert chance.value is not None
+    assert chance.ci_low is not None
+    assert chance.ci_high is not None
+    assert 0 < chance.ci_low < chance.value < chance.ci_high < 0.6
+    cross = value(empty, "mAP", "1", "0")
+    assert cross is not None
+    assert chance.ci_low - 0.05 < cross < chance.ci_high + 0.05
+
+
+def test_chance_is_sampled_only_for_rows_that_expect_it(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    measured(trainer(dataset=small_test), "bct", empty)
+    assert empty.metric("chance:mAP", "1", "0") is None
+
+
+def test_a_chain_of_three_fills_the_lower_triangle(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    measured(trainer([{"share": 0.2}, {"share": 0.5}, {}], dataset=small_test), "fixed_head", empty)
+    entries = {(e.query_generation, e.gallery_generation) for e in empty.metrics if ":" not in e.name}
+    assert entries == {(str(q), str(g)) for q in range(3) for g in range(q + 1)} | {("*1", "*1"), ("*2", "*2")}
+    derived = {(e.query_generation, e.gallery_generation) for e in empty.metrics if e.name == "update_gain:mAP"}
+    assert derived == {("1", "0"), ("2", "1")}
+
+
+def test_per_query_arrays_give_the_metrics_again(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    chain = trainer(dataset=small_test)
+    measured(chain, "l2", empty)
+    for array in empty.arrays:
+        results = QueryResults.read(chain.store.arrays, array.sha256)
+        assert results.ids.tolist() == small_test.query.ids.tolist()
+        for name, again in results.metrics().items():
+            assert (
+                value(empty, name, array.query_generation, array.gallery_generation, distance=array.distance) == again
+            )
+
+
+def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
+    trainer: Trainer, small_test: Dataset, empty: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+    evaluate = measurement.evaluate
+
+    def counted(query: Any, gallery: Any, distance: str) -> QueryResults:
+        scored.append(distance)
+        return evaluate(query, gallery, distance)
+
+    monkeypatch.setattr(measurement, "evaluate", counted)
+    chain = trainer(dataset=small_test)
+    first, second, third = (empty.model_copy(deep=True) for _ in range(3))
+    measured(chain, "bct", first)
+    assert len(scored) == 4 * 2
+    measured(chain, "bct", second)
+    assert len(scored) == 4 * 2
+    assert (second.metrics, second.arrays) == (first.metrics, first.arrays)
+    measured(chain, "l2", empty)
+    assert len(scored) == 4 * 2 + 2 * 2, "M[0][0] and the reference are those of bct"
+
+    damaged = array_path(chain.store.arrays, first.arrays[0].sha256)
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1])
+    for pointer in list(chain.store.evaluations.iterdir())[:1]:
+        pointer.write_text("{")
+    measured(chain, "bct", third)
+    assert len(scored) > 4 * 2 + 2 * 2
+    assert (third.metrics, third.arrays) == (first.metrics, first.arrays)
+    assert damaged.read_bytes() == content, "damaged scores were not mended"
+
+
+def test_costs_of_a_method_with_and_without_parameters(trainer: Trainer, small_test: Dataset) -> None:
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    plain, mapped = (
+        serve(chain, chain.catalogue.get(name), chain.catalogue.get(name).resolve({})) for name in ("l2", "fixed_head")
+    )
+    assert serving_parameters(plain[1].trained.model) == 0
+    assert serving_parameters(mapped[1].trained.model) == 8 * 12
+    found = costs(chain, mapped)
+    assert found["extra_training_parameters"] == found["extra_serving_parameters"] == 8 * 12
+    assert found["bytes_per_vector"] == 12 * 4
+    assert found["train_seconds"] == mapped[1].trained.facts["train_seconds"]
+    assert found["faiss_hnsw_recall"] is not None
+    assert 0.9 <= found["faiss_hnsw_recall"] <= 1
+    assert not any(parameter.requires_grad for parameter in mapped[1].trained.model.parameters())
