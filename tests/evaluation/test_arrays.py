@@ -113,7 +113,7 @@ def test_missing_and_changed_files_are_named(results: QueryResults, tmp_path) ->
         QueryResults.read(tmp_path, sha256)
 
 
-@pytest.mark.parametrize("module", ["arrays", "compatibility", "flips", "statistics"])
+@pytest.mark.parametrize("module", ["arrays", "compatibility", "curves", "flips", "statistics"])
 def test_reports_can_use_it_without_torch(module: str) -> None:
     code = f"import sys, compatbench.evaluation.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -93,51 +95,50 @@ class QueryResults:
         return {name: float(self.per_query(name)[chosen].mean()) for name in METRICS}
 
     def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of the file's bytes.
-
-        Equal arrays give equal bytes under one version of pyarrow.
-        """
-        content = self._to_parquet()
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = array_path(folder, sha256)
-        if not path.exists():
-            write_whole(path, content)
-        return sha256
+        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
+        return write_columns(folder, {name: getattr(self, name) for name in _DTYPES})
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> QueryResults:
         """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
-        path = array_path(folder, sha256)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise RequestError(
-                f"{path}: per-query arrays not readable ({error.strerror}); run the cell again"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
-        table = pq.read_table(pa.BufferReader(content))
-        return cls(**{field.name: table[field.name].to_numpy() for field in fields(cls)})
+        return cls(**read_columns(folder, sha256))
 
-    def _to_parquet(self) -> bytes:
-        table = pa.table({field.name: getattr(self, field.name) for field in fields(self)})
-        sink = io.BytesIO()
-        pq.write_table(
-            table,
-            sink,
-            compression="zstd",
-            use_dictionary=False,
-            write_statistics=False,
-            store_schema=False,
-            column_encoding={
-                "ids": "DELTA_BINARY_PACKED",
-                "first_rank": "DELTA_BINARY_PACKED",
-                "average_precision": "BYTE_STREAM_SPLIT",
-                "ap_at_r": "BYTE_STREAM_SPLIT",
-                "relevant": "DELTA_BINARY_PACKED",
-            },
-        )
-        return sink.getvalue()
+
+def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
+    """Write columns (N,) to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of its bytes.
+
+    Equal columns give equal bytes under one version of pyarrow.
+    """
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.table(dict(columns)),
+        sink,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+        store_schema=False,
+        column_encoding={
+            name: "DELTA_BINARY_PACKED" if column.dtype.kind == "i" else "BYTE_STREAM_SPLIT"
+            for name, column in columns.items()
+        },
+    )
+    content = sink.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_whole(array_path(folder, sha256), content)  # also over a file of this name, which may be damaged
+    return sha256
+
+
+def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
+    """Read what `write_columns` left. Raises RequestError where the file is missing or its bytes have another hash."""
+    path = array_path(folder, sha256)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path}: per-query arrays not readable ({error.strerror}); run the cell again") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
+    table = pq.read_table(pa.BufferReader(content))
+    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 def array_path(folder: Path, sha256: str) -> Path:

@@ -1,0 +1,113 @@
+"""Backfill curves M(β), their per-query files, and the numbers read off them. Knows nothing of torch.
+
+β is the share of the gallery that holds new vectors; M(0) is M(n,o) and M(1) is M(n,n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+
+from compatbench.evaluation.arrays import read_columns, write_columns
+
+CURVE_METRICS = ("mAP", "CMC@1")
+"""The retrieval numbers that are followed through a backfill."""
+
+BETAS = tuple(step / 20 for step in range(21))
+
+_AT = " at "
+
+
+@dataclass(frozen=True, eq=False)
+class QueryCurves:
+    """What became of each query in the course of one backfill, or on average over several."""
+
+    ids: NDArray[np.int64]
+    """(Q,) sample ids of the queries."""
+    betas: tuple[float, ...]
+    """The S shares at which the gallery was searched."""
+    values: Mapping[str, NDArray[np.float32]]
+    """(Q, S) by CURVE_METRICS; NaN where nothing is relevant."""
+
+    @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """(Q,) the queries that have a relevant item, i.e. those that enter the curves."""
+        return ~np.isnan(self.values[CURVE_METRICS[0]][:, 0])
+
+    def per_query(self, metric: str) -> NDArray[np.float64]:
+        """(A, S) curves of the answerable queries, whose mean is the curve of `metric`."""
+        return self.values[metric][self.answerable].astype(np.float64)
+
+    def curve(self, metric: str) -> NDArray[np.float64]:
+        """(S,) M(β): the mean over the answerable queries, of which there must be one."""
+        means: NDArray[np.float64] = self.per_query(metric).mean(axis=0)
+        return means
+
+    def write(self, folder: Path) -> str:
+        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
+        columns = {
+            f"{metric}{_AT}{beta}": np.ascontiguousarray(values[:, step])
+            for metric, values in self.values.items()
+            for step, beta in enumerate(self.betas)
+        }
+        return write_columns(folder, {"ids": self.ids, **columns})
+
+    @classmethod
+    def read(cls, folder: Path, sha256: str) -> QueryCurves:
+        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        columns = read_columns(folder, sha256)
+        ids = columns.pop("ids")
+        names = [name.split(_AT) for name in columns]
+        betas = tuple(float(beta) for metric, beta in names if metric == names[0][0])
+        values = {
+            metric: np.stack([columns[f"{metric}{_AT}{beta}"] for beta in betas], axis=1)
+            for metric in dict.fromkeys(metric for metric, _ in names)
+        }
+        return cls(ids, betas, values)
+
+
+def mean_curves(backfills: Sequence[QueryCurves]) -> QueryCurves:
+    """Each query's average over several backfills of the same queries."""
+    first = backfills[0]
+    return QueryCurves(
+        first.ids,
+        first.betas,
+        {metric: np.mean([one.values[metric] for one in backfills], axis=0) for metric in first.values},
+    )
+
+
+@dataclass(frozen=True)
+class BackfillNumbers:
+    """What a curve says in short."""
+
+    area: float
+    """∫ M(β) dβ from 0 to 1 by the trapezoidal rule: the mean quality of a backfill at constant pace."""
+    minimum: float
+    minimum_beta: float
+    """The smallest β at which the curve is at its minimum."""
+    crossing: float | None
+    """The smallest of the betas from which on the curve stays above M(o,o); None where it ends at or below it."""
+
+
+def backfill_numbers(betas: ArrayLike, curve: ArrayLike, status_quo: float) -> BackfillNumbers:
+    """Numbers of a curve (S,) at ascending `betas` (S,) from 0 to 1, against `status_quo` = M(o,o)."""
+    shares, scores = np.asarray(betas, dtype=np.float64), np.asarray(curve, dtype=np.float64)
+    lowest = int(scores.argmin())
+    not_above = np.flatnonzero(scores <= status_quo)
+    stays_from = int(not_above[-1]) + 1 if len(not_above) else 0
+    return BackfillNumbers(
+        area=float(area(shares, scores)),
+        minimum=float(scores[lowest]),
+        minimum_beta=float(shares[lowest]),
+        crossing=float(shares[stays_from]) if stays_from < len(shares) else None,
+    )
+
+
+def area(betas: ArrayLike, curves: ArrayLike) -> NDArray[np.float64]:
+    """∫ M(β) dβ of curves (…, S) by the trapezoidal rule."""
+    return np.asarray(trapezoid(np.asarray(curves), np.asarray(betas), axis=-1), dtype=np.float64)

@@ -1,0 +1,86 @@
+"""Numbers of a backfill curve by hand, and the files of its per-query values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compatbench.errors import RequestError
+from compatbench.evaluation.curves import BETAS, QueryCurves, area, backfill_numbers, mean_curves
+
+SHARES = (0.0, 0.25, 0.75, 1.0)
+
+
+def test_numbers_by_hand() -> None:
+    """Trapezoids: 0.25·0.5 + 0.5·0.5 + 0.25·0.7."""
+    numbers = backfill_numbers(SHARES, [0.6, 0.4, 0.6, 0.8], status_quo=0.5)
+    assert numbers.area == pytest.approx(0.25 * 0.5 + 0.5 * 0.5 + 0.25 * 0.7)
+    assert (numbers.minimum, numbers.minimum_beta) == (0.4, 0.25)
+    assert numbers.crossing == 0.75, "above at first, but it does not stay there"
+
+
+@pytest.mark.parametrize(
+    ("curve", "crossing"),
+    [
+        ([0.6, 0.7, 0.7, 0.8], 0.0),
+        ([0.5, 0.7, 0.7, 0.8], 0.25),
+        ([0.4, 0.6, 0.5, 0.8], 1.0),
+        ([0.6, 0.7, 0.8, 0.5], None),
+        ([0.1, 0.1, 0.1, 0.1], None),
+    ],
+)
+def test_crossing_is_where_the_curve_gets_and_stays_above_the_status_quo(
+    curve: list[float], crossing: float | None
+) -> None:
+    assert backfill_numbers(SHARES, curve, status_quo=0.5).crossing == crossing
+
+
+def test_the_first_of_equal_minima_counts() -> None:
+    assert backfill_numbers(SHARES, [0.6, 0.4, 0.4, 0.8], 0.5).minimum_beta == 0.25
+
+
+def test_area_of_many_curves() -> None:
+    curves = np.stack([np.full(21, 0.3), np.array(BETAS)])
+    np.testing.assert_allclose(area(BETAS, curves), [0.3, 0.5])
+
+
+def query_curves(seed: int) -> QueryCurves:
+    values = {metric: np.random.default_rng(seed).random((5, 21), dtype=np.float32) for metric in ("mAP", "CMC@1")}
+    for each in values.values():
+        each[2] = np.nan
+    return QueryCurves(np.array([3, 1, 4, 7, 5]), BETAS, values)
+
+
+def test_queries_without_an_answer_enter_no_curve() -> None:
+    curves = query_curves(0)
+    assert curves.answerable.tolist() == [True, True, False, True, True]
+    expected = curves.values["mAP"][[0, 1, 3, 4]].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(curves.curve("mAP"), expected)
+
+
+def test_the_mean_of_backfills_is_taken_query_by_query() -> None:
+    one, other = query_curves(1), query_curves(2)
+    mean = mean_curves([one, other])
+    np.testing.assert_allclose(mean.values["CMC@1"], (one.values["CMC@1"] + other.values["CMC@1"]) / 2)
+    assert mean.values["mAP"].dtype == np.float32
+
+
+def test_files_give_back_what_was_written(tmp_path: Path) -> None:
+    curves = query_curves(3)
+    sha256 = curves.write(tmp_path)
+    again = QueryCurves.read(tmp_path, sha256)
+    np.testing.assert_array_equal(again.ids, curves.ids)
+    assert again.betas == BETAS
+    assert list(again.values) == ["mAP", "CMC@1"]
+    for metric, values in curves.values.items():
+        np.testing.assert_array_equal(again.values[metric], values)
+    assert again.write(tmp_path / "again") == sha256
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    sha256 = query_curves(4).write(tmp_path)
+    (tmp_path / f"{sha256}.parquet").write_bytes(b"else")
+    with pytest.raises(RequestError, match="changed after they were written"):
+        QueryCurves.read(tmp_path, sha256)
