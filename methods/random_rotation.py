@@ -1,9 +1,11 @@
 """A control: rotating the whole new space must change nothing within it and everything across."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compatbench.method import Adapter, Expectation, Maps, Role
+
+from ._linear_map import set_linear
 
 
 class RandomRotation(Adapter):
@@ -20,8 +22,12 @@ class RandomRotation(Adapter):
     role = Role.CONTROL
     expects = frozenset({Expectation.CROSS_AT_CHANCE, Expectation.SELF_EQUALS_INDEPENDENT})
 
+    def build(self, dim: int, old_dim: int) -> Maps:
+        return Maps(new=nn.Linear(dim, dim, bias=False))
+
     def fit(self, new: Tensor, old: Tensor, labels: Tensor) -> Maps:
         dim = new.shape[1]
         factor, triangle = torch.linalg.qr(torch.randn(dim, dim, dtype=torch.float64))
-        rotation = (factor * triangle.diagonal().sign()).to(new)
-        return Maps(new=lambda vectors: vectors @ rotation.to(vectors.device))
+        maps = self.build(dim, old.shape[1])
+        set_linear(maps.new, factor * triangle.diagonal().sign())
+        return maps

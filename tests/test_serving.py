@@ -22,26 +22,45 @@ Trainer = Callable[..., ChainTrainer]
 
 ADAPTER = '''
 import torch
-from compatbench.method import Adapter, Maps
+from torch import nn
+from compatbench.method import Adapter, Maps, Need
 
 FITTED = []
+
+
+class Both(nn.Module):
+    """x ↦ [new, old]."""
+
+    def forward(self, new, old):
+        return torch.cat([new, old], dim=1)
+
+
+class Mean(nn.Module):
+    def forward(self, vectors):
+        return vectors.mean(dim=1)
 
 
 class Recorder(Adapter):
     """Keeps what it is fitted on; its maps are fixed matrices, which want a gradient (ours)."""
 
     name = "recorder"
+    needs = {needs}
 
-    def fit(self, new, old, labels):
-        FITTED.append((new, old, labels, torch.rand(3)))
+    def build(self, dim, old_dim):
         generator = torch.Generator().manual_seed(self.task.generation)
 
         def linear(inputs, outputs):
-            matrix = torch.nn.Parameter(torch.randn(inputs, outputs, generator=generator))
-            return lambda vectors: vectors @ matrix
+            layer = nn.Linear(inputs, outputs, bias=False)
+            layer.weight.data = torch.randn(inputs, outputs, generator=generator).T
+            return layer
 
-        return Maps(query=linear(new.shape[1], old.shape[1]), {others})
+        return Maps({maps})
+
+    def fit(self, new, old, labels):
+        FITTED.append((new, old, labels, torch.rand(3)))
+        return self.build(new.shape[1], old.shape[1])
 '''
+QUERY = "query=linear(dim, old_dim)"
 
 
 @pytest.fixture
@@ -52,13 +71,13 @@ def small_test(digits: Dataset) -> Dataset:
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Callable[[str], tuple[Plugin, list[Any]]]:
-    """An adapter with a query map and the given others, and the list of what it was fitted on."""
+def recorder(tmp_path: Path) -> Callable[..., tuple[Plugin, list[Any]]]:
+    """An adapter with the given maps, and the list of what it was fitted on."""
 
-    def make(others: str = "") -> tuple[Plugin, list[Any]]:
+    def make(maps: str = QUERY, needs: str = "frozenset()") -> tuple[Plugin, list[Any]]:
         folder = tmp_path / "adapters"
         folder.mkdir()
-        (folder / "recorder.py").write_text(ADAPTER.replace("{others}", others))
+        (folder / "recorder.py").write_text(ADAPTER.replace("{maps}", maps).replace("{needs}", needs))
         plugin = discover([folder]).get("recorder")
         return plugin, plugin.cls.fit.__globals__["FITTED"]
 
@@ -120,12 +139,13 @@ def test_without_a_map_queries_keep_the_first_dimensions_or_are_padded(trainer: 
 
 
 def test_adapters_are_fitted_on_paired_unit_vectors(
-    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]], tmp_path: Path
 ) -> None:
     plugin, fitted = recorder()
-    chain = trainer([{"dim": 8, "share": 0.5}, {"dim": 12}], dataset=small_test)
+    steps = [{"dim": 8, "share": 0.5}, {"dim": 12}]
+    chain = trainer(steps, dataset=small_test)
     served_by(chain, plugin)
-    served_by(chain, plugin)
+    served_by(trainer(steps, dataset=small_test, runs=tmp_path / "elsewhere"), plugin)
     (new, old, labels, drawn), (*_, drawn_again) = fitted
     images = chain.training_set(1).images
     for vectors, step in ((new, 1), (old, 0)):
@@ -147,7 +167,7 @@ def test_an_adapters_maps_lead_queries_down(
     }
     queries, documents = pair(served, chain, 2, 0)
     own = F.normalize(serve_baseline(chain, 2).query)
-    assert torch.allclose(queries.values, own @ matrices[2] @ matrices[1], atol=1e-4)
+    assert torch.allclose(queries.values, F.normalize(F.normalize(own @ matrices[2]) @ matrices[1]), atol=1e-5)
     assert torch.allclose(documents.values, F.normalize(serve_baseline(chain, 0).gallery), atol=1e-6)
     assert not queries.values.requires_grad
 
@@ -155,26 +175,26 @@ def test_an_adapters_maps_lead_queries_down(
 def test_an_adapters_gallery_map_leads_stored_vectors_up(
     trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
 ) -> None:
-    plugin, _ = recorder("gallery=linear(old.shape[1], 5)")
+    plugin, _ = recorder(f"{QUERY}, gallery=linear(old_dim, 5)")
     chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
     served = served_by(chain, plugin)
     generator = torch.Generator().manual_seed(1)
     query_map, gallery_map = (torch.randn(size, generator=generator) for size in ((12, 8), (8, 5)))
     queries, documents = pair(served, chain, 1, 0)
-    assert torch.allclose(documents.values, F.normalize(serve_baseline(chain, 0).gallery) @ gallery_map, atol=1e-5)
-    led_down = F.normalize(serve_baseline(chain, 1).query) @ query_map
+    rewritten = F.normalize(F.normalize(serve_baseline(chain, 0).gallery) @ gallery_map)
+    assert torch.allclose(documents.values, rewritten, atol=1e-5)
+    led_down = F.normalize(F.normalize(serve_baseline(chain, 1).query) @ query_map)
     assert torch.allclose(queries.values, led_down[:, :5], atol=1e-5)
 
 
 def test_a_map_of_all_new_vectors_is_where_the_next_generation_is_fitted_to(
     trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
 ) -> None:
-    plugin, fitted = recorder("new=linear(new.shape[1], 6)")
+    plugin, fitted = recorder("new=linear(dim, 6)")
     chain = trainer([{"dim": 8}, {"dim": 12}, {"dim": 16}], dataset=small_test)
     served = served_by(chain, plugin)
-    generator = torch.Generator().manual_seed(1)
-    _, new_map = (torch.randn(size, generator=generator) for size in ((12, 8), (12, 6)))
-    mapped = F.normalize(serve_baseline(chain, 1).query) @ new_map
+    new_map = torch.randn(12, 6, generator=torch.Generator().manual_seed(1))
+    mapped = F.normalize(F.normalize(serve_baseline(chain, 1).query) @ new_map)
     assert torch.allclose(served[1].query, mapped, atol=1e-5)
     assert served[1].gallery.shape == (30, 6)
     old_of_the_last = fitted[1][1]
@@ -182,11 +202,67 @@ def test_a_map_of_all_new_vectors_is_where_the_next_generation_is_fitted_to(
     assert torch.allclose(old_of_the_last, F.normalize(F.normalize(raw) @ new_map), atol=1e-5)
 
 
+def test_maps_of_both_encoders_get_the_old_vectors_of_the_same_images(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    """Stored vectors grow: 8, then [12, 8], then [16, 12, 8]; queries search the old gallery with its old part."""
+    plugin, fitted = recorder("new=Both()", "frozenset({Need.BOTH_ENCODERS_ONLINE})")
+    chain = trainer([{"dim": 8}, {"dim": 12}, {"dim": 16}], dataset=small_test)
+    served = served_by(chain, plugin)
+
+    def stored(own: list[Tensor]) -> Tensor:
+        vectors = F.normalize(own[0])
+        for later in own[1:]:
+            vectors = F.normalize(torch.cat([F.normalize(later), vectors], dim=1))
+        return vectors
+
+    tests = [serve_baseline(chain, step).query for step in range(3)]
+    assert torch.allclose(served[2].query, stored(tests), atol=1e-6)
+    images = chain.training_set(2).images
+    trained = [embed_images(chain.baseline(step).model, images, chain.normalize) for step in range(2)]
+    assert torch.allclose(fitted[1][1], stored(trained), atol=1e-5)
+
+
+def test_a_query_map_of_both_encoders_gets_the_old_query_vectors(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, _ = recorder("query=Both()", "frozenset({Need.BOTH_ENCODERS_ONLINE})")
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    served = served_by(chain, plugin)
+    assert served[1].to_previous is not None
+    led_down = served[1].to_previous(served[1].query, served[0].query)
+    assert torch.allclose(led_down, torch.cat([served[1].query, served[0].query], dim=1) / 2**0.5, atol=1e-6)
+    queries, _ = pair(served, chain, 1, 0)
+    assert torch.equal(queries.values, led_down[:, :8])
+
+
+def test_an_order_of_the_backfill_scores_the_old_gallery(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, _ = recorder("gallery=linear(old_dim, 5), order=Mean()", "frozenset({Need.GALLERY_REWRITE})")
+    served = served_by(trainer([{"dim": 8}, {"dim": 12}], dataset=small_test), plugin)
+    assert served[1].order is not None
+    matrix = torch.randn(8, 5, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(served[1].order(served[0].gallery), (served[0].gallery @ matrix).mean(dim=1), atol=1e-5)
+    assert served[0].order is None
+
+
+def test_a_fitted_adapter_is_found_again_and_serves_the_same_bytes(
+    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
+) -> None:
+    plugin, fitted = recorder()
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    first, second = served_by(chain, plugin), served_by(chain, plugin)
+    assert len(fitted) == 1
+    for one, other in zip(pair(first, chain, 1, 0), pair(second, chain, 1, 0), strict=True):
+        assert torch.equal(one.values, other.values)
+
+
 def test_different_vectors_never_share_a_name(
     trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]]
 ) -> None:
     """Scores are stored by these names: raw and unit vectors, and maps fitted to different old models, differ."""
-    plugin, _ = recorder("new=linear(new.shape[1], 6)")
+    plugin, _ = recorder("new=linear(dim, 6)")
     chain = trainer([{"share": 0.5}, {}], dataset=small_test)
     other = trainer([{"share": 0.3}, {}], dataset=small_test)
     assert chain.baseline(1).id == other.baseline(1).id

@@ -33,17 +33,17 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
     A lock lets only one process make it, while the others wait and then read. Raises what `make` raises.
     """
     path = folder / f"{name}.safetensors"
-    found, _ = _read(path)
+    found, _ = read_artefact(path)
     if found is not None:
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
-        found, problem = _read(path)
+        found, problem = read_artefact(path)
         if found is None:
             if problem:
                 notify(f"{path.name} is damaged ({problem}); making it again")
             found = make()
-            _write(path, found)
+            write_artefact(path, found)
     return found
 
 
@@ -61,7 +61,8 @@ def _content_hash(tensors: dict[str, Tensor], facts: str) -> str:
     return hashlib.sha256(f"{tensors_hash(tensors)};{facts}".encode()).hexdigest()
 
 
-def _write(path: Path, artefact: Artefact) -> None:
+def write_artefact(path: Path, artefact: Artefact) -> None:
+    """Write `artefact` at `path`, whole or not at all, with the hash of its content."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in artefact.tensors.items()}
     facts = json.dumps(artefact.facts)
     metadata = {"facts": facts, "sha256": _content_hash(tensors, facts)}
@@ -69,14 +70,16 @@ def _write(path: Path, artefact: Artefact) -> None:
         save_file(tensors, temporary, metadata=metadata)
 
 
-def _read(path: Path) -> tuple[Artefact | None, str]:
-    """The stored artefact, or None and what is wrong with it: nothing where it was never made."""
+def read_artefact(path: Path) -> tuple[Artefact | None, str]:
+    """The artefact at `path`, or None and what is wrong with it: nothing where there is no file."""
     if not path.exists():
         return None, ""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if "sha256" not in metadata:
+            return None, "it has no hash of its content"
         if metadata["sha256"] == _content_hash(tensors, metadata["facts"]):
             return Artefact(tensors, json.loads(metadata["facts"])), ""
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from compatbench.errors import ContractError
 from compatbench.heads import Head, build_head
 
 if TYPE_CHECKING:
@@ -49,11 +50,13 @@ class Need(StrEnum):
     INDEPENDENT_MODEL = "independent model"
     """A new model trained without any compatibility term, before this one: its cost counts."""
     BOTH_ENCODERS_ONLINE = "both encoders online"
-    """Every query is embedded by the old and by the new model at serving time."""
+    """Every query is embedded by the old and by the new model at serving time; an adapter's maps get both vectors."""
     GALLERY_REWRITE = "gallery rewrite"
     """Every stored vector is mapped (not re-embedded from its original)."""
     OWN_FIRST_GENERATION = "own first generation"
     """Trains the old model too, so gains are against its own M(o,o)."""
+    LABELS = "labels"
+    """Class labels of the pairs that an adapter is fitted on; training methods always have them."""
     TWO_VIEWS = "two views"
     """A second augmented view of each image (`Batch.second_view`)."""
 
@@ -200,19 +203,43 @@ def to_dim(embeddings: Tensor, dim: int) -> Tensor:
 Map = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Maps:
-    """What an adapter fitted; None is the identity. Each map takes (N, D_in) and gives (N, D_out)."""
+class Maps(nn.Module):
+    """What an adapter fits: modules that map each vector on its own, or None for the identity.
 
-    query: Map | None = None
-    """New query vectors, before they search the old gallery (new → comparable with old).
+    Each takes unit vectors (N, D) and gives (N, D'), which the suite scales to unit length. `query` and `new` of an
+    adapter that needs BOTH_ENCODERS_ONLINE take two arguments, the new vectors and the old ones of the same images.
+    """
+
+    query: nn.Module | None
+    """New query vectors, as `new` leaves them, before they search the old gallery (new → comparable with old).
 
     Without it the query keeps the gallery's number of dimensions, or is zero-padded to it.
     """
-    gallery: Map | None = None
+    gallery: nn.Module | None
     """Stored old vectors, rewritten in place (old → comparable with new)."""
-    new: Map | None = None
+    new: nn.Module | None
     """Every new vector, query and gallery alike, before anything else."""
+    order: nn.Module | None
+    """Which stored vectors to embed anew first: what `gallery` gives, (N, D'), to scores (N,), highest first.
+
+    Without a `gallery` map it is given the old vectors.
+    """
+
+    def __init__(
+        self,
+        *,
+        query: nn.Module | None = None,
+        gallery: nn.Module | None = None,
+        new: nn.Module | None = None,
+        order: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        for name, module in (("query", query), ("gallery", gallery), ("new", new), ("order", order)):
+            if module is not None and not isinstance(module, nn.Module):
+                raise ContractError(
+                    f"Maps({name}=…) is a {type(module).__name__}: give a torch.nn.Module, which can be saved and loaded"
+                )
+            self.register_module(name, module)
 
 
 class Adapter:
@@ -233,9 +260,17 @@ class Adapter:
         """A human reason why this adapter cannot run on `task`, or None."""
         return None
 
-    def fit(self, new: Tensor, old: Tensor, labels: Tensor) -> Maps:
-        """Fit on paired training embeddings new (N, D_n), old (N, D_o), both L2-normalised, and labels (N,).
+    def build(self, dim: int, old_dim: int) -> Maps:
+        """The maps before they are fitted, for new vectors of `dim` dimensions and old ones of `old_dim`.
 
-        Torch's global stream is seeded by the suite.
+        A saved adapter is loaded into what this returns: whatever is fitted is a parameter or a buffer.
+        """
+        raise NotImplementedError
+
+    def fit(self, new: Tensor, old: Tensor, labels: Tensor) -> Maps:
+        """`build(D_n, D_o)`, fitted on paired training embeddings new (N, D_n), old (N, D_o) and labels (N,).
+
+        Vectors have unit length; labels are 0 … C−1, and None where the pairs have none and the adapter does not
+        need LABELS. Everything is on one device. Torch's global stream is seeded by the suite.
         """
         raise NotImplementedError

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from compatbench.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
+from compatbench.artefacts import Artefact, get_or_make
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.evaluation.retrieval import Vectors
-from compatbench.method import Adapter, Map, Maps, Params, to_dim
+from compatbench.method import Map, Params, to_dim
 from compatbench.plugins import Plugin
-from compatbench.seeds import global_stream
+
+
+QueryMap = Callable[[Tensor, Tensor], Tensor]
+"""Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,14 @@ class ServedGeneration:
     """(N, D)."""
     embed_images_per_second: float
     trained: TrainedModel
-    to_previous: Map | None = None
+    to_previous: QueryMap | None = None
     """Query vectors of this generation, made comparable with the gallery of the one before."""
     from_previous: Map | None = None
     """Gallery vectors of the generation before, made comparable with this one's queries."""
+    order: Map | None = None
+    """Gallery vectors of the generation before to scores (N,): those with the highest are to be embedded anew first."""
+    adapter: FittedAdapter | None = None
+    """What leads between this generation and the one before, where that was fitted on their embeddings."""
 
 
 def serve(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
@@ -49,58 +58,82 @@ def serve_training_method(trainer: ChainTrainer, plugin: Plugin, params: Params)
     served = []
     for generation, trained in enumerate(trainer.models(plugin, params)):
         base = _serve(trainer, trained, generation)
-        compatible = torch.no_grad()(trained.model.method.cpu().compatible)
-        served.append(replace(base, to_previous=compatible))
+        served.append(replace(base, to_previous=_of_new_alone(trained.model.method.cpu().compatible)))
     return served
 
 
 def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
     """All generations of the independent models, with the adapter's maps between neighbours.
 
-    Adapters see unit vectors throughout, the old ones where the map of their own generation left them.
+    Adapters see unit vectors throughout, the old ones where the maps of their own generation left them.
     """
     base = [_serve(trainer, trainer.baseline(generation), generation) for generation in range(len(trainer.chain))]
-    unit = [replace(one, query=F.normalize(one.query), gallery=F.normalize(one.gallery)) for one in base]
-    served = [replace(unit[0], id=digest([unit[0].id, "unit length"]))]
-    maps = Maps()
-    for generation in range(1, len(unit)):
-        old, new = unit[generation - 1].trained, unit[generation].trained
-        maps = _fit(trainer, plugin, params, old, new, generation, old_map=maps.new)
-        query, gallery = unit[generation].query, unit[generation].gallery
+    unit_length = [replace(one, query=unit(one.query), gallery=unit(one.gallery)) for one in base]
+    served = [replace(unit_length[0], id=digest([unit_length[0].id, "unit length"]))]
+    for generation in range(1, len(unit_length)):
+        old, new = served[-1], unit_length[generation]
+        name = digest([FORMAT, old.id, new.id, trainer.seed, plugin.source_hash, params.model_dump(mode="json")])
+        adapter = _fitted(trainer, plugin, params, served, new.trained, name)
         served.append(
             replace(
-                unit[generation],
-                id=digest([served[-1].id, unit[generation].id, plugin.source_hash, params.model_dump(mode="json")]),
-                query=maps.new(query) if maps.new else query,
-                gallery=maps.new(gallery) if maps.new else gallery,
-                to_previous=maps.query,
-                from_previous=maps.gallery,
+                new,
+                id=name,
+                query=adapter.new(new.query, old.query),
+                gallery=adapter.new(new.gallery, old.gallery),
+                to_previous=adapter.to_old if adapter.maps.query else None,
+                from_previous=adapter.gallery if adapter.maps.gallery else None,
+                order=adapter.order if adapter.maps.order else None,
+                adapter=adapter,
             )
         )
     return served
 
 
-def _fit(
+def _fitted(
     trainer: ChainTrainer,
     plugin: Plugin,
     params: Params,
-    old: TrainedModel,
+    served: list[ServedGeneration],
     new: TrainedModel,
-    generation: int,
-    old_map: Map | None,
-) -> Maps:
-    """Fit on the training images of the new generation, on the CPU; the maps pass no gradient."""
-    adapter: Adapter = plugin.cls(params, task_of(trainer.chain, generation, trainer.dataset))
+    name: str,
+) -> FittedAdapter:
+    """Fitted on the training images of the new generation, or found where an earlier cell fitted it."""
+    generation = len(served)
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
-    old_vectors = F.normalize(trainer.embed_training_set(old, generation)).cpu()
-    with global_stream(trainer.seed, "fit", generation):
-        maps = adapter.fit(
-            F.normalize(trainer.embed_training_set(new, generation)).cpu(),
-            F.normalize(old_map(old_vectors)) if old_map else old_vectors,
-            trainer.training_set(generation).labels.cpu(),
+
+    def make() -> Artefact:
+        old_vectors = _training_vectors(trainer, served, generation)
+        new_vectors = unit(trainer.embed_training_set(new, generation))
+        task = replace(
+            task_of(trainer.chain, generation, trainer.dataset), dim=new_vectors.shape[1], old_dim=old_vectors.shape[1]
         )
-    without_gradient = torch.no_grad()
-    return Maps(*(without_gradient(each) if each else None for each in (maps.query, maps.gallery, maps.new)))
+        labels = trainer.training_set(generation).labels
+        return fit_plugin(
+            plugin, params, task, new_vectors, old_vectors, labels, trainer.seed, "fit", generation
+        ).artefact()
+
+    stored = get_or_make(trainer.store.models, name, make, trainer.notify)
+    return restore(stored, lambda _: plugin)
+
+
+def _training_vectors(trainer: ChainTrainer, served: list[ServedGeneration], generation: int) -> Tensor:
+    """Training images of `generation` as the newest of `served` stores them, (N, D) on the trainer's device."""
+    *earlier, newest = served
+    vectors = unit(trainer.embed_training_set(newest.trained, generation))
+    if newest.adapter is None or newest.adapter.maps.new is None:
+        return vectors
+    older = _training_vectors(trainer, earlier, generation)
+    return newest.adapter.new(vectors.cpu(), older.cpu()).to(vectors.device)
+
+
+def _of_new_alone(mapping: Map) -> QueryMap:
+    """A map that takes the new query vectors only."""
+
+    @torch.no_grad()
+    def to_previous(new: Tensor, old: Tensor) -> Tensor:
+        return mapping(new)
+
+    return to_previous
 
 
 def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:
@@ -108,7 +141,7 @@ def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gall
     queries, documents = served[query].query, served[gallery].gallery
     for step in range(query, gallery, -1):
         to_previous = served[step].to_previous
-        queries = to_previous(queries) if to_previous else queries
+        queries = to_previous(queries, served[step - 1].query) if to_previous else queries
     for step in range(gallery + 1, query + 1):
         from_previous = served[step].from_previous
         documents = from_previous(documents) if from_previous else documents

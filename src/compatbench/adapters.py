@@ -1,0 +1,278 @@
+"""Fitted adapters: fit on two matrices of paired embeddings, save as safetensors, load and apply.
+
+    adapter = fit("procrustes", new, old)              # (N, D_n) and (N, D_o), row for row the same items
+    adapter.save(Path("adapter.safetensors"))
+    queries = load(Path("adapter.safetensors")).query(new_queries)
+
+Every vector that goes in or comes out is scaled to unit length, since all comparisons are by cosine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compatbench.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.errors import RequestError
+from compatbench.method import Adapter, Maps, Need, Params, Task, to_dim
+from compatbench.plugins import Plugin, discover
+from compatbench.seeds import global_stream
+
+FORMAT = 1
+"""Of a saved adapter."""
+
+PROBES = 4
+PROBE = "probe."
+"""Prefix of what the maps gave for the probe vectors, among the tensors of a saved adapter."""
+
+PROBE_TOLERANCE = 1e-3
+"""How far a probe vector of unit length may land from where it did when the adapter was saved."""
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors (N, D) scaled to unit length; those that have it already stay as they are, bit for bit."""
+    norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    return torch.where((norms - 1).abs() < 1e-5, vectors, F.normalize(vectors))
+
+
+@dataclass(frozen=True)
+class FittedAdapter:
+    """The maps of an adapter as they serve, on any device, without gradient."""
+
+    plugin: Plugin
+    params: Params
+    needs: frozenset[Need]
+    dim: int
+    """D_n: dimensions of new vectors."""
+    old_dim: int
+    """D_o: dimensions of old vectors."""
+    maps: Maps
+    facts: dict[str, Any]
+    """What was noted when it was fitted, JSON-serialisable."""
+
+    def query(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+        """New query vectors (N, D_n) to query vectors for the old gallery, as `gallery` leaves that.
+
+        `old` (N, D_o), the same queries by the old model, is for adapters that need both encoders online.
+        """
+        return unit(to_dim(self.to_old(self.new(new, old), old), self._gallery_dim))
+
+    def new(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+        """New vectors (N, D_n) as they are stored, and as they search each other; `old` as for `query`."""
+        self._check(new, self.dim, "new")
+        return self._apply(self.maps.new, new, old)
+
+    def to_old(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+        """Query vectors as `new` leaves them to query vectors for the old gallery; `old` as for `query`."""
+        return self._apply(self.maps.query, new, old)
+
+    def gallery(self, old: Tensor) -> Tensor:
+        """Stored old vectors (N, D_o), rewritten."""
+        self._check(old, self.old_dim, "old")
+        return unit(self._rewrite(old))
+
+    def order(self, old: Tensor) -> Tensor:
+        """Scores (N,) of stored old vectors (N, D_o): those with the highest are to be embedded anew first.
+
+        Raises RequestError for an adapter that gives no order.
+        """
+        self._check(old, self.old_dim, "old")
+        if self.maps.order is None:
+            raise RequestError(f"method '{self.plugin.name}' gives no order of the backfill")
+        with torch.no_grad():
+            scores: Tensor = self.maps.order(self._rewrite(old))
+        return scores
+
+    def save(self, path: Path) -> None:
+        """Write the adapter to a safetensors file."""
+        write_artefact(path, self.artefact())
+
+    def artefact(self) -> Artefact:
+        """The adapter as tensors and facts, with what it maps a few probe vectors to."""
+        facts = {
+            "format": FORMAT,
+            "method": self.plugin.name,
+            "params": self.params.model_dump(mode="json"),
+            "dim": self.dim,
+            "old_dim": self.old_dim,
+            "source_hash": self.plugin.source_hash,
+            "facts": self.facts,
+        }
+        return Artefact({**self.maps.state_dict(), **self._probe()}, facts)
+
+    @cached_property
+    def _gallery_dim(self) -> int:
+        fitted = next(chain(self.maps.parameters(), self.maps.buffers()), torch.empty(0))
+        return self._rewrite(torch.ones(1, self.old_dim, device=fitted.device)).shape[1]
+
+    def _rewrite(self, old: Tensor) -> Tensor:
+        if self.maps.gallery is None:
+            return unit(old)
+        with torch.no_grad():
+            rewritten: Tensor = self.maps.gallery(unit(old))
+        return rewritten
+
+    def _apply(self, module: torch.nn.Module | None, new: Tensor, old: Tensor | None) -> Tensor:
+        if module is None:
+            return unit(new)
+        with torch.no_grad():
+            if Need.BOTH_ENCODERS_ONLINE not in self.needs:
+                return unit(module(unit(new)))
+            if old is None:
+                raise RequestError(
+                    f"method '{self.plugin.name}' needs both encoders online: give the old vectors of the same items too"
+                )
+            self._check(old, self.old_dim, "old")
+            return unit(module(unit(new), unit(old)))
+
+    def _check(self, vectors: Tensor, dim: int, side: str) -> None:
+        if vectors.ndim != 2 or vectors.shape[1] != dim:
+            raise RequestError(
+                f"the adapter '{self.plugin.name}' was fitted on {side} vectors of {dim} dimensions, "
+                f"and these have shape {tuple(vectors.shape)}"
+            )
+
+    def _probe(self) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        new = torch.randn(PROBES, self.dim, generator=generator)
+        old = torch.randn(PROBES, self.old_dim, generator=generator)
+        probes = {"query": self.query(new, old), "new": self.new(new, old), "gallery": self.gallery(old)}
+        if self.maps.order is not None:
+            probes["order"] = self.order(old)
+        return {f"{PROBE}{name}": mapped for name, mapped in probes.items()}
+
+
+def fit(
+    method: str,
+    new: Any,
+    old: Any,
+    labels: Any = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    folders: Sequence[Path] = (),
+) -> FittedAdapter:
+    """Fit the adapter `method` on paired vectors new (N, D_n) and old (N, D_o), tensors or arrays.
+
+    `labels` (N,) are integers, for methods that need them. Raises RequestError for an unknown method, for one that
+    is no adapter, and where it cannot be fitted on such vectors.
+    """
+    plugin = _adapter(method, folders)
+    vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (new, old)]
+    if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):
+        raise RequestError(
+            f"paired vectors are two matrices with equally many rows, not {tuple(vectors[0].shape)} and "
+            f"{tuple(vectors[1].shape)}"
+        )
+    classes = None
+    if labels is not None:
+        _, classes = torch.as_tensor(labels).unique(return_inverse=True)
+        if classes.shape != (len(vectors[0]),):
+            raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {tuple(classes.shape)}")
+    num_classes = int(classes.max()) + 1 if classes is not None else 0
+    task = _task(vectors[0].shape[1], vectors[1].shape[1], num_classes)
+    resolved = plugin.resolve(dict(params or {}))
+    return fit_plugin(plugin, resolved, task, vectors[0], vectors[1], classes, seed, "fit")
+
+
+def fit_plugin(
+    plugin: Plugin,
+    params: Params,
+    task: Task,
+    new: Tensor,
+    old: Tensor,
+    labels: Tensor | None,
+    seed: int,
+    *stream: str | int,
+) -> FittedAdapter:
+    """Fit a resolved adapter on paired vectors, with torch's global stream seeded by `seed` and `stream`.
+
+    Raises RequestError where the adapter skips the task, or needs labels and there are none.
+    """
+    adapter: Adapter = plugin.cls(params, task)
+    if reason := adapter.skip(task):
+        raise RequestError(f"method '{plugin.name}' cannot run here: {reason}")
+    if labels is None and Need.LABELS in adapter.needs:
+        raise RequestError(f"method '{plugin.name}' needs labels of the pairs: give them, or fit another method")
+    begun = time.perf_counter()
+    with global_stream(seed, *stream):
+        maps = adapter.fit(unit(new), unit(old), labels)  # type: ignore[arg-type]
+    facts = {"pairs": len(new), "seed": seed, "fit_seconds": time.perf_counter() - begun}
+    maps.cpu().eval().requires_grad_(False)
+    return FittedAdapter(plugin, params, frozenset(adapter.needs), new.shape[1], old.shape[1], maps, facts)
+
+
+def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
+    """The adapter that `FittedAdapter.save` wrote at `path`, rebuilt by its method, which may be in `folders`.
+
+    Raises RequestError where there is no such file, it is damaged or something else, and where its method is unknown
+    or has changed so that it would map differently.
+    """
+    artefact, problem = read_artefact(Path(path))
+    if artefact is None:
+        reason = f"is damaged or no adapter ({problem})" if problem else "does not exist"
+        raise RequestError(f"{path} {reason}; compatbench fit writes one")
+    if artefact.facts.get("format") != FORMAT:
+        raise RequestError(f"{path} holds no adapter of format {FORMAT}; fit it again: compatbench fit")
+    try:
+        return restore(artefact, lambda name: _adapter(name, folders))
+    except RequestError as error:
+        raise RequestError(f"{path}: {error}") from error
+
+
+def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
+    """The adapter of an artefact. Raises RequestError where its method, found by name, no longer maps as it did."""
+    facts = artefact.facts
+    plugin = find(facts["method"])
+    params = plugin.resolve(facts["params"])
+    dim, old_dim = facts["dim"], facts["old_dim"]
+    adapter: Adapter = plugin.cls(params, _task(dim, old_dim, 0))
+    maps = adapter.build(dim, old_dim)
+    probes = {name: value for name, value in artefact.tensors.items() if name.startswith(PROBE)}
+    state = {name: value for name, value in artefact.tensors.items() if name not in probes}
+    changed = f"method '{plugin.name}' has changed since this adapter was fitted; fit it again"
+    try:
+        maps.load_state_dict(state)
+    except RuntimeError as error:
+        raise RequestError(changed) from error
+    maps.eval().requires_grad_(False)
+    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), dim, old_dim, maps, facts["facts"])
+    for name, value in fitted._probe().items():
+        if value.shape != probes[name].shape or (value - probes[name]).abs().max() > PROBE_TOLERANCE:
+            raise RequestError(changed)
+    return fitted
+
+
+def _adapter(name: str, folders: Sequence[Path]) -> Plugin:
+    catalogue = discover(folders)
+    plugin = catalogue.get(name)
+    if plugin.kind != "adapter":
+        adapters = [plugin.name for plugin in catalogue.methods.values() if plugin.kind == "adapter"]
+        raise RequestError(
+            f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
+            f"these can: {', '.join(sorted(adapters))}"
+        )
+    return plugin
+
+
+def _task(dim: int, old_dim: int, num_classes: int) -> Task:
+    """An upgrade of which only the embeddings are known."""
+    return Task(
+        generation=1,
+        backbone="",
+        dim=dim,
+        loss="",
+        classes=tuple(range(num_classes)),
+        total_classes=num_classes,
+        old_backbone="",
+        old_dim=old_dim,
+    )
