@@ -18,7 +18,7 @@ from torch import Tensor
 FLOOR = -4.0
 """A score below all inner products of `ranking_vectors`; masked entries hold it."""
 
-_SLAB_SCORES = 2**18
+_SLAB_SCORES = 2**17
 """Scores worked on at once by one thread: few enough for its cache, enough to hide the calls' overhead."""
 
 Scores = NDArray[np.float32]
@@ -67,26 +67,26 @@ def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64]
 
     A score's cell is a non-decreasing function of the score, rounding included. So a score in a higher cell
     than a threshold is above it, one in a lower cell is below it, and only scores in the very cell of some
-    threshold ("contested") have to be compared. The row's lowest threshold opens cell 1, its highest lies in
-    the last but one; the first holds what is below all thresholds.
+    threshold ("contested") have to be compared. The thresholds spread over all cells but the first and the last,
+    which take what lies below and above them.
     """
     height = len(scores)
-    top = cells - 1
-    low = thresholds[np.arange(height), -np.maximum(valid, 1)][:, None]
-    scale = np.float32(top - 2) / np.maximum(thresholds[:, -1:] - low, np.float32(1e-20))
-    first_cell = np.arange(height)[:, None] * np.float32(cells)
+    lowest = thresholds[np.arange(height), -np.maximum(valid, 1)][:, None]
+    thresholds = np.maximum(thresholds, lowest)
+    scale = np.float32(cells - 3) / np.maximum(thresholds[:, -1:] - lowest, np.float32(1e-20))
+    first = np.arange(height, dtype=np.float32)[:, None] * np.float32(cells)
+    last = first + np.float32(cells - 1)
+    shift = first + 1 - lowest * scale
 
     def cell_of(values: Scores) -> NDArray[np.int32]:
-        position = values - low
-        position *= scale
-        np.clip(position, -1, top - 1, out=position)
-        position += first_cell + 1
-        return position.astype(np.int32)
+        position = values * scale
+        position += shift
+        cell = np.empty(values.shape, dtype=np.int32)
+        return np.clip(position, first, last, out=cell, casting="unsafe")
 
     score_cells, threshold_cells = cell_of(scores), cell_of(thresholds).astype(np.intp)
     occupied = np.zeros((height, cells), dtype=np.bool_)
     occupied.ravel()[threshold_cells] = True
-    occupied[:, 0] = False
     # torch looks up and counts by int32, which numpy would first widen
     flat_cells = torch.from_numpy(score_cells).view(-1)
     contested = torch.from_numpy(occupied).view(-1).index_select(0, flat_cells).numpy().reshape(scores.shape)
@@ -95,7 +95,7 @@ def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64]
     up_to = settled.cumsum(axis=1)
     counts: NDArray[np.int64] = up_to[:, -1:] - up_to.ravel().take(threshold_cells)
     for row in range(height):
-        rivals = scores[row, contested[row]]
+        rivals = scores[row].take(np.flatnonzero(contested[row]))
         rivals.sort()
         counts[row] += len(rivals) - np.searchsorted(rivals, thresholds[row])
     return counts
