@@ -55,7 +55,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     """
     entries = _select_methods(suite, catalogue, selection.methods)
     scenarios = _select(suite.scenarios, selection.scenarios, "scenario")
-    seeds = selection.seeds or suite.seeds
+    seeds = tuple(dict.fromkeys(selection.seeds)) or suite.seeds
     cells = []
     for scenario, chain in scenarios.items():
         resolved = tuple(_resolve(scenario, step, dataset) for step in chain)
