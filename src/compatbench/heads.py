@@ -94,3 +94,11 @@ def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
         "arcface": ArcFaceHead,
     }
     return heads[name](dim, num_classes)
+
+
+@torch.no_grad()
+def posterior_entropy(head: Head, embeddings: Tensor) -> Tensor:
+    """Entropy (B,) in nats of the head's class posterior at embeddings (B, D): 0 where it is certain, ln C at most."""
+    log_posterior = head(embeddings).log_softmax(dim=1)
+    entropy: Tensor = -(log_posterior.exp() * log_posterior).sum(dim=1)
+    return entropy
