@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -163,7 +164,7 @@ def fit(
 ) -> FittedAdapter:
     """Fit the adapter `method` on paired vectors new (N, D_n) and old (N, D_o), tensors or arrays.
 
-    `labels` (N,) are integers, for methods that need them. Raises RequestError for an unknown method, for one that
+    `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for one that
     is no adapter, and where it cannot be fitted on such vectors.
     """
     plugin = _adapter(method, folders)
@@ -175,9 +176,10 @@ def fit(
         )
     classes = None
     if labels is not None:
-        _, classes = torch.as_tensor(labels).unique(return_inverse=True)
-        if classes.shape != (len(vectors[0]),):
-            raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {tuple(classes.shape)}")
+        values = np.asarray(labels)
+        if values.shape != (len(vectors[0]),):
+            raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {values.shape}")
+        classes = torch.from_numpy(np.unique(values, return_inverse=True)[1])
     num_classes = int(classes.max()) + 1 if classes is not None else 0
     task = _task(vectors[0].shape[1], vectors[1].shape[1], num_classes)
     resolved = plugin.resolve(dict(params or {}))

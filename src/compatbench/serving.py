@@ -13,7 +13,8 @@ from compatbench.artefacts import Artefact, get_or_make
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.evaluation.retrieval import Vectors
-from compatbench.method import Map, Params, to_dim
+from compatbench.heads import posterior_entropy
+from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.plugins import Plugin
 
 
@@ -32,6 +33,8 @@ class ServedGeneration:
     """(N, D)."""
     embed_images_per_second: float
     trained: TrainedModel
+    uncertainty: Tensor | None = None
+    """(N,) entropy of the model's own posterior at its gallery vectors; None where it has no trained classifier."""
     to_previous: QueryMap | None = None
     """Query vectors of this generation, made comparable with the gallery of the one before."""
     from_previous: Map | None = None
@@ -162,4 +165,12 @@ def _serve(trainer: ChainTrainer, trained: TrainedModel, generation: int) -> Ser
     query, rate = trainer.embed_split(trained, dataset.query, generation)
     shared = dataset.gallery is dataset.query
     gallery = query if shared else trainer.embed_split(trained, dataset.gallery, generation)[0]
-    return ServedGeneration(trained.id, query, gallery, rate, trained)
+    return ServedGeneration(trained.id, query, gallery, rate, trained, _uncertainty(trained, gallery))
+
+
+def _uncertainty(trained: TrainedModel, gallery: Tensor) -> Tensor | None:
+    """From the vectors as the model makes them: for adapters too, whatever becomes of the vectors afterwards."""
+    if trained.model.method.classification_term != TrainingMethod.classification_term:
+        return None
+    head = trained.model.head
+    return posterior_entropy(head, gallery.to(head.weight.device)).cpu()

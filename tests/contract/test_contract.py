@@ -43,23 +43,48 @@ class Sound(TrainingMethod):
 
 ADAPTER = '''
 import torch
+from torch import nn
 
 from compatbench.method import Adapter, Maps, Need, Params
+
+
+class Column(nn.Module):
+    def forward(self, vectors):
+        return vectors[:, 0]
 
 
 class Sound(Adapter):
     """Least squares from new to old (ours)."""
 
     name = "sound"
+    needs = frozenset({Need.OLD_FEATURES})
+
+    def build(self, dim, old_dim):
+        return Maps(query=nn.Linear(dim, old_dim, bias=False))
 
     def fit(self, new, old, labels):
+        maps = self.build(new.shape[1], old.shape[1])
         matrix = torch.linalg.lstsq(new, old).solution
-        return Maps(query=lambda vectors: vectors @ matrix)
+        maps.query.weight.data = matrix.T
+        return maps
 '''
 
 LOSS = 'return {"regression": self.params.weight * distance.mean()}'
 SETUP = "    def setup(self, new, old):\n        pass"
-QUERY = "return Maps(query=lambda vectors: vectors @ matrix)"
+BUILD = "return Maps(query=nn.Linear(dim, old_dim, bias=False))"
+MATRIX = "matrix = torch.linalg.lstsq(new, old).solution"
+CLASS = "class Sound(Adapter):"
+
+
+def module(body: str) -> tuple[str, str]:
+    """Replaces the query map by one whose forward() ends in `body`."""
+    return (
+        CLASS,
+        f"class Query(nn.Linear):\n    def forward(self, vectors, *others):\n        {body}\n\n\n{CLASS}",
+    )
+
+
+OWN_MODULE = (BUILD, "return Maps(query=Query(dim, old_dim, bias=False))")
 
 # what is replaced, by what, the check that must fail, and words of its message
 BROKEN = {
@@ -203,53 +228,90 @@ ALSO = {
     "broken variant": ("distance.mean()", "distance.mean() / (1 - self.params.broken)"),
 }
 
+# what is replaced, by what, the check that must fail, words of its message, and further replacements
 BROKEN_ADAPTERS = {
     "abstract": ("def fit(self", "def fitted(self", "fit", "NotImplementedError"),
-    "no maps": (QUERY, "return lambda vectors: vectors @ matrix", "fit", "return Maps"),
-    "writes to its input": ("matrix =", "new.mul_(2)\n        matrix =", "fit", "modified its input `new`"),
-    "wrong dimension": (QUERY, "return Maps(query=lambda vectors: vectors[:, :3])", "maps", "3 dimensions"),
-    "loses rows": (QUERY, "return Maps(query=lambda vectors: vectors[:3] @ matrix)", "maps", "(3, 16) for 200"),
-    "keeps the gradient": (QUERY, "matrix.requires_grad_()\n        " + QUERY, "maps", "with a gradient"),
-    "nan": (QUERY, "return Maps(query=lambda vectors: vectors / 0 - vectors / 0)", "maps", "NaN"),
+    "no maps": ("return maps", "return maps.query", "fit", "return Maps"),
+    "a function": (
+        "return maps",
+        "return Maps(query=lambda vectors: vectors @ matrix)",
+        "fit",
+        "give a torch.nn.Module",
+    ),
+    "writes to its input": (MATRIX, f"new.mul_(2)\n        {MATRIX}", "fit", "modified its input `new`"),
+    "wrong dimension": (*module("return vectors[:, :3]"), "maps", "3 dimensions", OWN_MODULE),
+    "loses rows": (*module("return super().forward(vectors[:3])"), "maps", "(3, 16) for 200", OWN_MODULE),
+    "nan": (*module("return vectors / 0 - vectors / 0"), "maps", "NaN", OWN_MODULE),
+    "scores with a dimension too many": (
+        BUILD,
+        BUILD.replace("False)", "False), order=nn.Identity()"),
+        "maps",
+        "scores (N, D) as (N,)",
+    ),
     "hidden rewrite": (
-        QUERY,
-        "return Maps(gallery=lambda vectors: vectors @ torch.linalg.pinv(matrix))",
+        BUILD,
+        BUILD.replace("query=nn.Linear(dim, old_dim", "gallery=nn.Linear(old_dim, dim"),
         "needs",
         "add Need.GALLERY_REWRITE",
+        ("maps.query.weight.data = matrix.T", ""),
     ),
-    "declared and not done": (
-        '    name = "sound"',
-        '    name = "sound"\n    needs = frozenset({Need.GALLERY_REWRITE})',
+    "rewrite declared and not done": ("OLD_FEATURES}", "OLD_FEATURES, Need.GALLERY_REWRITE}", "needs", "remove it"),
+    "old vectors declared and not taken": (
+        "OLD_FEATURES}",
+        "OLD_FEATURES, Need.BOTH_ENCODERS_ONLINE}",
         "needs",
-        "remove it",
+        "returns no query or new map",
+        (BUILD, "return Maps(order=Column())"),
+        ("maps.query.weight.data = matrix.T", ""),
+    ),
+    "old features taken and not declared": ("{Need.OLD_FEATURES}", "()", "needs", "add Need.OLD_FEATURES"),
+    "labels taken and not declared": (MATRIX, f"{MATRIX} * labels.max()", "needs", "add Need.LABELS"),
+    "labels that change something": (
+        MATRIX,
+        f"{MATRIX} * (2 if labels is None else 1)",
+        "needs",
+        "depend on the labels",
     ),
     "own random numbers": (
-        "matrix = ",
-        "matrix = torch.randn(1, generator=torch.Generator().manual_seed(torch.seed())) * ",
+        MATRIX,
+        f"{MATRIX} * torch.randn(1, generator=torch.Generator().manual_seed(torch.seed()))",
         "seeds",
         "two fits with the same seed",
+        ("{Need.OLD_FEATURES}", "{Need.OLD_FEATURES, Need.LABELS}"),
     ),
-    "map modifies": (
-        QUERY,
-        "return Maps(query=lambda vectors: vectors.mul_(2) @ matrix)",
-        "row by row",
-        "out of place",
-    ),
+    "map modifies": (*module("return super().forward(vectors.mul_(2))"), "row by row", "out of place", OWN_MODULE),
     "map mixes rows": (
-        QUERY,
-        "return Maps(query=lambda vectors: (vectors - vectors.mean(0)) @ matrix)",
+        *module("return super().forward(vectors - vectors.mean(0))"),
         "row by row",
         "depends on the other vectors",
+        OWN_MODULE,
+    ),
+    "no build": ("def build(self", "def make(self", "saved form", "NotImplementedError", ("self.build", "self.make")),
+    "build makes others": (
+        BUILD,
+        BUILD.replace("bias=False", "bias=labels"),
+        "saved form",
+        "does not load",
+        *(
+            ("def build(self, dim, old_dim", "def build(self, dim, old_dim, labels=True"),
+            ("old.shape[1])", "old.shape[1], False)"),
+        ),
+    ),
+    "state outside buffers": (
+        *module("return super().forward(vectors) * getattr(self, 'factor', 1)"),
+        "saved form",
+        "map differently",
+        OWN_MODULE,
+        ("return maps", "maps.query.factor = 2\n        return maps"),
     ),
     "one sample per class": (
-        QUERY,
-        "counts = labels.bincount()[labels] - 1\n"
-        "        spread = (new.square().sum(1) / counts).mean() * 0\n"
-        "        return Maps(query=lambda vectors: spread * vectors @ matrix)",
+        MATRIX,
+        f"counts = labels.bincount()[labels] - 1\n        {MATRIX} * (1 + 0 * (1 / counts).mean())",
         "one sample per class",
         "NaN",
+        ("{Need.OLD_FEATURES}", "{Need.OLD_FEATURES, Need.LABELS}"),
     ),
-    "square only": (QUERY, QUERY.replace("vectors @ matrix", "vectors @ matrix.T"), "larger dimension", "RuntimeError"),
+    "square only": (*module("return vectors @ self.weight"), "larger dimension", "RuntimeError", OWN_MODULE),
 }
 
 
@@ -286,8 +348,8 @@ def test_a_broken_method_is_told_what_to_change(tmp_path, case):
 
 @pytest.mark.parametrize("case", BROKEN_ADAPTERS)
 def test_a_broken_adapter_is_told_what_to_change(tmp_path, case):
-    old, new, failing, words = BROKEN_ADAPTERS[case]
-    report = run(tmp_path, ADAPTER, (old, new))
+    old, new, failing, words, *others = BROKEN_ADAPTERS[case]
+    report = run(tmp_path, ADAPTER, (old, new), *others)
     assert [result.check for result in report.failed][:1] == [failing], str(report)
     assert words in report.failed[0].message
 

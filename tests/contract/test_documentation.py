@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
 IMPORTS = """
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from compatbench.method import Adapter, Batch, Field, Maps, Need, Params, TrainingMethod
 from compatbench.model import View
 """

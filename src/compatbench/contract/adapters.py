@@ -2,25 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from compatbench.contract.choices import DEFAULTS, Choice, choices
 from compatbench.contract.report import Finding, Report
 from compatbench.contract.world import task_of
-from compatbench.method import Adapter, Map, Maps, Need
+from compatbench.method import Adapter, Maps, Need
 from compatbench.plugins import Plugin
 from compatbench.seeds import global_stream
 
 PAIRS = 200
 CLASSES = 5
 OLD_DIM = 16
+EPOCHS = 2
+"""Of adapters that have a parameter of this name: the contract asks nothing of how well a map is fitted."""
+
+
+class Pairs(NamedTuple):
+    """What an adapter is fitted on."""
+
+    new: Tensor
+    old: Tensor
+    labels: Tensor | None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The maps of one fit, and the pairs to try them on."""
+
+    maps: Maps
+    pairs: Pairs
+    both: bool
+    """Whether `query` and `new` take the old vectors too."""
+
+    def mapped(self) -> dict[str, Tensor]:
+        """What each map that there is gives, in the order in which they serve."""
+        return {name: self.apply(name, inputs) for name, inputs in self.inputs()}
+
+    def inputs(self) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
+        """Each map that there is, with vectors to try it on."""
+        new, old, _ = self.pairs
+        if self.maps.new is not None:
+            yield "new", self._beside_old(new)
+            new = F.normalize(self.apply("new", self._beside_old(new)))
+        if self.maps.query is not None:
+            yield "query", self._beside_old(new)
+        if self.maps.gallery is not None:
+            yield "gallery", (old,)
+        if self.maps.order is not None:
+            yield "order", (old if self.maps.gallery is None else self.apply("gallery", (old,)),)
+
+    def apply(self, name: str, inputs: tuple[Tensor, ...]) -> Tensor:
+        """The map `name` of copies of `inputs`, once it is known to be a matrix, or the scores, that it must be."""
+        module: nn.Module = getattr(self.maps, name)
+        with torch.no_grad():
+            mapped = module(*(vectors.clone() for vectors in inputs))
+        dims = 1 if name == "order" else 2
+        if not isinstance(mapped, Tensor) or mapped.ndim != dims or len(mapped) != len(inputs[0]):
+            shape = tuple(mapped.shape) if isinstance(mapped, Tensor) else type(mapped).__name__
+            expected = "it scores (N, D) as (N,)" if name == "order" else "it maps (N, D) to (N, D')"
+            raise Finding(f"the `{name}` map gives {shape} for {len(inputs[0])} vectors: {expected}")
+        if not mapped.isfinite().all():
+            raise Finding(f"the `{name}` map gives NaN or infinite values: guard divisions and norms")
+        return mapped
+
+    def _beside_old(self, new: Tensor) -> tuple[Tensor, ...]:
+        return (new, self.pairs.old) if self.both else (new,)
 
 
 def check_adapter(report: Report, plugin: Plugin) -> None:
     """Run every check of an adapter; the first ones stop the rest where they fail."""
-    maps: Maps | None = None
+    fitted: Fitted | None = None
     with report.checking("skip"):
         if _skip(plugin, OLD_DIM) is not None:
             raise Finding(
@@ -30,26 +88,28 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
     if report.just_failed:
         return
     with report.checking("fit"):
-        maps = fit(plugin, OLD_DIM)
-    if maps is None:
+        fitted = fit(plugin, pairs(OLD_DIM))
+    if fitted is None:
         return
     with report.checking("maps"):
-        check_maps(maps, OLD_DIM)
+        check_maps(fitted)
     with report.checking("needs"):
-        check_needs(maps, plugin)
+        check_needs(fitted, plugin)
     with report.checking("seeds"):
-        check_seeds(maps, plugin)
+        check_seeds(fitted, plugin)
     with report.checking("row by row"):
-        check_rows(maps)
+        check_rows(fitted)
+    with report.checking("saved form"):
+        check_saved(fitted, plugin)
     with report.checking("one sample per class"):
-        check_maps(fit(plugin, OLD_DIM, labels=torch.arange(PAIRS)), OLD_DIM)
+        check_maps(fit(plugin, pairs(OLD_DIM)._replace(labels=torch.arange(PAIRS))))
     for name, dim in (("larger dimension", 2 * OLD_DIM), ("smaller dimension", OLD_DIM // 2)):
         with report.checking(name):
             if _skip(plugin, dim) is None:
-                check_maps(fit(plugin, dim), dim)
+                check_maps(fit(plugin, pairs(dim)))
     for choice in choices(plugin):
         with report.checking(f"with {choice}"):
-            check_maps(fit(plugin, OLD_DIM, choice=choice), OLD_DIM)
+            check_maps(fit(plugin, pairs(OLD_DIM), choice))
 
 
 def _skip(plugin: Plugin, dim: int) -> str | None:
@@ -60,72 +120,89 @@ def _skip(plugin: Plugin, dim: int) -> str | None:
     return reason
 
 
-def pairs(dim: int) -> tuple[Tensor, Tensor]:
+def pairs(dim: int) -> Pairs:
     """New (N, D_n) and old (N, D_o) embeddings of unit length that are a noisy linear map of one another."""
     generator = torch.Generator().manual_seed(0)
     old = torch.randn(PAIRS, OLD_DIM, generator=generator)
     new = old @ torch.randn(OLD_DIM, dim, generator=generator) + 0.1 * torch.randn(PAIRS, dim, generator=generator)
-    return F.normalize(new), F.normalize(old)
+    return Pairs(F.normalize(new), F.normalize(old), torch.arange(PAIRS) % CLASSES)
 
 
-def fit(plugin: Plugin, dim: int, *, labels: Tensor | None = None, choice: Choice = DEFAULTS) -> Maps:
+def build_adapter(plugin: Plugin, dim: int, choice: Choice = DEFAULTS) -> Adapter:
+    """The adapter for an upgrade to `dim` dimensions, with few epochs where it has them as a parameter."""
+    epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
+    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **choice.params}), task_of(dim, OLD_DIM, "softmax"))
+    return adapter
+
+
+def fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Fitted:
     """The adapter's maps, fitted under a fixed seed."""
-    new, old = pairs(dim)
-    labels = torch.arange(PAIRS) % CLASSES if labels is None else labels
-    given = [tensor.clone() for tensor in (new, old, labels)]
-    adapter: Adapter = plugin.cls(plugin.resolve(choice.params), task_of(dim, OLD_DIM, "softmax"))
+    adapter = build_adapter(plugin, given.new.shape[1], choice)
+    copies = [None if tensor is None else tensor.clone() for tensor in given]
     with global_stream(0, "adapter"):
-        maps = adapter.fit(new, old, labels)
+        maps = adapter.fit(given.new, given.old, given.labels)  # type: ignore[arg-type]
     if not isinstance(maps, Maps):
         raise Finding(f"fit() returned {type(maps).__name__}: return Maps(query=…, gallery=…, new=…)")
-    for name, tensor, copy in zip(("new", "old", "labels"), (new, old, labels), given, strict=True):
-        if not torch.equal(tensor, copy):
+    for name, tensor, copy in zip(given._fields, given, copies, strict=True):
+        if tensor is not None and copy is not None and not torch.equal(tensor, copy):
             raise Finding(f"fit() modified its input `{name}`: work on a clone(), without in-place operations")
-    return maps
+    return Fitted(maps.eval(), given, Need.BOTH_ENCODERS_ONLINE in adapter.needs)
 
 
-def check_maps(maps: Maps, dim: int) -> None:
-    """Each map keeps the rows, gives finite vectors without gradient, and leads to a common dimension."""
-    new, old = pairs(dim)
-    mapped = _apply(maps.new, new, "new")
-    query = _apply(maps.query, mapped, "query")
-    gallery = _apply(maps.gallery, old, "gallery")
-    explicit = maps.query is not None or maps.gallery is not None
-    if explicit and query.shape[1] != gallery.shape[1]:
+def check_maps(fitted: Fitted) -> None:
+    """Each map keeps the rows, gives finite vectors, and leads to a common dimension."""
+    new, old, _ = fitted.pairs
+    mapped = fitted.mapped()
+    query = mapped.get("query", mapped.get("new", new))
+    gallery = mapped.get("gallery", old)
+    if ("query" in mapped or "gallery" in mapped) and query.shape[1] != gallery.shape[1]:
         raise Finding(
             f"queries come out with {query.shape[1]} dimensions and the old gallery with {gallery.shape[1]}: "
             "both maps must lead into one space"
         )
 
 
-def check_needs(maps: Maps, plugin: Plugin) -> None:
-    """Rewriting the gallery is a cost, and declared as one."""
-    needs = plugin.needs
-    if maps.gallery is not None and Need.GALLERY_REWRITE not in needs:
+def check_needs(fitted: Fitted, plugin: Plugin) -> None:
+    """What costs something is declared, and nothing else is."""
+    needs, (new, old, labels) = build_adapter(plugin, OLD_DIM).needs, fitted.pairs
+    if fitted.maps.gallery is not None and Need.GALLERY_REWRITE not in needs:
         raise Finding("Maps(gallery=…) rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
-    if maps.gallery is None and Need.GALLERY_REWRITE in needs:
+    if fitted.maps.gallery is None and Need.GALLERY_REWRITE in needs:
         raise Finding("declares Need.GALLERY_REWRITE and returns no gallery map: remove it from `needs`")
+    if fitted.maps.query is None and fitted.maps.new is None and fitted.both:
+        raise Finding("declares Need.BOTH_ENCODERS_ONLINE and returns no query or new map: remove it from `needs`")
+    others = fit(plugin, Pairs(new, old.roll(1, 0), labels))
+    if Need.OLD_FEATURES not in needs and not _same(fitted, Fitted(others.maps, fitted.pairs, fitted.both)):
+        raise Finding("its maps depend on the old embeddings of the training set: add Need.OLD_FEATURES to `needs`")
+    if Need.LABELS not in needs:
+        try:
+            unlabelled = fit(plugin, Pairs(new, old, None))
+        except (TypeError, AttributeError) as error:
+            raise Finding(f"fit() fails without labels ({error}): add Need.LABELS to `needs`") from error
+        if not _same(fitted, unlabelled):
+            raise Finding("its maps depend on the labels of the pairs: add Need.LABELS to `needs`")
 
 
-def check_seeds(maps: Maps, plugin: Plugin) -> None:
+def check_seeds(fitted: Fitted, plugin: Plugin) -> None:
     """The same seed twice gives the same maps."""
     torch.manual_seed(4711)
-    again = fit(plugin, OLD_DIM)
-    for name, first, second, vectors in _three(maps, again):
-        if not torch.equal(first(vectors.clone()), second(vectors.clone())):
-            raise Finding(
-                f"two fits with the same seed give different `{name}` maps: draw from torch's global stream inside "
-                "fit(), where the suite seeds it, and not from another source"
-            )
+    if not _same(fitted, fit(plugin, fitted.pairs)):
+        raise Finding(
+            "two fits with the same seed give different maps: draw from torch's global stream inside "
+            "fit(), where the suite seeds it, and not from another source"
+        )
 
 
-def check_rows(maps: Maps) -> None:
+def check_rows(fitted: Fitted) -> None:
     """A vector is mapped alike on its own and among others, and is not modified."""
-    for name, mapping, _, vectors in _three(maps, maps):
-        copy = vectors.clone()
-        together = mapping(vectors)
-        alone = torch.cat([mapping(vectors[i : i + 1]) for i in range(5)])
-        if not torch.equal(vectors, copy):
+    for name, inputs in fitted.inputs():
+        module: nn.Module = getattr(fitted.maps, name)
+        copies = [vectors.clone() for vectors in inputs]
+        together = fitted.apply(name, inputs)
+        with torch.no_grad():
+            module(*inputs)
+            alone = torch.cat([module(*(vectors[i : i + 1].clone() for vectors in copies)) for i in range(5)])
+        if not all(torch.equal(vectors, copy) for vectors, copy in zip(inputs, copies, strict=True)):
             raise Finding(f"the `{name}` map modifies its input: work out of place")
         if not torch.allclose(together[:5], alone, atol=1e-4):
             raise Finding(
@@ -134,26 +211,27 @@ def check_rows(maps: Maps) -> None:
             )
 
 
-def _three(first: Maps, second: Maps) -> list[tuple[str, Map, Map, Tensor]]:
-    """Each map that is there in both, with vectors to try it on."""
-    new, old = pairs(OLD_DIM)
-    found = []
-    for name, vectors in (("new", new), ("query", _apply(first.new, new, "new")), ("gallery", old)):
-        one, two = getattr(first, name), getattr(second, name)
-        if one is not None and two is not None:
-            found.append((name, one, two, vectors))
-    return found
+def check_saved(fitted: Fitted, plugin: Plugin) -> None:
+    """What fit() returns can be loaded into what build() returns, and maps alike there, to the bit."""
+    adapter = build_adapter(plugin, OLD_DIM)
+    with global_stream(1, "adapter"):
+        empty = adapter.build(OLD_DIM, OLD_DIM)
+    if not isinstance(empty, Maps):
+        raise Finding(f"build() returned {type(empty).__name__}: return the unfitted Maps(query=…, gallery=…, new=…)")
+    try:
+        empty.load_state_dict(fitted.maps.state_dict())
+    except RuntimeError as error:
+        raise Finding(
+            f"what fit() returns does not load into what build() returns ({' '.join(str(error).split())}): "
+            "let fit() fill in the modules of build()"
+        ) from error
+    if not _same(fitted, Fitted(empty.eval(), fitted.pairs, fitted.both)):
+        raise Finding(
+            "maps that are saved and loaded again map differently: keep what is fitted in parameters and buffers "
+            "(register_buffer) of the modules that build() makes"
+        )
 
 
-def _apply(mapping: Map | None, vectors: Tensor, name: str) -> Tensor:
-    if mapping is None:
-        return vectors
-    mapped = mapping(vectors.clone())
-    if not isinstance(mapped, Tensor) or mapped.ndim != 2 or len(mapped) != len(vectors):
-        shape = tuple(mapped.shape) if isinstance(mapped, Tensor) else type(mapped).__name__
-        raise Finding(f"the `{name}` map gives {shape} for {len(vectors)} vectors: it maps (N, D) to (N, D')")
-    if mapped.requires_grad:
-        raise Finding(f"the `{name}` map gives vectors with a gradient: fit and return detached tensors")
-    if not mapped.isfinite().all():
-        raise Finding(f"the `{name}` map gives NaN or infinite vectors: guard divisions and norms")
-    return mapped
+def _same(one: Fitted, other: Fitted) -> bool:
+    first, second = one.mapped(), other.mapped()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
