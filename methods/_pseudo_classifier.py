@@ -1,6 +1,5 @@
 """Old prototypes of every new class on the unit sphere, as a classifier that nothing trains."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,9 +12,8 @@ def pseudo_classifier(old: OldModel) -> Tensor:
 
 
 def pseudo_logits(embeddings: Tensor, classifier: Tensor) -> Tensor:
-    """Logits (B, C_n) of embeddings (B, D_o) scaled to unit length, in float32 also under mixed precision.
+    """Logits (B, C_n) of embeddings (B, D_o) scaled to unit length.
 
     They lie in [−1, 1] and get no scale, so that their cross-entropy never comes near 0.
     """
-    with torch.autocast(embeddings.device.type, enabled=False):
-        return F.normalize(embeddings.float()) @ classifier.T
+    return F.normalize(embeddings) @ classifier.T

@@ -36,7 +36,7 @@ class BCAligner(TrainingMethod):
             self.earlier_maps = old.to_earlier(torch.eye(old.dim, device=old.rows.device))
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
-        residual = self.compatible(new.embeddings).float() - old.embeddings.float()
+        residual = self.compatible(new.embeddings) - old.embeddings
         residuals = [residual, *(residual @ earlier for earlier in self.earlier_maps)]
         errors = [each.square().mean() for each in residuals]
         return {"alignment": self.params.weight * sum(errors) / len(errors)}

@@ -10,7 +10,7 @@ from compatbench.model import NewModel, OldModel, View
 
 from ._mapped_head import MappedHead
 from ._pseudo_classifier import pseudo_classifier, pseudo_logits
-from ._rotation import Rotation
+from ._rotation import rotation
 
 
 class BT2(TrainingMethod):
@@ -83,18 +83,18 @@ class BasisTransformation(nn.Module):
 
     def __init__(self, dim: int, old_dim: int, added: int, scale: float) -> None:
         super().__init__()
-        self.first = Rotation(dim)
-        self.second = Rotation(old_dim)
+        self.first = rotation(dim)
+        self.second = rotation(old_dim)
         self.old_dim, self.added, self.scale = old_dim, added, scale
 
     def forward(self, only_old: Tensor, content: Tensor) -> Tensor:
-        merged = torch.cat([only_old.float(), self.first(self.scale * content)], dim=1)
+        merged = torch.cat([only_old, self.first(self.scale * content)], dim=1)
         return torch.cat([self.second(merged[:, : self.old_dim]), merged[:, self.old_dim :]], dim=1)
 
     def content_of(self, embeddings: Tensor) -> Tensor:
         """h (B, D_n) of embeddings f."""
-        merged = torch.cat([self.second.inverse(embeddings[:, : self.old_dim]), embeddings[:, self.old_dim :]], dim=1)
-        return self.first.inverse(merged[:, self.added :]) / self.scale
+        merged = torch.cat([embeddings[:, : self.old_dim] @ self.second.weight, embeddings[:, self.old_dim :]], dim=1)
+        return merged[:, self.added :] @ self.first.weight / self.scale
 
 
 class ContentOf(nn.Module):

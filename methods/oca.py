@@ -9,7 +9,7 @@ from compatbench.model import NewModel, OldModel, View
 
 from ._mapped_head import MappedHead
 from ._pseudo_classifier import pseudo_classifier, pseudo_logits
-from ._rotation import Rotation
+from ._rotation import rotation
 
 
 class OCA(TrainingMethod):
@@ -40,7 +40,7 @@ class OCA(TrainingMethod):
 
     def __init__(self, params: Params, task: Task) -> None:
         super().__init__(params, task)
-        self.rotation = Rotation(self.encoder_dim(task.dim))
+        self.rotation = rotation(self.encoder_dim(task.dim))
 
     def encoder_dim(self, dim: int) -> int:
         return max(dim, self.task.old_dim or 0) + self.params.extra_dims

@@ -35,7 +35,6 @@ class Relational(TrainingMethod):
 
 def relations(embeddings: Tensor) -> Tensor:
     """ψ (B, B) of embeddings (B, D)."""
-    exact = embeddings.float()
-    distances = torch.cdist(exact, exact, compute_mode="donot_use_mm_for_euclid_dist")
+    distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
     pairs = len(distances) * (len(distances) - 1)
     return distances / (distances.sum() / max(pairs, 1)).clamp(min=1e-12)
