@@ -65,6 +65,3 @@ class SimplexMethod(TrainingMethod):
 
     def head(self, dim: int, num_classes: int) -> Head:
         return SimplexHead(self.vertices, self.task.classes)
-
-    def compatible(self, embeddings: Tensor) -> Tensor:
-        return embeddings
