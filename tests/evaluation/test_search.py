@@ -41,9 +41,10 @@ def test_numbers_and_recall_against_brute_force(monkeypatch: pytest.MonkeyPatch)
     assert not any(name.startswith("faiss_ivfpq") for name in numbers)
 
 
-def test_large_galleries_get_a_product_quantiser() -> None:
+def test_large_galleries_get_a_product_quantiser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compatbench.evaluation.search.TRAINING_POINTS", 8)  # so that 2,048 are large
     rng = np.random.default_rng(1)
-    gallery = clusters(rng, 10_000, dim=4)
+    gallery = clusters(rng, 2048, dim=4)
     numbers = search_speed(gallery[:100], gallery, repeats=1)
     assert numbers["faiss_ivfpq_bytes_per_vector"] == 4
     assert 0.3 < numbers["faiss_ivfpq_recall"] <= 1
