@@ -62,9 +62,8 @@ def golden_report() -> ScenarioReport:
         return scenario_reports(golden_records(Bench(Path(folder))), Path(folder))[0]
 
 
-def golden_files() -> dict[str, str]:
+def golden_files(report: ScenarioReport) -> dict[str, str]:
     """Content by file name."""
-    report = golden_report()
     return {
         "scores.md": to_markdown(report.scores),
         "scores.csv": to_csv(report.scores),
@@ -76,6 +75,6 @@ def golden_files() -> dict[str, str]:
 
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
-    for name, content in golden_files().items():
+    for name, content in golden_files(golden_report()).items():
         (GOLDEN / name).write_text(content, encoding="utf-8")
         print(f"wrote {GOLDEN / name}")

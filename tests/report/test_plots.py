@@ -2,7 +2,7 @@ import itertools
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compatbench.report.estimates import Estimate
@@ -18,6 +18,7 @@ def point(label, tax, gain):
 POINTS = [point("a", -1.0, 0.5), point("$x_1$ & <script>alert(1)</script>", 0.0, 0.2), point("b", -9.0, -0.2)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-4, 2), st.integers(-4, 4)), min_size=1, max_size=12))
 def test_the_front_is_what_nobody_dominates(positions):
     points = [point(str(place), tax, gain) for place, (tax, gain) in enumerate(positions)]

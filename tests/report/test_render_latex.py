@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compatbench.report.render_latex import escape, to_latex
@@ -14,6 +14,7 @@ def table(*rows: Row) -> Table:
     return Table("t", "T & co", "100% sure", COLUMNS, (Group("G_1", rows),), {"†": "5 < 6"})
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from('\\{}&%$#_~^<>|"*`[]ab 1'), max_size=30))
 def test_no_active_character_survives(text):
     """What is left after the commands that escape() may write holds no character that LaTeX acts on."""

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -46,6 +46,7 @@ def table(label: str, cell: Cell = Cell(1.0)) -> Table:  # noqa: B008 - cells ar
     return Table("t", "T", "C", columns, (Group("G", (Row({"name": Cell(label), "x": cell}),)),), {"†": "its own"})
 
 
+@settings(deadline=None)
 @given(ODD_TEXT)
 def test_any_label_is_read_back_as_plain_text(label):
     parsed = read(to_markdown(table(label)))

@@ -35,6 +35,7 @@ _MEASURED = (
     ),
     Column("bytes_per_vector", "bytes/vector", "Size of one stored vector.", Unit.COUNT),
     Column("faiss_flat_qps", "flat q/s", "Faiss exact search: queries a second.", Unit.AMOUNT, True),
+    Column("faiss_hnsw_build_seconds", "HNSW build s", "Time to build the HNSW index, in seconds.", Unit.AMOUNT, True),
     Column("faiss_hnsw_qps", "HNSW q/s", "Faiss HNSW index: queries a second.", Unit.AMOUNT, True),
     Column(
         "faiss_hnsw_recall", "HNSW recall", "HNSW against exact search, new queries on new vectors.", Unit.SHARE, True

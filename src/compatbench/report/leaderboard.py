@@ -87,7 +87,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     best = _best(rows)
     ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
     groups: dict[str, list[Row]] = {"method": [], "reference": _status_quo(scenario, rows), "control": []}
-    notes = []
+    partial: dict[str, list[str]] = {}
     for row in rows:
         cells = _cells(row, scenario, show_l2) | _verdict_cells(row)
         cells["rank"] = Cell(ranks.get(row.label))
@@ -96,10 +96,11 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
                 cells[key] = replace(cells[key], bold=True, marks=() if row.label == tied[0] else (NOT_SIGNIFICANT,))
         if row.scores is not None and len(row.runs.finished) < len(scenario.seeds):
             cells["method"] = replace(cells["method"], marks=(*cells["method"].marks, PARTIAL))
-            notes.append(f"{row.label}: {_why_partial(row, scenario)}")
+            partial.setdefault(_why_partial(row, scenario), []).append(row.label)
         groups[row.role].append(Row(cells, tags=tuple(row.runs.method.needs)))
     titles = {"reference": "References", "method": "Methods", "control": "Controls"}
-    footnotes = _FOOTNOTES | ({PARTIAL: f"fewer seeds than the scenario has. {'; '.join(notes)}."} if notes else {})
+    reasons = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in partial.items())
+    footnotes = _FOOTNOTES | {PARTIAL: f"fewer seeds than the scenario has. {reasons}."}
     shown = {mark for group in groups.values() for row in group for cell in row.cells.values() for mark in cell.marks}
     filled = {
         key for group in groups.values() for row in group for key, cell in row.cells.items() if cell.value is not None
