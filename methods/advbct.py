@@ -75,7 +75,7 @@ class AdvBCT(TrainingMethod):
 
     def boundary(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """L_p2s of new embeddings (B, D_o)."""
-        distances = (F.normalize(embeddings.float()) - self.centres[labels]).norm(dim=1)
+        distances = (F.normalize(embeddings) - self.centres[labels]).norm(dim=1)
         excess = F.relu(distances - self.radii()[labels]) * self.bounded[labels]
         return excess.sum() / (excess > 0).sum().clamp(min=1)
 

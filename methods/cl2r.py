@@ -45,7 +45,7 @@ class CL2R(SimplexMethod):
     def loss(self, batch: Batch, new: View, old: View | None) -> dict[str, Tensor]:
         if old is None:
             return {}
-        distances = 1 - F.cosine_similarity(new.embeddings.float(), old.embeddings.float())
+        distances = 1 - F.cosine_similarity(new.embeddings, old.embeddings)
         chosen = self.distilled[batch.labels]
         mean = (distances * chosen).sum() / chosen.sum().clamp(min=1)
         return {"distillation": self.params.weight * mean}

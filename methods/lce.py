@@ -47,7 +47,7 @@ class LCE(TrainingMethod):
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
         rows = F.normalize(self.compatible(new.head.weight))
-        embeddings = F.normalize(self.compatible(new.embeddings).float())
+        embeddings = F.normalize(self.compatible(new.embeddings))
         cosines = (embeddings * self.centres[batch.labels]).sum(dim=1)
         return {
             "alignment": self.params.alignment * F.mse_loss(rows, self.centres),

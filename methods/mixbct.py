@@ -55,7 +55,7 @@ class MixBCT(TrainingMethod):
         candidates = self.is_credible[batch.index].nonzero().flatten()
         order = torch.randperm(len(candidates), generator=batch.generator, device=candidates.device)
         chosen = candidates[order[: int(self.params.mixed * len(batch.index))]]
-        embeddings = new.embeddings.index_copy(0, chosen, self.old_features[batch.index[chosen]].to(new.embeddings))
+        embeddings = new.embeddings.index_copy(0, chosen, self.old_features[batch.index[chosen]])
         return new.head.loss(embeddings, batch.labels)
 
 
