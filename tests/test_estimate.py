@@ -1,0 +1,90 @@
+"""The estimate of a plan's time, by hand at a known speed."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+
+from compatbench import estimate
+from compatbench.data.dataset import Dataset
+from compatbench.encoders import EncoderSpec
+from compatbench.estimate import CELL_SECONDS, OLD_FORWARD, estimate_seconds
+from compatbench.plan import Cell, Selection, make_plan
+from compatbench.plugins import Catalogue
+from compatbench.suite import parse_suite
+
+RATE = 100.0
+
+
+@pytest.fixture
+def cells(digits: Dataset, catalogue: Catalogue) -> list[Cell]:
+    suite = parse_suite(
+        {
+            "title": "small",
+            "dataset": "digits",
+            "image_size": 16,
+            "recipe": {"epochs": 3},
+            "scenarios": {
+                "half": [{"backbone": "test_vit", "dim": 16, "share": 0.5}, {"backbone": "test_vit", "dim": 16}],
+                "narrow": [{"backbone": "test_vit", "dim": 4}, {"backbone": "test_vit", "dim": 4}],
+            },
+            "methods": ["independent", "bct", "l2", "etf", "random_rotation"],
+        },
+        "test",
+    )
+    return make_plan("small", suite, digits, catalogue, Selection())
+
+
+@pytest.fixture(autouse=True)
+def known_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "_training_rate", lambda encoder, batch_size: RATE)
+
+
+def chosen(cells: list[Cell], scenario: str, *names: str) -> list[Cell]:
+    return [cell for cell in cells if cell.spec.scenario == scenario and cell.spec.method.name in names]
+
+
+def epochs_of(images: float) -> float:
+    """Seconds of the suite's three epochs over `images`."""
+    return 3 * images / RATE
+
+
+def test_old_and_independent_models_are_counted_once(cells: list[Cell], digits: Dataset) -> None:
+    whole, half = len(digits.train), sum(round(n / 2) for n in digits.train.labels.bincount().tolist())
+    by_hand = {
+        ("independent",): epochs_of(half + whole),
+        ("independent", "random_rotation"): epochs_of(half + whole),
+        ("independent", "bct"): epochs_of(half + whole + whole),
+        ("independent", "l2"): epochs_of(half + whole + OLD_FORWARD * whole),
+        ("independent", "etf"): epochs_of(half + whole + half + whole),
+        ("independent", "bct", "l2"): epochs_of(half + whole + whole + OLD_FORWARD * whole),
+    }
+    for names, training in by_hand.items():
+        expected = training + CELL_SECONDS * len(names)
+        assert estimate_seconds(chosen(cells, "half", *names), digits, jobs=1) == pytest.approx(expected), names
+
+
+def test_cells_at_a_time_divide_the_time_and_skips_take_none(cells: list[Cell], digits: Dataset) -> None:
+    some = chosen(cells, "narrow", "independent", "bct")
+    assert estimate_seconds(some, digits, jobs=4) == pytest.approx(estimate_seconds(some, digits, jobs=1) / 4)
+    with_skip = chosen(cells, "narrow", "independent", "bct", "etf")
+    assert [cell.skip is None for cell in with_skip] == [True, True, False]
+    assert estimate_seconds(with_skip, digits, jobs=1) == estimate_seconds(some, digits, jobs=1)
+    assert estimate_seconds([], digits, jobs=2) == 0
+
+
+def test_the_speed_is_measured_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    asked, create = [], timm.create_model
+    monkeypatch.setattr(
+        timm, "create_model", lambda *a, **named: asked.append(named["pretrained"]) or create(*a, **named)
+    )
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    rate = estimate._training_rate(
+        EncoderSpec(backbone="test_vit", dim=8, image_size=16, channels=1, pretrained=True), 8
+    )
+    assert rate > 0
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert asked == [False], "an estimate downloads no weights"
