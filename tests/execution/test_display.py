@@ -1,0 +1,66 @@
+"""What a run prints where there is no terminal, and on one."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from compatbench.execution.display import Display
+from compatbench.plan import Cell
+from compatbench.records import CellSpec, Record, Status
+
+
+@pytest.fixture
+def cell(cell_spec: CellSpec) -> Cell:
+    return Cell(cell_spec, None)
+
+
+def lines(console: Console) -> list[str]:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_one_plain_line_for_each_cell_that_ends(cell: Cell, record: Record) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    skipped = record.model_copy(update={"status": Status.SKIPPED, "reason": "needs [more] dimensions than 7"})
+    failed = record.model_copy(update={"status": Status.OOM, "reason": "MemoryError", "seconds": 61.4})
+    with Display(console, 12) as display:
+        display.started(cell)
+        display.progressed(cell, "train", 0.5)
+        display.finished(cell, record)
+        display.noticed(cell, "x.safetensors is damaged")
+        display.finished(cell, skipped)
+        display.finished(cell, failed)
+    assert lines(console) == [
+        "[ 1/12] ok      extended_data · bct(weight=2) · seed 3  12 s",
+        "        extended_data · bct(weight=2) · seed 3: x.safetensors is damaged",
+        "[ 2/12] skipped extended_data · bct(weight=2) · seed 3  needs [more] dimensions than 7",
+        "[ 3/12] oom     extended_data · bct(weight=2) · seed 3  61 s  MemoryError",
+    ]
+
+
+def test_a_terminal_shows_what_runs_and_what_is_left(
+    cell: Cell, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    now = 100.0
+    monkeypatch.setattr("compatbench.execution.display.time.monotonic", lambda: now)
+    display = Display(console, 3)
+    display.started(cell)
+    now = 130.0
+    display.progressed(cell, "train bct 1", 0.25)
+
+    def panel() -> str:
+        shown = Console(file=io.StringIO(), width=100)
+        shown.print(display._panel())
+        return "\n".join(line.rstrip() for line in lines(shown))
+
+    assert "train bct 1  ━━━━━───────────────  30 s" in panel()
+    assert "0 of 3 cells, 30 s" in panel()
+    display.finished(cell, record)
+    assert "1 of 3 cells, 30 s, about 60 s left" in panel()
+    assert "train bct 1" not in panel()
+    display.progressed(cell, "too late", 0.5)
+    assert "too late" not in panel()

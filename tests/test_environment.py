@@ -1,0 +1,70 @@
+"""What a record says of where it was made, and what it must not say."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+from compatbench import environment as module
+from compatbench.environment import device, environment
+
+
+def test_versions_and_hardware_are_those_of_this_process() -> None:
+    here = environment()
+    assert here.python == platform.python_version()
+    assert here.packages["torch"] == version("torch")
+    assert {"torch", "timm", "numpy", "faiss-cpu"} <= here.packages.keys()
+    assert here.cpu
+    assert here.cpu_threads == torch.get_num_threads()
+    assert (here.gpu is None) == (device().type == "cpu")
+
+
+def test_no_machine_person_or_folder_is_named() -> None:
+    said = environment().model_dump_json()
+    for private in (socket.gethostname(), str(Path.home()), str(Path.cwd()), f'"{getpass.getuser()}"'):
+        assert private not in said
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository whose `src/compatbench/environment.py` the module believes to be."""
+    file = tmp_path / "src" / "compatbench" / "environment.py"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.setattr(module, "__file__", str(file))
+    module._git.cache_clear()
+    yield tmp_path
+    module._git.cache_clear()
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    return subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True, text=True).stdout
+
+
+def test_the_commit_and_whether_there_were_changes_beside_it(checkout: Path) -> None:
+    git(checkout, "init")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-m", "one")
+    clean = environment()
+    assert clean.git_sha == git(checkout, "rev-parse", "HEAD").strip()
+    assert clean.git_dirty is False
+    (checkout / "new").touch()
+    assert environment().git_dirty is False, "asked once for each process"
+    module._git.cache_clear()
+    assert environment().git_dirty is True
+
+
+def test_an_installed_package_has_no_commit(checkout: Path) -> None:
+    assert (environment().git_sha, environment().git_dirty) == (None, None)
+    (checkout / ".git").mkdir()
+    module._git.cache_clear()
+    assert environment().git_sha is None, "a broken repository is none"
