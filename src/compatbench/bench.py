@@ -90,7 +90,14 @@ def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
 
 
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> list[Record]:
-    """Run `cells`, showing progress on `console`; every one of them leaves a record."""
+    """Run `cells`, showing progress on `console`; every one of them leaves a record.
+
+    Raises RequestError where the folder of runs cannot be made.
+    """
+    try:
+        bench.store.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"--runs {bench.store.root}: cannot be made: {error.strerror}") from error
     threads = max(1, cores() // jobs)
     workplace = Workplace(bench.store.root, bench.data, bench.method_folders, threads)
     executor = LocalExecutor(workplace, jobs, bench.suite.timeout_minutes * 60)

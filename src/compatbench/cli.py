@@ -56,7 +56,7 @@ def run(
     from compatbench.plan import remaining
     from compatbench.records import Status
 
-    console = Console()
+    console = _console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
     todo = remaining(bench.cells, bench.store, retry)
     if todo:
@@ -65,7 +65,6 @@ def run(
         console.print(
             f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, "
             f"about {minutes:.0f} min",
-            highlight=False,
         )
         benching.run(bench, todo, chosen, console)
     else:
@@ -91,7 +90,7 @@ def plan(
     from compatbench import bench as benching
     from compatbench.plan import outcome, remaining
 
-    console = Console()
+    console = _console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
     for cell in bench.cells:
         record = outcome(cell, bench.store)
@@ -99,7 +98,6 @@ def plan(
         console.print(
             f"{state:<8} {cell.spec.scenario} · {cell.spec.method.label} · seed {cell.spec.seed}"
             + (f"  ({cell.skip})" if cell.skip else ""),
-            highlight=False,
             soft_wrap=True,
         )
     todo = remaining(bench.cells, bench.store, retry=False)
@@ -120,7 +118,7 @@ def report(
     """Write and print the tables of what a suite has left so far."""
     from compatbench import bench as benching
 
-    console = Console()
+    console = _console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
     benching.report(bench, console)
 
@@ -133,7 +131,7 @@ def list_all(methods: Methods = "") -> None:
     from compatbench.suite import available_suites, load_suite
 
     _, folders = split_folders(methods)
-    console = Console(soft_wrap=True, highlight=False)
+    console = _console(soft_wrap=True)
     console.print("suites", style="bold")
     for name in available_suites():
         console.print(f"  {name:<24}{load_suite(name)[1].title}")
@@ -143,9 +141,9 @@ def list_all(methods: Methods = "") -> None:
     console.print("methods", style="bold")
     catalogue = discover(folders)
     for name, plugin in sorted(catalogue.methods.items()):
-        console.print(f"  {name:<24}{plugin.summary}", markup=False)
+        console.print(f"  {name:<24}{plugin.summary}")
     for broken in catalogue.broken:
-        console.print(f"  {broken.path.stem:<24}does not load: {broken.path}: {broken.error}", markup=False)
+        console.print(f"  {broken.path.stem:<24}does not load: {broken.path}: {broken.error}")
 
 
 @app.command()
@@ -197,7 +195,7 @@ def data_list(data: Data = DEFAULT_DATA) -> None:
     """List datasets with their size, licence and whether they are here."""
     from compatbench.data.catalogue import FAMILIES
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = _console(soft_wrap=True)
     for name, family in FAMILIES.items():
         console.print(f"{name}: {family.description}; {(family.size or 0) / 1e6:.0f} MB; licence: {family.licence}")
 
@@ -226,14 +224,23 @@ def _prepare(suite: str, methods: str, scenarios: str, seeds: str, runs: Path, d
 
     names, folders = split_folders(methods)
     selection = Selection(names, split_list(scenarios), parse_seeds(seeds))
-    return prepare(suite, selection, Store(runs), data, folders, lambda line: console.print(line, highlight=False))
+    return prepare(suite, selection, Store(runs), data, folders, lambda line: console.print(line, soft_wrap=True))
+
+
+def _console(*, soft_wrap: bool = False) -> Console:
+    """Prints what it is given: titles, paths and reasons may hold brackets that rich would take for its own."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
 
 
 def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """The words of `--methods`: names of rows, and folders that hold further methods."""
+    from compatbench.suite import builtin_folder
+
+    def is_folder(word: str) -> bool:
+        return Path(word).is_dir() and not (builtin_folder("methods") / f"{word}.py").exists()
+
     words = split_list(methods)
-    folders = tuple(Path(word) for word in words if Path(word).is_dir())
-    return tuple(word for word in words if not Path(word).is_dir()), folders
+    return tuple(word for word in words if not is_folder(word)), tuple(Path(word) for word in words if is_folder(word))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
