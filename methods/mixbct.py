@@ -23,8 +23,9 @@ class MixBCT(TrainingMethod):
     in place of the scenario's. R: int(0.3 · B) images drawn from the batch's credible ones, or all of these
     where there are fewer. Credible are, of each class, the ⌈0.9 · n⌉ images whose unit old embedding is
     nearest to the class mean (Euclidean). No further term and no weight: how tightly new embeddings are held
-    follows from how scattered the old ones are. Deviation: the authors' script also divides each feature
-    dimension by its norm over the data set before it measures distances; the paper does not say so.
+    follows from how scattered the old ones are. Deviation: the authors' script also divides each dimension of
+    the features by its norm over the data set before it measures distances; here they are those of the
+    embedding space (ours).
     """
 
     name = "mixbct"

@@ -12,7 +12,8 @@ class Simplex(SimplexMethod):
     class k keeps vertex k in every generation. The vertices of classes not yet seen are reserved: the softmax
     runs over all K. Features are compatible because they are stationary: nothing of the old model is used.
     The encoder ends in K − 1 dimensions whatever the scenario says, and V replaces the scenario's head. (One
-    public version divides V by the norm of the whole matrix, sqrt(K), in place of each column's.)
+    public version divides V by the norm of the whole matrix, about sqrt(K), in place of each column's: the
+    same directions, flatter logits.)
     """
 
     name = "simplex"
