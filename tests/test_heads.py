@@ -9,9 +9,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytorch_metric_learning.losses import ArcFaceLoss, NormalizedSoftmaxLoss
+from scipy.stats import entropy
 from torch import Tensor
 
-from compatbench.heads import ArcFaceHead, CosineHead, HeadName, SoftmaxHead, arcface_logits, build_head
+from compatbench.heads import (
+    ArcFaceHead,
+    CosineHead,
+    HeadName,
+    SoftmaxHead,
+    arcface_logits,
+    build_head,
+    posterior_entropy,
+)
 
 BATCH, DIM, CLASSES = 12, 5, 4
 
@@ -114,3 +123,15 @@ def test_softmax_rows_start_as_those_of_a_linear_layer() -> None:
     linear = torch.nn.Linear(DIM, CLASSES, bias=False)
     torch.manual_seed(0)
     assert torch.equal(SoftmaxHead(DIM, CLASSES).weight, linear.weight)
+
+
+@pytest.mark.parametrize("name", get_args(HeadName))
+def test_entropy_of_the_posterior(name: HeadName, batch: tuple[Tensor, Tensor]) -> None:
+    embeddings, _ = batch
+    head = build_head(name, DIM, CLASSES)
+    by_hand = entropy(head(embeddings).double().softmax(1).detach().numpy(), axis=1)
+    assert posterior_entropy(head, embeddings).tolist() == pytest.approx(by_hand.tolist(), abs=1e-6)
+    with torch.no_grad():
+        head.weight.copy_(torch.eye(CLASSES, DIM))
+    assert posterior_entropy(head, torch.ones(1, DIM)).item() == pytest.approx(math.log(CLASSES))
+    assert posterior_entropy(head, 1e4 * head.weight[:1]).item() == pytest.approx(0, abs=1e-3)

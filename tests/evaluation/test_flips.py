@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.flips import flip_rates, negative_flips, positive_flips
+from compatbench.evaluation.flips import FlipRate, flip_estimates, flip_rates, negative_flips, positive_flips
 
 
 def ranked(*first_ranks: int) -> QueryResults:
@@ -43,3 +43,41 @@ def test_rates_of_nothing_are_none() -> None:
 def test_other_queries_are_refused() -> None:
     with pytest.raises(ValueError, match="query ids differ"):
         flip_rates(OLD, ranked(1, 2), 1)
+
+
+def test_estimates_are_the_rates_with_intervals() -> None:
+    found = flip_estimates({"up": [(OLD, NEW)], "same": [(OLD, OLD)]}, (1, 5))
+    for k in (1, 5):
+        for name, value in flip_rates(OLD, NEW, k).items():
+            assert found["up"][name].value == pytest.approx(value)
+        assert found["same"][f"NFR@{k}"] == FlipRate(0.0, 0.0, 0.0)
+    rate = found["up"]["relative_NFR@5"]
+    assert rate.low < rate.value < rate.high
+    rate = found["up"]["relative_NFR@1"]
+    assert (rate.low, rate.high) == (None, None), "one draw in thirteen has no old hit to divide by"
+
+
+def test_estimates_over_seeds_are_ratios_of_means() -> None:
+    """Old hits in the first 5: 4 and 2 of 5; negative flips: 2 and 1."""
+    other_old, other_new = ranked(1, 7, 7, 9, 2, 0), ranked(1, 7, 7, 9, 9, 0)
+    rates = flip_estimates({"up": [(OLD, NEW), (other_old, other_new)]}, (5,))["up"]
+    assert rates["NFR@5"].value == pytest.approx((2 + 1) / 10)
+    assert rates["relative_NFR@5"].value == pytest.approx((2 + 1) / (4 + 2))
+
+
+def test_intervals_hold_the_true_rate() -> None:
+    """Of 400 queries that the old system answers, each is broken with a chance of 0.2."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        old, new = ranked(*np.ones(400, dtype=int)), ranked(*np.where(rng.random(400) < 0.2, 3, 1))
+        rate = flip_estimates({"up": [(old, new)]}, (1,))["up"]["relative_NFR@1"]
+        covered += rate.low <= 0.2 <= rate.high
+    assert 33 <= covered <= 40
+
+
+def test_undefined_estimates_have_no_interval() -> None:
+    found = flip_estimates({"up": [(ranked(9, 8), ranked(1, 8))], "none": [(ranked(0, 0), ranked(0, 0))]}, (5,))
+    assert found["up"]["relative_NFR@5"] == FlipRate(None, None, None)
+    assert found["none"]["NFR@5"] == FlipRate(None, None, None)
+    assert flip_estimates({}, (5,)) == {}

@@ -5,10 +5,18 @@ Yan et al., CVPR 2021 (arXiv 2011.09161), with a hit in the first k in place of 
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+
+Key = TypeVar("Key", bound=Hashable)
+Pair = tuple[QueryResults, QueryResults]
 
 
 def negative_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
@@ -28,16 +36,65 @@ def flip_rates(old: QueryResults, system: QueryResults, k: int) -> dict[str, flo
 
     h = hit in the first `k`; means are over the answerable queries. None where there is nothing to divide by.
     """
-    negative, positive = negative_flips(old, system, k), positive_flips(old, system, k)
-    answerable = ~np.isnan(negative)
-    hits = float(old.hits(k)[answerable].sum())
-    count = float(answerable.sum())
-    broken, mended = float(negative[answerable].sum()), float(positive[answerable].sum())
-    return {
-        f"NFR@{k}": broken / count if count else None,
-        f"PFR@{k}": mended / count if count else None,
-        f"relative_NFR@{k}": broken / hits if hits else None,
+    means = {name: _mean(values) for name, values in _columns(old, system, k).items()}
+    return {name: None if np.isnan(rate) else float(rate) for name, rate in _rates(means, k).items()}
+
+
+@dataclass(frozen=True)
+class FlipRate:
+    """A rate with its 95% interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]) -> dict[Key, dict[str, FlipRate]]:
+    """`flip_rates` at all `cutoffs` of each system, with hierarchical bootstrap intervals.
+
+    A system is one pair (old, system) of results a seed; all systems of a call have equally many seeds and queries,
+    and share the draws. Several seeds give the ratio of means over all of them, not the mean of ratios.
+    """
+    columns = {
+        (key, k, name): np.stack([_columns(*pair, k)[name] for pair in pairs])
+        for key, pairs in systems.items()
+        for k in cutoffs
+        for name in ("negative", "positive", "hits")
     }
+    draws = hierarchical_bootstrap({str(key): values for key, values in columns.items()}) if columns else {}
+    found: dict[Key, dict[str, FlipRate]] = {}
+    for key in systems:
+        found[key] = {}
+        for k in cutoffs:
+            places = {name: (key, k, name) for name in ("negative", "positive", "hits")}
+            values = _rates({name: _mean(columns[place]) for name, place in places.items()}, k)
+            samples = _rates({name: draws[str(place)] for name, place in places.items()}, k)
+            for name, value in values.items():
+                undefined = bool(np.isnan(value))
+                low, high = (None, None) if undefined else percentile_interval(samples[name])
+                found[key][name] = FlipRate(None if undefined else float(value), low, high)
+    return found
+
+
+def _columns(old: QueryResults, system: QueryResults, k: int) -> dict[str, NDArray[np.float64]]:
+    """(Q,) each: what the means in the rates are means of."""
+    return {
+        "negative": negative_flips(old, system, k),
+        "positive": positive_flips(old, system, k),
+        "hits": old.per_query(f"CMC@{k}"),
+    }
+
+
+def _rates(means: Mapping[str, NDArray[np.float64]], k: int) -> dict[str, NDArray[np.float64]]:
+    """Rates from means, element by element; NaN where there is nothing to divide by."""
+    with np.errstate(invalid="ignore"):  # no hit means no negative flip: 0 / 0
+        relative = means["negative"] / means["hits"]
+    return {f"NFR@{k}": means["negative"], f"PFR@{k}": means["positive"], f"relative_NFR@{k}": relative}
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    present = values[~np.isnan(values)]
+    return np.asarray(present.mean() if present.size else np.nan)
 
 
 def _hits(old: QueryResults, system: QueryResults, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
