@@ -24,6 +24,7 @@ from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
+from compatbench.upgrade import add_backfill, add_flips
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")
@@ -59,6 +60,8 @@ def measure(
         trainer.progress("evaluate", done / total)
     for step in references:
         _derive(record, str(step), str(step - 1))
+    add_flips(record, matrix.results, len(served))
+    add_backfill(record, trainer, served, matrix.results, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:
             _chance(record, trainer, served, step)
@@ -71,6 +74,8 @@ class Matrix:
     def __init__(self, record: Record, trainer: ChainTrainer, store: Store) -> None:
         self.record = record
         self.store = store
+        self.results: dict[tuple[str, str], QueryResults] = {}
+        """By cosine."""
         self.fingerprint = trainer.dataset.fingerprint
         self.device = trainer.device
         old_classes = torch.tensor(trainer.chain[0].class_ids(trainer.dataset.train_classes))
@@ -81,6 +86,8 @@ class Matrix:
         distances: tuple[Distance, ...] = ("cosine", "l2")
         for distance in distances:
             results, sha256 = self._results(queries, documents, distance, key)
+            if distance == "cosine":
+                self.results[query, gallery] = results
             self.record.arrays.append(
                 ArrayRef(query_generation=query, gallery_generation=gallery, distance=distance, sha256=sha256)
             )
@@ -100,14 +107,10 @@ class Matrix:
             return QueryResults.read(self.store.arrays, sha256), sha256
         except (OSError, ValueError, KeyError, RequestError):
             pass  # not scored yet, or damaged: score it
-        results = evaluate(_on(queries, self.device), _on(documents, self.device), distance)
+        results = evaluate(queries.to(self.device), documents.to(self.device), distance)
         sha256 = results.write(self.store.arrays)
         write_whole(pointer, json.dumps({"sha256": sha256}))
         return results, sha256
-
-
-def _on(side: Vectors, device: torch.device) -> Vectors:
-    return Vectors(side.values.to(device), side.labels.to(device), side.ids.to(device))
 
 
 def _metrics(

@@ -101,6 +101,34 @@ class ArrayRef(_Model):
     sha256: str
 
 
+class BackfillCurve(_Model):
+    """M(β): queries of the newest generation while the gallery is re-embedded, from M(n,o) at β = 0 to M(n,n)."""
+
+    order: str
+    """Of the re-embedding: `random`, `class-wise`, `uncertainty`, or `own` where the method has one."""
+    metric: str
+    query_generation: str
+    gallery_generation: str
+    """The generation whose vectors are replaced."""
+    repeats: int
+    """Backfills in seeded orders of this kind."""
+    n: int
+    """Queries: a sample of all of them, see docs/records.md. The gallery is whole."""
+    status_quo: float
+    """M(o,o) over the same queries."""
+    beta: list[float]
+    """Shares of the gallery that hold new vectors."""
+    mean: list[float]
+    """M(β), mean over the repeats."""
+    low: list[float]
+    """The lowest of the repeats at this β."""
+    high: list[float]
+    minimum_beta: float
+    """The smallest β at which the mean is at its minimum."""
+    sha256: str
+    """Parquet file with the curve of each query, mean over the repeats."""
+
+
 class Environment(_Model):
     """Where a cell ran: versions and hardware, and nothing that names a machine or a person."""
 
@@ -130,6 +158,7 @@ class Record(_Model):
     """Artefact ids of the models used, by generation label."""
     metrics: list[Metric] = Field(default_factory=list)
     arrays: list[ArrayRef] = Field(default_factory=list)
+    backfill: list[BackfillCurve] = Field(default_factory=list)
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Mean of each loss term per epoch, by generation label and term."""
     timings: dict[str, float] = Field(default_factory=dict)

@@ -55,6 +55,10 @@ class Vectors:
     def __len__(self) -> int:
         return len(self.values)
 
+    def to(self, device: torch.device) -> Vectors:
+        """The same on `device`."""
+        return Vectors(self.values.to(device), self.labels.to(device), self.ids.to(device))
+
 
 def evaluate(
     query: Vectors,

@@ -1,0 +1,155 @@
+"""What an upgrade does to a running system: queries that it breaks or mends, and the course of the backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compatbench.chain import ChainTrainer
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.backfill import (
+    Permutation,
+    Side,
+    backfill,
+    class_wise_order,
+    highest_first,
+    random_order,
+)
+from compatbench.evaluation.chance import sample
+from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.flips import flip_estimates
+from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.records import BackfillCurve, Metric, Record
+from compatbench.seeds import stream_seed
+from compatbench.serving import ServedGeneration, pair
+from compatbench.store import Store
+
+FLIP_CUTOFFS = (1, 10)
+BACKFILL_QUERIES = 1000
+"""Queries that are followed through a backfill, drawn in proportion to their labels; the gallery is whole."""
+RANDOM_ORDERS = 3
+"""Seeded orders of each kind that is left to chance."""
+
+MatrixResults = Mapping[tuple[str, str], QueryResults]
+"""Per-query results by query and gallery generation."""
+
+
+def add_flips(record: Record, results: MatrixResults, generations: int) -> None:
+    """Flip rates of each generation against the one before: on its gallery, and on an own one after the backfill."""
+    for step in range(1, generations):
+        new, old = str(step), str(step - 1)
+        systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
+        for (query, gallery), rates in flip_estimates(systems, FLIP_CUTOFFS).items():
+            record.metrics += [
+                Metric(
+                    name=name,
+                    query_generation=query,
+                    gallery_generation=gallery,
+                    value=rate.value,
+                    ci_low=rate.low,
+                    ci_high=rate.high,
+                    n=int(results[query, gallery].answerable.sum()),
+                    direction="higher" if name.startswith("PFR") else "lower",
+                )
+                for name, rate in rates.items()
+            ]
+
+
+def add_backfill(
+    record: Record, trainer: ChainTrainer, served: Sequence[ServedGeneration], results: MatrixResults, store: Store
+) -> None:
+    """Curves of the backfill from the second newest generation to the newest, in every order there is."""
+    new, old = len(served) - 1, len(served) - 2
+    trainer.progress("backfill", 0.0)
+    before, after = (_sampled(pair(list(served), trainer, new, gallery), trainer.device) for gallery in (old, new))
+    for order, backfills in backfill(before, after, refresh_orders(trainer, served)).items():
+        curves = mean_curves(backfills)
+        if not curves.answerable.any():
+            continue
+        sha256 = curves.write(store.arrays)
+        for metric in CURVE_METRICS:
+            status_quo = _of_queries(results[str(old), str(old)], metric, curves)
+            numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
+            each = np.stack([one.curve(metric) for one in backfills])
+            record.backfill.append(
+                BackfillCurve(
+                    order=order,
+                    metric=metric,
+                    query_generation=str(new),
+                    gallery_generation=str(old),
+                    repeats=len(backfills),
+                    n=len(status_quo),
+                    status_quo=float(status_quo.mean()),
+                    beta=list(curves.betas),
+                    mean=curves.curve(metric).tolist(),
+                    low=each.min(axis=0).tolist(),
+                    high=each.max(axis=0).tolist(),
+                    minimum_beta=numbers.minimum_beta,
+                    sha256=sha256,
+                )
+            )
+            record.metrics += _numbers(record.backfill[-1], curves)
+
+
+def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) -> dict[str, list[Permutation]]:
+    """Orders in which the stored vectors of the second newest generation may be re-embedded, by name.
+
+    `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` begins where the old
+    classifier's posterior at the stored vector has the highest entropy, which is known before anything is
+    embedded anew, and is left out where the old model was trained without a classifier; `own` is the method's.
+    """
+    old, new = served[-2], served[-1]
+    labels = trainer.dataset.gallery.labels.numpy()
+
+    def seeded(kind: str) -> list[np.random.Generator]:
+        return [np.random.default_rng(stream_seed(trainer.seed, "backfill", kind, n)) for n in range(RANDOM_ORDERS)]
+
+    orders = {
+        "random": [random_order(len(labels), generator) for generator in seeded("random")],
+        "class-wise": [class_wise_order(labels, generator) for generator in seeded("class-wise")],
+    }
+    if old.uncertainty is not None:
+        orders["uncertainty"] = [highest_first(old.uncertainty.numpy())]
+    if new.order is not None:
+        orders["own"] = [highest_first(new.order(old.gallery).numpy())]
+    return orders
+
+
+def _sampled(side: Side, device: torch.device) -> Side:
+    """Some of the queries: those with the same labels and ids for every method, seed and space."""
+    queries, gallery = sample(*side, max_queries=BACKFILL_QUERIES, max_gallery=len(side[1]))
+    return queries.to(device), gallery.to(device)
+
+
+def _of_queries(results: QueryResults, metric: str, curves: QueryCurves) -> NDArray[np.float64]:
+    """(A,) values of `metric` for the answerable queries of `curves`."""
+    by_id = np.argsort(results.ids)
+    rows = by_id[np.searchsorted(results.ids, curves.ids[curves.answerable], sorter=by_id)]
+    return results.per_query(metric)[rows]
+
+
+def _numbers(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
+    """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
+    values = curves.per_query(curve.metric)
+    draws = hierarchical_bootstrap({str(beta): column for beta, column in zip(curve.beta, values.T, strict=True)})
+    numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
+    found = {
+        "backfill_area": (numbers.area, area(curve.beta, np.stack(list(draws.values()), axis=1))),
+        "backfill_min": (numbers.minimum, draws[str(numbers.minimum_beta)]),
+        "backfill_crossing": (numbers.crossing, None),
+    }
+    for name, (value, samples) in found.items():
+        low, high = (None, None) if samples is None else percentile_interval(samples)
+        yield Metric(
+            name=f"{name}:{curve.metric}:{curve.order}",
+            query_generation=curve.query_generation,
+            gallery_generation=curve.gallery_generation,
+            value=value,
+            ci_low=low,
+            ci_high=high,
+            n=curve.n,
+            direction="lower" if name == "backfill_crossing" else "higher",
+        )
