@@ -16,6 +16,7 @@ import torch
 
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
+from compatbench.data.sampling import limit_queries
 from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError
 from compatbench.measurement import measure
@@ -113,6 +114,7 @@ def _fill(
     store = Store(workplace.runs)
     with watch.stage("data"):
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)
+        dataset = limit_queries(dataset, spec.query_limit)
         catalogue = discover(workplace.method_folders)
         plugin = catalogue.get(spec.method.name)
         params = plugin.resolve(spec.method.params)

@@ -71,6 +71,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
                     dataset_fingerprint=dataset.fingerprint,
                     image_size=suite.image_size,
                     train_limit=suite.train_limit,
+                    query_limit=suite.query_limit,
                     scenario=scenario,
                     generations=[step.model_dump(mode="json") for step in resolved],
                     recipe=suite.recipe.model_dump(mode="json"),

@@ -67,6 +67,7 @@ class CellSpec(_Model):
     dataset_fingerprint: str
     image_size: int
     train_limit: int | None = None
+    query_limit: int | None = None
     scenario: str
     generations: list[dict[str, Any]]
     """The resolved chain, oldest first."""

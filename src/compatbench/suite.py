@@ -45,6 +45,8 @@ class Suite(BaseModel):
     image_size: int = Field(ge=4)
     train_limit: int | None = Field(None, ge=2)
     """Use about this many training images, stratified; all where absent."""
+    query_limit: int | None = Field(None, ge=2)
+    """Ask about this many of the queries, stratified; all where absent. The gallery stays whole."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0)
     """A cell that runs longer is stopped and recorded as `timeout`."""
