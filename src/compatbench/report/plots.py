@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from compatbench.report.estimates import Estimate
+from compatbench.report.svg import INK, to_svg
 from compatbench.report.tables import Unit, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
-INK = "#010203"
-"""Stands for the page's text colour: it becomes `currentColor`, so the plot follows light and dark."""
 FRONT, DOTS = "#d9541e", "#3b82c4"
 LOWEST_GAIN, LOWEST_TAX = -1.0, -30.0
 """What lies below is named in the caption, not drawn."""
@@ -85,39 +84,15 @@ def pareto_svg(points: Sequence[Point], name: str) -> Markup | None:
     shown = [point for point in points if point.within_frame]
     if not shown:
         return None
-    from matplotlib import style
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    look = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "text.color": INK,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with style.context(["default", look]):  # a user's own matplotlibrc must not change the page
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        FigureCanvasSVG(figure)
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        figure.patch.set_alpha(0)
         axes.patch.set_alpha(0)
         _draw(axes, shown)
         figure.draw_without_rendering()  # places the axes, so that names can be measured
         _label(axes, shown)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    for reference in ('id="', 'href="#', "url(#"):
-        svg = svg.replace(reference, f"{reference}{name}-")
-    return Markup(svg)  # matplotlib has escaped the labels
+
+    return to_svg(draw, (7, 4.2), name)
 
 
 def _draw(axes: Axes, points: Sequence[Point]) -> None:

@@ -1,0 +1,56 @@
+"""Figures as SVG elements: deterministic, in the page's own text colour, with ids that clash with no other figure."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK = "#010203"
+"""Stands for the page's text colour: it becomes `currentColor`, so figures follow light and dark."""
+
+
+def to_svg(draw: Callable[[Figure], None], size: tuple[float, float], name: str) -> Markup:
+    """What `draw` draws on a figure of `size` inches, as an SVG element for use inside a page.
+
+    `name` keeps its ids apart from those of other figures.
+    """
+    from matplotlib import style
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    look = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "text.color": INK,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    with style.context(["default", look]):  # a user's own matplotlibrc must not change the page
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        figure.patch.set_alpha(0)
+        draw(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    for reference in ('id="', 'href="#', "url(#"):
+        svg = svg.replace(reference, f"{reference}{name}-")
+    return Markup(svg)  # matplotlib has escaped the texts
+
+
+def as_file(svg: Markup) -> str:
+    """The content of a file that shows `svg` on white, for places that know no page, such as a README's images."""
+    return svg.replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"
