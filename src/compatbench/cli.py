@@ -237,7 +237,8 @@ def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     from compatbench.suite import builtin_folder
 
     def is_folder(word: str) -> bool:
-        return Path(word).is_dir() and not (builtin_folder("methods") / f"{word}.py").exists()
+        is_method = word == Path(word).name and (builtin_folder("methods") / f"{word}.py").exists()
+        return Path(word).is_dir() and not is_method
 
     words = split_list(methods)
     return tuple(word for word in words if not is_folder(word)), tuple(Path(word) for word in words if is_folder(word))
