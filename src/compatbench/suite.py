@@ -62,8 +62,9 @@ class Suite(BaseModel):
         defaults, scenarios = data.get("defaults"), data.get("scenarios")
         if not isinstance(defaults, dict) or not isinstance(scenarios, dict):
             return data
+        known = {key: value for key, value in defaults.items() if key in GenerationSpec.model_fields}
         filled = {
-            name: [{**defaults, **step} if isinstance(step, dict) else step for step in chain]
+            name: [{**known, **step} if isinstance(step, dict) else step for step in chain]
             if isinstance(chain, list)
             else chain
             for name, chain in scenarios.items()

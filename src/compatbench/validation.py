@@ -17,8 +17,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem of `error` in one line: path of the key, what is wrong with it, how to mend it."""
-    problem = error.errors()[0]
+    """The first problem of `error` in one line: path of the key, what is wrong with it, how to mend it.
+
+    A misspelt key comes before the required one that it leaves missing.
+    """
+    problems = error.errors()
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     path = [str(part) for part in problem["loc"]]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
