@@ -1,0 +1,221 @@
+"""The command line as a user meets it: exit codes, one-line errors, and a whole run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from compatbench import cli
+from compatbench.cli import parse_seeds, split_folders, split_list
+from compatbench.errors import RequestError
+
+VARIANT = "bct(variant=prototypes)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs `compatbench …` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["compatbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def real(folder: Path, *words: str) -> Outcome:
+    """Runs `compatbench …` as a process of its own."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "compatbench", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    return Outcome(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_path: Path, command: Command) -> None:
+    words = ["run", "digits", "--methods", VARIANT, "--runs", "mine"]
+    first = real(tmp_path, *words)
+    assert first.code == 0, first.err
+    assert "Digits (smoke): 2 of 2 cells to run, " in first.out
+    assert "[1/2] ok      extended_data · independent · seed 0" in first.out
+    assert f"[2/2] ok      extended_data · {VARIANT} · seed 0" in first.out
+    records = sorted((tmp_path / "mine" / "digits" / "records" / "extended_data").glob("*.json"))
+    assert [path.name.partition("--")[0] for path in records] == ["bct_variant=prototypes", "independent"]
+    row = next(line for line in first.out.splitlines() if line.startswith(VARIANT))
+    metrics = json.loads(records[0].read_text())["metrics"]
+    values = {
+        (entry["query_generation"], entry["gallery_generation"]): entry["value"]
+        for entry in metrics
+        if (entry["name"], entry["subset"], entry["distance"]) == ("mAP", "all", "cosine")
+    }
+    shown = row.removeprefix(VARIANT).split()[:4]
+    assert shown == [f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1"))]
+    for name in ("README.md", "index.html"):
+        assert VARIANT in (tmp_path / "mine" / "digits" / name).read_text()
+
+    second = command(*words)
+    assert second.code == 0
+    assert second.out.startswith("all 2 cells up to date\n")
+    assert row in second.out
+    planned = command("plan", "digits", "--methods", f"{VARIANT},l2", "--runs", "mine")
+    assert planned.code == 0
+    assert planned.out.splitlines()[:3] == [
+        "ok       extended_data · independent · seed 0",
+        f"ok       extended_data · {VARIANT} · seed 0",
+        "to run   extended_data · l2 · seed 0",
+    ]
+    assert "1 of 3 cells to run" in planned.out
+
+    failed = json.loads(records[0].read_text()) | {"status": "failed", "reason": "apples", "metrics": [], "arrays": []}
+    records[0].write_text(json.dumps(failed))
+    third = real(tmp_path, *words)
+    assert third.code == 1
+    assert third.out.startswith("all 2 cells up to date\n")
+    assert "1 cells did not succeed; --retry (make bench RETRY=1) runs them again" in third.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "digts"], "no suite 'digts'; did you mean 'digits'?"),
+        (["plan", "none.yaml"], "none.yaml: cannot be read: No such file or directory"),
+        (["run", "digits", "--methods", "bcd"], "no method 'bcd'; did you mean 'bct'?"),
+        (["run", "digits", "--scenarios", "backbone"], "the suite has no scenario 'backbone'"),
+        (["run", "digits", "--seeds", "0,one"], "--seeds 0,one: give whole numbers, e.g. --seeds 0,1,2"),
+        (
+            ["run", "digits", "--methods", "l2", "--runs", "file/runs"],
+            "--runs file/runs: cannot be made: Not a directory",
+        ),
+        (["check", "nobody"], "no method file"),
+        (["data", "get", "digit"], "unknown dataset 'digit'; did you mean 'digits'?"),
+        (["plan", "wrong.yaml"], "wrong.yaml: recipe.epoch: unknown key; did you mean 'epochs'?"),
+        (["plan", "unknown.yaml"], "suite unknown.yaml, methods: no method 'bcd'; did you mean 'bct'?"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(
+    command: Command, tmp_path: Path, words: list[str], message: str
+) -> None:
+    (tmp_path / "file").touch()
+    suite = "title: t\ndataset: digits\nimage_size: 16\ndefaults: {backbone: test_vit}\nscenarios: {one: [{}, {}]}\n"
+    (tmp_path / "wrong.yaml").write_text(suite + "recipe: {epoch: 1}\nmethods: [bct]\n")
+    (tmp_path / "unknown.yaml").write_text(suite + "recipe: {epochs: 1}\nmethods: [bcd]\n")
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {message}")
+    assert len(outcome.err.splitlines()) == 1
+    assert not list(tmp_path.rglob("*.json")), "something ran"
+
+
+def test_exit_codes_of_real_processes(tmp_path: Path) -> None:
+    wrong = real(tmp_path, "run", "digts")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err == "error: no suite 'digts'; did you mean 'digits'?; or give a path to a .yaml file\n"
+    assert real(tmp_path, "--help").code == 0
+    misspelt = real(tmp_path, "runn")
+    assert misspelt.code == 2
+    assert "runn" in misspelt.err
+
+
+def test_help_and_mistakes_import_no_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.argv = ['compatbench', '--help']\n"
+        "import compatbench.cli\n"
+        "try: compatbench.cli.main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'timm' not in sys.modules\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "report" in ended.stdout
+
+
+def test_what_there_is(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "broken.py").write_text("import torch\nx: list[int] = [0][1]\n")
+    listed = command("list", "--methods", "mine")
+    assert listed.code == 0
+    lines = listed.out.splitlines()
+    assert "  digits                  Digits (smoke)" in lines
+    assert any(line.startswith("  bct                     Backward-compatible training, BCT (Shen") for line in lines)
+    broken = next(line for line in lines if line.startswith("  broken"))
+    assert "does not load: " in broken
+    assert broken.endswith("mine/broken.py: IndexError: list index out of range")
+
+
+def test_a_plan_gives_the_reasons_to_skip(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "narrow.yaml").write_text(
+        "title: narrow\ndataset: digits\nimage_size: 16\ntrain_limit: 50\nrecipe: {epochs: 1}\n"
+        "defaults: {backbone: test_vit, dim: 4}\nscenarios: {one: [{}, {}]}\nmethods: [etf]\n"
+    )
+    planned = command("plan", "narrow.yaml")
+    assert planned.code == 0
+    reason = "its frame of 10 classes needs 9 dimensions, not 4"
+    assert planned.out.splitlines()[1] == f"skip     one · etf · seed 0  ({reason})"
+    reported = command("report", "narrow.yaml")
+    assert (reported.code, reported.out) == (0, "no records yet: run the suite first\n")
+
+
+def test_brackets_and_colons_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._console().print("[bold]list[int] [/x] :smile:")
+    assert capsys.readouterr().out == "[bold]list[int] [/x] :smile:\n"
+
+
+def test_datasets_are_listed_found_and_checked(command: Command) -> None:
+    assert "digits: " in command("data", "list").out
+    assert command("data", "get", "digits").code == 0
+    checked = command("data", "check", "digits")
+    assert checked.code == 0
+    assert checked.out == "digits: ok, 1,000 train, 797 query = gallery images, 10 classes\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ()),
+        ("a", ("a",)),
+        (" a , b,,", ("a", "b")),
+        ("bct(variant=old_classes, weight=2),l2", ("bct(variant=old_classes, weight=2)", "l2")),
+        ("x(a=(1, 2), b=3),y", ("x(a=(1, 2), b=3)", "y")),
+    ],
+)
+def test_lists_are_split_at_commas_outside_of_brackets(text: str, words: tuple[str, ...]) -> None:
+    assert split_list(text) == words
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert parse_seeds("2, 0") == (2, 0)
+    assert parse_seeds("") == ()
+    for wrong in ("0.5", "a", "1 2"):
+        with pytest.raises(RequestError, match="give whole numbers"):
+            parse_seeds(wrong)
+
+
+def test_folders_are_told_from_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "bct"):
+        (tmp_path / name).mkdir()
+    assert split_folders("mine,bct,./bct,other") == (("bct", "other"), (Path("mine"), Path("bct")))
