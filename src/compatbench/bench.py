@@ -24,7 +24,7 @@ from compatbench.records import Record
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
-from compatbench.store import Store
+from compatbench.store import Store, spec_hash
 from compatbench.suite import Suite, load_suite
 
 GPU_JOBS = 4
@@ -39,6 +39,8 @@ class Bench:
     suite: Suite
     dataset: Dataset
     cells: list[Cell]
+    others: list[Cell]
+    """The suite's cells that were not selected; those that have a record are reported too."""
     store: Store
     data: Path
     method_folders: tuple[Path, ...]
@@ -63,7 +65,13 @@ def prepare(
     dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
     dataset = limit_queries(dataset, loaded.query_limit)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
-    return Bench(name, loaded, dataset, cells, store, data, tuple(method_folders))
+    selected = {spec_hash(cell.spec) for cell in cells}
+    others = [
+        cell
+        for cell in make_plan(name, loaded, dataset, catalogue, Selection())
+        if spec_hash(cell.spec) not in selected
+    ]
+    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders))
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
@@ -108,14 +116,25 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> lis
 
 
 def report(bench: Bench, console: Console) -> list[Record]:
-    """Write and print the tables of the selected cells, and return those cells' records."""
-    records = [record for cell in bench.cells if (record := outcome(cell, bench.store)) is not None]
-    if not records:
+    """Write the tables of all that the suite has left, print those of the selected scenarios.
+
+    Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
+    that was measured earlier stays in the tables.
+    """
+    records = _records(bench.cells, bench.store)
+    everything = records + _records(bench.others, bench.store)
+    if not everything:
         console.print("no records yet: run the suite first")
         return records
     out = bench.store.suite(bench.name)
-    reports = scenario_reports(records, bench.store.arrays)
-    write_report(reports, out, bench.suite.title)
-    print_report(reports, console)
+    reports = scenario_reports(everything, bench.store.arrays)
+    speed = bench.store.speed
+    write_report(reports, out, bench.suite.title, speed if speed.exists() else None)
+    selected = {cell.spec.scenario for cell in bench.cells}
+    print_report([one for one in reports if one.scores.name in selected], console)
     console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
     return records
+
+
+def _records(cells: Sequence[Cell], store: Store) -> list[Record]:
+    return [record for cell in cells if (record := outcome(cell, store)) is not None]

@@ -65,14 +65,17 @@ def run(
         console.print(
             f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, "
             f"about {minutes:.0f} min",
+            soft_wrap=True,
         )
         benching.run(bench, todo, chosen, console)
     else:
-        console.print(f"all {len(bench.cells)} cells up to date")
+        console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
     records = benching.report(bench, console)
     failed = [record for record in records if record.status not in (Status.OK, Status.SKIPPED)]
     if failed:
-        console.print(f"{len(failed)} cells did not succeed; --retry (make bench RETRY=1) runs them again")
+        console.print(
+            f"{len(failed)} cells did not succeed; --retry (make bench RETRY=1) runs them again", soft_wrap=True
+        )
         raise typer.Exit(1)
 
 
@@ -103,7 +106,9 @@ def plan(
     todo = remaining(bench.cells, bench.store, retry=False)
     chosen = jobs or benching.default_jobs()
     minutes = benching.estimate_minutes(bench, todo, chosen)
-    console.print(f"{len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, about {minutes:.0f} min")
+    console.print(
+        f"{len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, about {minutes:.0f} min", soft_wrap=True
+    )
 
 
 @app.command()

@@ -26,6 +26,8 @@ class Store:
         self.embeddings = root / "embeddings"
         self.evaluations = root / "evaluations"
         self.arrays = root / "arrays"
+        self.speed = root / "speed.json"
+        """Results of `make speed`, shown in every report."""
 
     def suite(self, suite: str) -> Path:
         """Folder of one suite's records, logs and report."""
