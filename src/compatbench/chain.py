@@ -138,11 +138,26 @@ class ChainTrainer:
         return stored.tensors["embeddings"].to(self.device)
 
     def embed_split(self, trained: TrainedModel, split: Split, generation: int) -> tuple[Tensor, float]:
-        """Embeddings (N, D) of a test split on the CPU, and images per second (median of batches)."""
-        images = split.images.to(self.device)
-        self.progress(f"embed {generation}", 0.0)
-        embeddings = embed_images(trained.model, images, self.normalize).cpu()
-        return embeddings, embedding_rate(trained.model, images, self.normalize)
+        """Embeddings (N, D) of a test split on the CPU, and images per second (median of batches).
+
+        Queries that are gallery images too are embedded once.
+        """
+        gallery = self.dataset.gallery
+        if split is not gallery and bool(torch.isin(split.ids, gallery.ids).all()):
+            embeddings, rate = self.embed_split(trained, gallery, generation)
+            by_id = gallery.ids.argsort()
+            return embeddings[by_id[torch.searchsorted(gallery.ids[by_id], split.ids)]], rate
+        name = digest({"model": trained.id, "test": self.dataset.fingerprint, "gallery": split is gallery})
+
+        def make() -> Artefact:
+            images = split.images.to(self.device)
+            self.progress(f"embed {generation}", 0.0)
+            embeddings = embed_images(trained.model, images, self.normalize)
+            rate = embedding_rate(trained.model, images, self.normalize)
+            return Artefact({"embeddings": embeddings}, {"images_per_second": rate})
+
+        stored = get_or_make(self.store.embeddings, name, make, self.notify)
+        return stored.tensors["embeddings"], stored.facts["images_per_second"]
 
     def _task(self, generation: int) -> Task:
         return task_of(self.chain, generation, self.dataset)

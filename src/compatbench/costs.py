@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from compatbench.adapters import fitted_numbers
 from compatbench.chain import ChainTrainer
 from compatbench.evaluation.search import search_speed
 from compatbench.model import EmbeddingModel
@@ -21,12 +22,23 @@ def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, fl
         "train_seconds": new.trained.facts["train_seconds"],
         "train_images_per_second": new.trained.facts["train_images_per_second"],
         "embed_images_per_second": new.embed_images_per_second,
-        "extra_training_parameters": float(
-            sum(parameter.numel() for parameter in new.trained.model.method.parameters())
-        ),
-        "extra_serving_parameters": float(serving_parameters(new.trained.model)),
+        **_parameters(new),
         **_search(trainer, served, newest, newest),
         "faiss_hnsw_cross_recall": _search(trainer, served, newest, newest - 1)["faiss_hnsw_recall"],
+    }
+
+
+def _parameters(new: ServedGeneration) -> dict[str, float | None]:
+    """What the method adds beside encoder and head, with the model or fitted on its embeddings."""
+    if new.adapter is None:
+        model = new.trained.model
+        trained, served = sum(parameter.numel() for parameter in model.method.parameters()), serving_parameters(model)
+        return {"extra_training_parameters": float(trained), "extra_serving_parameters": float(served)}
+    maps = new.adapter.maps
+    return {
+        "extra_training_parameters": float(fitted_numbers(maps)),
+        "extra_serving_parameters": float(fitted_numbers(maps.new, maps.query)),
+        "fit_seconds": new.adapter.facts["fit_seconds"],
     }
 
 
@@ -51,4 +63,5 @@ def serving_parameters(model: EmbeddingModel) -> int:
 def _search(trainer: ChainTrainer, served: list[ServedGeneration], query: int, gallery: int) -> dict[str, float]:
     """Faiss on the real vectors: an index over the gallery of one generation, queries of another."""
     queries, documents = pair(served, trainer, query, gallery)
-    return search_speed(queries.values[:SEARCH_QUERIES].numpy(), documents.values.numpy())
+    # training an IVF-PQ index takes longer than all other measurements of a cell together
+    return search_speed(queries.values[:SEARCH_QUERIES].numpy(), documents.values.numpy(), indexes=("hnsw",))

@@ -7,7 +7,7 @@ old vectors still answers new queries as well as an exhaustive search does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,8 +26,15 @@ TRAINING_POINTS = 39
 Matrix = NDArray[np.float32]
 
 
-def search_speed(query: Matrix, gallery: Matrix, k: int = 10, repeats: int = 3, threads: int = 1) -> dict[str, float]:
-    """Cosine search of `query` (Q, D) in Faiss indexes of `gallery` (N, D), HNSW with 32 links.
+def search_speed(
+    query: Matrix,
+    gallery: Matrix,
+    k: int = 10,
+    repeats: int = 3,
+    threads: int = 1,
+    indexes: Sequence[str] = ("hnsw", "ivfpq"),
+) -> dict[str, float]:
+    """Cosine search of `query` (Q, D) in Faiss `indexes` of `gallery` (N, D), HNSW with 32 links.
 
     faiss_flat_qps, faiss_hnsw_qps  queries a second, median over `repeats`
     faiss_hnsw_recall               share of the exhaustive search's `k` nearest that the index finds too
@@ -52,6 +59,8 @@ def search_speed(query: Matrix, gallery: Matrix, k: int = 10, repeats: int = 3, 
         numbers = {"faiss_flat_qps": _queries_per_second(flat, query, k, repeats)}
         truth = flat.search(query, k)[1]
         for name, index in _approximate_indexes(faiss, gallery):
+            if name not in indexes:
+                continue
             started = time.perf_counter()
             if not index.is_trained:
                 index.train(gallery)
