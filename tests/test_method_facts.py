@@ -29,14 +29,30 @@ def catalogue() -> Catalogue:
                 encoder_dim=256, stored_dim=160, trained=32 * 256 + 32 + 2 * 128**2, served=32 * 256 + 32 + 2 * 128**2
             ),
         ),
+        # Q (128, 128), of every new vector
+        ("random_rotation", Size(encoder_dim=None, stored_dim=128, trained=128**2, served=128**2)),
+        # U (128, 64), V (128, 64) and b (128,)
+        (
+            "low_rank",
+            Size(encoder_dim=None, stored_dim=128, trained=2 * 128 * 64 + 128, served=2 * 128 * 64 + 128),
+        ),
+        # two branches 128 → 256 → 256 and 512 → 2048 → 2048 → 128, BatchNorm with four numbers a channel; no query map
+        (
+            "fct",
+            Size(
+                encoder_dim=None,
+                stored_dim=128,
+                trained=2 * (128 * 256 + 256 * 256)
+                + (512 * 2048 + 2048 * 2048 + 2048 * 128 + 128)
+                + 4 * (4 * 256 + 2 * 2048),
+                served=0,
+            ),
+        ),
+        ("identity", Size(encoder_dim=None, stored_dim=128, trained=0, served=0)),
     ],
 )
 def test_sizes_are_those_counted_by_hand(catalogue: Catalogue, name: str, expected: Size) -> None:
     assert size(catalogue.get(name), catalogue) == expected
-
-
-def test_an_adapter_has_no_size(catalogue: Catalogue) -> None:
-    assert size(catalogue.get("random_rotation"), catalogue) is None
 
 
 def test_needs_are_listed_per_value_that_changes_them(catalogue: Catalogue) -> None:

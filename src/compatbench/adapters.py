@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from compatbench.artefacts import Artefact, read_artefact, write_artefact
 from compatbench.errors import RequestError
@@ -45,6 +45,12 @@ def unit(vectors: Tensor) -> Tensor:
     return torch.where((norms - 1).abs() < 1e-5, vectors, F.normalize(vectors))
 
 
+def fitted_numbers(*modules: nn.Module | None) -> int:
+    """How many numbers were fitted: of all parameters and buffers, those that are no integers."""
+    states = [module.state_dict().values() for module in modules if module is not None]
+    return sum(value.numel() for state in states for value in state if value.is_floating_point())
+
+
 @dataclass(frozen=True)
 class FittedAdapter:
     """The maps of an adapter as they serve, on any device, without gradient."""
@@ -56,6 +62,8 @@ class FittedAdapter:
     """D_n: dimensions of new vectors."""
     old_dim: int
     """D_o: dimensions of old vectors."""
+    num_classes: int
+    """C: classes of the pairs; 0 where they had no labels."""
     maps: Maps
     facts: dict[str, Any]
     """What was noted when it was fitted, JSON-serialisable."""
@@ -105,6 +113,7 @@ class FittedAdapter:
             "params": self.params.model_dump(mode="json"),
             "dim": self.dim,
             "old_dim": self.old_dim,
+            "num_classes": self.num_classes,
             "source_hash": self.plugin.source_hash,
             "facts": self.facts,
         }
@@ -122,7 +131,7 @@ class FittedAdapter:
             rewritten: Tensor = self.maps.gallery(unit(old))
         return rewritten
 
-    def _apply(self, module: torch.nn.Module | None, new: Tensor, old: Tensor | None) -> Tensor:
+    def _apply(self, module: nn.Module | None, new: Tensor, old: Tensor | None) -> Tensor:
         if module is None:
             return unit(new)
         with torch.no_grad():
@@ -130,7 +139,7 @@ class FittedAdapter:
                 return unit(module(unit(new)))
             if old is None:
                 raise RequestError(
-                    f"method '{self.plugin.name}' needs both encoders online: give the old vectors of the same items too"
+                    f"method '{self.plugin.name}' needs both encoders online: give the same items' old vectors too"
                 )
             self._check(old, self.old_dim, "old")
             return unit(module(unit(new), unit(old)))
@@ -164,8 +173,8 @@ def fit(
 ) -> FittedAdapter:
     """Fit the adapter `method` on paired vectors new (N, D_n) and old (N, D_o), tensors or arrays.
 
-    `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for one that
-    is no adapter, and where it cannot be fitted on such vectors.
+    `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for
+    one that is no adapter, and where it cannot be fitted on such vectors.
     """
     plugin = _adapter(method, folders)
     vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (new, old)]
@@ -210,7 +219,8 @@ def fit_plugin(
         maps = adapter.fit(unit(new), unit(old), labels)  # type: ignore[arg-type]
     facts = {"pairs": len(new), "seed": seed, "fit_seconds": time.perf_counter() - begun}
     maps.cpu().eval().requires_grad_(False)
-    return FittedAdapter(plugin, params, frozenset(adapter.needs), new.shape[1], old.shape[1], maps, facts)
+    needs = frozenset(adapter.needs)
+    return FittedAdapter(plugin, params, needs, new.shape[1], old.shape[1], task.num_classes, maps, facts)
 
 
 def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
@@ -236,9 +246,9 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     facts = artefact.facts
     plugin = find(facts["method"])
     params = plugin.resolve(facts["params"])
-    dim, old_dim = facts["dim"], facts["old_dim"]
-    adapter: Adapter = plugin.cls(params, _task(dim, old_dim, 0))
-    maps = adapter.build(dim, old_dim)
+    shape = facts["dim"], facts["old_dim"], facts["num_classes"]
+    adapter: Adapter = plugin.cls(params, _task(*shape))
+    maps = adapter.build(facts["dim"], facts["old_dim"])
     probes = {name: value for name, value in artefact.tensors.items() if name.startswith(PROBE)}
     state = {name: value for name, value in artefact.tensors.items() if name not in probes}
     changed = f"method '{plugin.name}' has changed since this adapter was fitted; fit it again"
@@ -247,7 +257,7 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     except RuntimeError as error:
         raise RequestError(changed) from error
     maps.eval().requires_grad_(False)
-    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), dim, old_dim, maps, facts["facts"])
+    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), *shape, maps, facts["facts"])
     for name, value in fitted._probe().items():
         if value.shape != probes[name].shape or (value - probes[name]).abs().max() > PROBE_TOLERANCE:
             raise RequestError(changed)

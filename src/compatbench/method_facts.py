@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
+from compatbench.adapters import fitted_numbers
 from compatbench.chain import BASELINE, embedding_dim
 from compatbench.contract.choices import choices
 from compatbench.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
 from compatbench.costs import serving_parameters
-from compatbench.method import Need, Task
+from compatbench.method import Adapter, Need, Task
 from compatbench.plugins import Catalogue, Plugin
 
 DIM = 128
@@ -19,14 +22,14 @@ SETTING = f"D_n = D_o = {DIM} and {len(OLD_CLASSES)} → {len(CLASSES)} classes"
 
 @dataclass(frozen=True)
 class Size:
-    """What a training method adds to a plain model."""
+    """What a method adds to a plain model."""
 
-    encoder_dim: int
-    """Dimensions of the encoder's output."""
+    encoder_dim: int | None
+    """Dimensions of the encoder's output; None for an adapter, which leaves the encoder as it is."""
     stored_dim: int
     """Dimensions of the embeddings that are stored and searched."""
     trained: int
-    """Parameters of the method itself, beside encoder and head."""
+    """Parameters of a training method beside encoder and head; numbers that an adapter fits."""
     served: int
     """Those of them that a query depends on."""
 
@@ -43,10 +46,12 @@ def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
     return found
 
 
-def size(plugin: Plugin, catalogue: Catalogue) -> Size | None:
-    """The size of a training method on a small task; None for an adapter, whose maps are fitted later."""
-    if plugin.kind == "adapter":
-        return None
+def size(plugin: Plugin, catalogue: Catalogue) -> Size:
+    """The size of a method on a small task."""
+    return _adapter_size(plugin) if plugin.kind == "adapter" else _training_size(plugin, catalogue)
+
+
+def _training_size(plugin: Plugin, catalogue: Catalogue) -> Size:
     dim = _task(plugin).dim
     plain = build_world(catalogue.get(BASELINE), dim=dim, old_dim=dim)
     world = build_world(plugin, dim=dim, old_dim=dim, old=plain.old)
@@ -56,6 +61,22 @@ def size(plugin: Plugin, catalogue: Catalogue) -> Size | None:
         stored_dim=embedding_dim(world.method),
         trained=sum(parameter.numel() for parameter in world.method.parameters()),
         served=serving_parameters(world.model),
+    )
+
+
+def _adapter_size(plugin: Plugin) -> Size:
+    task = _task(plugin)
+    adapter: Adapter = plugin.cls(plugin.resolve({}), task)
+    maps = adapter.build(task.dim, task.dim).eval()
+    stored = torch.ones(2, task.dim)
+    if maps.new is not None:
+        both = Need.BOTH_ENCODERS_ONLINE in adapter.needs
+        stored = maps.new(stored, stored) if both else maps.new(stored)
+    return Size(
+        encoder_dim=None,
+        stored_dim=stored.shape[1],
+        trained=fitted_numbers(maps),
+        served=fitted_numbers(maps.new, maps.query),
     )
 
 

@@ -29,10 +29,10 @@ INTRODUCTION = f"""\
 <!-- Made by `compatbench docs` (make docs) from methods/*.py and docs/reproduction.yaml: edit those, not this. -->
 
 Every row is one file in `methods/`. *Needs* is what the method declares and the suite provides, at a cost; below it,
-the parameter values that change it. *Trained* are the parameters that the method adds beside encoder and head, *served*
-those of them that a query depends on; *encoder* and *stored* are the dimensions of the encoder's output and of the
-embeddings in the index. They are counted by building the method for {SETTING}; stationary heads
-may choose another dimension. An adapter (–) trains nothing with the model: it fits its maps on stored embeddings.
+the parameter values that change it. *Trained* are the parameters that the method adds beside encoder and head, for an
+adapter the numbers that it fits; *served* those of them that a query depends on; *encoder* and *stored* the dimensions
+of the encoder's output (–: an adapter leaves it as it is) and of the new embeddings in the index. They are counted by
+building the method for {SETTING}; stationary heads may choose another dimension.
 """
 
 REPRODUCTION = """\
@@ -124,7 +124,7 @@ def link_arxiv(text: str) -> str:
     return ARXIV.sub(r"[\1](https://arxiv.org/abs/\1)", text)
 
 
-def _overview(rows: list[tuple[Plugin, Size | None]]) -> str:
+def _overview(rows: list[tuple[Plugin, Size]]) -> str:
     table = [
         [f"[{plugin.name}](#{plugin.name})", _paper(plugin), _needs(plugin), *_counts(counted)]
         for plugin, counted in rows
@@ -132,10 +132,9 @@ def _overview(rows: list[tuple[Plugin, Size | None]]) -> str:
     return _table(table, ["method", "paper", "needs", "trained", "served", "encoder", "stored"], numbers=4)
 
 
-def _counts(counted: Size | None) -> list[str]:
-    if counted is None:
-        return ["–"] * 4
-    return [f"{number:,}" for number in (counted.trained, counted.served, counted.encoder_dim, counted.stored_dim)]
+def _counts(counted: Size) -> list[str]:
+    numbers = (counted.trained, counted.served, counted.encoder_dim, counted.stored_dim)
+    return ["–" if number is None else f"{number:,}" for number in numbers]
 
 
 def _needs(plugin: Plugin) -> str:

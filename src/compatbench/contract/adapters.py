@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -128,16 +128,19 @@ def pairs(dim: int) -> Pairs:
     return Pairs(F.normalize(new), F.normalize(old), torch.arange(PAIRS) % CLASSES)
 
 
-def build_adapter(plugin: Plugin, dim: int, choice: Choice = DEFAULTS) -> Adapter:
-    """The adapter for an upgrade to `dim` dimensions, with few epochs where it has them as a parameter."""
+def build_adapter(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Adapter:
+    """The adapter for the task of these pairs, with few epochs where it has them as a parameter."""
     epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
-    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **choice.params}), task_of(dim, OLD_DIM, "softmax"))
+    classes = CLASSES if given.labels is None else int(given.labels.max()) + 1
+    task = task_of(given.new.shape[1], OLD_DIM, "softmax")
+    task = replace(task, classes=tuple(range(classes)), total_classes=classes)
+    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **choice.params}), task)
     return adapter
 
 
 def fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Fitted:
     """The adapter's maps, fitted under a fixed seed."""
-    adapter = build_adapter(plugin, given.new.shape[1], choice)
+    adapter = build_adapter(plugin, given, choice)
     copies = [None if tensor is None else tensor.clone() for tensor in given]
     with global_stream(0, "adapter"):
         maps = adapter.fit(given.new, given.old, given.labels)  # type: ignore[arg-type]
@@ -164,7 +167,7 @@ def check_maps(fitted: Fitted) -> None:
 
 def check_needs(fitted: Fitted, plugin: Plugin) -> None:
     """What costs something is declared, and nothing else is."""
-    needs, (new, old, labels) = build_adapter(plugin, OLD_DIM).needs, fitted.pairs
+    needs, (new, old, labels) = build_adapter(plugin, fitted.pairs).needs, fitted.pairs
     if fitted.maps.gallery is not None and Need.GALLERY_REWRITE not in needs:
         raise Finding("Maps(gallery=…) rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
     if fitted.maps.gallery is None and Need.GALLERY_REWRITE in needs:
@@ -213,7 +216,7 @@ def check_rows(fitted: Fitted) -> None:
 
 def check_saved(fitted: Fitted, plugin: Plugin) -> None:
     """What fit() returns can be loaded into what build() returns, and maps alike there, to the bit."""
-    adapter = build_adapter(plugin, OLD_DIM)
+    adapter = build_adapter(plugin, fitted.pairs)
     with global_stream(1, "adapter"):
         empty = adapter.build(OLD_DIM, OLD_DIM)
     if not isinstance(empty, Maps):
