@@ -17,7 +17,6 @@ from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.plugins import Plugin
 
-
 QueryMap = Callable[[Tensor, Tensor], Tensor]
 """Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from compatbench.chain import ChainTrainer
 from compatbench.evaluation.arrays import QueryResults
@@ -64,6 +63,7 @@ def add_backfill(
     """Curves of the backfill from the second newest generation to the newest, in every order there is."""
     new, old = len(served) - 1, len(served) - 2
     trainer.progress("backfill", 0.0)
+    unchanged = results[str(old), str(old)]
     before, after = (_sampled(pair(list(served), trainer, new, gallery), trainer.device) for gallery in (old, new))
     for order, backfills in backfill(before, after, refresh_orders(trainer, served)).items():
         curves = mean_curves(backfills)
@@ -71,7 +71,7 @@ def add_backfill(
             continue
         sha256 = curves.write(store.arrays)
         for metric in CURVE_METRICS:
-            status_quo = _of_queries(results[str(old), str(old)], metric, curves)
+            status_quo = unchanged.per_query(metric)[unchanged.rows(curves.ids[curves.answerable])]
             numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
             each = np.stack([one.curve(metric) for one in backfills])
             record.backfill.append(
@@ -122,13 +122,6 @@ def _sampled(side: Side, device: torch.device) -> Side:
     """Some of the queries: those with the same labels and ids for every method, seed and space."""
     queries, gallery = sample(*side, max_queries=BACKFILL_QUERIES, max_gallery=len(side[1]))
     return queries.to(device), gallery.to(device)
-
-
-def _of_queries(results: QueryResults, metric: str, curves: QueryCurves) -> NDArray[np.float64]:
-    """(A,) values of `metric` for the answerable queries of `curves`."""
-    by_id = np.argsort(results.ids)
-    rows = by_id[np.searchsorted(results.ids, curves.ids[curves.answerable], sorter=by_id)]
-    return results.per_query(metric)[rows]
 
 
 def _numbers(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:

@@ -68,6 +68,14 @@ class QueryResults:
         """(Q,) the queries that have a relevant item, i.e. those that enter the metrics."""
         return self.relevant > 0
 
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Where the queries of these sample ids stand. Raises ValueError where one is missing."""
+        by_id = np.argsort(self.ids)
+        rows: NDArray[np.intp] = by_id[np.searchsorted(self.ids, ids, sorter=by_id).clip(max=len(self) - 1)]
+        if not np.array_equal(self.ids[rows], ids):
+            raise ValueError("some of the queries are not among the results")
+        return rows
+
     def hits(self, k: int) -> NDArray[np.bool_]:
         """(Q,) whether a relevant item is in the first `k`."""
         return (self.first_rank > 0) & (self.first_rank <= k)

@@ -37,8 +37,8 @@ def hierarchical_bootstrap(
     number, seeds, queries = stacked.shape
     values = stacked.reshape(number * seeds, queries)
     present = ~np.isnan(values)
-    patterns, pattern = np.unique(present, axis=0, return_inverse=True)
-    summands = np.concatenate([np.where(present, values, 0), patterns]).T
+    _, first, pattern = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
+    summands = np.concatenate([np.where(present, values, 0), present[first]]).T
     sums = np.concatenate([weights @ summands for weights in _blocks(_query_draws(queries, resamples, seed))])
     totals, counts = np.split(sums, [len(values)], axis=1)
     with np.errstate(invalid="ignore"):  # a draw without any present query has no mean

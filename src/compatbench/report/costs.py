@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from compatbench.report.rows import MethodRow
+from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
@@ -54,7 +54,6 @@ _MEASURED = (
 def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     """The costs of all rows that have a finished seed."""
     shown = [row for row in rows if row.runs.finished]
-    titles = {"reference": "References", "method": "Methods", "control": "Controls"}
     return Table(
         name=f"{scenario.scenario}-costs",
         title=f"{scenario.title}: costs",
@@ -63,7 +62,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         columns=(_METHOD, _TIME, *_MEASURED, _NEEDS),
         groups=tuple(
             Group(title, tuple(_row(row) for row in shown if row.role == role))
-            for role, title in titles.items()
+            for role, title in ROLE_TITLES.items()
             if any(row.role == role for row in shown)
         ),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from compatbench.report.controls import misbehaviour
 from compatbench.report.estimates import Compatibility, Estimate, best_rows
-from compatbench.report.rows import RANKED_SEEDS, MethodRow, ordering, outcome, verdict
+from compatbench.report.rows import RANKED_SEEDS, ROLE_TITLES, MethodRow, ordering, outcome, verdict
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.scores import CROSS, METRICS, NEW
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
@@ -98,7 +98,6 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
             cells["method"] = replace(cells["method"], marks=(*cells["method"].marks, PARTIAL))
             partial.setdefault(_why_partial(row, scenario), []).append(row.label)
         groups[row.role].append(Row(cells, tags=tuple(row.runs.method.needs)))
-    titles = {"reference": "References", "method": "Methods", "control": "Controls"}
     reasons = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in partial.items())
     footnotes = _FOOTNOTES | {PARTIAL: f"fewer seeds than the scenario has. {reasons}."}
     shown = {mark for group in groups.values() for row in group for cell in row.cells.values() for mark in cell.marks}
@@ -110,7 +109,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         title=f"{scenario.title}: compatibility",
         caption=_caption(scenario, rows, show_l2),
         columns=tuple(column for column in _COLUMNS if column.key not in _OPTIONAL or column.key in filled),
-        groups=tuple(Group(titles[role], tuple(groups[role])) for role in titles if groups[role]),
+        groups=tuple(Group(ROLE_TITLES[role], tuple(groups[role])) for role in ROLE_TITLES if groups[role]),
         footnotes={mark: text for mark, text in footnotes.items() if mark in shown},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.plots import pareto_svg, plot_caption
 from compatbench.report.render_html import templates, to_html
 from compatbench.report.scenario_report import ScenarioReport
@@ -11,7 +12,7 @@ from compatbench.report.tables import Table
 
 
 def render_page(title: str, introduction: str, reports: Sequence[ScenarioReport], speed: Table | None = None) -> str:
-    """The page: a banner, the leaderboard, the Pareto plot and the costs of each scenario, then speed measurements."""
+    """The page: of each scenario a banner, the leaderboard and its plot, flips, the backfill and costs; then speed."""
     sections = [
         {
             "name": report.scores.name,
@@ -21,6 +22,10 @@ def render_page(title: str, introduction: str, reports: Sequence[ScenarioReport]
             "scores": to_html(report.scores),
             "plot": pareto_svg(report.points, f"plot-{report.scores.name}"),
             "plot_caption": plot_caption(report.points),
+            "flips": to_html(report.flips),
+            "backfill": to_html(report.backfill) if report.backfill else None,
+            "backfill_plot": report.backfill_plot,
+            "backfill_caption": backfill_caption(),
             "costs": to_html(report.costs),
         }
         for report in reports

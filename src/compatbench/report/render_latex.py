@@ -33,6 +33,8 @@ _SPECIAL = {
     "Γ": r"\(\Gamma\)",
     "†": r"\(\dagger\)",
     "‡": r"\(\ddagger\)",
+    "β": r"\(\beta\)",
+    "▼": r"\(\blacktriangledown\)",
     "✓": r"\(\checkmark\)",
     "✗": r"\(\times\)",
     "·": r"\(\cdot\)",

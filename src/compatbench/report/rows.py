@@ -23,6 +23,9 @@ LONGEST_REASON = 120
 OWN_FIRST_GENERATION = "own first generation"
 """The need of methods that train the old model too."""
 
+ROLE_TITLES = {"reference": "References", "method": "Methods", "control": "Controls"}
+"""Headings of the groups of rows, in their order in tables."""
+
 
 @dataclass(frozen=True)
 class MethodRow:

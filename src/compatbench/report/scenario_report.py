@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from markupsafe import Markup
+
 from compatbench.records import Record
+from compatbench.report.backfill import RowBackfill, backfill_table, row_backfills
+from compatbench.report.backfill_plot import backfill_svg
 from compatbench.report.controls import Banner, banner
 from compatbench.report.costs import costs_table
+from compatbench.report.flips import flips_table
 from compatbench.report.leaderboard import leaderboard
 from compatbench.report.plots import Point
 from compatbench.report.rows import MethodRow, method_rows
@@ -23,10 +29,24 @@ class ScenarioReport:
 
     title: str
     scores: Table
+    flips: Table
+    backfill: Table | None
+    """None where the records hold no backfill curves."""
     costs: Table
     banner: Banner
     points: tuple[Point, ...]
     """The methods (no references, no controls) for which Γ is defined."""
+    backfills: tuple[RowBackfill, ...]
+
+    @cached_property
+    def backfill_plot(self) -> Markup | None:
+        """The curves as an SVG element; None where there are none."""
+        return backfill_svg(self.backfills, f"backfill-{self.scores.name}")
+
+    @property
+    def details(self) -> tuple[Table, ...]:
+        """The tables beside the scores, in their order on the page."""
+        return tuple(table for table in (self.flips, self.backfill, self.costs) if table is not None)
 
 
 def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[ScenarioReport]:
@@ -38,13 +58,17 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
     reports = []
     for scenario in scenarios(records):
         rows = method_rows(scenario, reader)
+        backfills = row_backfills(rows, reader)
         reports.append(
             ScenarioReport(
                 title=scenario.title,
                 scores=leaderboard(scenario, rows),
+                flips=flips_table(scenario, rows, reader),
+                backfill=backfill_table(scenario, backfills),
                 costs=costs_table(scenario, rows),
                 banner=banner(scenario, rows),
                 points=_points(rows),
+                backfills=tuple(backfills),
             )
         )
     return reports

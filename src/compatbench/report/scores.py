@@ -53,7 +53,7 @@ class ScoreReader:
             NEW: (newest, newest),
             REFERENCE: (f"*{newest}", f"*{newest}"),
         }
-        found = {name: [self._entry(record, *at) for record in runs.finished] for name, at in entries.items()}
+        found = {name: [self.entry(record, *at) for record in runs.finished] for name, at in entries.items()}
         first = found[OLD][0]
         kept = first.answerable
         for results in (one for column in found.values() for one in column):
@@ -69,7 +69,8 @@ class ScoreReader:
             },
         )
 
-    def _entry(self, record: Record, query: str, gallery: str) -> QueryResults:
+    def entry(self, record: Record, query: str, gallery: str) -> QueryResults:
+        """Per-query results of one entry of a record's matrix. Raises RequestError where there are none."""
         for array in record.arrays:
             if (array.query_generation, array.gallery_generation, array.distance) == (query, gallery, "cosine"):
                 if array.sha256 not in self._results:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
@@ -15,10 +15,15 @@ INK = "#010203"
 """Stands for the page's text colour: it becomes `currentColor`, so figures follow light and dark."""
 
 
-def to_svg(draw: Callable[[Figure], None], size: tuple[float, float], name: str) -> Markup:
+def to_svg(
+    draw: Callable[[Figure], None],
+    size: tuple[float, float],
+    name: str,
+    layout: Literal["constrained"] | None = "constrained",
+) -> Markup:
     """What `draw` draws on a figure of `size` inches, as an SVG element for use inside a page.
 
-    `name` keeps its ids apart from those of other figures.
+    `name` keeps its ids apart from those of other figures. Without a layout, `draw` places the axes itself.
     """
     from matplotlib import style
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -38,7 +43,7 @@ def to_svg(draw: Callable[[Figure], None], size: tuple[float, float], name: str)
         "axes.spines.right": False,
     }
     with style.context(["default", look]):  # a user's own matplotlibrc must not change the page
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, layout=layout)
         FigureCanvasSVG(figure)
         figure.patch.set_alpha(0)
         draw(figure)
@@ -53,4 +58,4 @@ def to_svg(draw: Callable[[Figure], None], size: tuple[float, float], name: str)
 
 def as_file(svg: Markup) -> str:
     """The content of a file that shows `svg` on white, for places that know no page, such as a README's images."""
-    return svg.replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"
+    return str(svg).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compatbench.files import write_whole
+from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.page import render_page
 from compatbench.report.render_csv import to_csv
@@ -13,6 +14,7 @@ from compatbench.report.render_latex import to_latex
 from compatbench.report.render_markdown import escape, to_legend, to_markdown
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.speed import speed_table
+from compatbench.report.svg import as_file
 from compatbench.report.tables import Column, Table
 
 INTRODUCTION = (
@@ -26,15 +28,19 @@ def write_report(
 ) -> list[Path]:
     """Write the report of one suite and return its files; equal records give equal bytes.
 
-    `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), the costs beside them as
-    `<scenario>-costs`; `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from
-    `scenario_reports`; `speed` is the JSON of a pytest-benchmark run, and RequestError says where it is none.
+    `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
+    `<scenario>-flips`, `-backfill` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; `<out>/README.md` with all
+    tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
+    and RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
     contents: dict[Path, str] = {}
     for report in reports:
         contents |= _table_files(report.scores, out_folder / "tables", report.scores.select(*COMPACT), _banner(report))
-        contents |= _table_files(report.costs, out_folder / "tables", report.costs)
+        for table in report.details:
+            contents |= _table_files(table, out_folder / "tables", table)
+        if report.backfill_plot:
+            contents[out_folder / _plot_file(report)] = as_file(report.backfill_plot)
     if measured:
         contents |= _table_files(measured, out_folder / "tables", measured)
     contents[out_folder / "README.md"] = _readme(title, reports, measured)
@@ -64,13 +70,32 @@ def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) 
             f"## {escape(report.title)}",
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
+            to_markdown(report.flips, heading="###", legend=False),
+            *_backfill(report),
             to_markdown(report.costs, heading="###", legend=False),
         ]
-        columns |= {column.title: column for table in (report.scores, report.costs) for column in table.columns}
+        columns |= {column.title: column for table in (report.scores, *report.details) for column in table.columns}
     if speed:
         parts.append(to_markdown(speed, heading="##"))
     parts += ["## What the columns mean", to_legend(columns.values())]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _backfill(report: ScenarioReport) -> list[str]:
+    if not report.backfill:
+        return []
+    table = to_markdown(report.backfill, heading="###", legend=False)
+    if not report.backfill_plot:
+        return [table]
+    return [
+        table,
+        f"![Backfill curves of {escape(report.title)}]({_plot_file(report)})",
+        escape(backfill_caption()),
+    ]
+
+
+def _plot_file(report: ScenarioReport) -> str:
+    return f"plots/{report.scores.name}-backfill.svg"
 
 
 def _banner(report: ScenarioReport) -> str:

@@ -1,0 +1,92 @@
+"""The training loop beside the bare loop that one would write for a single model.
+
+Both train the same network with the same optimiser on the same images in memory, on one thread, in turn in the same
+rounds, so that other work on the machine strikes both. `ratio` is the median over the rounds of our images by theirs
+in a second of processor time. The bare loop has its images normalised beforehand and knows no methods, schedules,
+logs or seeds.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from compatbench.data.augmentation import Normalization
+from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.method import Task
+from compatbench.model import EmbeddingModel
+from compatbench.plugins import discover
+from compatbench.recipe import Recipe
+from compatbench.training import TrainingSet, channels_last, train
+
+IMAGES, BATCH, SIZE, DIM, CLASSES = 1280, 128, 32, 64, 10
+ROUNDS = 15
+RECIPE = Recipe(epochs=1, batch_size=BATCH, lr=0.05)
+NORMALIZE = Normalization((128.0,), (74.0,))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingSet:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (IMAGES, 1, SIZE, SIZE), dtype=torch.uint8, generator=generator)
+    return TrainingSet(images, torch.randint(0, CLASSES, (IMAGES,), generator=generator))
+
+
+def untrained(backbone: str) -> EmbeddingModel:
+    plugin = discover().get("independent")
+    method = plugin.cls(plugin.resolve({}), Task(0, backbone, DIM, "softmax", tuple(range(CLASSES)), CLASSES))
+    encoder = Encoder(EncoderSpec(backbone=backbone, dim=DIM, image_size=SIZE, channels=1))
+    model = EmbeddingModel(encoder, method.head(DIM, CLASSES), method)
+    return model.to(memory_format=torch.channels_last)
+
+
+def bare_epoch(model: EmbeddingModel, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """One epoch by hand; returns its seconds of processor time."""
+    encoder, head = model.encoder.train(), model.head
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    begun = time.process_time()
+    for index in torch.randperm(len(images)).split(BATCH):
+        loss = F.cross_entropy(F.linear(encoder(images[index]), head.weight), labels[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
+def test_training(benchmark: BenchmarkFixture, data: TrainingSet, backbone: str) -> None:
+    start = untrained(backbone)
+    floats = channels_last(NORMALIZE(data.images))
+    bare: list[float] = []
+    ours: list[float] = []
+
+    def set_up() -> tuple[tuple[EmbeddingModel], dict[str, object]]:
+        bare.append(bare_epoch(copy.deepcopy(start), floats, data.labels))
+        return (copy.deepcopy(start),), {}
+
+    def run(model: EmbeddingModel) -> None:
+        begun = time.process_time()
+        train(model, data, NORMALIZE, RECIPE, seed=0)
+        ours.append(time.process_time() - begun)
+
+    benchmark.pedantic(run, setup=set_up, rounds=ROUNDS, warmup_rounds=1)
+    ratios = [theirs / own for theirs, own in zip(bare, ours, strict=True)][1:]
+    benchmark.extra_info["ratio"] = statistics.median(ratios)
+    benchmark.extra_info["best_ratio"] = min(bare[1:]) / min(ours[1:])
+    benchmark.extra_info["images"] = IMAGES
+    assert len(ratios) == ROUNDS
