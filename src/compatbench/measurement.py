@@ -28,7 +28,7 @@ from compatbench.upgrade import add_backfill, add_flips
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")
-CHANCE_ROTATIONS = 200
+CHANCE_ROTATIONS = 100
 """Enough that a row at chance leaves their range once in a hundred times."""
 
 
