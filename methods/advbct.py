@@ -26,8 +26,9 @@ class AdvBCT(TrainingMethod):
     length itself, as in the authors' code), for classes that the old model knows; rmax_k the largest distance
     to it, of the n distances without those above q3 + 1.5 · (q3 − q1), q1 and q3 the values of rank ⌊n/4⌋ and
     ⌊3n/4⌋ (q3 is the largest where n < 4: all count); T = 1.0 (0.5 is the code's default, 1.0 that of its
-    published settings). Classes with one image have no boundary. w_k is learned, from U(−1, 1). d: D_o → 100 → 2 with batch norm
-    and ReLU; R_α hands its gradient back reversed, times α; p in [0, 1) the progress of training; e = 1 … E
+    published settings). Classes with one image have no boundary. w_k is learned, from U(−1, 1).
+    d: D_o → 100 → 2 with batch norm and ReLU; R_α hands its gradient back reversed, times α; p in [0, 1) the
+    progress of training; e = 1 … E
     the epoch (the code counts from 0, so that its first weight is above 1). λ_b = λ_a = 1. A batch without an
     old class has L_p2s = 0. Published with 256 dimensions behind a batch norm, SGD 0.1, 30 epochs.
     """

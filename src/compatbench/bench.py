@@ -21,6 +21,7 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.plugins import Catalogue, discover
 from compatbench.records import Record
+from compatbench.report.insert import insert_tables
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
@@ -115,11 +116,11 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> lis
         return executor.run(cells, display)
 
 
-def report(bench: Bench, console: Console) -> list[Record]:
+def report(bench: Bench, console: Console, into: Path | None = None) -> list[Record]:
     """Write the tables of all that the suite has left, print those of the selected scenarios.
 
     Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
-    that was measured earlier stays in the tables.
+    that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`.
     """
     records = _records(bench.cells, bench.store)
     everything = records + _records(bench.others, bench.store)
@@ -130,6 +131,8 @@ def report(bench: Bench, console: Console) -> list[Record]:
     reports = scenario_reports(everything, bench.store.arrays)
     speed = bench.store.speed
     write_report(reports, out, bench.suite.title, speed if speed.exists() else None)
+    if into is not None:
+        insert_tables(reports, into)
     selected = {cell.spec.scenario for cell in bench.cells}
     print_report([one for one in reports if one.scores.name in selected], console)
     console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from compatbench import cli_adapters
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+cli_adapters.register(app)
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
 Methods = Annotated[
@@ -119,13 +121,14 @@ def report(
     seeds: Seeds = "",
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
     """Write and print the tables of what a suite has left so far."""
     from compatbench import bench as benching
 
     console = _console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
-    benching.report(bench, console)
+    benching.report(bench, console, into)
 
 
 @app.command(name="list")

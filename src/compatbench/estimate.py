@@ -56,8 +56,9 @@ def _training_rate(spec: EncoderSpec, batch_size: int) -> float:
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng():
-            model = Encoder(spec.model_copy(update={"pretrained": False})).to(where).to(memory_format=torch.channels_last)
+            model = Encoder(spec.model_copy(update={"pretrained": False}))
             images = torch.randn(batch_size, spec.channels, spec.image_size, spec.image_size, device=where)
+        model.to(where).to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(batch_size, dtype=torch.long, device=where)
         for step in range(4):

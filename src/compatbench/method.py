@@ -237,7 +237,7 @@ class Maps(nn.Module):
         for name, module in (("query", query), ("gallery", gallery), ("new", new), ("order", order)):
             if module is not None and not isinstance(module, nn.Module):
                 raise ContractError(
-                    f"Maps({name}=…) is a {type(module).__name__}: give a torch.nn.Module, which can be saved and loaded"
+                    f"Maps({name}=…) is a {type(module).__name__}: give a torch.nn.Module, which can be saved"
                 )
             self.register_module(name, module)
 

@@ -32,9 +32,7 @@ class EmbeddingModel(nn.Module):
 class View:
     """One model's look at one batch; what is not asked for is not computed."""
 
-    def __init__(
-        self, model: EmbeddingModel, images: Tensor, *, frozen: bool, mixed_precision: bool = False
-    ) -> None:
+    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool, mixed_precision: bool = False) -> None:
         self._model = model
         self._images = images
         self._frozen = frozen

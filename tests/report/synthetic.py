@@ -10,7 +10,8 @@ import numpy as np
 
 from compatbench.canonical import digest
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.records import ArrayRef, CellSpec, Environment, MethodInfo, Metric, Record, Status
+from compatbench.evaluation.curves import QueryCurves
+from compatbench.records import ArrayRef, BackfillCurve, CellSpec, Environment, MethodInfo, Metric, Record, Status
 
 PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}
 
@@ -81,6 +82,43 @@ class Bench:
             sha256 = results(values).write(self.folder)
             record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, sha256=sha256))
         return record.model_copy(update=changes)
+
+
+def add_curves(
+    bench: Bench,
+    record: Record,
+    order: str,
+    curves: Sequence[Sequence[float]],
+    *,
+    spread: float = 0.0,
+    ids: Sequence[int] | None = None,
+) -> Record:
+    """Let the record's queries follow `curves`, one a query, with M(β) at β = 0, …, 1 in equal steps."""
+    values = np.asarray(curves, dtype=np.float32)
+    betas = tuple(np.linspace(0, 1, values.shape[1]).tolist())
+    stored = QueryCurves(
+        np.arange(len(values)) if ids is None else np.asarray(ids), betas, {"mAP": values, "CMC@1": values}
+    )
+    mean = stored.curve("mAP")
+    for metric in ("mAP", "CMC@1"):
+        record.backfill.append(
+            BackfillCurve(
+                order=order,
+                metric=metric,
+                query_generation="1",
+                gallery_generation="0",
+                repeats=3,
+                n=len(values),
+                status_quo=0.5,
+                beta=list(betas),
+                mean=mean.tolist(),
+                low=(mean - spread).tolist(),
+                high=(mean + spread).tolist(),
+                minimum_beta=betas[int(mean.argmin())],
+                sha256=stored.write(bench.folder),
+            )
+        )
+    return record
 
 
 def results(precisions: Sequence[float]) -> QueryResults:

@@ -2,8 +2,10 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from golden_case import EVIL, golden_records
+from golden_case import EVIL, QUERIES, golden_records
+from synthetic import add_curves
 
+from compatbench.records import Status
 from compatbench.report.page import render_page
 from compatbench.report.scenario_report import scenario_reports
 
@@ -87,10 +89,24 @@ def test_the_banner_is_green_only_when_controls_behave(bench, html):
     assert "<li>independent: not among the records" in red
 
 
-def test_both_tables_and_the_plot_are_there(page):
-    assert len(page.all("table")) == 2
+def test_all_tables_and_the_plot_are_there(page):
+    assert len(page.all("table")) == 3
     assert len(page.all("svg")) == 1
     assert any(text.startswith("Update gain Γ against tax") for text in page.text)
+    assert "extended_data on toy: flips" in page.text
+
+
+def test_backfill_curves_are_there_where_records_hold_them(bench):
+    records = golden_records(bench)
+    for record in records:
+        if record.status is Status.OK:
+            add_curves(bench, record, "random", [[0.25, 0.5]] * QUERIES)
+    page = Page(render_page("t", "", scenario_reports(records, bench.folder)))
+    assert len(page.all("table")) == 4
+    assert len(page.all("svg")) == 2
+    assert "extended_data on toy: the course of the backfill" in page.text
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
 
 
 def test_two_scenarios_do_not_share_ids(bench):

@@ -1,10 +1,13 @@
 import random
+import xml.etree.ElementTree as ET
 
 import pandas as pd
 import pytest
-from golden_case import GOLDEN, golden_records
+from golden_case import GOLDEN, QUERIES, golden_records
+from synthetic import add_curves
 
 from compatbench.errors import RequestError
+from compatbench.records import Status
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.write import write_report
 
@@ -22,6 +25,9 @@ def test_all_files_are_written_and_named(bench, tmp_path):
         "tables/extended_data-costs.csv",
         "tables/extended_data-costs.md",
         "tables/extended_data-costs.tex",
+        "tables/extended_data-flips.csv",
+        "tables/extended_data-flips.md",
+        "tables/extended_data-flips.tex",
         "tables/extended_data.csv",
         "tables/extended_data.md",
         "tables/extended_data.tex",
@@ -34,6 +40,21 @@ def test_all_files_are_written_and_named(bench, tmp_path):
     assert (out / "tables/extended_data.tex").read_text() == (GOLDEN / "scores.tex").read_text()
     frame = pd.read_csv(out / "tables/extended_data.csv").set_index("method")
     assert frame.loc["varied", ["gamma", "gamma_low", "gamma_high"]].tolist() == [0.25, 0.0, 0.5]
+
+
+def test_backfill_curves_are_a_table_and_a_picture(bench, tmp_path):
+    records = golden_records(bench)
+    for record in records:
+        if record.status is Status.OK:
+            add_curves(bench, record, "random", [[0.25, 0.5]] * QUERIES)
+    written = write_report(scenario_reports(records, bench.folder), tmp_path, "t")
+    readme = (tmp_path / "README.md").read_text()
+    picture = tmp_path / "plots/extended_data-backfill.svg"
+    assert "](plots/extended_data-backfill.svg)" in readme
+    assert "### extended_data on toy: the course of the backfill" in readme
+    assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    tables = {tmp_path / f"tables/extended_data-backfill.{ending}" for ending in ("md", "csv", "tex")}
+    assert {picture, *tables} <= set(written)
 
 
 def test_a_red_banner_stands_in_readme_and_table(bench, tmp_path):

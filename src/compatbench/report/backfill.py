@@ -33,7 +33,7 @@ INCIDENT = "▼"
 _STATUS_QUO = "status quo"
 _COLUMNS = (
     Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
-    Column("oo", "M(o,o)", "Status quo over the same queries. mAP in points."),
+    Column("oo", "status quo", "M(o,o) over the queries of the curves. mAP in points."),
     Column(
         "area",
         "area",
@@ -166,7 +166,7 @@ def _row_backfill(
 
 def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> Table | None:
     """References and methods by kind of order; None where no record holds a curve."""
-    shown = [one for one in backfills if one.row.role != "control"]
+    shown = [one for role in ("reference", "method") for one in backfills if one.row.role == role]
     if not shown:
         return None
     notes = {

@@ -134,8 +134,7 @@ def _draw(axes: Axes, panel: _Panel) -> None:
         axes.plot(x, y, color=color, linewidth=1.3 if one.order == "random" else 0.9)
     lowest = min(float(_gain(one, one.mean).min()) for one in panel.backfills)
     if lowest < panel.low:
-        place = panel.x(0.97), panel.bottom + 0.05
-        axes.text(*place, f"lowest {number(lowest, Unit.POINTS)}", ha="right", fontsize=6.5)
+        axes.text(panel.left + 0.05, panel.bottom + 0.05, f"lowest {number(lowest, Unit.POINTS)}", fontsize=6.5)
 
 
 def _draw_scale(axes: Axes, panel: _Panel) -> None:

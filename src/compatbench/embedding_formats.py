@@ -1,0 +1,139 @@
+"""The file formats of embeddings: each reads and writes named columns, and none of them runs code (no pickle)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.errors import RequestError
+
+Values = NDArray[Any]
+Columns = dict[str, Values]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format."""
+
+    read: Callable[[Path], Columns]
+    """Raises RequestError for a damaged or pickled file."""
+    write: Callable[[Path, Path, Columns], None]
+    """To the first path, in the name of the second. Raises RequestError for what the format cannot hold."""
+
+
+def _read_npy(path: Path) -> Columns:
+    try:
+        return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
+    except (ValueError, OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_npz(path: Path) -> Columns:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_safetensors(path: Path) -> Columns:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return {key: (value.float() if value.is_floating_point() else value).numpy() for key, value in tensors.items()}
+
+
+def _read_parquet(path: Path) -> Columns:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path).combine_chunks()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    columns = {}
+    for key in table.column_names:
+        column = table.column(key).combine_chunks()
+        if column.null_count:
+            raise RequestError(f"{path}: '{key}' has {column.null_count} empty rows; fill them in, or leave them out")
+        columns[key] = _matrix(path, key, column) if _is_list(column.type) else _plain(column)
+    return columns
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _matrix(path: Path, key: str, column: Any) -> Values:
+    """Lists of equal length (N, D)."""
+    import pyarrow.compute as pc
+
+    lengths = np.unique(pc.list_value_length(column).to_numpy(zero_copy_only=False))
+    if len(lengths) != 1:
+        raise RequestError(f"{path}: the rows of '{key}' have between {lengths.min()} and {lengths.max()} numbers")
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat).reshape(len(column), int(lengths[0]))
+
+
+def _plain(column: Any) -> Values:
+    values = column.to_numpy(zero_copy_only=False)
+    return np.array(column.to_pylist(), dtype=str) if values.dtype == object else values
+
+
+def _write_npy(file: Path, path: Path, columns: Columns) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, columns["vectors"], allow_pickle=False)
+
+
+def _write_npz(file: Path, path: Path, columns: Columns) -> None:
+    with file.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **columns)
+
+
+def _write_safetensors(file: Path, path: Path, columns: Columns) -> None:
+    from safetensors.numpy import save_file
+
+    for key, values in columns.items():
+        if values.dtype.kind == "U":
+            raise RequestError(f"{path}: safetensors hold numbers and these {key} are text; write .npz or .parquet")
+    save_file({key: np.ascontiguousarray(values) for key, values in columns.items()}, file)
+
+
+def _write_parquet(file: Path, path: Path, columns: Columns) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vectors = columns["vectors"]
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    others = {key: pa.array(values.tolist()) for key, values in columns.items() if key != "vectors"}
+    pq.write_table(pa.table({**others, "vectors": lists}), file)
+
+
+def _unreadable(path: Path, error: Exception) -> RequestError:
+    if "allow_pickle" in str(error):
+        return RequestError(
+            f"{path} holds pickled objects, which are never loaded since they can run code; save plain arrays: "
+            "np.save(path, np.stack(vectors).astype('float32'))"
+        )
+    return RequestError(f"{path} cannot be read: {error}")
+
+
+FORMATS = {
+    ".npy": Format(_read_npy, _write_npy),
+    ".npz": Format(_read_npz, _write_npz),
+    ".safetensors": Format(_read_safetensors, _write_safetensors),
+    ".parquet": Format(_read_parquet, _write_parquet),
+}
+"""By the ending of the file's name."""
