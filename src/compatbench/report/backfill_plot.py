@@ -129,7 +129,8 @@ def _draw(axes: Axes, panel: _Panel) -> None:
         if one.order == "random":
             band = panel.y(_gain(one, one.low)), panel.y(_gain(one, one.high))
             axes.fill_between(x, *band, color=color, alpha=0.2, linewidth=0)
-            axes.fill_between(x, panel.y(np.minimum(gain, 0)), panel.y(0), color=_BELOW, alpha=0.2, linewidth=0)
+            if (gain < 0).any():
+                axes.fill_between(x, panel.y(np.minimum(gain, 0)), panel.y(0), color=_BELOW, alpha=0.2, linewidth=0)
         y = np.where(gain < panel.low, np.nan, panel.y(gain))
         axes.plot(x, y, color=color, linewidth=1.3 if one.order == "random" else 0.9)
     lowest = min(float(_gain(one, one.mean).min()) for one in panel.backfills)
@@ -142,6 +143,9 @@ def _draw_scale(axes: Axes, panel: _Panel) -> None:
     axes.plot([left, left, right], [top, bottom, bottom], color=INK, linewidth=0.7)
     axes.plot([left, right], [panel.y(0)] * 2, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), alpha=0.7)
     axes.text((left + right) / 2, top + 0.05, _title(panel), ha="center", fontsize=7.5, parse_math=False)
+    if panel.first:
+        middle = (bottom + top) / 2
+        axes.text(left - 0.42, middle, "mAP − M(o,o)", ha="center", va="center", fontsize=7, rotation=90)
     for gain in _ticks(panel.low, panel.high):
         axes.plot([left - 0.03, left], [panel.y(gain)] * 2, color=INK, linewidth=0.7)
         if panel.first:
