@@ -4,6 +4,7 @@ A head is separate from the encoder because compatibility methods freeze it, sha
 """
 
 import math
+from copy import deepcopy
 from typing import Literal
 
 import torch
@@ -99,6 +100,7 @@ def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
 @torch.no_grad()
 def posterior_entropy(head: Head, embeddings: Tensor) -> Tensor:
     """Entropy (B,) in nats of the head's class posterior at embeddings (B, D): 0 where it is certain, ln C at most."""
-    log_posterior = head(embeddings).log_softmax(dim=1)
+    # an order is made of it: in float32, where the vectors lie in memory would decide between near ties
+    log_posterior = deepcopy(head).double()(embeddings.double()).log_softmax(dim=1)
     entropy: Tensor = -(log_posterior.exp() * log_posterior).sum(dim=1)
     return entropy
