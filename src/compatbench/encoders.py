@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ class Encoder(nn.Module):
         return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
 
 
+@functools.cache
 def full_name(backbone: str) -> str:
     """`arch.tag` of a timm model, so that a record says which weights and configuration were meant.
 
