@@ -213,7 +213,7 @@ def fit_plugin(
     if reason := adapter.skip(task):
         raise RequestError(f"method '{plugin.name}' cannot run here: {reason}")
     if labels is None and Need.LABELS in adapter.needs:
-        raise RequestError(f"method '{plugin.name}' needs labels of the pairs: give them, or fit another method")
+        raise RequestError(f"method '{plugin.name}' needs labels of the pairs (--labels): give them, or fit another")
     begun = time.perf_counter()
     with global_stream(seed, *stream):
         maps = adapter.fit(unit(new), unit(old), labels)  # type: ignore[arg-type]

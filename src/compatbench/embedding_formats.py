@@ -122,7 +122,7 @@ def _write_parquet(file: Path, path: Path, columns: Columns) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> RequestError:
-    if "allow_pickle" in str(error):
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
         return RequestError(
             f"{path} holds pickled objects, which are never loaded since they can run code; save plain arrays: "
             "np.save(path, np.stack(vectors).astype('float32'))"

@@ -1,0 +1,114 @@
+"""The commands `fit` and `apply` on files, against the library called by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from compatbench import adapters, embeddings
+from compatbench.cli import app
+from compatbench.embeddings import read_table
+from compatbench.errors import RequestError
+
+IDS = np.array([f"item {row}" for row in range(50)])
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Paired embeddings `new.npy` and `old.npy`, the same with ids and labels as `new.npz` and `old.npz` (shuffled)."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    hidden = generator.normal(size=(50, 4))
+    new = (hidden @ generator.normal(size=(4, 6))).astype(np.float32)
+    old = (hidden @ generator.normal(size=(4, 5))).astype(np.float32)
+    labels, shuffled = np.arange(50) % 4, generator.permutation(50)
+    np.save("new.npy", new)
+    np.save("old.npy", old)
+    np.save("labels.npy", labels)
+    np.savez("new.npz", vectors=new, ids=IDS, labels=labels)
+    np.savez("old.npz", vectors=old[shuffled], ids=IDS[shuffled])
+    return {"new": torch.from_numpy(new), "old": torch.from_numpy(old), "labels": labels}
+
+
+def run(*words: str) -> str:
+    """What a command prints. Raises what it raises."""
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_fit_and_apply_do_what_the_library_does(files: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "BLOCK_ROWS", 16)
+    output = run("fit", "old.npy", "new.npy", "-o", "a.safetensors", "--method", "ridge", "--param", "epsilon=1e-3")
+    assert "written: a.safetensors: ridge, 6 → 5 dimensions, fitted on 50 pairs" in output
+    assert "written: q.npy: 50 × 5" in run("apply", "a.safetensors", "new.npy", "-o", "q.npy")
+    by_hand = adapters.fit("ridge", files["new"], files["old"], params={"epsilon": 1e-3}).query(files["new"])
+    assert np.allclose(np.load("q.npy"), by_hand.numpy(), atol=1e-6)
+    cosine = torch.nn.functional.cosine_similarity(by_hand, files["old"]).mean()
+    assert f"mean cosine of a mapped new vector and its old one: {cosine:.3f}" in output
+
+
+def test_rows_are_paired_by_id_and_keep_their_ids(files: dict[str, Any]) -> None:
+    run("fit", "old.npz", "new.npz", "-o", "a.safetensors")
+    run("apply", "a.safetensors", "new.npz", "-o", "q.parquet")
+    mapped = read_table(Path("q.parquet"))
+    assert mapped.ids is not None
+    assert mapped.ids.tolist() == IDS.tolist()
+    by_hand = adapters.fit("procrustes", files["new"], files["old"]).query(files["new"])
+    assert np.allclose(mapped.vectors, by_hand.numpy(), atol=1e-6)
+
+
+def test_every_side_is_applied(files: dict[str, Any]) -> None:
+    few = ["--param", "epochs=2", "--param", "inner=8"]
+    run("fit", "old.npz", "new.npz", "-o", "a.safetensors", "--method", "fastfill", *few)
+    adapter = adapters.load(Path("a.safetensors"))
+    for side, given, expected in (
+        ("new", "new.npy", adapter.new(files["new"])),
+        ("gallery", "old.npy", adapter.gallery(files["old"])),
+        ("order", "old.npy", adapter.order(files["old"])),
+    ):
+        run("apply", "a.safetensors", given, "-o", f"{side}.npy", "--side", side)
+        assert np.allclose(np.load(f"{side}.npy"), expected.numpy(), atol=1e-6)
+
+
+def test_old_vectors_and_labels_come_from_files_of_their_own(files: dict[str, Any]) -> None:
+    slerp = ["--method", "slerp", "--labels", "labels.npy", "--seed", "5"]
+    run("fit", "old.npy", "new.npy", "-o", "a.safetensors", *slerp)
+    run("apply", "a.safetensors", "new.npz", "--old", "old.npz", "-o", "q.npz")
+    adapter = adapters.fit("slerp", files["new"], files["old"], files["labels"], seed=5)
+    expected = adapter.query(files["new"], files["old"])
+    assert np.allclose(read_table(Path("q.npz")).vectors, expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fit old.npy new.npy -o a.bin", "an adapter is saved as a .safetensors file"),
+        ("fit old.npy new.npy -o a.safetensors --param epsilon", "give name=value"),
+        ("fit old.npy new.npy -o a.safetensors --param epsilon=[", "'\\[' is no value"),
+        ("fit old.npy new.npy -o a.safetensors --method ridge --param eps=1", "did you mean 'epsilon'"),
+        ("fit old.npy new.npy -o a.safetensors --method slerp", "needs labels"),
+        ("fit old.npz new.npy -o a.safetensors", "old.npz has ids and new.npy has none"),
+        ("fit none.npy new.npy -o a.safetensors", "none.npy does not exist"),
+        (
+            "apply good.safetensors old.npy -o q.npy",
+            "old.npy has 5 dimensions; with --side query good.safetensors takes 6",
+        ),
+        ("apply good.safetensors new.npy -o q.npy --side gallery", "new.npy has 6 dimensions"),
+        ("apply good.safetensors old.npy -o q.npz --side order", "scores are written to a .npy file"),
+        ("apply good.safetensors old.npy -o q.npy --side order", "gives no order"),
+        ("apply good.safetensors new.npy -o q.csv", "embeddings are written to"),
+        ("apply new.npy new.npy -o q.npy", "is damaged or no adapter"),
+    ],
+)
+def test_a_wrong_request_is_refused_and_leaves_nothing(files: dict[str, Any], words: str, message: str) -> None:
+    adapters.fit("procrustes", files["new"], files["old"]).save(Path("good.safetensors"))
+    before = sorted(Path().iterdir())
+    with pytest.raises(RequestError, match=message):
+        run(*words.split())
+    assert sorted(Path().iterdir()) == before
