@@ -68,6 +68,7 @@ def bare_epoch(model: EmbeddingModel, images: torch.Tensor, labels: torch.Tensor
     return time.process_time() - begun
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
 def test_training(benchmark: BenchmarkFixture, data: TrainingSet, backbone: str) -> None:
     start = untrained(backbone)
