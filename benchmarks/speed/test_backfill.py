@@ -1,0 +1,64 @@
+"""Backfill curves beside what they replace: scoring the mixed gallery anew at every step of every order."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from compatbench.evaluation.backfill import Side, backfill, class_wise_order, highest_first, random_order
+from compatbench.evaluation.curves import BETAS
+from compatbench.evaluation.retrieval import Vectors, evaluate
+
+GALLERY, DIM, CLASSES = 10_000, 64, 10
+QUERIES = 1_000
+
+
+def two_spaces(queries: int) -> tuple[Side, Side]:
+    """Class clusters, and the same with other noise: two models of one embedding dimension."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(GALLERY) % CLASSES
+    centres = torch.randn(CLASSES, DIM, generator=generator)[labels]
+    sides = []
+    for noise in (3.5, 3.0):
+        values = centres + noise * torch.randn(GALLERY, DIM, generator=generator)
+        side = Vectors(values, labels, torch.arange(GALLERY))
+        sides.append((Vectors(side.values[:queries], side.labels[:queries], side.ids[:queries]), side))
+    return sides[0], sides[1]
+
+
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.benchmark(group="backfill")
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("orders", [1, 7])
+def test_backfill_beside_scoring_every_step(benchmark, orders: int) -> None:
+    """1,000 queries, 10,000 items, 64 dimensions, 10 classes, 21 steps; 7 orders are what a cell follows.
+
+    `ratio` is the estimated time of scoring the gallery once for each step and order, from one such scoring, to
+    the measured one; target: at most 3 s for 7 orders on one thread.
+    """
+    old, new = two_spaces(QUERIES)
+    rng = np.random.default_rng(0)
+    several = [random_order(GALLERY, rng) for _ in range(3)] + [class_wise_order(old[1].labels, rng) for _ in range(3)]
+    plans = {"all": [*several, highest_first(rng.random(GALLERY))][:orders]}
+    once: list[float] = []
+
+    def score_once() -> None:
+        started = time.perf_counter()
+        evaluate(*new)
+        once.append(time.perf_counter() - started)
+
+    [found] = backfill(old, new, plans)["all"][:1]
+    assert found.curve("mAP")[-1] == pytest.approx(evaluate(*new).metrics()["mAP"], abs=1e-6)
+    benchmark.pedantic(lambda: backfill(old, new, plans), setup=score_once, rounds=5)
+    steps = orders * len(BETAS)
+    benchmark.extra_info["ratio"] = steps * float(np.median(once)) / benchmark.stats.stats.median
+    benchmark.extra_info["ratio_of"] = "scoring every step / backfill"
+    benchmark.extra_info["threads"] = 1
