@@ -42,6 +42,7 @@ test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 speed: $(READY)  ## the speed suites; their results appear in the next report
+	@mkdir -p results/runs
 	$(BIN)/pytest benchmarks/speed --benchmark-json=results/runs/speed.json
 
 lint: $(READY)  ## ruff and mypy
