@@ -185,12 +185,13 @@ def test_equals_pytorch_metric_learning(same_set: bool) -> None:
 @pytest.mark.parametrize("distance", ["cosine", "l2"])
 @pytest.mark.parametrize("size", [5, 47, 64, 129, 1001])
 @pytest.mark.parametrize("dim", [3, 17, 64, 128])
-def test_equal_embeddings_score_chance(size: int, dim: int, distance: str) -> None:
+@pytest.mark.parametrize("chunk_items", [10_000, 300])
+def test_equal_embeddings_score_chance(size: int, dim: int, distance: str, chunk_items: int) -> None:
     """Every irrelevant item ranks before every relevant one, in products of any ragged size."""
     rng = np.random.default_rng(size * dim)
     labels = rng.integers(0, 3, size)
     side = vectors(np.tile(rng.normal(size=dim), (size, 1)), labels)
-    results = evaluate(side, side, distance)
+    results = evaluate(side, side, distance, chunk_items=chunk_items)
     relevant = np.array([(labels == label).sum() - 1 for label in labels])
     irrelevant = size - 1 - relevant
     assert results.first_rank.tolist() == np.where(relevant > 0, irrelevant + 1, 0).tolist()

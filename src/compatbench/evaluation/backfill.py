@@ -20,15 +20,13 @@ from torch import Tensor
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.curves import BETAS, QueryCurves
 from compatbench.evaluation.retrieval import (
-    COLUMN_TILE,
     ROW_TILE,
     Relevance,
     Vectors,
     find_relevant,
     full_float32,
-    tiled,
+    score_factors,
 )
-from compatbench.evaluation.similarity import ranking_vectors
 
 Permutation = NDArray[np.intp]
 """(N,) rows of the gallery, in the order in which they are embedded anew."""
@@ -126,10 +124,7 @@ def _blocks(
 ) -> Iterator[tuple[Relevance, tuple[Scores, Scores]]]:
     """Some queries at a time, and their old and new scores (B, N), the gallery by label as in `relevance`."""
     size = len(old[1])
-    sides = []
-    for query, gallery in (old, new):
-        queries, items = ranking_vectors(query.values, gallery.values, "cosine")
-        sides.append((tiled(queries, relevance.order, ROW_TILE), tiled(items, gallery_order, COLUMN_TILE)))
+    sides = [score_factors(*side, relevance.order, gallery_order, "cosine") for side in (old, new)]
     block = max(1, _BLOCK_SCORES // (2 * size) // ROW_TILE) * ROW_TILE
     for begin in range(0, len(relevance.order), block):
         rows = slice(begin, begin + block)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_reaching, sort_rows
-from compatbench.evaluation.similarity import Distance, ranking_vectors, uninitialised
+from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
 
 BLOCK_QUERIES = 1024
 BLOCK_SCORES = 2**25
@@ -90,10 +90,8 @@ def _evaluate(
     query: Vectors, gallery: Vectors, distance: Distance, block_scores: int, chunk_items: int
 ) -> QueryResults:
     gallery_order, relevance = find_relevant(query, gallery)
-    query_values, gallery_values = ranking_vectors(query.values, gallery.values, distance)
     chunk = _round_up(min(chunk_items, len(gallery)), COLUMN_TILE)
-    queries = tiled(query_values, relevance.order, ROW_TILE)
-    items = tiled(gallery_values, gallery_order, chunk)
+    queries, items = score_factors(query, gallery, relevance.order, gallery_order, distance, chunk)
     widest = int((relevance.stop - relevance.start).max())
     # the relevant items' scores, counts and precisions take some four times a score's room
     most = max(1, min(BLOCK_QUERIES, block_scores // max(chunk, 4 * widest)))
@@ -102,7 +100,7 @@ def _evaluate(
     first_rank = np.empty(len(query), dtype=np.int32)
     average_precision = np.empty(len(query), dtype=np.float32)
     ap_at_r = np.empty(len(query), dtype=np.float32)
-    product = uninitialised(block * chunk, device=queries.device)
+    product = torch.empty(block * chunk, device=queries.device)
     for begin in range(0, len(query), block):
         rows = slice(begin, begin + block)
         scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
@@ -235,11 +233,30 @@ def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32],
     return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
 
 
-def tiled(values: Tensor, order: NDArray[np.intp], tile: int) -> Tensor:
-    """`values[order]` (float32) with rows of zeros after it, up to a whole number of tiles."""
+def score_factors(
+    query: Vectors,
+    gallery: Vectors,
+    query_order: NDArray[np.intp],
+    gallery_order: NDArray[np.intp],
+    distance: Distance,
+    chunk: int = COLUMN_TILE,
+) -> tuple[Tensor, Tensor]:
+    """`ranking_vectors` of both sides in the given orders, up to a whole number of tiles and chunks.
+
+    Raises InvalidResultError for vectors that are NaN, infinite or zero.
+    """
+    valid_norms(query.values, "query")
+    valid_norms(gallery.values, "gallery")
+    return ranking_vectors(
+        _tiled(query.values, query_order, ROW_TILE), _tiled(gallery.values, gallery_order, chunk), distance
+    )
+
+
+def _tiled(values: Tensor, order: NDArray[np.intp], tile: int) -> Tensor:
+    """`values[order]` in float32, with rows of zeros after it up to a whole number of tiles."""
     size = len(values)
-    whole = uninitialised(_round_up(size, tile), values.shape[1], device=values.device)
-    torch.index_select(values, 0, torch.from_numpy(order).to(values.device), out=whole[:size])
+    whole = torch.empty(_round_up(size, tile), values.shape[1], device=values.device)
+    torch.index_select(values.float(), 0, torch.from_numpy(order).to(values.device), out=whole[:size])
     whole[size:] = 0
     return whole
 
