@@ -134,6 +134,7 @@ def test_an_error_of_the_watcher_leaves_no_process(faulty: Faulty) -> None:
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from compatbench.cell import Workplace
@@ -147,6 +148,8 @@ class Silent:
     def noticed(self, cell, line): ...
     def finished(self, cell, record): ...
 
+# a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 root = Path(sys.argv[1])
 workplace = Workplace(root / "runs", root / "data", (root / "methods",))
 cell = Cell(CellSpec.model_validate_json((root / "spec.json").read_text()), None)
