@@ -26,7 +26,8 @@ class Slerp(nn.Module):
         aligned = new @ self.rotation
         cosine = (old * aligned).sum(dim=1, keepdim=True).clamp(-1 + 1e-7, 1 - 1e-7)
         angle = cosine.acos()
-        return (((1 - self.alpha) * angle).sin() * old + (self.alpha * angle).sin() * aligned) / angle.sin()
+        shares = [(share * angle).sin() / angle.sin() for share in (1 - self.alpha, self.alpha)]
+        return shares[0] * old + shares[1] * aligned
 
 
 class SphericalInterpolation(Adapter):

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compatbench.chain import embedding_dim
 from compatbench.heads import build_head
-from compatbench.method import Batch, Need, Task, TrainingMethod
+from compatbench.method import Adapter, Batch, Need, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.plugins import Catalogue, discover
 from compatbench.training import loss_terms
@@ -113,5 +114,31 @@ def world(catalogue: Catalogue) -> Callable[..., World]:
         head = build_head(loss, dim, len(classes))
         independent = EmbeddingModel(LinearEncoder(dim), head, plain.cls(plain.resolve({}), task))
         return World(method, new, old, old_model, images, labels, independent)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def adapter(catalogue: Catalogue) -> Callable[..., Adapter]:
+    """An adapter on a plain task: `adapter("ridge", dim=6, old_dim=4, epsilon=0.1)`."""
+
+    def build(name: str, *, dim: int = 4, old_dim: int = 4, classes: int = 3, **params: Any) -> Adapter:
+        plugin = catalogue.get(name)
+        task = Task(1, "b", dim, "softmax", tuple(range(classes)), classes, "b", old_dim, tuple(range(classes)))
+        return plugin.cls(plugin.resolve(params), task)
+
+    return build
+
+
+@pytest.fixture
+def pairs() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """Unit vectors new (N, D_n) and old (N, D_o) that share hidden causes, and labels: `pairs(6, 4, count=50)`."""
+
+    def build(dim: int = 4, old_dim: int = 4, *, count: int = 50, classes: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(3)
+        hidden = torch.randn(count, 5, generator=generator)
+        noise = [0.3 * torch.randn(count, size, generator=generator) for size in (dim, old_dim)]
+        new, old = (hidden @ torch.randn(5, each.shape[1], generator=generator) + each for each in noise)
+        return F.normalize(new), F.normalize(old), torch.arange(count) % classes
 
     return build
