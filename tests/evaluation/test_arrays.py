@@ -51,6 +51,14 @@ def test_hits(results: QueryResults) -> None:
     assert results.hits(10).tolist() == [True, True, True, False, False]
 
 
+def test_rows_of_some_queries(results: QueryResults) -> None:
+    assert results.rows(np.array([30, 50, 40])).tolist() == [2, 4, 0]
+    assert results.rows(np.array([], dtype=np.int64)).tolist() == []
+    for missing in (5, 25, 60):
+        with pytest.raises(ValueError, match="not among the results"):
+            results.rows(np.array([10, missing]))
+
+
 @pytest.mark.parametrize("name", ["MAP", "CMC@", "CMC@x", "R@1"])
 def test_unknown_metrics_are_refused(results: QueryResults, name: str) -> None:
     with pytest.raises(ValueError, match="unknown retrieval metric"):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
+from compatbench.evaluation import backfill as module
 from compatbench.evaluation.backfill import (
     Side,
     backfill,
@@ -123,9 +124,10 @@ def test_equals_the_slow_loop_whatever_the_sizes(
     assert_as_slow(old, new, {"random": [random_order(gallery, np.random.default_rng(seed))]}, (0, *sorted(inner), 1))
 
 
-def test_the_ends_are_the_entries_of_the_matrix() -> None:
-    """Over many blocks of queries, with some thousand relevant items, query by query."""
-    old, new = world(0, gallery=3000, queries=900, classes=3, dims=(24, 16))
+def test_the_ends_are_the_entries_of_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over many blocks of queries, with some hundred relevant items, query by query."""
+    monkeypatch.setattr(module, "_BLOCK_SCORES", 2**17)
+    old, new = world(0, gallery=1000, queries=300, classes=3, dims=(24, 16))
     for curves in (one for several in backfill(old, new, all_orders(old[1])).values() for one in several):
         for end, side in ((0, old), (-1, new)):
             matrix = evaluate(*side)
