@@ -25,6 +25,12 @@ from compatbench.heads import (
 BATCH, DIM, CLASSES = 12, 5, 4
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Heads draw their rows from torch's global stream."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(3)
