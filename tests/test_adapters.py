@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,13 @@ def test_a_file_holds_tensors_by_the_names_of_their_maps(tmp_path: Path) -> None
     new = pairs()[0]
     by_hand = F.normalize(F.normalize(new) @ artefact.tensors["query.weight"].T)
     assert torch.allclose(adapter.query(new), by_hand, atol=1e-6)
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "adapters.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    new, old, _ = pairs()
+    names = {"new": new.numpy(), "old": old.numpy(), "queries": new[:5]}
+    monkeypatch.chdir(tmp_path)
+    exec(example, names)
+    assert torch.equal(names["mapped"], fit("procrustes", new, old).query(new[:5]))
