@@ -6,17 +6,24 @@ docs/records.md explains how to read one; `schema()` is the published JSON Schem
 from __future__ import annotations
 
 import json
+import reprlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
+from compatbench.migrations import migrate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$", max_length=100)]
+"""Becomes the name of a folder: one part of a path, and none that leads elsewhere."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""In hex; names a file."""
 
 
 class Status(StrEnum):
@@ -60,7 +67,7 @@ class MethodInfo(_Model):
 class CellSpec(_Model):
     """What a cell is. Its canonical hash names the record and decides whether it is up to date."""
 
-    suite: str
+    suite: FolderName
     protocol: int = PROTOCOL_VERSION
     dataset: str
     dataset_options: dict[str, Any] = Field(default_factory=dict)
@@ -68,9 +75,11 @@ class CellSpec(_Model):
     image_size: int
     train_limit: int | None = None
     query_limit: int | None = None
-    scenario: str
+    scenario: FolderName
     generations: list[dict[str, Any]]
-    """The resolved chain, oldest first."""
+    """The resolved chain, oldest first; what was left open is left out."""
+    test_classes: Literal["all", "unseen"] = "all"
+    """`unseen`: queries and gallery hold only classes that no generation was trained on."""
     recipe: dict[str, Any]
     method: MethodInfo
     seed: int
@@ -99,7 +108,7 @@ class ArrayRef(_Model):
     query_generation: str
     gallery_generation: str
     distance: Literal["cosine", "l2"] = "cosine"
-    sha256: str
+    sha256: Sha256
 
 
 class BackfillCurve(_Model):
@@ -126,8 +135,21 @@ class BackfillCurve(_Model):
     high: list[float]
     minimum_beta: float
     """The smallest β at which the mean is at its minimum."""
-    sha256: str
+    sha256: Sha256
     """Parquet file with the curve of each query, mean over the repeats."""
+
+
+class WorstFlip(_Model):
+    """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system."""
+
+    query_generation: str
+    """Of the new system; the old one is the generation before, on its own gallery."""
+    gallery_generation: str
+    id: int
+    """The query's sample id."""
+    old_top: list[int]
+    """Sample ids of the first items, best first, the query's own left out."""
+    new_top: list[int]
 
 
 class Environment(_Model):
@@ -137,6 +159,8 @@ class Environment(_Model):
     packages: dict[str, str]
     cpu: str
     cpu_threads: int
+    processes: int = 1
+    """World size: processes that trained each model together."""
     gpu: str | None = None
     git_sha: str | None = None
     git_dirty: bool | None = None
@@ -152,7 +176,9 @@ class Record(_Model):
     """One line for a status other than ok."""
     error: str = ""
     """Traceback, without absolute paths."""
-    spec_hash: str
+    log: str = ""
+    """The last lines that the cell printed, without absolute paths."""
+    spec_hash: Sha256
     spec: CellSpec
     split_hash: str = ""
     parents: dict[str, str] = Field(default_factory=dict)
@@ -160,6 +186,8 @@ class Record(_Model):
     metrics: list[Metric] = Field(default_factory=list)
     arrays: list[ArrayRef] = Field(default_factory=list)
     backfill: list[BackfillCurve] = Field(default_factory=list)
+    worst_flips: list[WorstFlip] = Field(default_factory=list)
+    """Worst first within each system."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Mean of each loss term per epoch, by generation label and term."""
     timings: dict[str, float] = Field(default_factory=dict)
@@ -191,19 +219,22 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read and validate a record. Raises RequestError, in one line, where the file is none."""
+    """Read and validate a record of this schema version or an earlier one.
+
+    Raises RequestError, in one line, where the file is none.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"{path}: not a readable record ({error}); delete it to run its cell again") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
         raise RequestError(
-            f"{path}: schema version {version!r}, where this CompatBench reads {SCHEMA_VERSION}; "
+            f"{path}: schema version {reprlib.repr(version)}, where this CompatBench reads 1 to {SCHEMA_VERSION}; "
             "read it with the version that wrote it, or delete it to run its cell again"
         )
     try:
-        return Record.model_validate(data)
+        return Record.model_validate(migrate(data, SCHEMA_VERSION))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"
