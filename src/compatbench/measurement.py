@@ -59,7 +59,7 @@ def measure(
         done += 1
         trainer.progress("evaluate", done / total)
     for step in references:
-        _derive(record, str(step), str(step - 1))
+        add_compatibility(record, str(step), str(step - 1))
     add_flips(record, matrix.results, len(served))
     add_backfill(record, trainer, served, matrix.results, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
@@ -96,7 +96,7 @@ class Matrix:
             if distance == "cosine" and not self.seen.all():
                 subsets += [("seen", self.seen), ("unseen", ~self.seen)]
             for subset, mask in subsets:
-                self.record.metrics += _metrics(results, mask, query, gallery, subset, distance)
+                self.record.metrics += entry_metrics(results, mask, query, gallery, subset, distance)
 
     def _results(self, queries: Vectors, documents: Vectors, distance: Distance, key: str) -> tuple[QueryResults, str]:
         """Per-query results, from an earlier cell that scored the same vectors where there was one."""
@@ -113,7 +113,7 @@ class Matrix:
         return results, sha256
 
 
-def _metrics(
+def entry_metrics(
     results: QueryResults,
     mask: npt.NDArray[np.bool_],
     query: str,
@@ -121,6 +121,7 @@ def _metrics(
     subset: Literal["all", "seen", "unseen"],
     distance: Distance,
 ) -> Iterable[Metric]:
+    """The retrieval numbers of one entry over the queries in `mask` (Q,), with their intervals."""
     for name in METRICS:
         values = results.per_query(name)[mask & results.answerable]
         low, high = bootstrap_interval(values)
@@ -137,7 +138,7 @@ def _metrics(
         )
 
 
-def _derive(record: Record, new: str, old: str) -> None:
+def add_compatibility(record: Record, new: str, old: str) -> None:
     """Compatibility numbers (protocol §3) of neighbouring generations from the matrix."""
     for name in DERIVED_FROM:
         cells = [record.metric(name, *at) for at in ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}"))]

@@ -91,7 +91,7 @@ def add_backfill(
                     sha256=sha256,
                 )
             )
-            record.metrics += _numbers(record.backfill[-1], curves)
+            record.metrics += curve_metrics(record.backfill[-1], curves)
 
 
 def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) -> dict[str, list[Permutation]]:
@@ -124,7 +124,7 @@ def _sampled(side: Side, device: torch.device) -> Side:
     return queries.to(device), gallery.to(device)
 
 
-def _numbers(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
+def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
     """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
     values = curves.per_query(curve.metric)
     draws = hierarchical_bootstrap({str(beta): column for beta, column in zip(curve.beta, values.T, strict=True)})
