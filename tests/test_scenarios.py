@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from compatbench.data.dataset import Dataset, Split
 from compatbench.errors import RequestError
-from compatbench.scenarios import GenerationSpec, split_hash, training_indices
+from compatbench.scenarios import GenerationSpec, split_hash, as_tested, training_indices
 
 LABELS = torch.tensor([0] * 100 + [1] * 60 + [2] * 40 + [4] * 10)[torch.randperm(210, generator=torch.manual_seed(5))]
 """Four classes of unequal size; 3 has no training image."""
@@ -71,6 +74,82 @@ def test_an_impossible_number_of_classes_is_named(classes: float, count: int) ->
         f"a generation with classes: {classes} would see {count} of 4 classes with training images; "
         "give a number from 2 to 4 or a share"
     )
+
+
+def test_ranges_of_images_touch_without_overlap_and_together_are_the_whole() -> None:
+    old, new = seen(LABELS, share=0.3), seen(LABELS, share=[0.3, 1])
+    assert old == seen(LABELS, share=[0, 0.3])
+    assert not old & new
+    assert old | new == set(range(len(LABELS)))
+    assert counts(new) == {0: 70, 1: 42, 2: 28, 4: 7}
+    thirds = [seen(LABELS, share=bounds) for bounds in ([0, 1 / 3], [1 / 3, 2 / 3], [2 / 3, 1])]
+    assert sum(map(len, thirds)) == len(set.union(*thirds)) == len(LABELS)
+
+
+def test_ranges_of_classes_are_disjoint_where_their_bounds_are() -> None:
+    assert counts(seen(LABELS, classes=[1, 3])) == {1: 60, 2: 40}
+    assert counts(seen(LABELS, classes=[0.5, 1])) == {2: 40, 4: 10}
+    assert counts(seen(LABELS, classes=[0, 0.5])) == counts(seen(LABELS, classes=0.5)) == {0: 100, 1: 60}
+
+
+@pytest.mark.parametrize("bounds", [[2, 5], [3, 4], [0.75, 1.0], [0.5, 1.5]])
+def test_a_range_of_classes_outside_of_them_or_with_one_is_refused(bounds: list[float]) -> None:
+    with pytest.raises(RequestError, match=re.escape(f"a generation with classes: {bounds} would see the ")):
+        generation(classes=bounds).class_ids((0, 1, 2, 4))
+
+
+def test_a_class_too_small_for_a_range_is_named() -> None:
+    labels = torch.tensor([0, 0, 0, 7])
+    assert 3 in seen(labels, share=0.3)
+    with pytest.raises(RequestError, match=r"class 7 has 1 training images, none of them in share \(0.3, 1\)"):
+        training_indices(labels, generation(share=[0.3, 1]))
+
+
+def test_a_long_tail_falls_exponentially_with_the_class() -> None:
+    labels = torch.arange(5).repeat_interleave(1000)
+    sizes = torch.bincount(labels[training_indices(labels, generation(imbalance=100))]).tolist()
+    by_hand = [1000, 316, 100, 32, 10]  # 1000 / 100^(k/4)
+    assert sizes == by_hand
+    tenth = torch.bincount(labels[training_indices(labels, generation(imbalance=100, share=0.1))]).tolist()
+    assert tenth == [100, 32, 10, 3, 1]
+    assert seen(labels, imbalance=100, share=0.1) < seen(labels, imbalance=100) < seen(labels)
+
+
+def test_a_long_tail_is_the_same_one_whatever_classes_a_generation_sees() -> None:
+    labels = torch.arange(5).repeat_interleave(1000)
+    whole, last = seen(labels, imbalance=100), seen(labels, imbalance=100, classes=[2, 5])
+    assert last == {index for index in whole if labels[index] >= 2}
+
+
+def with_test_split(train: Sequence[int], test: Sequence[int]) -> Dataset:
+    def split(labels: Sequence[int], first_id: int) -> Split:
+        ids = torch.arange(first_id, first_id + len(labels))
+        return Split(torch.zeros(len(labels), 1, 4, 4, dtype=torch.uint8), torch.tensor(labels), ids)
+
+    tested = split(test, 1000)
+    return Dataset("toy", tuple(map(str, range(max(*train, *test) + 1))), split(train, 0), tested, tested)
+
+
+def test_unseen_classes_are_those_that_no_generation_of_the_chain_sees() -> None:
+    dataset = with_test_split([0, 1, 2, 3, 4, 5] * 2, [0, 1, 2, 3, 4, 5, 6] * 3)
+    chain = [generation(classes=2), generation(classes=[2, 4])]
+    tested = as_tested(dataset, chain, "unseen", None)
+    assert sorted(set(tested.query.labels.tolist())) == [4, 5, 6]
+    assert tested.query is tested.gallery
+    assert len(tested.gallery) == 9
+    assert tested.train is dataset.train
+    assert tested.train_fingerprint == dataset.train_fingerprint
+    assert tested.fingerprint != dataset.fingerprint
+    assert as_tested(dataset, chain, "all", None) is dataset
+    fewer = as_tested(dataset, chain, "unseen", 3)
+    assert len(fewer.query) == 3
+    assert len(fewer.gallery) == 9
+
+
+def test_unseen_classes_need_a_class_that_is_left_out() -> None:
+    dataset = with_test_split([0, 1, 2, 3], [0, 1, 2, 3])
+    with pytest.raises(RequestError, match="classes that no generation sees, and there are none; leave some out"):
+        as_tested(dataset, [generation(classes=2), generation()], "unseen", None)
 
 
 @pytest.mark.parametrize("spec", [{"share": 0}, {"share": 1.01}, {"classes": 0}, {"dim": 1}, {"colour": "red"}])

@@ -12,7 +12,7 @@ from rich.console import Console
 from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
-from compatbench.data.sampling import limit_queries
+from compatbench.data.samples import Samples
 from compatbench.environment import device
 from compatbench.errors import RequestError
 from compatbench.estimate import estimate_seconds
@@ -64,7 +64,6 @@ def prepare(
     datasets.parse_options(loaded.dataset, loaded.dataset_options)
     datasets.get(loaded.dataset, data, notify)
     dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
-    dataset = limit_queries(dataset, loaded.query_limit)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [

@@ -16,14 +16,13 @@ import torch
 
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
-from compatbench.data.sampling import limit_queries
 from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError
 from compatbench.measurement import measure
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Record, Status
-from compatbench.scenarios import GenerationSpec, split_hash
+from compatbench.scenarios import GenerationSpec, split_hash, as_tested
 from compatbench.serving import serve, serve_baseline
 from compatbench.store import Store, spec_hash
 
@@ -114,12 +113,13 @@ def _fill(
     store = Store(workplace.runs)
     with watch.stage("data"):
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)
-        dataset = limit_queries(dataset, spec.query_limit)
+        chain = tuple(GenerationSpec.model_validate(step) for step in spec.generations)
+        dataset = as_tested(dataset, chain, spec.test_classes, spec.query_limit)
         catalogue = discover(workplace.method_folders)
         plugin = catalogue.get(spec.method.name)
         params = plugin.resolve(spec.method.params)
         trainer = ChainTrainer(
-            tuple(GenerationSpec.model_validate(step) for step in spec.generations),
+            chain,
             dataset,
             spec.train_limit,
             Recipe.model_validate(spec.recipe),

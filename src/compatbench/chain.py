@@ -185,9 +185,11 @@ class ChainTrainer:
         independent = self.baseline(generation) if needs_independent else None
         identity = {
             "training": TRAINING_VERSION,
-            "dataset": self.dataset.fingerprint,
+            "dataset": self.dataset.train_fingerprint,
             "images": digest(self.indices[generation].tolist()),
-            "generation": self.chain[generation].model_dump(mode="json", exclude={"share"}),
+            "classes": model.method.task.classes,
+            "encoder": model.encoder.spec.model_dump(mode="json"),
+            "loss": self.chain[generation].loss,
             "position": generation,
             "task": digest(model.method.task.__dict__) if plugin.name != BASELINE else "",
             "recipe": self.recipe.model_dump(mode="json"),

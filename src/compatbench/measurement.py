@@ -93,7 +93,7 @@ class Matrix:
             )
             everyone = np.ones(len(self.seen), dtype=bool)
             subsets: list[tuple[Literal["all", "seen", "unseen"], npt.NDArray[np.bool_]]] = [("all", everyone)]
-            if distance == "cosine" and not self.seen.all():
+            if distance == "cosine" and self.seen.any() and not self.seen.all():
                 subsets += [("seen", self.seen), ("unseen", ~self.seen)]
             for subset, mask in subsets:
                 self.record.metrics += entry_metrics(results, mask, query, gallery, subset, distance)

@@ -15,7 +15,7 @@ from compatbench.errors import RequestError
 from compatbench.method import Need, Task
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import CellSpec, MethodInfo, Record, Status, read_record
-from compatbench.scenarios import GenerationSpec
+from compatbench.scenarios import GenerationSpec, TestClasses, as_tested
 from compatbench.store import Store
 from compatbench.suite import MethodEntry, Suite
 from compatbench.validation import did_you_mean
@@ -59,7 +59,9 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     cells = []
     for scenario, chain in scenarios.items():
         resolved = tuple(_resolve(scenario, step, dataset) for step in chain)
+        test_classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
         tasks = [task_of(resolved, position, dataset) for position in range(len(resolved))]
+        fingerprint = _tested(scenario, dataset, resolved, test_classes, suite.query_limit).fingerprint
         for seed in seeds:
             for entry in entries:
                 plugin = catalogue.get(entry.name)
@@ -68,12 +70,13 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
                     suite=name,
                     dataset=suite.dataset,
                     dataset_options=suite.dataset_options,
-                    dataset_fingerprint=dataset.fingerprint,
+                    dataset_fingerprint=fingerprint,
                     image_size=suite.image_size,
                     train_limit=suite.train_limit,
                     query_limit=suite.query_limit,
                     scenario=scenario,
-                    generations=[step.model_dump(mode="json") for step in resolved],
+                    generations=[step.model_dump(mode="json", exclude_none=True) for step in resolved],
+                    test_classes=test_classes,
                     recipe=suite.recipe.model_dump(mode="json"),
                     method=_method_info(entry, plugin, params, tasks[-1]),
                     seed=seed,
@@ -112,6 +115,15 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     except RequestError as error:
         raise RequestError(f"scenario '{scenario}': {error}") from error
     return resolved
+
+
+def _tested(
+    scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, limit: int | None
+) -> Dataset:
+    try:
+        return as_tested(dataset, chain, test_classes, limit)
+    except RequestError as error:
+        raise RequestError(f"scenario '{scenario}': {error}") from error
 
 
 def _select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from torch import Tensor
 
 from compatbench.canonical import digest
+from compatbench.data.dataset import Dataset, check_disjoint_classes
+from compatbench.data.sampling import limit_queries, only_classes
 from compatbench.encoders import EncoderSpec
 from compatbench.errors import RequestError
 from compatbench.heads import HeadName
@@ -16,6 +19,32 @@ from compatbench.seeds import stream
 
 SPLIT_SEED = 0
 """Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""
+
+TestClasses = Literal["all", "unseen"]
+"""What a scenario is tested on: every class, or those only that no generation of its chain was trained on."""
+
+Bounds = tuple[int | float, int | float]
+
+
+def _bounds(value: object) -> Bounds | None:
+    """`x` as (0, x) and `[x, y]` as (x, y) where they are rising numbers from 0 on; None for everything else."""
+    pair = tuple(value) if isinstance(value, list | tuple) else (0, value)
+    if len(pair) != 2 or not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in pair):
+        return None
+    return pair if 0 <= pair[0] < pair[1] < float("inf") else None
+
+
+def _share(value: object) -> object:
+    bounds = _bounds(value)
+    if bounds is None or bounds[1] > 1:
+        raise ValueError("must be above 0 and at most 1, or a range such as [0.3, 1]")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _classes(value: object) -> object:
+    if value is not None and _bounds(value) is None:
+        raise ValueError("must be a number of classes, a share of them, or a range of either such as [0.3, 1]")
+    return tuple(value) if isinstance(value, list) else value
 
 
 class GenerationSpec(BaseModel):
@@ -25,10 +54,12 @@ class GenerationSpec(BaseModel):
 
     backbone: str
     dim: int = Field(64, ge=2)
-    share: float = Field(1.0, gt=0, le=1)
-    """Share of the images of every class. Shares are nested: 10% is a part of 30%."""
-    classes: int | float | None = Field(None, gt=0)
-    """How many classes (an integer) or which share of them (a fraction), the first ones by id."""
+    share: Annotated[float | Bounds, PlainValidator(_share)] = 1.0
+    """Share of the images of every class, 0.3 for the first 30%, or a range of it, [0.3, 1] for the other 70%."""
+    classes: Annotated[int | float | Bounds | None, PlainValidator(_classes)] = None
+    """How many classes (an integer) or which share of them (a fraction), the first ones by id; or a range of them."""
+    imbalance: float | None = Field(None, gt=1)
+    """Images of the largest class per image of the smallest: a long tail, falling exponentially with the class id."""
     loss: HeadName = "softmax"
     pretrained: bool = False
     small_image_stem: bool = False
@@ -52,33 +83,76 @@ class GenerationSpec(BaseModel):
         Raises RequestError where they are fewer than two, or more than there are.
         """
         available = len(train_classes)
-        if self.classes is None:
-            count = available
-        else:
-            count = self.classes if isinstance(self.classes, int) else round(self.classes * available)
-        if not 2 <= count <= available:
+        bounds = _bounds(self.classes) or (0, available)
+        if any(isinstance(bound, float) for bound in bounds):
+            bounds = round(bounds[0] * available), round(bounds[1] * available)
+        first, last = (int(bound) for bound in bounds)
+        if last > available or last - first < 2:
+            given = list(self.classes) if isinstance(self.classes, tuple) else self.classes
+            seen = f"the {first + 1}th to {last}th" if isinstance(self.classes, tuple) else last
             raise RequestError(
-                f"a generation with classes: {self.classes} would see {count} of {available} classes with training "
+                f"a generation with classes: {given} would see {seen} of {available} classes with training "
                 f"images; give a number from 2 to {available} or a share"
             )
-        return tuple(train_classes[:count])
+        return tuple(train_classes[first:last])
+
+    def image_range(self, available: int) -> tuple[int, int]:
+        """Which of `available` images of a class it sees, (first, last): ranges that touch share no image."""
+        bounds = _bounds(self.share)
+        assert bounds is not None
+        first, last = (max(1, round(available * bound)) if bound else 0 for bound in bounds)
+        return first, last
 
 
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
     """Sorted positions (n,) in the training split that `generation` sees.
 
-    Every class keeps the same share of its images (at least one), taken from the front of one fixed
-    permutation, so that the subsets of a chain are nested. `limit` first cuts the whole split, in the same
-    stratified way, to about that many images.
+    Every class keeps the same share of its images, taken from one fixed permutation, so that the subsets of a chain
+    are nested, or disjoint where their ranges are. `limit` first cuts the whole split, in the same stratified way,
+    to about that many images. With `imbalance` μ, class k of K then keeps μ^(−k/(K−1)) of its images (Cui et al.,
+    CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with training images: so a long tail is the same one
+    in every generation.
+
+    Every class keeps at least one image; RequestError where none is left for a range that does not begin at 0.
     """
     kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
+    train_classes = sorted(set(labels.tolist()))
     parts = []
-    for class_id in generation.class_ids(sorted(set(labels.tolist()))):
+    for class_id in generation.class_ids(train_classes):
         members = torch.nonzero(labels == class_id).flatten()
         order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
         available = max(1, round(len(members) * kept))
-        parts.append(members[order[: max(1, round(available * generation.share))]])
+        if generation.imbalance is not None:
+            place = train_classes.index(class_id) / (len(train_classes) - 1)
+            available = max(1, round(available * generation.imbalance**-place))
+        first, last = generation.image_range(available)
+        if first >= last:
+            raise RequestError(
+                f"class {class_id} has {available} training images, none of them in share {generation.share}; "
+                "widen the range, or take classes with more images"
+            )
+        parts.append(members[order[first:last]])
     return torch.cat(parts).sort().values
+
+
+def as_tested(
+    dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, query_limit: int | None
+) -> Dataset:
+    """`dataset` with the queries and the gallery that a scenario is tested on.
+
+    Raises RequestError where no class is unseen.
+    """
+    if test_classes == "unseen":
+        seen = {class_id for generation in chain for class_id in generation.class_ids(dataset.train_classes)}
+        unseen = [class_id for class_id in range(dataset.num_classes) if class_id not in seen]
+        if not set(unseen) & set(dataset.query.labels.tolist()):
+            raise RequestError(
+                "it is to be tested on classes that no generation sees, and there are none; "
+                "leave some out, e.g. classes: [0.25, 0.5]"
+            )
+        dataset = only_classes(dataset, unseen)
+        check_disjoint_classes(torch.tensor(sorted(seen)), dataset.gallery.labels, "training and test split")
+    return limit_queries(dataset, query_limit)
 
 
 def split_hash(fingerprint: str, chain_indices: list[Tensor]) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 import compatbench
 from compatbench.errors import RequestError
@@ -54,6 +63,8 @@ class Suite(BaseModel):
     defaults: dict[str, Any] = Field(default_factory=dict)
     """What every generation of every scenario takes unless it says otherwise."""
     scenarios: dict[ScenarioName, tuple[GenerationSpec, ...]] = Field(min_length=1)
+    test_on_unseen_classes: tuple[ScenarioName, ...] = ()
+    """Scenarios that are tested only on classes that none of their generations was trained on."""
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -109,6 +120,14 @@ class Suite(BaseModel):
         for name, chain in value.items():
             if len(chain) < 2:
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
+        return value
+
+    @field_validator("test_on_unseen_classes")
+    @classmethod
+    def _tested_scenarios_exist(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for name in value:
+            if name not in info.data.get("scenarios", value):
+                raise ValueError(f"no scenario '{name}'{did_you_mean(name, info.data['scenarios'])}")
         return value
 
 

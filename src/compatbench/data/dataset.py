@@ -83,6 +83,11 @@ class Dataset:
         return digest(self._by_split(_content_hash))
 
     @cached_property
+    def train_fingerprint(self) -> str:
+        """Sha256 (hex) over ids, labels and image bytes of the training split: what a model can depend on."""
+        return _content_hash(self.train)
+
+    @cached_property
     def split_hash(self) -> str:
         """Sha256 (hex) over ids and labels of every split: who is where, whatever the image size."""
         return digest(self._by_split(_membership_hash))

@@ -1,7 +1,8 @@
-"""A dataset with fewer queries, for suites that must be quick: the gallery, and so the task, stays whole."""
+"""Parts of a dataset to test on: fewer queries, for suites that must be quick, or some of the classes."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -15,13 +16,29 @@ QUERY_SEED = 0
 
 
 def limit_queries(dataset: Dataset, limit: int | None) -> Dataset:
-    """`dataset` with about `limit` of its queries, every class at the same share (at least one image)."""
+    """`dataset` with about `limit` of its queries, every class at the same share (at least one image).
+
+    The gallery, and so the task, stays whole.
+    """
     if limit is None or limit >= len(dataset.query):
         return dataset
     rows = _stratified(dataset.query.labels, limit / len(dataset.query))
-    query = dataset.query
-    names = tuple(query.names[row] for row in rows.tolist()) if query.names is not None else None
-    return replace(dataset, query=Split(query.gather(rows), query.labels[rows], query.ids[rows], names))
+    return replace(dataset, query=_rows(dataset.query, rows))
+
+
+def only_classes(dataset: Dataset, classes: Collection[int]) -> Dataset:
+    """`dataset` with the queries and the gallery images of `classes` only; its training images stay."""
+
+    def part(split: Split) -> Split:
+        return _rows(split, torch.isin(split.labels, torch.tensor(sorted(classes))).nonzero().flatten())
+
+    query = part(dataset.query)
+    return replace(dataset, query=query, gallery=query if dataset.gallery is dataset.query else part(dataset.gallery))
+
+
+def _rows(split: Split, rows: Tensor) -> Split:
+    names = tuple(split.names[row] for row in rows.tolist()) if split.names is not None else None
+    return Split(split.gather(rows), split.labels[rows], split.ids[rows], names)
 
 
 def _stratified(labels: Tensor, share: float) -> Tensor:
