@@ -76,14 +76,50 @@ def test_bfloat16_tensors_are_read(tmp_path: Path) -> None:
     assert np.array_equal(read_table(tmp_path / "x.safetensors").vectors, VECTORS)
 
 
-def test_a_matrix_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("suffix", "ids"), [(".npy", None), (".safetensors", NUMBERS)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_matrix_stays_in_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, ids: Any, dtype: Any
+) -> None:
     monkeypatch.setattr(embeddings, "BLOCK_ROWS", 3)
-    table = read_table(save(tmp_path / "x.npy", vectors=VECTORS))
+    columns = {} if ids is None else {"ids": ids}
+    table = read_table(save(tmp_path / f"x{suffix}", vectors=VECTORS.astype(dtype), **columns))
     assert isinstance(table.vectors, np.memmap)
     blocks = list(table.blocks())
     assert [(rows.start, len(block)) for rows, block in blocks] == [(0, 3), (3, 1)]
     assert np.array_equal(np.concatenate([block for _, block in blocks]), VECTORS)
     assert all(type(block) is np.ndarray for _, block in blocks)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_are_gathered_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
+    monkeypatch.setattr(embeddings, "GATHERED_ROWS", 2)
+    table = read_table(save(tmp_path / "x.npy", vectors=np.asarray(VECTORS, order=order)))
+    assert np.array_equal(table.gather(np.array([3, 0, 0, 2, 1])), VECTORS[[3, 0, 0, 2, 1]])
+    assert table.gather(np.array([], dtype=np.intp)).shape == (0, 3)
+    part = EmbeddingTable("part", table.vectors[1:])
+    assert np.array_equal(part.gather(np.array([0, 2])), VECTORS[[1, 3]])
+    assert np.array_equal(next(part.blocks())[1], VECTORS[1:])
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux tells how much of a file is in memory")
+def test_what_was_read_of_a_mapped_file_leaves_memory(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.npy", vectors=np.ones((40_000, 128), dtype=np.float32))  # 20 MB
+
+    def resident() -> int:
+        """Kilobytes of the file that are in this process's memory."""
+        lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+        return sum(
+            int(next(one for one in lines if one.startswith("Rss:")).split()[1]) for line in lines if str(path) in line
+        )
+
+    table = read_table(path)
+    for _, _block in table.blocks():
+        pass
+    table.gather(np.arange(0, 40_000, 7))
+    assert resident() < 1000
+    assert float(table.vectors[::4].sum()) == 10_000 * 128
+    assert resident() > 10_000  # reading past the table does keep it: the measure sees what it must
 
 
 class Harmful:

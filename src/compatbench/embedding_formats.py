@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,14 +44,35 @@ def _read_npz(path: Path) -> Columns:
 
 
 def _read_safetensors(path: Path) -> Columns:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
+    columns: Columns = {}
     try:
-        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:  # checks the header
+            for key in file.keys():  # noqa: SIM118 - not a mapping
+                if file.get_slice(key).get_dtype() in _MAPPED:
+                    columns[key] = _mapped_tensor(path, key)
+                else:
+                    value = file.get_tensor(key)
+                    columns[key] = (value.float() if value.is_floating_point() else value).numpy()
     except (SafetensorError, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    return {key: (value.float() if value.is_floating_point() else value).numpy() for key, value in tensors.items()}
+    return columns
+
+
+_MAPPED = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+"""Types of safetensors that stay in their file; numpy lacks bfloat16."""
+
+
+def _mapped_tensor(path: Path, key: str) -> Values:
+    """One tensor of a file whose header is sound: its length in 8 bytes, then JSON, then the data."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        entry = json.loads(stream.read(size))[key]
+    begin, end = entry["data_offsets"]
+    if begin == end:  # nothing can be mapped
+        return np.empty(entry["shape"], dtype=_MAPPED[entry["dtype"]])
+    return np.memmap(path, _MAPPED[entry["dtype"]], "r", 8 + size + begin, tuple(entry["shape"]))
 
 
 def _read_parquet(path: Path) -> Columns:

@@ -5,6 +5,7 @@ Every problem is a RequestError of one line that names the file, the row and the
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,9 @@ COLUMNS = ("ids", "vectors", "labels")
 """What a file may hold, under these names: vectors (N, D), and ids (N,) and labels (N,), numbers or text."""
 
 BLOCK_ROWS = 65_536
+
+GATHERED_ROWS = 4096
+"""Rows from anywhere in a file that are read at once: each brings the pages around it into memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,15 @@ class EmbeddingTable:
         """The rows in blocks, so that a table larger than the memory can be passed through."""
         for begin in range(0, len(self), BLOCK_ROWS):
             rows = slice(begin, begin + BLOCK_ROWS)
-            yield rows, np.array(self.vectors[rows], dtype=np.float32)
+            yield rows, np.array(_unread(self.vectors)[rows], dtype=np.float32)
+
+    def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The vectors (n, D) of these rows (n,), in memory."""
+        gathered = np.empty((len(rows), self.dim), dtype=np.float32)
+        for begin in range(0, len(rows), GATHERED_ROWS):
+            part = slice(begin, begin + GATHERED_ROWS)
+            gathered[part] = _unread(self.vectors)[rows[part]]
+        return gathered
 
 
 def read_table(path: Path) -> EmbeddingTable:
@@ -111,20 +123,33 @@ def align(table: EmbeddingTable, to: EmbeddingTable) -> EmbeddingTable:
 
     Raises RequestError where rows have no counterpart.
     """
+    rows = matching_rows(table, to)
+    if rows is None:
+        return table
+    ids = None if table.ids is None else table.ids[rows]
+    labels = None if table.labels is None else table.labels[rows]
+    return replace(table, vectors=table.vectors[rows], ids=ids, labels=labels)
+
+
+def matching_rows(table: EmbeddingTable, to: EmbeddingTable) -> NDArray[np.intp] | None:
+    """The row of `table` (len(to),) that belongs to each row of `to`; None where it is the row of the same number.
+
+    Raises RequestError where rows have no counterpart.
+    """
     if table.ids is None and to.ids is None:
         if len(table) != len(to):
             raise RequestError(
                 f"{table.name} has {len(table)} rows and {to.name} has {len(to)}: without ids, rows are paired by "
                 "position, and there must be equally many"
             )
-        return table
+        return None
     if table.ids is None or to.ids is None:
         without, other = (table, to) if table.ids is None else (to, table)
         raise RequestError(f"{other.name} has ids and {without.name} has none: give both of them ids, or neither")
     if (table.ids.dtype.kind == "U") != (to.ids.dtype.kind == "U"):
         raise RequestError(f"the ids of {table.name} and {to.name} differ in kind: numbers in one, text in the other")
     if np.array_equal(table.ids, to.ids):
-        return table
+        return None
     order = np.argsort(table.ids, kind="stable")
     rows = order[np.searchsorted(table.ids, to.ids, sorter=order).clip(max=len(table) - 1)]
     missing = np.flatnonzero(table.ids[rows] != to.ids)
@@ -133,8 +158,15 @@ def align(table: EmbeddingTable, to: EmbeddingTable) -> EmbeddingTable:
             f"{table.name} has no id {to.ids[missing[0]]!s}, which is row {missing[0]} of {to.name}; "
             f"{len(missing)} of {len(to)} ids are missing"
         )
-    labels = None if table.labels is None else table.labels[rows]
-    return replace(table, vectors=table.vectors[rows], ids=table.ids[rows], labels=labels)
+    return np.asarray(rows, dtype=np.intp)
+
+
+def _unread(vectors: Values) -> Values:
+    """`vectors`, where they are mapped from a file as a mapping of their own: what was read leaves memory with it."""
+    if not isinstance(vectors, np.memmap) or not isinstance(vectors.base, mmap.mmap):
+        return vectors
+    order = "C" if vectors.flags.c_contiguous else "F"
+    return np.memmap(vectors.filename, vectors.dtype, "r", vectors.offset, vectors.shape, order)
 
 
 def _check_vectors(table: EmbeddingTable) -> None:
