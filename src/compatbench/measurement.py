@@ -25,6 +25,7 @@ from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
 from compatbench.upgrade import add_backfill, add_flips
+from compatbench.worst_flips import add_worst_flips
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")
@@ -61,6 +62,7 @@ def measure(
     for step in references:
         add_compatibility(record, str(step), str(step - 1))
     add_flips(record, matrix.results, len(served))
+    add_worst_flips(record, trainer, served, matrix.results)
     add_backfill(record, trainer, served, matrix.results, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:

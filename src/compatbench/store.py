@@ -51,6 +51,10 @@ def spec_hash(spec: CellSpec) -> str:
     return digest(spec.model_dump(mode="json"))
 
 
+def file_stem(label: str) -> str:
+    """A row's label as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "_", label).strip("_.")
+
+
 def _cell_name(spec: CellSpec) -> str:
-    label = re.sub(r"[^A-Za-z0-9._=-]+", "_", spec.method.label).strip("_.")[:80]
-    return f"{label}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"
+    return f"{file_stem(spec.method.label)[:80]}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"

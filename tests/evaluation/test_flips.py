@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.flips import FlipRate, flip_estimates, flip_rates, negative_flips, positive_flips
+from compatbench.evaluation.flips import (
+    FlipRate,
+    flip_estimates,
+    flip_rates,
+    negative_flips,
+    positive_flips,
+    worst_negative_flips,
+)
 
 
 def ranked(*first_ranks: int) -> QueryResults:
@@ -24,6 +31,14 @@ def test_flips_by_hand() -> None:
     np.testing.assert_array_equal(positive_flips(OLD, NEW, 5), [0, 0, 0, 1, 0, np.nan])
     assert flip_rates(OLD, NEW, 5) == pytest.approx({"NFR@5": 2 / 5, "PFR@5": 1 / 5, "relative_NFR@5": 2 / 4})
     assert flip_rates(OLD, NEW, 1) == pytest.approx({"NFR@1": 1 / 5, "PFR@1": 1 / 5, "relative_NFR@1": 1 / 2})
+
+
+def test_the_worst_flips_lie_deepest_then_lose_most_then_have_the_lowest_id() -> None:
+    old, new = ranked(1, 1, 1, 2, 1, 1, 1, 0), ranked(3, 9, 3, 50, 3, 1, 3, 0)
+    new.average_precision[2] = 0.1
+    found = worst_negative_flips(old, new, 4)
+    assert found.tolist() == [1, 2, 0, 4]
+    assert worst_negative_flips(old, old, 4).tolist() == []
 
 
 def test_the_same_system_flips_nothing() -> None:

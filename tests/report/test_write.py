@@ -1,15 +1,29 @@
 import random
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pandas as pd
 import pytest
 from golden_case import GOLDEN, QUERIES, golden_records
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
-from compatbench.records import Status
+from compatbench.records import Status, WorstFlip
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.write import write_report
+
+FINISHED = ("good", "independent", "own", "relational", "short", "varied", "weak")
+
+
+class Samples:
+    def label(self, sample):
+        return str(sample % 2)
+
+    def name(self, sample):
+        return None
+
+    def pixels(self, sample):
+        return np.zeros((1, 2, 2), dtype=np.uint8)
 
 
 def contents(folder):
@@ -21,6 +35,7 @@ def test_all_files_are_written_and_named(bench, tmp_path):
     written = write_report(scenario_reports(golden_records(bench), bench.folder), out, "The <i>suite</i>")
     assert sorted(path.relative_to(out).as_posix() for path in written) == sorted(contents(out)) == [
         "README.md",
+        *(f"flips/extended_data/{label}.csv" for label in FINISHED),
         "index.html",
         "tables/extended_data-costs.csv",
         "tables/extended_data-costs.md",
@@ -55,6 +70,21 @@ def test_backfill_curves_are_a_table_and_a_picture(bench, tmp_path):
     assert ET.parse(picture).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     tables = {tmp_path / f"tables/extended_data-backfill.{ending}" for ending in ("md", "csv", "tex")}
     assert {picture, *tables} <= set(written)
+
+
+def test_flips_are_linked_and_pictured_where_the_images_are_known(bench, tmp_path):
+    scores = {"oo": [0.75] * QUERIES, "no": [0.25] * QUERIES, "nn": [0.25] * QUERIES, "ss": [0.75] * QUERIES}
+    flip = WorstFlip(query_generation="1", gallery_generation="1", id=3, old_top=[1], new_top=[2])
+    records = [*golden_records(bench), bench.record("own(a=1)", 0, scores, worst_flips=[flip])]
+    written = write_report(scenario_reports(records, bench.folder), tmp_path, "t", samples=Samples())
+    sheet = tmp_path / "flips/extended_data/own_a=1.html"
+    assert [path for path in written if path.suffix == ".html"] == [sheet, tmp_path / "index.html"]
+    assert sheet.read_text().count("<img") == 3
+    readme, page = (tmp_path / "README.md").read_text(), (tmp_path / "index.html").read_text()
+    names = [f"flips/extended_data/own_a=1.{ending}" for ending in ("csv", "html")]
+    assert f"own(a=1) ([list]({names[0]}), [pictures]({names[1]}))" in readme
+    assert all(f'href="{name}"' in page for name in names)
+    assert "weak ([list](flips/extended_data/weak.csv))" in readme
 
 
 def test_a_red_banner_stands_in_readme_and_table(bench, tmp_path):

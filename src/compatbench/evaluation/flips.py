@@ -31,6 +31,13 @@ def positive_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[n
     return (1 - before) * after
 
 
+def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) -> NDArray[np.intp]:
+    """Rows of at most `count` negative flips at 1, the deepest first hit first, then the largest loss of AP."""
+    rows = np.flatnonzero(negative_flips(old, system, 1) == 1)
+    loss = old.average_precision[rows] - system.average_precision[rows]
+    return rows[np.lexsort((old.ids[rows], -loss, -system.first_rank[rows]))][:count]
+
+
 def flip_rates(old: QueryResults, system: QueryResults, k: int) -> dict[str, float | None]:
     """NFR@k = mean h_o(1 − h_sys), PFR@k = mean (1 − h_o)h_sys and relative NFR = NFR / mean h_o, by name.
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compatbench.report.backfill_plot import backfill_caption
+from compatbench.report.flip_files import FlipFiles
 from compatbench.report.plots import pareto_svg, plot_caption
 from compatbench.report.render_html import templates, to_html
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Table
 
 
-def render_page(title: str, introduction: str, reports: Sequence[ScenarioReport], speed: Table | None = None) -> str:
-    """The page: of each scenario a banner, the leaderboard and its plot, flips, the backfill and costs; then speed."""
+def render_page(
+    title: str,
+    introduction: str,
+    reports: Sequence[ScenarioReport],
+    speed: Table | None = None,
+    flip_files: Mapping[str, Sequence[FlipFiles]] = {},
+) -> str:
+    """The page: of each scenario a banner, the leaderboard and its plot, flips, the backfill and costs; then speed.
+
+    `flip_files`, by name of the scenario, are linked from the page and lie beside it.
+    """
     sections = [
         {
             "name": report.scores.name,
@@ -23,6 +33,7 @@ def render_page(title: str, introduction: str, reports: Sequence[ScenarioReport]
             "plot": pareto_svg(report.points, f"plot-{report.scores.name}"),
             "plot_caption": plot_caption(report.points),
             "flips": to_html(report.flips),
+            "flip_files": flip_files.get(report.scores.name, ()),
             "backfill": to_html(report.backfill) if report.backfill else None,
             "backfill_plot": report.backfill_plot,
             "backfill_caption": backfill_caption(),

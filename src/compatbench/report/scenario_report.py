@@ -14,6 +14,7 @@ from compatbench.report.backfill import RowBackfill, backfill_table, row_backfil
 from compatbench.report.backfill_plot import backfill_svg
 from compatbench.report.controls import Banner, banner
 from compatbench.report.costs import costs_table
+from compatbench.report.flip_lists import FlipList, flip_lists
 from compatbench.report.flips import flips_table
 from compatbench.report.leaderboard import leaderboard
 from compatbench.report.plots import Point
@@ -37,6 +38,7 @@ class ScenarioReport:
     points: tuple[Point, ...]
     """The methods (no references, no controls) for which Γ is defined."""
     backfills: tuple[RowBackfill, ...]
+    flip_lists: tuple[FlipList, ...]
 
     @cached_property
     def backfill_plot(self) -> Markup | None:
@@ -69,6 +71,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 banner=banner(scenario, rows),
                 points=_points(rows),
                 backfills=tuple(backfills),
+                flip_lists=tuple(flip_lists(rows, reader)),
             )
         )
     return reports

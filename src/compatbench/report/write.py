@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from compatbench.files import write_whole
 from compatbench.report.backfill_plot import backfill_caption
+from compatbench.report.flip_files import FlipFiles, flip_files
+from compatbench.report.flip_lists import Samples
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.page import render_page
 from compatbench.report.render_csv import to_csv
@@ -24,17 +26,25 @@ INTRODUCTION = (
 
 
 def write_report(
-    reports: Sequence[ScenarioReport], out_folder: Path, title: str, speed: Path | None = None
+    reports: Sequence[ScenarioReport],
+    out_folder: Path,
+    title: str,
+    speed: Path | None = None,
+    samples: Samples | None = None,
 ) -> list[Path]:
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; `<out>/README.md` with all
-    tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
+    `<scenario>-flips`, `-backfill` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; the flips of every row in
+    `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all tables;
+    `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
     and RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
     contents: dict[Path, str] = {}
+    flips = {report.scores.name: flip_files(report, samples) for report in reports}
+    for files in (one for several in flips.values() for one in several):
+        contents |= {out_folder / name: content for name, content in files.contents.items()}
     for report in reports:
         contents |= _table_files(report.scores, out_folder / "tables", report.scores.select(*COMPACT), _banner(report))
         for table in report.details:
@@ -43,8 +53,8 @@ def write_report(
             contents[out_folder / _plot_file(report)] = as_file(report.backfill_plot)
     if measured:
         contents |= _table_files(measured, out_folder / "tables", measured)
-    contents[out_folder / "README.md"] = _readme(title, reports, measured)
-    contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured)
+    contents[out_folder / "README.md"] = _readme(title, reports, measured, flips)
+    contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured, flips)
     for path, content in contents.items():
         write_whole(path, content)
     return list(contents)
@@ -62,7 +72,9 @@ def _table_files(table: Table, folder: Path, narrow: Table, banner: str = "") ->
     }
 
 
-def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) -> str:
+def _readme(
+    title: str, reports: Sequence[ScenarioReport], speed: Table | None, flips: Mapping[str, Sequence[FlipFiles]]
+) -> str:
     parts = [f"# {escape(title)}", INTRODUCTION.replace("below each table", "at the end")]
     columns: dict[str, Column] = {}
     for report in reports:
@@ -71,6 +83,7 @@ def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) 
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
             to_markdown(report.flips, heading="###", legend=False),
+            _flips(flips[report.scores.name]),
             *_backfill(report),
             to_markdown(report.costs, heading="###", legend=False),
         ]
@@ -79,6 +92,13 @@ def _readme(title: str, reports: Sequence[ScenarioReport], speed: Table | None) 
         parts.append(to_markdown(speed, heading="##"))
     parts += ["## What the columns mean", to_legend(columns.values())]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _flips(files: Sequence[FlipFiles]) -> str:
+    links = [
+        f"{escape(one.label)} ([list]({one.list}){f', [pictures]({one.sheet})' if one.sheet else ''})" for one in files
+    ]
+    return f"Every query that flips, and the worst in pictures: {' · '.join(links)}" if links else ""
 
 
 def _backfill(report: ScenarioReport) -> list[str]:

@@ -1,0 +1,35 @@
+"""The test images of a dataset by sample id, for reports that show some of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compatbench.data.dataset import Dataset, Split
+
+
+class Samples:
+    """Queries and gallery items, by the ids that records know them by."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._class_names = dataset.class_names
+        self._places: dict[int, tuple[Split, int]] = {}
+        for split in (dataset.gallery, dataset.query):
+            self._places |= {sample: (split, row) for row, sample in enumerate(split.ids.tolist())}
+
+    def label(self, sample: int) -> str:
+        """Name of its class."""
+        split, row = self._places[sample]
+        return self._class_names[int(split.labels[row])]
+
+    def name(self, sample: int) -> str | None:
+        """What a person calls the image, where the dataset says."""
+        split, row = self._places[sample]
+        return split.names[row] if split.names is not None else None
+
+    def pixels(self, sample: int) -> NDArray[np.uint8]:
+        """The image (C, H, W) uint8, in the size that the suite asks for."""
+        split, row = self._places[sample]
+        image: NDArray[np.uint8] = split.gather(torch.tensor([row]))[0].numpy()
+        return image

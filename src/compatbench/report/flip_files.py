@@ -1,0 +1,38 @@
+"""The files of a scenario's flips: a list for each row and, where the images are at hand, a sheet of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compatbench.report.flip_lists import FlipList, Samples
+from compatbench.report.flip_sheet import flip_sheet
+from compatbench.report.scenario_report import ScenarioReport
+from compatbench.store import file_stem
+
+
+@dataclass(frozen=True)
+class FlipFiles:
+    """Where one row's files lie below the report's folder, and what is in them."""
+
+    label: str
+    list: str
+    sheet: str | None
+    """None where no images are at hand or no query flips from right to wrong."""
+    contents: dict[str, str]
+    """By path."""
+
+
+def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[FlipFiles]:
+    """The files of every row, `flips/<scenario>/<label>.csv` and `.html`."""
+    return [_files(report, flips, samples) for flips in report.flip_lists]
+
+
+def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None) -> FlipFiles:
+    stem = f"flips/{report.scores.name}/{file_stem(flips.row.label)}"
+    contents = {f"{stem}.csv": flips.csv(samples)}
+    sheet = f"{stem}.html" if samples is not None and flips.worst else None
+    if samples is not None and sheet is not None:
+        title = f"{flips.row.label}, {report.title}: the worst negative flips"
+        contents[sheet] = flip_sheet(flips, title, samples)
+    return FlipFiles(flips.row.label, f"{stem}.csv", sheet, contents)

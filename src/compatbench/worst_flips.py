@@ -1,0 +1,56 @@
+"""The queries that an upgrade breaks worst, kept in the record with what both systems show for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from compatbench.chain import ChainTrainer
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.flips import worst_negative_flips
+from compatbench.evaluation.neighbours import nearest_ids
+from compatbench.evaluation.retrieval import Vectors
+from compatbench.records import Record, WorstFlip
+from compatbench.serving import ServedGeneration, pair
+
+WORST = 12
+"""Queries of each system."""
+SHOWN = 5
+"""Items that each of them finds first."""
+
+
+def add_worst_flips(
+    record: Record,
+    trainer: ChainTrainer,
+    served: Sequence[ServedGeneration],
+    results: Mapping[tuple[str, str], QueryResults],
+) -> None:
+    """Worst negative flips of the newest generation against the one before, on its gallery and on an own one."""
+    new, old = len(served) - 1, len(served) - 2
+    for gallery in (old, new):
+        before, after = results[str(old), str(old)], results[str(new), str(gallery)]
+        rows = torch.from_numpy(worst_negative_flips(before, after, WORST))
+        if not len(rows):
+            continue
+        old_top, new_top = (
+            nearest_ids(_some(queries, rows), documents, SHOWN).tolist()
+            for queries, documents in (
+                pair(list(served), trainer, old, old),
+                pair(list(served), trainer, new, gallery),
+            )
+        )
+        for sample, first, second in zip(before.ids[rows].tolist(), old_top, new_top, strict=True):
+            record.worst_flips.append(
+                WorstFlip(
+                    query_generation=str(new),
+                    gallery_generation=str(gallery),
+                    id=sample,
+                    old_top=first,
+                    new_top=second,
+                )
+            )
+
+
+def _some(queries: Vectors, rows: torch.Tensor) -> Vectors:
+    return Vectors(queries.values[rows], queries.labels[rows], queries.ids[rows])

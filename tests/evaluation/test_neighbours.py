@@ -1,0 +1,43 @@
+"""The first items that queries find, against a sort in plain Python and against the ranks of the evaluation."""
+
+import numpy as np
+import pytest
+import torch
+
+from compatbench.evaluation.neighbours import nearest_ids
+from compatbench.evaluation.retrieval import Vectors, evaluate
+
+
+def vectors(values, labels, ids) -> Vectors:
+    return Vectors(torch.as_tensor(values, dtype=torch.float32), torch.as_tensor(labels), torch.as_tensor(ids))
+
+
+def test_the_order_is_that_of_a_plain_sort():
+    rng = np.random.default_rng(0)
+    gallery, query = rng.normal(size=(50, 6)), rng.normal(size=(7, 6))
+    ids = rng.permutation(500)[:50]
+    found = nearest_ids(
+        vectors(query, rng.integers(0, 3, 7), np.arange(1000, 1007)), vectors(gallery, rng.integers(0, 3, 50), ids), 5
+    )
+    for row, vector in zip(found.tolist(), query, strict=True):
+        cosines = [item @ vector / np.linalg.norm(item) for item in gallery]
+        assert row == [ids[place] for place in sorted(range(50), key=lambda place: -cosines[place])][:5]
+
+
+def test_own_samples_are_skipped_and_irrelevant_items_come_first_among_equals():
+    gallery = vectors([[1, 0], [2, 0], [3, 0], [0, 1]], [0, 1, 0, 0], [10, 11, 12, 13])
+    query = vectors([[1, 0], [0, 1]], [0, 1], [10, 99])
+    assert nearest_ids(query, gallery, 2).tolist() == [[11, 12], [13, 10]]
+    assert nearest_ids(query, gallery, 9).tolist() == [[11, 12, 13], [13, 10, 12]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_right_one_stands_at_the_rank_that_is_scored(seed):
+    """Coarse vectors tie often."""
+    rng = np.random.default_rng(seed)
+    values, labels = rng.integers(-1, 2, size=(60, 3)) + 0.5, rng.integers(0, 6, 60)
+    side = vectors(values, labels, np.arange(60))
+    label_of = dict(enumerate(labels.tolist()))
+    ranks = evaluate(side, side).first_rank.tolist()
+    for label, row, rank in zip(labels.tolist(), nearest_ids(side, side, 59).tolist(), ranks, strict=True):
+        assert [label_of[sample] == label for sample in row].index(True) + 1 == rank
