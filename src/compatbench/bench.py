@@ -13,6 +13,7 @@ from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
 from compatbench.data.samples import Samples
+from compatbench.data.samples import Samples
 from compatbench.environment import device
 from compatbench.errors import RequestError
 from compatbench.estimate import estimate_seconds
@@ -129,7 +130,7 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     out = bench.store.suite(bench.name)
     reports = scenario_reports(everything, bench.store.arrays)
     speed = bench.store.speed
-    write_report(reports, out, bench.suite.title, speed if speed.exists() else None)
+    write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))
     if into is not None:
         insert_tables(reports, into)
     selected = {cell.spec.scenario for cell in bench.cells}
