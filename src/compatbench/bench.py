@@ -13,7 +13,6 @@ from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
 from compatbench.data.samples import Samples
-from compatbench.data.samples import Samples
 from compatbench.environment import device
 from compatbench.errors import RequestError
 from compatbench.estimate import estimate_seconds
