@@ -62,7 +62,7 @@ def prepare(
         notify(f"left out {broken.path}: {broken.error}")
     check_methods(loaded, catalogue, suite)
     datasets.parse_options(loaded.dataset, loaded.dataset_options)
-    datasets.get(loaded.dataset, data, notify)
+    datasets.get(loaded.dataset, data, notify, loaded.dataset_options)
     dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
     selected = {spec_hash(cell.spec) for cell in cells}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from compatbench.data.augmentation import Normalization
+from compatbench.data.image_files import Images, in_order, read, read_batches
 from compatbench.errors import ContractError
 from compatbench.loss_log import LossLog
 from compatbench.method import Batch, Need, TrainingMethod
@@ -26,9 +27,9 @@ REPORT_EVERY = 20
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The images of one generation in memory, on the device."""
+    """The images of one generation, in memory on the device or in files."""
 
-    images: Tensor
+    images: Images
     """uint8 (N, C, H, W)."""
     labels: Tensor
     """(N,) rows of the head."""
@@ -53,14 +54,12 @@ Progress = Callable[[float], None]
 
 
 @torch.no_grad()
-def embed_images(model: EmbeddingModel, images: Tensor, normalize: Normalization) -> Tensor:
+def embed_images(model: EmbeddingModel, images: Images, normalize: Normalization) -> Tensor:
     """Embeddings (N, D) float32 of uint8 images (N, C, H, W), in evaluation mode, not normalised."""
     was_training = model.training
     model.eval()
-    parts = [
-        model(channels_last(normalize(images[start : start + EMBEDDING_BATCH]))).float()
-        for start in range(0, len(images), EMBEDDING_BATCH)
-    ]
+    batches = read_batches(images, in_order(len(images), EMBEDDING_BATCH))
+    parts = [model(channels_last(normalize(batch))).float() for batch in batches]
     model.train(was_training)
     return torch.cat(parts)
 
@@ -120,12 +119,11 @@ def train(
             method.start_epoch(epoch, recipe.epochs, new, old)
             permutation = torch.randperm(len(data), generator=order).to(device)
             window = time.perf_counter()
-            for step in range(steps):
+            indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
+            for step, (index, raw) in enumerate(zip(indices, read_batches(data.images, indices), strict=True)):
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.rate(done)
-                index = permutation[step * batch_size : (step + 1) * batch_size]
-                raw = data.images[index]
                 images = channels_last(normalize(augment(raw, first_view)))
                 batch = Batch(
                     images=images,
@@ -170,9 +168,9 @@ def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None
     return {name: value.float() for name, value in terms.items()}
 
 
-def embedding_rate(model: EmbeddingModel, images: Tensor, normalize: Normalization, repeats: int = 3) -> float:
+def embedding_rate(model: EmbeddingModel, images: Images, normalize: Normalization, repeats: int = 3) -> float:
     """Images per second of embedding one batch of uint8 images, median of `repeats` after a warm-up."""
-    batch = images[:EMBEDDING_BATCH]
+    batch = read(images, slice(0, EMBEDDING_BATCH))
     seconds = []
     for _ in range(repeats + 1):
         begun = time.perf_counter()

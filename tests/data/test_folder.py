@@ -170,4 +170,6 @@ def test_check_and_get(tmp_path: Path) -> None:
     write_images(tmp_path, "gallery/a/wide.png", size=(40, 3))
     said = check("folder", tmp_path, {"path": "."})
     assert said == "folder: ok, 1 train, 1 query, 3 gallery images, 1 classes"
-    assert get("folder", tmp_path, print) == "folder: your own images; a suite names them with the option `path`"
+    assert get("folder", tmp_path, print, {"path": "."}) == f"folder: your own images in {tmp_path}"
+    with pytest.raises(RequestError, match="dataset 'folder' needs the option 'path'"):
+        get("folder", tmp_path, print)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compatbench.data.image_file import MAX_PIXELS, decode
+from compatbench.data.image_file import MAX_PIXELS, Decoding, decode
 
 GRADIENT = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 
@@ -30,49 +30,53 @@ def png_claiming(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "TIFF", "WEBP"])
 def test_rgb_pixels_are_those_of_the_file(kind: str) -> None:
     content = encode(Image.fromarray(GRADIENT), kind, **({"lossless": True} if kind == "WEBP" else {}))
-    np.testing.assert_array_equal(decode(content, 3, None), GRADIENT.transpose(2, 0, 1))
+    np.testing.assert_array_equal(decode(content, Decoding(3), None), GRADIENT.transpose(2, 0, 1))
 
 
 def test_grey_is_rec_601_luma() -> None:
-    grey = decode(encode(Image.fromarray(GRADIENT)), 1, None)
+    grey = decode(encode(Image.fromarray(GRADIENT)), Decoding(1), None)
     assert grey.shape == (1, 6, 9)
     np.testing.assert_allclose(grey[0], GRADIENT @ [0.299, 0.587, 0.114], atol=1)
 
 
 def test_grey_files_are_repeated_over_rgb() -> None:
     plane = GRADIENT[:, :, 0]
-    np.testing.assert_array_equal(decode(encode(Image.fromarray(plane)), 3, None), np.stack([plane] * 3))
+    np.testing.assert_array_equal(decode(encode(Image.fromarray(plane)), Decoding(3), None), np.stack([plane] * 3))
 
 
 def test_black_and_white_files_span_the_whole_range() -> None:
     checkers = np.indices((4, 4)).sum(0) % 2 == 0
-    np.testing.assert_array_equal(decode(encode(Image.fromarray(checkers)), 1, None)[0], checkers * np.uint8(255))
+    np.testing.assert_array_equal(
+        decode(encode(Image.fromarray(checkers)), Decoding(1), None)[0], checkers * np.uint8(255)
+    )
 
 
 def test_sixteen_bits_become_eight() -> None:
     deep = np.array([[0, 255, 256], [32768, 65280, 65535]], np.uint16)
-    np.testing.assert_array_equal(decode(encode(Image.fromarray(deep)), 1, None)[0], [[0, 0, 1], [128, 255, 255]])
+    np.testing.assert_array_equal(
+        decode(encode(Image.fromarray(deep)), Decoding(1), None)[0], [[0, 0, 1], [128, 255, 255]]
+    )
 
 
 def test_cmyk_becomes_rgb() -> None:
     red = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF")
-    assert decode(red, 3, None)[:, 4, 4].tolist() == [255, 0, 0]
+    assert decode(red, Decoding(3), None)[:, 4, 4].tolist() == [255, 0, 0]
     jpeg = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
-    np.testing.assert_allclose(decode(jpeg, 3, None)[:, 4, 4], [255, 0, 0], atol=3)
+    np.testing.assert_allclose(decode(jpeg, Decoding(3), None)[:, 4, 4], [255, 0, 0], atol=3)
 
 
 def test_palette_becomes_rgb() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putdata([0, 1])
-    assert decode(encode(image), 3, None)[:, 0].T.tolist() == [[10, 20, 30], [200, 100, 50]]
+    assert decode(encode(image), Decoding(3), None)[:, 0].T.tolist() == [[10, 20, 30], [200, 100, 50]]
 
 
 def test_transparency_is_laid_over_white() -> None:
     colours = [(0, 0, 0, 0), (0, 0, 0, 255), (255, 0, 0, 128)]
     image = Image.new("RGBA", (3, 1))
     image.putdata(colours)
-    clear, black, half = decode(encode(image), 3, None)[:, 0].T.tolist()
+    clear, black, half = decode(encode(image), Decoding(3), None)[:, 0].T.tolist()
     assert clear == [255, 255, 255]
     assert black == [0, 0, 0]
     np.testing.assert_allclose(half, [255, 127, 127], atol=1)
@@ -82,7 +86,10 @@ def test_a_transparent_palette_entry_is_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putdata([0, 1])
-    assert decode(encode(image, transparency=0), 3, None)[:, 0].T.tolist() == [[255, 255, 255], [200, 100, 50]]
+    assert decode(encode(image, transparency=0), Decoding(3), None)[:, 0].T.tolist() == [
+        [255, 255, 255],
+        [200, 100, 50],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -101,22 +108,22 @@ def test_a_transparent_palette_entry_is_white() -> None:
 def test_exif_orientation_is_applied(orientation: int, upright: np.ndarray) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    decoded = decode(encode(Image.fromarray(GRADIENT), exif=exif), 3, None)
+    decoded = decode(encode(Image.fromarray(GRADIENT), exif=exif), Decoding(3), None)
     np.testing.assert_array_equal(decoded, upright.transpose(2, 0, 1))
 
 
 def test_of_an_animation_the_first_frame_counts() -> None:
     frames = [Image.new("L", (4, 4), value) for value in (30, 200)]
     content = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert np.unique(decode(content, 1, None)).tolist() == [30]
+    assert np.unique(decode(content, Decoding(1), None)).tolist() == [30]
 
 
 def test_resizing_averages() -> None:
     stripes = np.tile(np.array([0, 100], np.uint8), (8, 4))
-    resized = decode(encode(Image.fromarray(stripes)), 1, 2)
+    resized = decode(encode(Image.fromarray(stripes)), Decoding(1), 2)
     assert resized.shape == (1, 2, 2)
     np.testing.assert_allclose(resized, 50, atol=13)  # nearest-neighbour would give 0 or 100
-    assert decode(encode(Image.fromarray(GRADIENT)), 3, 5).shape == (3, 5, 5)
+    assert decode(encode(Image.fromarray(GRADIENT)), Decoding(3), 5).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_resizing_averages() -> None:
 )
 def test_says_what_is_wrong(content: bytes, message: str) -> None:
     with pytest.raises(Exception, match=message):
-        decode(content, 3, 8)
+        decode(content, Decoding(3), 8)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -141,4 +148,4 @@ def test_says_what_is_wrong(content: bytes, message: str) -> None:
 def test_bombs_are_refused_undecoded(side: int) -> None:
     assert side**2 > MAX_PIXELS
     with pytest.raises(Exception, match=r"pixels are more than|decompression bomb"):
-        decode(png_claiming(side, side), 3, 8)
+        decode(png_claiming(side, side), Decoding(3), 8)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,10 +16,13 @@ from compatbench.data.digits import Digits
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.fashion_mnist import FashionMnist
 from compatbench.data.folder import Folder
+from compatbench.data.image_files import ImageFiles
 from compatbench.data.resize import resize
 from compatbench.errors import RequestError
 
 FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (Digits(), FashionMnist(), Folder())}
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def family(name: str) -> Family[Any]:
@@ -40,9 +44,9 @@ def load(name: str, image_size: int | None, root: Path, options: Mapping[str, An
     return dataset if image_size is None else _resized(dataset, image_size)
 
 
-def get(name: str, root: Path, notify: Notify) -> str:
+def get(name: str, root: Path, notify: Notify, options: Mapping[str, Any] = NO_OPTIONS) -> str:
     """Bring dataset `name` below `root` unless it is there; one line on where it is."""
-    return family(name).get(root, notify)
+    return family(name).get(root, parse_options(name, options), notify)
 
 
 def check(name: str, root: Path, options: Mapping[str, Any]) -> str:
@@ -74,6 +78,8 @@ def _hint(name: str, known: Mapping[str, Any]) -> str:
 
 def _resized(dataset: Dataset, size: int) -> Dataset:
     def resized(split: Split) -> Split:
+        if isinstance(split.images, ImageFiles):
+            return split  # their family was told the size
         return replace(split, images=resize(split.images, size))
 
     query = resized(dataset.query)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from compatbench.canonical import digest
+from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import RequestError
+from compatbench.judgements import Judgements
+from compatbench.pairs import Pairs
 
 CHUNK = 4096
 """Images that are hashed or counted at a time."""
+CHUNK_BYTES = 2**26
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images, labels and sample ids, row by row. Users of a split need no more than its public names."""
 
-    images: Tensor
-    """(N, C, H, W) uint8."""
+    images: Images
+    """(N, C, H, W) uint8, in memory, or in files where they are too many for it."""
     labels: Tensor
     """(N,) int64: class ids 0 … K−1 of the dataset."""
     ids: Tensor
@@ -45,16 +49,16 @@ class Split:
 
     def gather(self, indices: Tensor) -> Tensor:
         """The images (B, C, H, W) uint8 at positions `indices` (B,) int64 on the split's device."""
-        return self.images.index_select(0, indices)
+        return read(self.images, indices)
 
     def to(self, device: str | torch.device) -> Split:
         """The same split with its tensors on `device`."""
         return Split(self.images.to(device), self.labels.to(device), self.ids.to(device), self.names)
 
     def chunks(self) -> Iterator[Tensor]:
-        """All images in order, as blocks (≤ 4096, C, H, W) uint8."""
-        for start in range(0, len(self), CHUNK):
-            yield self.gather(torch.arange(start, min(start + CHUNK, len(self)), device=self.labels.device))
+        """All images in order, as blocks (≤ 4096, C, H, W) uint8 of some 64 MiB at most."""
+        fitting = CHUNK_BYTES // max(1, self.channels * self.image_size**2)
+        return read_batches(self.images, in_order(len(self), max(1, min(CHUNK, fitting))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,12 @@ class Dataset:
     train: Split
     query: Split
     gallery: Split
+    judgements: Judgements | None = None
+    """What is relevant to each query and what does not count; None where that is: all images of its class."""
+    protocols: Mapping[str, Judgements] = field(default_factory=dict)
+    """Further judgements of the same queries, by the name of the protocol, such as `hard`."""
+    pairs: Pairs | None = None
+    """Pairs of test images to be told apart; their ids are those of queries (first) and gallery images (second)."""
 
     @property
     def num_classes(self) -> int:
@@ -79,8 +89,11 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sha256 (hex) over ids, labels and image bytes of every split: the same on every machine."""
-        return digest(self._by_split(_content_hash))
+        """Sha256 (hex) over ids, labels and image bytes of every split, and what is right: alike on every machine.
+
+        Of images in files the bytes of the files count, else those of the pixels.
+        """
+        return digest(self._by_split(_content_hash) | self._answers())
 
     @cached_property
     def train_fingerprint(self) -> str:
@@ -90,13 +103,18 @@ class Dataset:
     @cached_property
     def split_hash(self) -> str:
         """Sha256 (hex) over ids and labels of every split: who is where, whatever the image size."""
-        return digest(self._by_split(_membership_hash))
+        return digest(self._by_split(_membership_hash) | self._answers())
 
     def to(self, device: str | torch.device) -> Dataset:
         """The same dataset with its tensors on `device`."""
         query = self.query.to(device)
         gallery = query if self.gallery is self.query else self.gallery.to(device)
-        return Dataset(self.name, self.class_names, self.train.to(device), query, gallery)
+        return replace(self, train=self.train.to(device), query=query, gallery=gallery)
+
+    def _answers(self) -> dict[str, str]:
+        """Hashes of judgements, protocols and pairs, where there are any."""
+        named = {"judgements": self.judgements, "pairs": self.pairs, **self.protocols}
+        return {name: answers.sha256 for name, answers in named.items() if answers is not None}
 
     def _by_split(self, hash_of: Callable[[Split], str]) -> dict[str, str]:
         query = hash_of(self.query)
@@ -153,6 +171,9 @@ def _membership_hash(split: Split) -> str:
 def _content_hash(split: Split) -> str:
     state = _sha256(split.ids, split.labels)
     state.update(f"{split.channels}x{split.image_size}".encode())
+    if isinstance(split.images, ImageFiles):
+        state.update(split.images.content_sha256.encode())
+        return state.hexdigest()
     for block in split.chunks():
         state.update(block.cpu().contiguous().numpy().data)
     return state.hexdigest()

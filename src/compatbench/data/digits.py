@@ -46,6 +46,10 @@ class Digits(Family[Options]):
             gallery=test_split,
         )
 
-    def get(self, root: Path, notify: Notify) -> str:
+    def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Nothing to bring."""
         return f"{self.name}: ships with scikit-learn"
+
+    def folder(self, root: Path) -> None:
+        """None of its own."""
+        return

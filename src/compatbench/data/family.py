@@ -46,7 +46,7 @@ class Family(ABC, Generic[OptionsT]):
         """
 
     @abstractmethod
-    def get(self, root: Path, notify: Notify) -> str:
+    def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Bring it below `root` unless it is there; one line on where it is. RequestError if that fails."""
 
     def check(self, root: Path, options: OptionsT) -> str:
@@ -54,6 +54,14 @@ class Family(ABC, Generic[OptionsT]):
         dataset = self.load(root, options, None)
         check_dataset(dataset)
         return summary(dataset)
+
+    def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
+        """Files and folders that should be below `root` and are not; nothing of it is read."""
+        return ()
+
+    def folder(self, root: Path) -> Path | None:
+        """Where its files go; None where it has none of its own."""
+        return root / self.name
 
 
 def summary(dataset: Dataset) -> str:

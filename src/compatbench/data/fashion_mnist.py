@@ -93,7 +93,7 @@ class FashionMnist(Family[Options]):
             raise problems[0]
         raise RequestError(f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is")
 
-    def get(self, root: Path, notify: Notify) -> str:
+    def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Find the files, else download them from a mirror, else take them out of the Debian package.
 
         Each source is verified by sha256. A second process that wants the files too waits for the first.
@@ -118,6 +118,13 @@ class FashionMnist(Family[Options]):
                 f"Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which needs no download"
             ) from error
         return f"{self.name}: ready, from {source}"
+
+    def missing(self, root: Path, options: Options) -> tuple[str, ...]:
+        """The files that neither the data folder nor the Debian package has."""
+        places = (root / self.name, DEBIAN_FOLDER)
+        if any(all((folder / file.name).exists() for file in FILES.values()) for folder in places):
+            return ()
+        return tuple(str(path) for file in FILES.values() if not (path := root / self.name / file.name).exists())
 
     def _is_here(self, root: Path) -> bool:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +16,62 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 89_478_485
 """Larger images are refused undecoded: a file of a few bytes can claim any size. The limit is Pillow's."""
 
+CENTRE = 224 / 256
+"""Side of the central crop over the shorter side of the image, as ImageNet models are evaluated."""
 
-def decode(content: bytes, channels: int, size: int | None) -> NDArray[np.uint8]:
-    """Pixels (C, H, W) of an encoded image, upright, `channels` 1 (grey) or 3 (RGB).
+Box = tuple[int, ...]
+"""Left, top, right, bottom: the pixels from (left, top) up to, not including, (right, bottom)."""
 
-    Resized to `size` x `size` with bilinear antialiasing unless `size` is None. Transparent parts are laid
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the images of a dataset become squares of equal depth."""
+
+    channels: Literal[1, 3] = 3
+    """1 for grey, 3 for RGB."""
+    fit: Literal["squash", "centre"] = "squash"
+    """`squash` resizes the whole image to a square; `centre` the square in its middle, 7/8 of the shorter side."""
+
+
+def decode(content: bytes, decoding: Decoding, size: int | None, box: Box | None = None) -> NDArray[np.uint8]:
+    """Pixels (C, H, W) of an encoded image, upright.
+
+    Cut to `box` first, whose coordinates are those of the file before any rotation, as far as it lies within the
+    image. Resized to `size` x `size` with bilinear antialiasing unless `size` is None. Transparent parts are laid
     over white; of an animation the first frame counts. Raises an exception, of a kind that depends on the
-    format, if the image is damaged, too large or of unknown format.
+    format, if the image is damaged, too large or of unknown format, or if nothing of it is in the box.
     """
-    with Image.open(BytesIO(content), formats=FORMATS) as file:
-        if file.width * file.height > MAX_PIXELS:
-            raise ValueError(f"{file.width}x{file.height} pixels are more than the {MAX_PIXELS:,} allowed")
-        image = _opaque(ImageOps.exif_transpose(file)).convert("L" if channels == 1 else "RGB")
+    with open_image(content) as file:
+        image = _opaque(ImageOps.exif_transpose(file if box is None else file.crop(clipped(box, file.size))))
+        image = image.convert("L" if decoding.channels == 1 else "RGB")
     if size is not None:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        part = _centre(image.size) if decoding.fit == "centre" else None
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=part)
+    pixels = np.array(image)
+    return pixels[None] if decoding.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def open_image(content: bytes) -> Image.Image:
+    """The image, undecoded. Raises an exception if it is of unknown format or too large."""
+    file = Image.open(BytesIO(content), formats=FORMATS)
+    if file.width * file.height > MAX_PIXELS:
+        raise ValueError(f"{file.width}x{file.height} pixels are more than the {MAX_PIXELS:,} allowed")
+    return file
+
+
+def clipped(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of `box` inside an image of `size` (width, height). Raises ValueError where there is none."""
+    left, top, right, bottom = box
+    inside = max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"its box {box} lies outside its {size[0]}x{size[1]} pixels")
+    return inside
+
+
+def _centre(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    width, height = size
+    half = min(size) * CENTRE / 2
+    return width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -38,7 +38,7 @@ def only_classes(dataset: Dataset, classes: Collection[int]) -> Dataset:
 
 def _rows(split: Split, rows: Tensor) -> Split:
     names = tuple(split.names[row] for row in rows.tolist()) if split.names is not None else None
-    return Split(split.gather(rows), split.labels[rows], split.ids[rows], names)
+    return Split(split.images[rows], split.labels[rows], split.ids[rows], names)
 
 
 def _stratified(labels: Tensor, share: float) -> Tensor:

@@ -1,0 +1,100 @@
+"""Which gallery images answer which query, where "those of its class" is not the answer.
+
+Cross-camera search ignores what the query's own camera saw of the same person; landmark search has lists of right
+answers and of images that count neither way. Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class IdLists:
+    """A list of sample ids for each of Q queries, end to end."""
+
+    ids: Ids
+    """(n,) all lists one after the other."""
+    starts: NDArray[np.int64]
+    """(Q + 1,) where each list begins, and where the last one ends."""
+
+    @classmethod
+    def of(cls, lists: Sequence[Iterable[int]]) -> IdLists:
+        """From one collection of ids a query."""
+        arrays = [np.fromiter(members, dtype=np.int64) for members in lists]
+        starts = np.concatenate(([0], np.cumsum([len(array) for array in arrays]))).astype(np.int64)
+        return cls(np.concatenate(arrays) if arrays else np.empty(0, dtype=np.int64), starts)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> Ids:
+        return self.ids[self.starts[row] : self.starts[row + 1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgements:
+    """For each query the ids of the gallery images that are relevant to it, and of those that do not count.
+
+    What is in neither list is irrelevant. A query's own sample never counts, whether it is listed or not.
+    """
+
+    queries: Ids
+    """(Q,) sample ids of the queries, in any order."""
+    relevant: IdLists
+    ignored: IdLists
+    """Images that are taken out of the query's ranking before anything is counted."""
+
+    def __post_init__(self) -> None:
+        if not len(self.queries) == len(self.relevant) == len(self.ignored):
+            raise ValueError(
+                f"{len(self.queries)} queries, {len(self.relevant)} lists of relevant and "
+                f"{len(self.ignored)} of ignored images; there must be one of each for every query"
+            )
+        if len(np.unique(self.queries)) < len(self.queries):
+            raise ValueError("a query is judged twice")
+        for row, query in enumerate(self.queries.tolist()):
+            listed = np.concatenate((self.relevant[row], self.ignored[row]))
+            if len(np.unique(listed)) < len(listed):
+                raise ValueError(f"query {query}: an image is listed twice among its relevant and ignored ones")
+
+    def rows(self, queries: Ids) -> NDArray[np.intp]:
+        """Where the queries of these ids stand. Raises ValueError for one that was never judged."""
+        order = np.argsort(self.queries)
+        rows: NDArray[np.intp] = order[np.searchsorted(self.queries, queries, sorter=order).clip(max=len(order) - 1)]
+        if not np.array_equal(self.queries[rows], queries):
+            raise ValueError("some of the queries have no judgements")
+        return rows
+
+    @property
+    def sha256(self) -> str:
+        """Hash (hex) of all lists: what is right is part of what a dataset is."""
+        state = hashlib.sha256()
+        for part in (self.queries, *(array for each in (self.relevant, self.ignored) for array in vars(each).values())):
+            state.update(part.astype("<i8").tobytes() + b";")
+        return state.hexdigest()
+
+
+def across_groups(query: tuple[Ids, Ids, Ids], gallery: tuple[Ids, Ids, Ids]) -> Judgements:
+    """Judgements of a search across cameras; both sides are (ids, labels, groups), (Q,) and (N,) each.
+
+    Relevant is what has the query's label and another group, ignored what has its label and its group: finding
+    the next frame of the same camera is no feat (Zheng et al., "Scalable Person Re-identification", ICCV 2015).
+    """
+    ids, labels, groups = gallery
+    order = np.argsort(labels, kind="stable")
+    lists: tuple[list[Ids], list[Ids]] = ([], [])
+    starts, stops = (np.searchsorted(labels[order], query[1], side) for side in ("left", "right"))
+    for start, stop, group in zip(starts, stops, query[2], strict=True):
+        members = order[start:stop]
+        same = groups[members] == group
+        lists[0].append(ids[members[~same]])
+        lists[1].append(ids[members[same]])
+    return Judgements(query[0], IdLists.of(lists[0]), IdLists.of(lists[1]))
