@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 from torch import Tensor
 
 from compatbench.canonical import digest
@@ -47,6 +47,10 @@ def _classes(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+AS_IT_IS = PlainSerializer(lambda value: value)
+"""Pydantic would serialise what a PlainValidator returned as the union that it is annotated with."""
+
+
 class GenerationSpec(BaseModel):
     """One generation of a chain: the data it sees and the encoder it trains."""
 
@@ -54,9 +58,9 @@ class GenerationSpec(BaseModel):
 
     backbone: str
     dim: int = Field(64, ge=2)
-    share: Annotated[float | Bounds, PlainValidator(_share)] = 1.0
+    share: Annotated[float | Bounds, PlainValidator(_share), AS_IT_IS] = 1.0
     """Share of the images of every class, 0.3 for the first 30%, or a range of it, [0.3, 1] for the other 70%."""
-    classes: Annotated[int | float | Bounds | None, PlainValidator(_classes)] = None
+    classes: Annotated[int | float | Bounds | None, PlainValidator(_classes), AS_IT_IS] = None
     """How many classes (an integer) or which share of them (a fraction), the first ones by id; or a range of them."""
     imbalance: float | None = Field(None, gt=1)
     """Images of the largest class per image of the smallest: a long tail, falling exponentially with the class id."""
