@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compatbench import cli
-from compatbench.cli import parse_seeds, split_folders, split_list
+from compatbench.cli_options import parse_seeds, split_folders, split_list
 from compatbench.errors import RequestError
 
 VARIANT = "bct(variant=prototypes)"

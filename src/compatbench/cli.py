@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from compatbench import cli_adapters
+from compatbench import cli_adapters, cli_trust
+from compatbench.cli_options import (
+    DEFAULT_DATA,
+    DEFAULT_RUNS,
+    Data,
+    Methods,
+    Runs,
+    Scenarios,
+    Seeds,
+    SuiteArgument,
+    selection_of,
+    split_folders,
+)
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -28,18 +40,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 cli_adapters.register(app)
-
-SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
-Methods = Annotated[
-    str,
-    typer.Option("--methods", help="Only these rows (names or labels, comma-separated); a folder adds its methods."),
-]
-Scenarios = Annotated[str, typer.Option("--scenarios", help="Only these scenarios, comma-separated.")]
-Seeds = Annotated[str, typer.Option("--seeds", help="These seeds instead of the suite's, e.g. 0,1,2.")]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of this machine's results.")]
-Data = Annotated[Path, typer.Option("--data", envvar="COMPATBENCH_DATA", help="Folder of the datasets.")]
-DEFAULT_RUNS = Path("results/runs")
-DEFAULT_DATA = Path("data")
+cli_trust.register(app)
 
 
 @app.command()
@@ -227,50 +228,15 @@ def data_check(name: str, data: Data = DEFAULT_DATA) -> None:
 def _prepare(suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console) -> Bench:
     """The bench of a command's selectors."""
     from compatbench.bench import prepare
-    from compatbench.plan import Selection
     from compatbench.store import Store
 
-    names, folders = split_folders(methods)
-    selection = Selection(names, split_list(scenarios), parse_seeds(seeds))
+    selection, folders = selection_of(methods, scenarios, seeds)
     return prepare(suite, selection, Store(runs), data, folders, lambda line: console.print(line, soft_wrap=True))
 
 
 def _console(*, soft_wrap: bool = False) -> Console:
     """Prints what it is given: titles, paths and reasons may hold brackets that rich would take for its own."""
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
-
-
-def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """The words of `--methods`: names of rows, and folders that hold further methods."""
-    from compatbench.suite import builtin_folder
-
-    def is_folder(word: str) -> bool:
-        is_method = word == Path(word).name and (builtin_folder("methods") / f"{word}.py").exists()
-        return Path(word).is_dir() and not is_method
-
-    words = split_list(methods)
-    return tuple(word for word in words if not is_folder(word)), tuple(Path(word) for word in words if is_folder(word))
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from `0,1,2`. Raises RequestError for what is no whole number."""
-    try:
-        return tuple(int(word) for word in split_list(text))
-    except ValueError as error:
-        raise RequestError(f"--seeds {text}: give whole numbers, e.g. --seeds 0,1,2") from error
-
-
-def split_list(text: str) -> tuple[str, ...]:
-    """Comma-separated words; commas inside brackets, as in a row's label, do not separate."""
-    words, depth, current = [], 0, ""
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            words.append(current)
-            current = ""
-        else:
-            current += character
-    return tuple(word.strip() for word in [*words, current] if word.strip())
 
 
 def main() -> None:

@@ -1,0 +1,66 @@
+"""Options that several commands share: the selectors, the folders, and how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.plan import Selection
+
+SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
+Methods = Annotated[
+    str,
+    typer.Option("--methods", help="Only these rows (names or labels, comma-separated); a folder adds its methods."),
+]
+Scenarios = Annotated[str, typer.Option("--scenarios", help="Only these scenarios, comma-separated.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="These seeds instead of the suite's, e.g. 0,1,2.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of this machine's results.")]
+Data = Annotated[Path, typer.Option("--data", envvar="COMPATBENCH_DATA", help="Folder of the datasets.")]
+DEFAULT_RUNS = Path("results/runs")
+DEFAULT_DATA = Path("data")
+
+
+def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, tuple[Path, ...]]:
+    """What the selectors ask for, and the folders of methods among them."""
+    from compatbench.plan import Selection
+
+    names, folders = split_folders(methods)
+    return Selection(names, split_list(scenarios), parse_seeds(seeds)), folders
+
+
+def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """The words of `--methods`: names of rows, and folders that hold further methods."""
+    from compatbench.suite import builtin_folder
+
+    def is_folder(word: str) -> bool:
+        is_method = word == Path(word).name and (builtin_folder("methods") / f"{word}.py").exists()
+        return Path(word).is_dir() and not is_method
+
+    words = split_list(methods)
+    return tuple(word for word in words if not is_folder(word)), tuple(Path(word) for word in words if is_folder(word))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from `0,1,2`. Raises RequestError for what is no whole number."""
+    try:
+        return tuple(int(word) for word in split_list(text))
+    except ValueError as error:
+        raise RequestError(f"--seeds {text}: give whole numbers, e.g. --seeds 0,1,2") from error
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """Comma-separated words; commas inside brackets, as in a row's label, do not separate."""
+    words, depth, current = [], 0, ""
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            words.append(current)
+            current = ""
+        else:
+            current += character
+    return tuple(word.strip() for word in [*words, current] if word.strip())

@@ -1,0 +1,125 @@
+"""Commands about trust in results: verify, submit, reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compatbench.cli_options import DEFAULT_DATA, DEFAULT_RUNS, Data, Methods, Runs, Scenarios, Seeds
+
+if TYPE_CHECKING:
+    pass
+
+DEFAULT_LEADERBOARD = Path("results/leaderboard")
+Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the committed results.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    for command in (verify, submit, reproduce):
+        app.command()(command)
+
+
+def verify(
+    suite: Annotated[str, typer.Argument(help="A suite by name; all that left records, where none is given.")] = "",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    runs: Runs = DEFAULT_RUNS,
+    leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
+) -> None:
+    """Check records: format, hashes, names, staleness, and every score against its per-query arrays.
+
+    On the leaderboard the tables too. Exit code 1 where something cannot be trusted.
+    """
+    from compatbench.cli_options import selection_of
+    from compatbench.plugins import discover
+    from compatbench.store import Store
+    from compatbench.verification.problems import serious
+    from compatbench.verification.verify import verify as check
+
+    selection, folders = selection_of(methods, scenarios, seeds)
+    catalogue = discover(folders)
+    failed = 0
+    for store, published in ((Store(leaderboard), True), (Store(runs), False)):
+        if not store.root.is_dir():
+            continue
+        verdict = check(store, catalogue, (suite,) if suite else (), selection, published=published)
+        for problem in verdict.problems:
+            print(problem)
+        bad = serious(verdict.problems)
+        failed += len(bad)
+        notes = len(verdict.problems) - len(bad)
+        print(f"{store.root}: {len(verdict.records)} records, {len(bad)} problems, {notes} notes")
+    if failed:
+        raise typer.Exit(1)
+
+
+def submit(
+    suite: Annotated[str, typer.Argument(help="A built-in suite by name.")] = "fashion",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    runs: Runs = DEFAULT_RUNS,
+    data: Data = DEFAULT_DATA,
+    leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
+) -> None:
+    """Put verified runs on the leaderboard, with their per-query arrays, and write its tables again."""
+    from compatbench.bench import prepare
+    from compatbench.cli_options import selection_of
+    from compatbench.store import Store
+    from compatbench.verification.problems import serious
+    from compatbench.verification.submit import submit as promote
+
+    selection, folders = selection_of(methods, scenarios, seeds)
+    bench = prepare(suite, selection, Store(runs), data, folders, print)
+    submission = promote(bench.cells, bench.store, Store(leaderboard))
+    for problem in submission.problems:
+        print(problem)
+    if bad := serious(submission.problems):
+        print(f"nothing was submitted: {len(bad)} problems")
+        raise typer.Exit(1)
+    print(
+        f"{len(submission.added)} records submitted to {leaderboard / bench.name}, "
+        f"{len(submission.replaced)} older ones replaced"
+    )
+    if submission.missing:
+        print(f"{len(submission.missing)} selected cells have no record yet: compatbench plan {suite}")
+    print("next: commit the folder; CI re-scores every record from its arrays")
+
+
+def reproduce(
+    record: Annotated[Path, typer.Argument(help="A record's .json file.")],
+    methods: Methods = "",
+    data: Data = DEFAULT_DATA,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, help="Of a score, where not every byte must be the same.")
+    ] = 0.02,
+    timeout_minutes: Annotated[float, typer.Option("--timeout", min=0.1, help="Minutes for the cell.")] = 120,
+) -> None:
+    """Run a recorded cell again from nothing, in a folder of its own, and compare."""
+    import tempfile
+
+    from rich.console import Console
+
+    from compatbench.cell import Workplace
+    from compatbench.cli_options import split_folders
+    from compatbench.execution.display import Display
+    from compatbench.records import read_record
+    from compatbench.verification.reproduce import reproduce as run_again
+    from compatbench.verification.reproduce import threads_of
+
+    recorded = read_record(record)
+    _, folders = split_folders(methods)
+    with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
+        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded))
+        with Display(Console(markup=False, emoji=False, highlight=False), 1) as display:
+            outcome = run_again(recorded, workplace, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
+    how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"
+    for difference in outcome.differences:
+        print(difference)
+    print(f"not reproduced {how}" if outcome.differences else f"reproduced {how}")
+    if outcome.differences:
+        raise typer.Exit(1)

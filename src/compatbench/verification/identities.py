@@ -1,0 +1,55 @@
+"""What must hold between per-query numbers, whatever the models: a changed or mixed-up array breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.arrays import CUTOFFS, QueryResults
+
+ROUNDING = 1e-5
+"""AP and AP@R are kept as float32, and were summed in float64."""
+
+
+def broken_identities(results: QueryResults) -> Iterator[str]:
+    """The identities that the arrays of one matrix entry break, each in one line.
+
+    With f the rank of the first relevant item and R the number of relevant ones (itself at rank f, the others
+    anywhere behind it): 1/(f R) ≤ AP ≤ 1/R Σ_{i≤R} i/(f+i−1), AP@R ≤ AP, and AP@R > 0 exactly where f ≤ R. With
+    one relevant item AP = 1/f. The hit rates are CMC@1 = R@1 = P@1 = mean(f = 1) and never fall with k.
+    """
+    asked, f, r = results.answerable, results.first_rank, results.relevant
+    if len(np.unique(results.ids)) < len(results):
+        yield "a query is there twice"
+    if (r < 0).any() or (f < 0).any():
+        yield "ranks and numbers of relevant items are never negative"
+        return
+    if ((f > 0) != asked).any():
+        yield "a query has a first relevant item exactly where it has any"
+        return
+    ap, at_r = results.average_precision[asked].astype(np.float64), results.ap_at_r[asked].astype(np.float64)
+    if np.isnan(ap).any() or np.isnan(at_r).any():
+        yield "AP and AP@R are numbers wherever there is a relevant item"
+        return
+    if not (np.isnan(results.average_precision[~asked]).all() and np.isnan(results.ap_at_r[~asked]).all()):
+        yield "AP and AP@R are undefined where nothing is relevant"
+    first, relevant = f[asked].astype(np.float64), r[asked].astype(np.float64)
+    if (ap < 1 / (first * relevant) - ROUNDING).any() or (ap > _highest(first, relevant) + ROUNDING).any():
+        yield "AP is out of the bounds that the first rank sets"
+    if (at_r > ap + ROUNDING).any() or (at_r < 0).any():
+        yield "AP@R lies between 0 and AP"
+    if ((at_r > 0) != (first <= relevant)).any():
+        yield "AP@R is above 0 exactly where the first relevant item is among the first R"
+    hits = [float(results.hits(k)[asked].mean()) if asked.any() else 0.0 for k in CUTOFFS]
+    if hits != sorted(hits):
+        yield "hit rates never fall with k"
+
+
+def _highest(first: NDArray[np.float64], relevant: NDArray[np.float64]) -> NDArray[np.float64]:
+    """AP with all other relevant items right behind the first: mean_i i/(f+i−1) = 1 − (f−1) mean_i 1/(f+i−1)."""
+    from scipy.special import digamma
+
+    highest: NDArray[np.float64] = 1 - (first - 1) * (digamma(first + relevant) - digamma(first)) / relevant
+    return highest

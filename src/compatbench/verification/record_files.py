@@ -1,0 +1,80 @@
+"""Checks a record's file: format, name, hashes, what it must not tell, and its scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from compatbench.canonical import digest
+from compatbench.cell import command, without_absolute_paths
+from compatbench.errors import RequestError
+from compatbench.records import Record, Status, read_record
+from compatbench.store import SHORT_HASH, Store
+from compatbench.verification.problems import Problem
+from compatbench.verification.rescoring import Rescorer
+
+
+def record_files(store: Store, suite: str) -> list[Path]:
+    """The files of a suite's records, in a fixed order."""
+    return sorted(store.records(suite).rglob("*.json"))
+
+
+def suites_in(store: Store) -> list[str]:
+    """The suites that have records in a folder of results."""
+    return sorted(path.parent.name for path in store.root.glob("*/records") if path.is_dir())
+
+
+def array_hashes(record: Record) -> list[str]:
+    """The per-query files that prove a record's numbers."""
+    return [*(entry.sha256 for entry in record.arrays), *(curve.sha256 for curve in record.backfill)]
+
+
+def links(root: Path) -> list[Path]:
+    """Symbolic links below `root`: what is written or read there must not lie elsewhere."""
+    return sorted(path for path in (root, *root.rglob("*")) if path.is_symlink())
+
+
+def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record | None, list[Problem]]:
+    """The record at `path`, None where it is none, and all that is wrong with it."""
+    where = path.relative_to(store.root).as_posix()
+    try:
+        record = read_record(path)
+    except RequestError as error:
+        return None, [Problem(where, str(error).removeprefix(f"{path}: "))]
+    problems = [Problem(where, message) for message in _file_problems(path, record, store)]
+    if record.status is Status.OK:
+        try:
+            problems += [Problem(where, message) for message in rescorer.differences(record)]
+            if unchecked := rescorer.unchecked(record):
+                told = f"not in the arrays, so not re-scored: {', '.join(unchecked)}"
+                problems.append(Problem(where, told, serious=False))
+        except RequestError as error:
+            problems.append(Problem(where, str(error)))
+        except (ValueError, KeyError, IndexError) as error:
+            problems.append(Problem(where, f"its arrays do not fit it ({error}); run its cell again"))
+    elif record.metrics and record.status is not Status.INVALID:
+        problems.append(Problem(where, f"status {record.status.value}, and yet it has scores"))
+    if record.environment.git_dirty:
+        problems.append(Problem(where, "made from a checkout with uncommitted changes", serious=False))
+    return record, problems
+
+
+def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    stored = json.loads(text)["spec"]
+    try:
+        right = digest(stored) == record.spec_hash
+    except ValueError:  # NaN has no canonical form
+        right = False
+    if not right:
+        yield "its spec_hash is not the hash of its spec: one of the two was changed"
+    folder = store.records(record.spec.suite) / record.spec.scenario
+    if path.parent != folder or not path.stem.endswith(f"--seed{record.spec.seed}--{record.spec_hash[:SHORT_HASH]}"):
+        yield "does not lie where its suite, scenario, seed and hash place it"
+    if record.spec.protocol != record.protocol_version:
+        yield f"protocol {record.protocol_version}, but its spec says {record.spec.protocol}"
+    if record.command != command(record.spec):
+        yield f"its command is not the one that runs this cell: {command(record.spec)}"
+    if without_absolute_paths(text) != text:
+        yield "it names an absolute path of the machine that it was made on"

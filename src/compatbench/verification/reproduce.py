@@ -1,0 +1,128 @@
+"""Runs a recorded cell again from nothing, and compares what it leaves with the record."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compatbench.cell import Workplace
+from compatbench.data import catalogue as datasets
+from compatbench.environment import environment
+from compatbench.errors import RequestError
+from compatbench.execution.local import LocalExecutor, Watcher
+from compatbench.plan import Cell
+from compatbench.plugins import Catalogue, discover
+from compatbench.records import Environment, Metric, Record, Status
+
+TOLERANCE = 0.02
+"""Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""
+
+REPRODUCED = ("status", "split_hash", "parents", "metrics", "arrays", "backfill", "worst_flips", "losses")
+"""Parts of a record that follow from its spec; the others are times, and where and when it ran."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A recorded cell, run again."""
+
+    again: Record
+    exact: bool
+    """Whether it ran where every byte must be the same: on a CPU, in the record's environment."""
+    differences: list[str]
+    """Empty where the record was reproduced."""
+
+
+def reproduce(
+    record: Record, workplace: Workplace, watcher: Watcher, *, tolerance: float = TOLERANCE, timeout_seconds: float
+) -> Reproduction:
+    """Run the cell of `record` in `workplace`, whose folder of runs is empty, and compare.
+
+    In the environment of the record, on a CPU, every number must be the same to the last bit; elsewhere scores may
+    differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
+    """
+    check_same_inputs(record, discover(workplace.method_folders), workplace.data)
+    if record.status is Status.SKIPPED:
+        raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
+    [again] = LocalExecutor(workplace, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
+    exact = same_environment(record.environment, again.environment)
+    found = list(_exact_differences(record, again) if exact else _differences(record, again, tolerance))
+    return Reproduction(again, exact, found)
+
+
+def same_environment(one: Environment, other: Environment) -> bool:
+    """Whether both ran on a CPU with the same versions and threads; the commit may differ."""
+    ignored = {"git_sha", "git_dirty"}
+    return one.gpu is None and one.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
+
+
+def threads_of(record: Record) -> int:
+    """Threads that the cell ran with: as many as it gets again, but never more than this machine has."""
+    return min(record.environment.cpu_threads, environment().cpu_threads)
+
+
+def check_same_inputs(record: Record, catalogue: Catalogue, data: Path) -> None:
+    """Raise RequestError where the method's source or the data are not those of `record`."""
+    spec = record.spec
+    plugin = catalogue.get(spec.method.name)
+    if plugin.source_hash != spec.method.source_hash:
+        commit = f" {record.environment.git_sha[:12]}" if record.environment.git_sha else ""
+        raise RequestError(
+            f"method '{plugin.name}' is not the one of the record: its source changed; check out the commit{commit} "
+            "that the record names, and run this there"
+        )
+    datasets.parse_options(spec.dataset, spec.dataset_options)
+    datasets.get(spec.dataset, data, lambda line: None)
+
+
+def _exact_differences(record: Record, again: Record) -> Iterator[str]:
+    one, other = (json.loads(each.model_dump_json(include=set(REPRODUCED))) for each in (record, again))
+    for part in REPRODUCED:
+        if _text(one[part]) != _text(other[part]):
+            yield _first_difference(one[part], other[part], part)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)  # in which NaN equals itself
+
+
+def _first_difference(one: object, other: object, at: str) -> str:
+    """The first place at which two unequal JSON values differ, with what stands there."""
+    pairs: list[tuple[str, object, object]] = []
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        pairs = [(key, one[key], other[key]) for key in one]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = [(str(row), *pair) for row, pair in enumerate(zip(one, other, strict=True))]
+    for part, before, after in pairs:
+        if _text(before) != _text(after):
+            return _first_difference(before, after, f"{at}.{part}")
+    return f"{at} was {str(one)[:80]}, is {str(other)[:80]}"
+
+
+def _differences(record: Record, again: Record, tolerance: float) -> Iterator[str]:
+    for part in ("status", "split_hash", "parents"):
+        if getattr(record, part) != getattr(again, part):
+            yield f"{part} was {getattr(record, part)}, is {getattr(again, part)}"
+    found = {_at(metric): metric for metric in again.metrics if _is_score(metric)}
+    for metric in record.metrics:
+        if not _is_score(metric):
+            continue
+        other = found.get(_at(metric))
+        if other is None or other.n != metric.n:
+            yield f"{metric.name}{_at(metric)[1:]} is missing, or over other queries"
+        elif metric.value is None or other.value is None:
+            if metric.value is not other.value:
+                yield f"{metric.name}{_at(metric)[1:]} was {metric.value}, is {other.value}"
+        elif not math.isclose(metric.value, other.value, rel_tol=0, abs_tol=tolerance):
+            yield f"{metric.name}{_at(metric)[1:]} was {metric.value:.4f}, is {other.value:.4f}"
+
+
+def _at(metric: Metric) -> Sequence[str]:
+    return metric.name, metric.query_generation, metric.gallery_generation, metric.subset, metric.distance
+
+
+def _is_score(metric: Metric) -> bool:
+    """Entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own."""
+    return metric.name in ("mAP", "mAP@R", "CMC@1", "CMC@5", "CMC@10")

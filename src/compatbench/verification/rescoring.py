@@ -1,0 +1,181 @@
+"""Scores of a record computed anew from its per-query arrays, and where they differ from what it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from compatbench.evaluation.arrays import METRICS, QueryResults
+from compatbench.evaluation.curves import QueryCurves
+from compatbench.measurement import Distance, add_compatibility, entry_metrics
+from compatbench.records import BackfillCurve, Metric, Record
+from compatbench.upgrade import add_flips, curve_metrics
+from compatbench.verification.identities import broken_identities
+
+TOLERANCE = 1e-9
+"""Between means that were summed in another order."""
+
+ROUNDING = 1e-6
+"""Between curves in double precision and the float32 that they are kept in."""
+
+Coordinates = tuple[str, str, str, str, str]
+"""Name, query generation, gallery generation, subset, distance."""
+
+
+class Rescorer:
+    """Re-scores the records of one folder of arrays; what several records share is scored once."""
+
+    def __init__(self, arrays: Path) -> None:
+        self.arrays = arrays
+        self._results: dict[str, QueryResults] = {}
+        self._broken: dict[str, list[str]] = {}
+        self._metrics: dict[str, list[Metric]] = {}
+
+    def differences(self, record: Record) -> Iterator[str]:
+        """Where `record` and its arrays disagree, each in one line. Raises RequestError for unreadable arrays."""
+        results = {(ref.query_generation, ref.gallery_generation, ref.distance): ref.sha256 for ref in record.arrays}
+        for (query, gallery, distance), sha256 in results.items():
+            for broken in self._identities(sha256):
+                yield f"M({query},{gallery}) by {distance}: {broken}"
+        yield from self._missing_entries(record)
+        said = {_at(metric): metric for metric in record.metrics}
+        if len(said) < len(record.metrics):
+            yield "a number is there twice"
+        found = {_at(metric): metric for metric in self._rescored(record)}
+        if missing := [_name(at) for at in found if at not in said]:
+            yield f"lacks {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}; run its cell again"
+        for at, metric in found.items():
+            if at in said:
+                yield from _compare(at, said[at], metric)
+        for at in said:
+            if at not in found and at[0] in METRICS and at[3] == "all":
+                yield f"{_name(at)} has no per-query arrays"
+        yield from _subsets(said)
+        for curve in record.backfill:
+            yield from self._curve(record, curve)
+
+    def unchecked(self, record: Record) -> list[str]:
+        """Names of the numbers that arrays alone do not give: they take vectors or labels."""
+        found = {_at(metric) for metric in self._rescored(record)}
+        names = (metric.name for metric in record.metrics if _at(metric) not in found and metric.name not in METRICS)
+        return sorted({name.partition(":")[0] for name in names})
+
+    def _read(self, sha256: str) -> QueryResults:
+        if sha256 not in self._results:
+            self._results[sha256] = QueryResults.read(self.arrays, sha256)
+        return self._results[sha256]
+
+    def _identities(self, sha256: str) -> list[str]:
+        if sha256 not in self._broken:
+            self._broken[sha256] = list(broken_identities(self._read(sha256)))
+        return self._broken[sha256]
+
+    def _missing_entries(self, record: Record) -> Iterator[str]:
+        newest = len(record.spec.generations) - 1
+        there = {(ref.query_generation, ref.gallery_generation) for ref in record.arrays if ref.distance == "cosine"}
+        needed = {(str(q), str(g)) for q in range(newest + 1) for g in range(q + 1)} | {(f"*{newest}", f"*{newest}")}
+        for query, gallery in sorted(needed - there):
+            yield f"no per-query arrays of M({query},{gallery})"
+        first = self._read(record.arrays[0].sha256) if record.arrays else None
+        for ref in record.arrays:
+            results = self._read(ref.sha256)
+            if first is not None and not np.array_equal(results.ids, first.ids):
+                yield f"M({ref.query_generation},{ref.gallery_generation}) is of other queries than the first entry"
+
+    def _entry(self, sha256: str, query: str, gallery: str, distance: Distance) -> list[Metric]:
+        if sha256 not in self._metrics:
+            results = self._read(sha256)
+            everyone = np.ones(len(results), dtype=bool)
+            self._metrics[sha256] = list(entry_metrics(results, everyone, query, gallery, "all", distance))
+        place = {"query_generation": query, "gallery_generation": gallery, "distance": distance}
+        return [metric.model_copy(update=place) for metric in self._metrics[sha256]]
+
+    def _rescored(self, record: Record) -> list[Metric]:
+        """Every metric that the arrays give, computed in the order of the measurement."""
+        again = record.model_copy(update={"metrics": []})
+        by_cosine: dict[tuple[str, str], QueryResults] = {}
+        for ref in record.arrays:
+            at = ref.query_generation, ref.gallery_generation
+            again.metrics += self._entry(ref.sha256, *at, ref.distance)
+            if ref.distance == "cosine":
+                by_cosine[at] = self._read(ref.sha256)
+        generations = len(record.spec.generations)
+        steps = [step for step in range(1, generations) if (f"*{step}", f"*{step}") in by_cosine]
+        for step in steps:
+            add_compatibility(again, str(step), str(step - 1))
+        pairs = [(q, g) for q in range(generations) for g in (q, q - 1) if g >= 0]
+        if all((str(q), str(g)) in by_cosine for q, g in pairs):
+            add_flips(again, by_cosine, generations)
+        for curve in record.backfill:
+            again.metrics += curve_metrics(curve, QueryCurves.read(self.arrays, curve.sha256))
+        return again.metrics
+
+    def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
+        """The mean curve and M(o,o) of a backfill against the curves of each query."""
+        curves = QueryCurves.read(self.arrays, curve.sha256)
+        where = f"backfill {curve.order} {curve.metric}"
+        old = curve.gallery_generation
+        unchanged = next(
+            (
+                self._read(ref.sha256)
+                for ref in record.arrays
+                if (ref.query_generation, ref.gallery_generation, ref.distance) == (old, old, "cosine")
+            ),
+            None,
+        )
+        if tuple(curve.beta) != curves.betas or curve.metric not in curves.values:
+            yield f"{where}: its per-query curves are at other shares, or of another metric"
+            return
+        mean = curves.curve(curve.metric)
+        if len(curve.mean) != len(mean) or not np.allclose(curve.mean, mean, rtol=0, atol=TOLERANCE):
+            yield f"{where}: the curve is not the mean of its per-query curves"
+        outside = (np.asarray(curve.low) > mean + ROUNDING) | (np.asarray(curve.high) < mean - ROUNDING)
+        if outside.any():
+            yield f"{where}: the mean lies outside of what its repeats reach"
+        if unchanged is not None:
+            rows = unchanged.rows(curves.ids[curves.answerable])
+            status_quo = float(unchanged.per_query(curve.metric)[rows].mean())
+            if not math.isclose(status_quo, curve.status_quo, rel_tol=0, abs_tol=TOLERANCE):
+                yield f"{where}: M(o,o) over its queries is {status_quo:.6f}, the record says {curve.status_quo:.6f}"
+
+
+def _at(metric: Metric) -> Coordinates:
+    return metric.name, metric.query_generation, metric.gallery_generation, metric.subset, metric.distance
+
+
+def _name(at: Coordinates) -> str:
+    name, query, gallery, subset, distance = at
+    details = [word for word in (subset, distance) if word not in ("all", "cosine")]
+    return f"{name}({query},{gallery}{''.join(', ' + word for word in details)})"
+
+
+def _compare(at: Coordinates, said: Metric, found: Metric) -> Iterator[str]:
+    if (said.n, said.direction) != (found.n, found.direction):
+        yield f"{_name(at)} is over {found.n} queries ({found.direction} is better), the record says otherwise"
+    for part in ("value", "ci_low", "ci_high"):
+        one, other = getattr(said, part), getattr(found, part)
+        if not _equal(one, other):
+            yield f"{_name(at)}: {part} is {other} by its arrays, the record says {one}"
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=0, abs_tol=TOLERANCE)
+
+
+def _subsets(said: dict[Coordinates, Metric]) -> Iterator[str]:
+    """Seen and unseen queries together are all of them: n and the weighted mean must agree."""
+    for at, whole in said.items():
+        parts = [said.get((*at[:3], subset, at[4])) for subset in ("seen", "unseen")]
+        if at[0] not in METRICS or at[3] != "all" or parts == [None, None]:
+            continue
+        there = [part for part in parts if part is not None]
+        total = sum(part.n * part.value for part in there if part.value is not None)
+        if len(there) < 2 or sum(part.n for part in there) != whole.n:
+            yield f"{_name(at)}: seen and unseen queries do not add up to all"
+        elif whole.value is None or not math.isclose(total / whole.n, whole.value, rel_tol=0, abs_tol=TOLERANCE):
+            yield f"{_name(at)}: seen and unseen queries have another mean than all"

@@ -1,0 +1,94 @@
+"""Promotes runs to the leaderboard: only verified records, byte for byte, with the arrays that prove them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import array_path
+from compatbench.files import write_whole
+from compatbench.plan import Cell
+from compatbench.records import Record, read_record
+from compatbench.store import Store
+from compatbench.suite import available_suites
+from compatbench.verification.problems import Problem, serious
+from compatbench.verification.record_files import array_hashes, check_record, links, record_files
+from compatbench.verification.rescoring import Rescorer
+from compatbench.verification.tables import write_tables
+
+
+@dataclass
+class Submission:
+    """What a submission did, or why it did nothing."""
+
+    problems: list[Problem] = field(default_factory=list)
+    """Where one of them is serious, nothing was copied."""
+    added: list[Path] = field(default_factory=list)
+    replaced: list[Path] = field(default_factory=list)
+    missing: list[Cell] = field(default_factory=list)
+    """Selected cells that left no record yet."""
+
+
+def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store) -> Submission:
+    """Copy the records of `cells`, of one suite, from `runs` to `leaderboard`, and write its tables again.
+
+    A record takes the place of an older one of the same row, scenario and seed. Raises RequestError where there is
+    nothing to copy, for a suite that readers do not have, and where the leaderboard's folder leads elsewhere.
+    """
+    suite = cells[0].spec.suite
+    if suite not in available_suites():
+        raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
+    if outside := links(leaderboard.root):
+        raise RequestError(f"{outside[0]} is a link: nothing is written through it; put a folder or file there")
+    submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
+    paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
+    if not paths:
+        raise RequestError(f"suite '{suite}' left no records to submit; run it first")
+    rescorer = Rescorer(runs.arrays)
+    records: dict[Path, Record] = {}
+    for path in paths:
+        record, problems = check_record(path, runs, rescorer)
+        submission.problems += problems
+        if record is not None:
+            records[path] = record
+    if serious(submission.problems):
+        return submission
+    for path, record in records.items():
+        target = leaderboard.root / path.relative_to(runs.root)
+        for sha256 in array_hashes(record):
+            write_whole(array_path(leaderboard.arrays, sha256), array_path(runs.arrays, sha256).read_bytes())
+        write_whole(target, path.read_bytes())
+        submission.added.append(target)
+    submission.replaced = _remove_older(leaderboard, suite, submission.added)
+    _tidy(leaderboard, suite)
+    return submission
+
+
+def _remove_older(leaderboard: Store, suite: str, added: Sequence[Path]) -> list[Path]:
+    rows = {_row(read_record(path)) for path in added}
+    older = [path for path in record_files(leaderboard, suite) if path not in added]
+    replaced = [path for path in older if _row(read_record(path)) in rows]
+    for path in replaced:
+        path.unlink()
+    return replaced
+
+
+def _row(record: Record) -> tuple[str, str, int]:
+    return record.spec.scenario, record.spec.method.label, record.spec.seed
+
+
+def _tidy(leaderboard: Store, suite: str) -> None:
+    """Write the suite's tables anew, and remove files that no record leads to any more."""
+    everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
+    needed = {sha256 for record in everything for sha256 in array_hashes(record)}
+    for path in leaderboard.arrays.glob("*.parquet"):
+        if path.stem not in needed:
+            path.unlink()
+    folder = leaderboard.suite(suite)
+    of_suite = [read_record(path) for path in record_files(leaderboard, suite)]
+    written = set(write_tables(of_suite, leaderboard, folder))
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in written and leaderboard.records(suite) not in path.parents:
+            path.unlink()

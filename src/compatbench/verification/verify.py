@@ -1,0 +1,87 @@
+"""Checks folders of results: every record, its staleness, and on the leaderboard the tables and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compatbench.plan import Selection
+from compatbench.plugins import Catalogue
+from compatbench.records import Record
+from compatbench.store import Store
+from compatbench.suite import Suite, available_suites, load_suite
+from compatbench.verification.problems import Problem
+from compatbench.verification.record_files import array_hashes, check_record, links, record_files, suites_in
+from compatbench.verification.rescoring import Rescorer
+from compatbench.verification.staleness import stale
+from compatbench.verification.tables import table_problems
+
+
+@dataclass
+class Verdict:
+    """What a folder of results looks like."""
+
+    records: list[Record] = field(default_factory=list)
+    """Those that could be read."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+def verify(
+    store: Store, catalogue: Catalogue, suites: Sequence[str], selection: Selection, *, published: bool
+) -> Verdict:
+    """Check the selected records of `suites`, of all there are where none is named.
+
+    `published` records, those of the leaderboard, must be up to date, have the tables beside them that they give,
+    and share their folder with no file that no record needs. On a machine's own runs an outdated record is worth
+    a note only: it is no longer shown.
+    """
+    verdict = Verdict()
+    if outside := links(store.root):
+        verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
+        return verdict
+    rescorer = Rescorer(store.arrays)
+    for name in suites or suites_in(store):
+        suite = load_suite(name)[1] if name in available_suites() else None
+        everything: list[Record] = []
+        for path in record_files(store, name):
+            record, problems = check_record(path, store, rescorer)
+            if record is None:
+                verdict.problems += problems
+                continue
+            everything.append(record)
+            if not _selected(record, selection):
+                continue
+            verdict.records.append(record)
+            verdict.problems += problems
+            where = path.relative_to(store.root).as_posix()
+            verdict.problems += _outdated(record, where, suite, catalogue, published)
+        if published and everything:
+            verdict.problems += table_problems(everything, store)
+    if published and not suites and selection == Selection():
+        verdict.problems += _needless_arrays(store, verdict.records)
+    return verdict
+
+
+def _selected(record: Record, selection: Selection) -> bool:
+    spec = record.spec
+    return (
+        (not selection.methods or bool({spec.method.name, spec.method.label} & set(selection.methods)))
+        and (not selection.scenarios or spec.scenario in selection.scenarios)
+        and (not selection.seeds or spec.seed in selection.seeds)
+    )
+
+
+def _outdated(record: Record, where: str, suite: Suite | None, catalogue: Catalogue, published: bool) -> list[Problem]:
+    if suite is None and not published:
+        return []  # a suite file of one's own, which may lie anywhere
+    reasons = list(stale(record.spec, suite, catalogue))
+    return [Problem(where, f"outdated: {'; '.join(reasons)}; run its cell again", published)] if reasons else []
+
+
+def _needless_arrays(store: Store, records: Sequence[Record]) -> list[Problem]:
+    needed = {sha256 for record in records for sha256 in array_hashes(record)}
+    return [
+        Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
+        for path in sorted(store.arrays.glob("*"))
+        if path.stem not in needed or path.suffix != ".parquet"
+    ]

@@ -1,0 +1,69 @@
+"""Running a recorded cell again: the same bytes in the same environment, and what differs is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from published import Published
+from rich.console import Console
+
+from compatbench.cell import Workplace
+from compatbench.errors import RequestError
+from compatbench.execution.display import Display
+from compatbench.records import Record, Status, read_record
+from compatbench.verification.reproduce import Reproduction, reproduce, same_environment, threads_of
+
+
+@pytest.fixture
+def record(ran: Published) -> Record:
+    return read_record(ran.runs.record(ran.cells[1].spec))
+
+
+def again(record: Record, folder: Path) -> Reproduction:
+    workplace = Workplace(folder / "again", folder / "data", (), threads_of(record))
+    with Display(Console(quiet=True), 1) as display:
+        return reproduce(record, workplace, display, timeout_seconds=250)
+
+
+def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, tmp_path: Path) -> None:
+    first = again(record, tmp_path / "1")
+    assert (first.exact, first.differences) == (True, [])
+    assert first.again.status is Status.OK
+    assert first.again.metrics == record.metrics
+
+    changed = record.model_copy(deep=True)
+    metric = changed.metrics[0]
+    assert metric.value is not None
+    metric.value += 0.011
+    second = again(changed, tmp_path / "2")
+    assert (second.exact, len(second.differences)) == (True, 1)
+    assert second.differences[0].startswith("metrics.0.value was ")
+
+    changed.environment.packages["torch"] = "1.0"
+    third = again(changed, tmp_path / "3")
+    assert (third.exact, third.differences) == (False, []), "elsewhere a point is within the tolerance"
+    metric.value += 0.01
+    changed.split_hash = "0" * 64
+    fourth = again(changed, tmp_path / "4")
+    assert [line.partition(" was ")[0] for line in fourth.differences] == [
+        "split_hash",
+        "mAP('0', '0', 'all', 'cosine')",
+    ]
+
+
+def test_another_environment_is_told_apart(record: Record) -> None:
+    one = record.environment
+    assert same_environment(one, one.model_copy(update={"git_sha": "0" * 40, "git_dirty": None}))
+    for change in ({"cpu": "z80"}, {"cpu_threads": 99}, {"gpu": "one"}, {"processes": 2}, {"python": "2.7"}):
+        assert not same_environment(one, one.model_copy(update=change)), change
+    on_gpu = one.model_copy(update={"gpu": "one"})
+    assert not same_environment(on_gpu, on_gpu), "GPUs add in no fixed order"
+
+
+def test_what_cannot_be_run_again_is_refused(record: Record, tmp_path: Path) -> None:
+    changed = record.spec.method.model_copy(update={"source_hash": "0" * 64})
+    with pytest.raises(RequestError, match="its source changed; check out the commit"):
+        again(record.model_copy(update={"spec": record.spec.model_copy(update={"method": changed})}), tmp_path)
+    with pytest.raises(RequestError, match="this cell was skipped, so there is nothing to reproduce: no apples"):
+        again(record.model_copy(update={"status": Status.SKIPPED, "reason": "no apples"}), tmp_path)

