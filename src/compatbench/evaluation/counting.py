@@ -1,107 +1,63 @@
-"""How many scores of a row reach each of the row's thresholds: the inner loop of exact retrieval scoring.
+"""How many irrelevant scores of a row reach each relevant one: the inner loop of exact retrieval scoring.
 
-Sorting every row answers it, and on a GPU that is what is done. On a CPU such a sort can cost more than the
-matrix product that made the scores. So there the scores are dropped into cells, and only those that share a
-cell with a threshold are compared one by one. Both ways are exact.
+Every row is sorted, its relevant scores among the others, and the positions of the relevant ones tell. On a CPU
+numpy's vectorised sort of 32-bit integers does it, so a score and a mark of relevance are packed into one.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-FLOOR = -4.0
+FLOOR = -1.75
 """A score below all inner products of `ranking_vectors`; masked entries hold it."""
 
-_SLAB_SCORES = 2**17
-"""Scores worked on at once by one thread: few enough for its cache, enough to hide the calls' overhead."""
-
-Scores = NDArray[np.float32]
+_SLAB_SCORES = 2**18
+"""Scores worked on at once: few enough for the cache, enough to hide the calls' overhead."""
 
 
-def sort_rows(scores: Tensor) -> None:
-    """Sort each row of `scores` (B, N) in place, lowest first."""
-    if scores.device.type != "cpu":
-        scores.copy_(scores.sort(dim=1).values)
-        return
-    rows = scores.numpy()
-    _in_threads(lambda part: rows[part].sort(axis=1), len(rows))
+def count_ahead(scores: Tensor, relevant: Tensor) -> Tensor:
+    """#{j: scores[b, j] ≥ the p-th lowest of relevant[b]} as (B, P) int64, for scores (B, N) and relevant (B, P).
 
-
-def count_reaching(scores: Tensor, thresholds: Tensor, valid: Tensor) -> Tensor:
-    """#{j: scores[b, j] ≥ thresholds[b, p]} as (B, P) int64, for scores (B, N) and ascending thresholds (B, P).
-
-    Of row b only the last `valid[b]` thresholds count, the others are FLOOR; their results mean nothing.
+    All are float32 in (−2, 2); rows with fewer than P relevant items hold FLOOR in place of the missing ones, whose
+    counts mean nothing.
     """
     if scores.device.type != "cpu":
+        thresholds = relevant.sort(dim=1).values
         return scores.shape[1] - torch.searchsorted(scores.sort(dim=1).values, thresholds)
-    result = np.empty(thresholds.shape, dtype=np.int64)
-    rows, limits, numbers = scores.numpy(), thresholds.numpy(), valid.numpy()
-    cells = min(max(16 * limits.shape[1], 4096), 2 * rows.shape[1] + 64, _SLAB_SCORES)
-    height = max(1, _SLAB_SCORES // max(cells, rows.shape[1]))
+    result = np.empty(relevant.shape, dtype=np.int64)
+    others, own = scores.numpy(), relevant.numpy()
+    height = max(1, _SLAB_SCORES // (others.shape[1] + own.shape[1]))
 
-    def count(part: slice) -> None:
-        for first in range(part.start, part.stop, height):
-            slab = slice(first, min(first + height, part.stop))
-            result[slab] = _count_in_cells(rows[slab], limits[slab], numbers[slab], cells)
-
-    _in_threads(count, len(rows))
+    # written over slab by slab: fresh memory for each would cost as much as its passes
+    room = np.empty((2, height, others.shape[1] + own.shape[1]), dtype=np.int32)
+    for first in range(0, len(others), height):
+        slab = slice(first, min(first + height, len(others)))
+        result[slab] = _count_in_slab(others[slab], own[slab], room[:, : slab.stop - first])
     return torch.from_numpy(result)
 
 
-def _in_threads(work: Callable[[slice], None], rows: int) -> None:
-    """Share `rows` among as many threads as torch uses; array operations let go of the interpreter's lock.
-
-    Each of them runs torch's own operations alone: teams of threads within threads took twice the time.
-    """
-    threads = torch.get_num_threads()
-    edges = np.linspace(0, rows, threads + 1).astype(int).tolist()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, map(slice, edges[:-1], edges[1:])))
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _count_in_cells(scores: Scores, thresholds: Scores, valid: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
-    """`count_reaching` for a few rows, each with `cells` cells (fewer than 2²⁴ in all, the integers of float32).
-
-    A score's cell is a non-decreasing function of the score, rounding included. So a score in a higher cell
-    than a threshold is above it, one in a lower cell is below it, and only scores in the very cell of some
-    threshold ("contested") have to be compared. The thresholds spread over all cells but the first and the last,
-    which take what lies below and above them.
-    """
-    height = len(scores)
-    lowest = thresholds[np.arange(height), -np.maximum(valid, 1)][:, None]
-    thresholds = np.maximum(thresholds, lowest)
-    scale = np.float32(cells - 3) / np.maximum(thresholds[:, -1:] - lowest, np.float32(1e-20))
-    first = np.arange(height, dtype=np.float32)[:, None] * np.float32(cells)
-    last = first + np.float32(cells - 1)
-    shift = first + 1 - lowest * scale
-
-    def cell_of(values: Scores) -> NDArray[np.int32]:
-        position = values * scale
-        position += shift
-        cell = np.empty(values.shape, dtype=np.int32)
-        return np.clip(position, first, last, out=cell, casting="unsafe")
-
-    score_cells, threshold_cells = cell_of(scores), cell_of(thresholds).astype(np.intp)
-    occupied = np.zeros((height, cells), dtype=np.bool_)
-    occupied.ravel()[threshold_cells] = True
-    # torch looks up and counts by int32, which numpy would first widen
-    flat_cells = torch.from_numpy(score_cells).view(-1)
-    contested = torch.from_numpy(occupied).view(-1).index_select(0, flat_cells).numpy().reshape(scores.shape)
-    settled = torch.bincount(flat_cells, minlength=occupied.size).numpy().reshape(occupied.shape)
-    settled.ravel()[threshold_cells] = 0
-    up_to = settled.cumsum(axis=1)
-    counts: NDArray[np.int64] = up_to[:, -1:] - up_to.ravel().take(threshold_cells)
-    for row in range(height):
-        rivals = scores[row].take(np.flatnonzero(contested[row]))
-        rivals.sort()
-        counts[row] += len(rivals) - np.searchsorted(rivals, thresholds[row])
-    return counts
+def _count_in_slab(
+    scores: NDArray[np.float32], relevant: NDArray[np.float32], room: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """`count_ahead` for a few rows, with room (2, B, N + P) to work in."""
+    keys, spare = room
+    items, number = scores.shape[1], relevant.shape[1]
+    # −0.0 becomes 0.0, and what is a float takes its place among the keys as the integer of the same bits
+    np.add(scores, np.float32(0), out=keys.view(np.float32)[:, :items])
+    np.add(relevant, np.float32(0), out=keys.view(np.float32)[:, items:])
+    # the bits of positive floats ascend as they do, those of negative ones descend and are flipped; (−2, 2) leaves
+    # the bit after the sign unused, so that without it there is room for a mark
+    np.right_shift(keys, 31, out=spare)
+    keys <<= 1
+    keys ^= spare
+    keys[:, :items] |= 1  # an irrelevant item ranks ahead of a relevant one of the same score
+    keys[:, items:] &= ~1
+    keys.sort(axis=1)
+    keys &= 1
+    places = np.flatnonzero(keys == 0).reshape(len(keys), number)
+    places -= keys.shape[1] * np.arange(len(keys))[:, None]
+    ahead: NDArray[np.int64] = keys.shape[1] - np.arange(number, 0, -1) - places
+    return ahead

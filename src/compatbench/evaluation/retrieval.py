@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.counting import FLOOR, count_reaching, sort_rows
+from compatbench.evaluation.counting import FLOOR, count_ahead
 from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
+from compatbench.evaluation.threads import in_threads
 
 BLOCK_QUERIES = 1024
-BLOCK_SCORES = 2**25
-"""Scores held at once: 128 MiB in float32."""
+BLOCK_SCORES = 2**26
+"""Scores held at once: 256 MiB in float32."""
 CHUNK_ITEMS = 2**16
 """Gallery items scored at once."""
 
@@ -93,19 +94,26 @@ def _evaluate(
     chunk = _round_up(min(chunk_items, len(gallery)), COLUMN_TILE)
     queries, items = score_factors(query, gallery, relevance.order, gallery_order, distance, chunk)
     widest = int((relevance.stop - relevance.start).max())
+    threads = torch.get_num_threads() if queries.device.type == "cpu" else 1
     # the relevant items' scores, counts and precisions take some four times a score's room
-    most = max(1, min(BLOCK_QUERIES, block_scores // max(chunk, 4 * widest)))
+    most = max(1, min(BLOCK_QUERIES, block_scores // threads // max(chunk, 4 * widest), -(-len(query) // threads)))
     block = _round_up(-(-len(query) // -(-len(query) // most)), ROW_TILE)
 
     first_rank = np.empty(len(query), dtype=np.int32)
     average_precision = np.empty(len(query), dtype=np.float32)
     ap_at_r = np.empty(len(query), dtype=np.float32)
-    product = torch.empty(block * chunk, device=queries.device)
-    for begin in range(0, len(query), block):
-        rows = slice(begin, begin + block)
-        scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
-        where = relevance.order[rows]
-        first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores)
+    begins = iter(range(0, len(query), block))  # the threads take turns at it
+
+    def rank_blocks() -> None:
+        with torch.no_grad():
+            product = torch.empty(block * chunk, device=queries.device)
+            for begin in begins:
+                rows = slice(begin, begin + block)
+                scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
+                where = relevance.order[rows]
+                first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores)
+
+    in_threads(rank_blocks, threads)
     relevant = np.empty(len(query), dtype=np.int32)
     relevant[relevance.order] = relevance.count
     return QueryResults(query.ids.cpu().numpy(), first_rank, average_precision, ap_at_r, relevant)
@@ -172,7 +180,7 @@ class _BlockScores:
         self.current = -1
 
     def positives(self) -> Tensor:
-        """Scores (B, P) of each query's relevant items, lowest first, FLOOR in front of those that have fewer."""
+        """Scores (B, P) of each query's relevant items, FLOOR in place of its own and of those that it has fewer."""
         relevance = self.relevance
         widest = max(1, int((relevance.stop - relevance.start).max()))
         positives = torch.full((len(relevance.order), widest), FLOOR, device=self.product.device)
@@ -182,7 +190,6 @@ class _BlockScores:
                 positives[rows, columns.start + offset - start : columns.stop + offset - start] = scores[rows, columns]
         own = np.flatnonzero((relevance.own >= relevance.start) & (relevance.own < relevance.stop))
         positives[own, (relevance.own - relevance.start)[own]] = FLOOR
-        sort_rows(positives)
         return positives
 
     def irrelevant(self) -> Iterator[Tensor]:
@@ -221,7 +228,7 @@ def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32],
     relevant = torch.from_numpy(scores.relevance.count).to(positives.device)
     ahead = torch.zeros(positives.shape, dtype=torch.int64, device=positives.device)
     for irrelevant in scores.irrelevant():
-        ahead += count_reaching(irrelevant, positives, relevant)
+        ahead += count_ahead(irrelevant, positives)
     order = torch.arange(positives.shape[1], 0, -1, device=positives.device)
     ranks = order + ahead
     precision = order.double() / ranks
