@@ -1,13 +1,14 @@
 # Every target is one command. `make help` lists them.
 SUITE   ?= fashion
 PYTHON  ?= python3
+BASE    ?= origin/main
 BIN     := .venv/bin
 READY   := .venv/.ready
 OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan report list docs test lint check new speed
+.PHONY: help setup bench smoke plan report verify submit changed list docs test lint check new speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +26,16 @@ plan: $(READY)  ## what `make bench` would run, and for how long
 
 report: $(READY)  ## write and print the tables of SUITE again
 	$(BIN)/compatbench report $(SUITE) $(OPTIONS)
+
+verify: $(READY)  ## check all records against their per-query arrays, and the leaderboard's tables
+	$(BIN)/compatbench verify
+
+submit: $(READY)  ## put verified runs of SUITE on the leaderboard
+	$(BIN)/compatbench submit $(SUITE) $(OPTIONS)
+
+changed: $(READY)  ## the digits suite, for the methods that differ from BASE (default origin/main)
+	@methods=$$($(BIN)/python scripts/changed_methods.py $(BASE)) && \
+	if [ -n "$$methods" ]; then $(BIN)/compatbench run digits --retry --methods "$$methods"; else echo "no method differs from $(BASE)"; fi
 
 list: $(READY)  ## suites, datasets and methods
 	$(BIN)/compatbench list

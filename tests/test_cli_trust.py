@@ -1,0 +1,52 @@
+"""The commands verify, submit and reproduce: exit codes and what they say."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from compatbench import cli
+
+HISTORIC = Path(__file__).parent / "historic" / "version_1"
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["compatbench", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(HISTORIC, Path("results/runs")))
+
+
+def test_verify_says_what_it_checked(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, "verify") == 0
+    assert "results/runs: 2 records, 0 problems, " in capsys.readouterr().out
+    assert command(monkeypatch, "verify", "--methods", "bct") == 0
+    assert "results/runs: 1 records, 0 problems, " in capsys.readouterr().out
+    [path] = runs.rglob("bct--*.json")
+    path.write_text(path.read_text().replace('"value": 0.', '"value": 1.', 1))
+    assert command(monkeypatch, "verify", "historic") == 1
+    assert f"FAIL  {path.relative_to(runs)}: mAP(0,0): value is " in capsys.readouterr().out
+
+
+def test_wrong_requests_are_one_line(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, "submit", "digits") == 2
+    assert "suite 'digits' left no records to submit; run it first" in capsys.readouterr().err
+    assert command(monkeypatch, "reproduce", "none.json") == 2
+    assert "none.json: not a readable record" in capsys.readouterr().err
+    [path] = runs.rglob("bct--*.json")
+    path.write_text(path.read_text().replace('"source_hash": "', '"source_hash": "0'))
+    assert command(monkeypatch, "reproduce", str(path)) == 2
+    assert "its source changed; check out the commit" in capsys.readouterr().err
