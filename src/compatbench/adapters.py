@@ -190,7 +190,7 @@ def fit(
             raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {values.shape}")
         classes = torch.from_numpy(np.unique(values, return_inverse=True)[1])
     num_classes = int(classes.max()) + 1 if classes is not None else 0
-    task = _task(vectors[0].shape[1], vectors[1].shape[1], num_classes)
+    task = embeddings_task(vectors[0].shape[1], vectors[1].shape[1], num_classes)
     resolved = plugin.resolve(dict(params or {}))
     return fit_plugin(plugin, resolved, task, vectors[0], vectors[1], classes, seed, "fit")
 
@@ -247,7 +247,7 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     plugin = find(facts["method"])
     params = plugin.resolve(facts["params"])
     shape = facts["dim"], facts["old_dim"], facts["num_classes"]
-    adapter: Adapter = plugin.cls(params, _task(*shape))
+    adapter: Adapter = plugin.cls(params, embeddings_task(*shape))
     maps = adapter.build(facts["dim"], facts["old_dim"])
     probes = {name: value for name, value in artefact.tensors.items() if name.startswith(PROBE)}
     state = {name: value for name, value in artefact.tensors.items() if name not in probes}
@@ -276,7 +276,7 @@ def _adapter(name: str, folders: Sequence[Path]) -> Plugin:
     return plugin
 
 
-def _task(dim: int, old_dim: int, num_classes: int) -> Task:
+def embeddings_task(dim: int, old_dim: int, num_classes: int) -> Task:
     """An upgrade of which only the embeddings are known."""
     return Task(
         generation=1,

@@ -1,0 +1,151 @@
+"""What a comparison found, as one JSON file. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from compatbench import PROTOCOL_VERSION
+from compatbench.records import Environment
+
+SCHEMA_VERSION = 1
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Number(_Model):
+    """A number with its 95% interval; null where it is undefined."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def above_zero(self) -> bool:
+        """The whole interval is."""
+        return self.low is not None and self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """The whole interval is."""
+        return self.high is not None and self.high < 0
+
+    @property
+    def margin(self) -> float:
+        """Half the interval."""
+        return 0.0 if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+class Inputs(_Model):
+    """What was compared."""
+
+    old: str
+    """File name."""
+    new: str
+    old_queries: str | None = None
+    """Null where the items are their own queries."""
+    new_queries: str | None = None
+    judged_by: Literal["labels", "qrels"]
+    items: int
+    old_dim: int
+    new_dim: int
+    classes: int | None
+    """Null with relevance judgements."""
+
+
+class Parts(_Model):
+    """What the items and queries were used for."""
+
+    fitting_pairs: int
+    """Items that adapters are fitted on, which are never scored."""
+    searched_items: int
+    queries: int
+    candidate_queries: int
+    """Of which the queries are a random sample."""
+    unanswerable_queries: int
+    """Left out: nothing that is searched is relevant to them."""
+    fitting_queries: int
+    """Left out: they are among the fitting items."""
+
+
+class Outcome(_Model):
+    """One row: a system, and what it scored."""
+
+    name: str
+    role: Literal["reference", "adapter"]
+    skipped: str = ""
+    """Why there are no numbers."""
+    summary: str = ""
+    needs: list[str] = Field(default_factory=list)
+    pairs: int | None = None
+    """Fitted on; fewer than `fitting_pairs` where the time for all of them was too short."""
+    fit_seconds: float | None = None
+    query_ms: float | None = None
+    """Time that mapping one query takes, median of single queries."""
+    p_value: float | None = None
+    """Of the cross gain on mAP: paired permutation test, Holm-corrected over the adapters."""
+    metrics: dict[str, Number] = Field(default_factory=dict)
+    arrays: str | None = None
+    """Sha256 of the parquet file with the per-query results."""
+
+    def metric(self, name: str) -> Number:
+        """A number by name; undefined where the row has none."""
+        return self.metrics.get(name, Number())
+
+
+class Gate(_Model):
+    """One requirement, and whether an adapter met it."""
+
+    requirement: str
+    met: bool
+
+
+class Comparison(_Model):
+    """The whole of it."""
+
+    schema_version: int = SCHEMA_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+    inputs: Inputs
+    parts: Parts
+    seed: int
+    fit_seconds_allowed: float
+    rates: list[float]
+    """False accept rates that there are enough pairs for."""
+    outcomes: list[Outcome]
+    verdict: list[str]
+    gates: list[Gate] = Field(default_factory=list)
+    command: str
+    environment: Environment
+    started: str
+    timings: dict[str, float]
+    """Seconds by stage."""
+
+    def outcome(self, name: str) -> Outcome:
+        """The row of this name. Raises KeyError where there is none."""
+        for outcome in self.outcomes:
+            if outcome.name == name:
+                return outcome
+        raise KeyError(name)
+
+    @property
+    def adapters(self) -> list[Outcome]:
+        """The adapters that have numbers, in their order."""
+        return [one for one in self.outcomes if one.role == "adapter" and not one.skipped]
+
+
+STATUS_QUO, FULL_BACKFILL, UNADAPTED, ORACLE = "status quo", "full backfill", "no adapter", "oracle ceiling"
+"""The reference rows."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a comparison."""
+    return Comparison.model_json_schema()
+
+
+def to_json(comparison: Comparison) -> str:
+    """As one JSON file."""
+    return json.dumps(comparison.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,139 @@
+"""Fits every adapter within a stated time: on fewer pairs where its published number of epochs would take longer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compatbench.adapters import FittedAdapter, embeddings_task, fit_plugin
+from compatbench.errors import RequestError
+from compatbench.method import Need, Params, Role, Task
+from compatbench.plugins import Plugin, discover
+from compatbench.seeds import stream
+
+FEWEST_PAIRS = 1000
+"""Trained on fewer, an adapter would be shown far below what it can do."""
+
+_PILOT_SECONDS = 0.2
+"""A trial that took less says little about how long the rest will take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """What adapters are fitted on: the same items by both models, unit vectors."""
+
+    new: Tensor
+    """(n, D_n)"""
+    old: Tensor
+    """(n, D_o)"""
+    classes: Tensor | None
+    """(n,) 0 … C−1; None where only relevance judgements are given."""
+
+    def __len__(self) -> int:
+        return len(self.new)
+
+    @property
+    def task(self) -> Task:
+        """The upgrade, as an adapter is told it."""
+        classes = 0 if self.classes is None else int(self.classes.max()) + 1
+        return embeddings_task(self.new.shape[1], self.old.shape[1], classes)
+
+    def sample(self, size: int, seed: int) -> Pairs:
+        """At random `size` of them, without replacement."""
+        rows = torch.randperm(len(self), generator=stream(seed, "compare", "pairs"))[:size].to(self.new.device)
+        return Pairs(self.new[rows], self.old[rows], None if self.classes is None else self.classes[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How the fitting of one adapter went."""
+
+    plugin: Plugin
+    adapter: FittedAdapter | None
+    reason: str = ""
+    """Why it was skipped, and what would mend that."""
+    pairs: int = 0
+    wanted_pairs: int = 0
+    """What it would have been fitted on without a limit of time."""
+    seconds: float = 0.0
+
+
+def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugin]:
+    """The adapters of these names; without names, all that are methods and no controls.
+
+    Raises RequestError for an unknown name, and for a method that is no adapter.
+    """
+    catalogue = discover(list(folders))
+    adapters = [plugin for _, plugin in sorted(catalogue.methods.items()) if plugin.kind == "adapter"]
+    wanted = [catalogue.get(name) for name in names]
+    for plugin in wanted:
+        if plugin.kind != "adapter":
+            raise RequestError(
+                f"--adapters {plugin.name}: it is trained with the new model and cannot be fitted on embeddings; "
+                f"these can: {', '.join(one.name for one in adapters)}"
+            )
+    return wanted or [plugin for plugin in adapters if plugin.cls.role is Role.METHOD]
+
+
+def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:
+    """Fit an adapter at its published setting, on as many of the pairs as `seconds` allow.
+
+    Closed forms get all pairs. An adapter that is trained for a number of epochs first runs one and two of them on few
+    pairs, which tells what a pair costs. Where fewer than FEWEST_PAIRS fit into the time, it is skipped.
+    """
+    params = plugin.resolve({})
+    adapter = plugin.cls(params, pairs.task)
+    if pairs.classes is None and Need.LABELS in adapter.needs:
+        return Fit(plugin, None, "needs class labels, and only relevance judgements were given")
+    if reason := adapter.skip(pairs.task):
+        return Fit(plugin, None, reason)
+    chosen = pairs
+    epochs = getattr(params, "epochs", None)
+    if epochs is not None:
+        full = len(pairs) * epochs * _seconds_per_pair(plugin, params, pairs, seed)
+        if full > seconds:
+            affordable = int(len(pairs) * seconds / full)
+            if affordable < min(FEWEST_PAIRS, len(pairs)):
+                needed = full * min(FEWEST_PAIRS, len(pairs)) / len(pairs)
+                return Fit(
+                    plugin,
+                    None,
+                    f"fitting takes about {_duration(full)} at its {epochs} epochs on {len(pairs):,} pairs here, and "
+                    f"{seconds:g} s are allowed; --fit-seconds {_rounded_up(needed)} and more run it",
+                )
+            chosen = pairs.sample(affordable, seed)
+    begun = time.perf_counter()
+    fitted = _fit(plugin, params, chosen, seed)
+    return Fit(plugin, fitted, "", len(chosen), len(pairs), time.perf_counter() - begun)
+
+
+def _fit(plugin: Plugin, params: Params, pairs: Pairs, seed: int) -> FittedAdapter:
+    return fit_plugin(plugin, params, pairs.task, pairs.new, pairs.old, pairs.classes, seed, "fit")
+
+
+def _seconds_per_pair(plugin: Plugin, params: Params, pairs: Pairs, seed: int) -> float:
+    """What one epoch costs a pair: the second epoch alone, so that what is done once does not count."""
+    size = min(len(pairs), getattr(params, "batch_size", 256))
+    while True:
+        few = pairs.sample(size, seed)
+        times = []
+        for epochs in (1, 2):
+            begun = time.perf_counter()
+            _fit(plugin, params.model_copy(update={"epochs": epochs}), few, seed)
+            times.append(time.perf_counter() - begun)
+        if times[1] - times[0] >= _PILOT_SECONDS or size == len(pairs):
+            return max(times[1] - times[0], 0.0) / size
+        size = min(len(pairs), 8 * size)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _rounded_up(seconds: float) -> int:
+    return -(-int(seconds * 1.2 + 1) // 10) * 10

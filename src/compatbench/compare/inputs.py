@@ -1,0 +1,90 @@
+"""The items to compare, by both models: read from files, checked, and paired row for row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.embedding_formats import Values
+from compatbench.embeddings import EmbeddingTable, matching_rows, read_labels, read_table
+from compatbench.errors import RequestError
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The same items embedded by the old and by the new model; rows are those of the new table."""
+
+    old: EmbeddingTable
+    new: EmbeddingTable
+    old_rows: Rows | None
+    """(N,) row in `old` of each item; None where it is the same."""
+    labels: Values | None
+    """(N,) class of each item."""
+
+    def __len__(self) -> int:
+        return len(self.new)
+
+    @property
+    def has_ids(self) -> bool:
+        """The files name their rows; else an item's name is the number of its row."""
+        return self.new.ids is not None
+
+    @cached_property
+    def ids(self) -> Values:
+        """(N,) what names each item, as text."""
+        ids = np.arange(len(self)) if self.new.ids is None else self.new.ids
+        return ids.astype(str)
+
+    def new_vectors(self, rows: Rows) -> Tensor:
+        """Unit vectors (n, D_n) of these items by the new model."""
+        return _unit(self.new.gather(rows))
+
+    def old_vectors(self, rows: Rows) -> Tensor:
+        """Unit vectors (n, D_o) of these items by the old model."""
+        return _unit(self.old.gather(rows if self.old_rows is None else self.old_rows[rows]))
+
+
+def read_items(old: Path, new: Path, labels: Path | None = None) -> Items:
+    """The items of two files of embeddings, with the classes in them or in `labels`, a .npy in the order of `new`.
+
+    Raises RequestError for files that cannot be read, rows without a counterpart, and classes that contradict.
+    """
+    old_table, new_table = read_table(old), read_table(new)
+    rows = matching_rows(old_table, new_table)
+    if len(old_table) != len(new_table):
+        _name_the_missing(old_table, new_table)
+    beside = old_table.labels
+    if beside is not None and rows is not None:
+        beside = beside[rows]
+    classes = new_table.labels if labels is None else read_labels(labels, len(new_table))
+    if classes is not None and beside is not None and not np.array_equal(classes.astype(str), beside.astype(str)):
+        row = int(np.argmax(classes.astype(str) != beside.astype(str)))
+        source = new_table.name if labels is None else str(labels)
+        raise RequestError(
+            f"row {row} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old_table.name}; "
+            "correct one of them, or leave the labels out of one file"
+        )
+    return Items(old_table, new_table, rows, beside if classes is None else classes)
+
+
+def _name_the_missing(old: EmbeddingTable, new: EmbeddingTable) -> None:
+    assert old.ids is not None  # tables without ids are paired by position, and then have equally many rows
+    assert new.ids is not None
+    missing = np.flatnonzero(~np.isin(old.ids, new.ids))
+    raise RequestError(
+        f"{new.name} has no id {old.ids[missing[0]]!s}, which is row {missing[0]} of {old.name}; {len(missing)} of "
+        f"{len(old)} ids are missing: embed these items by the new model too, or leave them out of {old.name}"
+    )
+
+
+def _unit(vectors: NDArray[np.float32]) -> Tensor:
+    return F.normalize(torch.from_numpy(vectors))

@@ -1,0 +1,65 @@
+"""Which items the adapters are fitted on, and which queries and items are scored: never the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compatbench.compare.inputs import Rows
+from compatbench.compare.judgements import Judgements
+from compatbench.errors import RequestError
+
+FEWEST_ITEMS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of the gallery's and of the queries' tables."""
+
+    fit: Rows
+    """Gallery items that adapters are fitted on; they are no part of the gallery that is searched."""
+    gallery: Rows
+    """The other items, ascending."""
+    queries: Rows
+    """Queries that are scored, in random order."""
+    candidates: int
+    """Queries that could have been asked."""
+    unanswerable: int
+    """Queries left out since nothing that is searched is relevant to them."""
+    fitted: int
+    """Queries left out since they are among the fitting items."""
+
+
+def make_split(judgements: Judgements, fit_pairs: int, query_limit: int, seed: int) -> Split:
+    """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
+
+    Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
+    By class every item is alike. Raises RequestError where too little is left.
+    """
+    size = judgements.gallery_size
+    if size < FEWEST_ITEMS:
+        raise RequestError(f"{size} items are too few to fit on one half and search the other; give {FEWEST_ITEMS}")
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(size)
+    if not judgements.by_class:
+        shuffled = shuffled[np.argsort(judgements.relevant_to_any()[shuffled], kind="stable")]
+    fit = np.sort(shuffled[: min(fit_pairs, size // 2)])
+    kept = np.ones(size, dtype=np.bool_)
+    kept[fit] = False
+    fitted = (judgements.own >= 0) & ~kept[judgements.own]
+    answerable = judgements.answerable(kept)
+    candidates = np.flatnonzero(answerable & ~fitted)
+    if not len(candidates):
+        raise RequestError(
+            "no query has a relevant item among those that are searched: check that labels or judgements belong to "
+            "these files, or give more items of each class"
+        )
+    return Split(
+        fit=fit,
+        gallery=np.flatnonzero(kept),
+        queries=generator.permutation(candidates)[:query_limit],
+        candidates=len(candidates),
+        unanswerable=int((~answerable & ~fitted).sum()),
+        fitted=int(fitted.sum()),
+    )

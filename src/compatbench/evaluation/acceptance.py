@@ -1,0 +1,105 @@
+"""Verification rates: which pairs a system takes for the same item at a threshold. Knows nothing of torch.
+
+A pair is a query and a gallery item other than itself; it is genuine if the item is relevant to the query, else an
+impostor. At a threshold t the pairs with a score above t are accepted: TAR and FAR are the accepted shares of the
+genuine and of the impostor pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.arrays import read_columns, write_columns
+from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+
+Key = TypeVar("Key", bound=Hashable)
+Counts = NDArray[np.int64]
+
+FARS = (1e-2, 1e-3, 1e-4)
+"""False accept rates at which systems are read."""
+
+FEWEST_FALSE_ACCEPTS = 100
+"""A false accept rate below so many pairs is a matter of luck."""
+
+_COLUMNS = ("ids", "genuine", "impostors", "accepted_genuine", "accepted_impostors")
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptance:
+    """Pairs of each query, and how many of them a system accepts at one threshold. All arrays are (Q,) int64."""
+
+    ids: Counts
+    genuine: Counts
+    impostors: Counts
+    accepted_genuine: Counts
+    accepted_impostors: Counts
+
+    @property
+    def tar(self) -> float | None:
+        """Share of the genuine pairs that is accepted; None where there are none."""
+        return _share(self.accepted_genuine, self.genuine)
+
+    @property
+    def far(self) -> float | None:
+        """Share of the impostor pairs that is accepted; None where there are none."""
+        return _share(self.accepted_impostors, self.impostors)
+
+    def write(self, folder: Path) -> str:
+        """Write to `folder/<sha256>.parquet` and return the sha256."""
+        return write_columns(folder, {name: getattr(self, name) for name in _COLUMNS})
+
+    @classmethod
+    def read(cls, folder: Path, sha256: str) -> Acceptance:
+        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        return cls(**read_columns(folder, sha256))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate with its 95% interval; None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Rate, Rate]]:
+    """TAR and FAR of each system, given its acceptances a seed, with hierarchical bootstrap intervals.
+
+    Several seeds give the shares of the pairs of all of them. The threshold is held fixed in the bootstrap. All
+    systems of a call have equally many seeds and queries, and share the draws.
+    """
+    columns = {
+        (key, name): np.stack([getattr(one, name) for one in seeds]).astype(np.float64)
+        for key, seeds in systems.items()
+        for name in _COLUMNS[1:]
+    }
+    draws = hierarchical_bootstrap({str(key): values for key, values in columns.items()}) if columns else {}
+
+    def rate(key: Key, accepted: str, pairs: str) -> Rate:
+        value = _share(columns[key, accepted], columns[key, pairs])
+        if value is None:
+            return Rate(None, None, None)
+        with np.errstate(invalid="ignore"):  # a draw may hold no genuine pair
+            samples = draws[str((key, accepted))] / draws[str((key, pairs))]
+        return Rate(value, *percentile_interval(samples))
+
+    return {
+        key: (rate(key, "accepted_genuine", "genuine"), rate(key, "accepted_impostors", "impostors")) for key in systems
+    }
+
+
+def supported_rates(impostors: int) -> tuple[float, ...]:
+    """Those of FARS that so many impostor pairs are enough for."""
+    return tuple(far for far in FARS if far * impostors >= FEWEST_FALSE_ACCEPTS)
+
+
+def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> float | None:
+    total = float(whole.sum())
+    return float(part.sum()) / total if total else None

@@ -1,0 +1,135 @@
+"""Thresholds and acceptance against scikit-learn's ROC curve, slow loops and hand-made cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_curve
+
+from compatbench.errors import RequestError
+from compatbench.evaluation import verification
+from compatbench.evaluation.acceptance import Acceptance, acceptance_rates, supported_rates
+from compatbench.evaluation.retrieval import Vectors
+from compatbench.evaluation.verification import ImpostorScores, acceptance, impostor_pairs, thresholds
+
+
+def side(rows: int, seed: int, dim: int = 6, first_id: int = 0) -> Vectors:
+    generator = np.random.default_rng(seed)
+    values = torch.from_numpy(generator.normal(size=(rows, dim)).astype(np.float32))
+    labels = torch.from_numpy(np.random.default_rng(99).integers(0, 4, rows))
+    return Vectors(values, labels, torch.arange(rows) + first_id)
+
+
+def all_pairs(query: Vectors, gallery: Vectors) -> list[tuple[int, bool, float]]:
+    """Query, whether genuine, and cosine of every pair: the definition, pair by pair."""
+    pairs = []
+    for q in range(len(query)):
+        for g in range(len(gallery)):
+            if query.ids[q] != gallery.ids[g]:
+                cosine = torch.nn.functional.cosine_similarity(query.values[q], gallery.values[g], dim=0)
+                pairs.append((q, bool(query.labels[q] == gallery.labels[g]), float(cosine)))
+    return pairs
+
+
+@pytest.mark.parametrize("block", [2**22, 100])
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.1, 0.5])
+def test_tar_at_far_is_the_roc_curve_of_scikit_learn(monkeypatch: pytest.MonkeyPatch, block: int, rate: float) -> None:
+    monkeypatch.setattr(verification, "_BLOCK_SCORES", block)
+    query, gallery = side(40, 0), side(60, 1)
+    (limit,) = thresholds(query, gallery, (rate,))
+    found = acceptance(query, gallery, [limit])[0]
+    pairs = all_pairs(query, gallery)
+    far, tar, _ = roc_curve(
+        [genuine for _, genuine, _ in pairs], [score for *_, score in pairs], drop_intermediate=False
+    )
+    assert found.tar == pytest.approx(tar[far <= rate + 1e-12].max())
+    assert found.far is not None
+    assert found.far <= rate
+    assert int(found.genuine.sum()) == sum(genuine for _, genuine, _ in pairs)
+    assert impostor_pairs(query, gallery) == sum(not genuine for _, genuine, _ in pairs) == int(found.impostors.sum())
+
+
+def test_a_transferred_threshold_is_applied_pair_by_pair() -> None:
+    old, gallery, new = side(30, 0), side(30, 0), side(30, 5)
+    (limit,) = thresholds(old, gallery, (0.05,))
+    found = acceptance(new, gallery, [limit])[0]
+    for query in range(30):
+        own = [(genuine, score) for q, genuine, score in all_pairs(new, gallery) if q == query]
+        assert found.accepted_genuine[query] == sum(genuine and score > limit for genuine, score in own)
+        assert found.accepted_impostors[query] == sum(not genuine and score > limit for genuine, score in own)
+        assert (found.genuine[query], found.impostors[query]) == (
+            sum(genuine for genuine, _ in own),
+            sum(not genuine for genuine, _ in own),
+        )
+
+
+def test_scores_that_come_in_parts_have_the_thresholds_of_all_together() -> None:
+    generator = np.random.default_rng(0)
+    scores = np.round(generator.normal(size=5000), 2).astype(np.float32)  # with ties
+    rates = (0.2, 0.01, 0.0)
+    kept = ImpostorScores(5000, rates)
+    for part in np.array_split(generator.permutation(scores), 50):
+        kept.add(part)
+    assert kept.thresholds() == [np.sort(scores)[::-1][m] for m in (1000, 50, 0)]
+
+
+def test_equal_scores_are_rejected_together() -> None:
+    kept = ImpostorScores(10, (0.3, 1.0))
+    kept.add(np.full(10, 0.5, dtype=np.float32))
+    assert kept.thresholds() == [0.5, -np.inf]  # above 0.5 lies nothing, though three pairs were allowed
+
+
+def test_a_rate_needs_a_hundred_false_accepts() -> None:
+    assert supported_rates(9_999) == ()
+    assert supported_rates(10_000) == (1e-2,)
+    assert supported_rates(1_000_000) == (1e-2, 1e-3, 1e-4)
+
+
+def column(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def test_rates_are_shares_of_all_pairs_with_a_paired_interval() -> None:
+    generator = np.random.default_rng(3)
+    genuine, impostors = generator.integers(1, 9, 400), generator.integers(50, 90, 400)
+    one = Acceptance(
+        np.arange(400), genuine, impostors, generator.binomial(genuine, 0.7), generator.binomial(impostors, 0.1)
+    )
+    (tar, far) = acceptance_rates({"a": [one]})["a"]
+    assert tar.value == one.accepted_genuine.sum() / genuine.sum()
+    assert far.value == one.accepted_impostors.sum() / impostors.sum()
+    draws = generator.integers(0, 400, (2000, 400))
+    resampled = one.accepted_genuine[draws].sum(1) / genuine[draws].sum(1)
+    assert tar.low is not None
+    assert tar.high is not None
+    assert (tar.low, tar.high) == pytest.approx(np.quantile(resampled, [0.025, 0.975]), abs=0.004)
+
+
+def test_several_seeds_give_the_shares_of_all_their_pairs() -> None:
+    seeds = [
+        Acceptance(column(0, 1), column(2, 2), column(8, 8), column(1, 2), column(0, 0)),
+        Acceptance(column(0, 1), column(2, 2), column(8, 8), column(0, 0), column(4, 4)),
+    ]
+    tar, far = acceptance_rates({"a": seeds})["a"]
+    assert (tar.value, far.value) == (3 / 8, 8 / 32)
+
+
+def test_without_genuine_pairs_there_is_no_rate() -> None:
+    one = Acceptance(column(0), column(0), column(5), column(0), column(1))
+    assert one.tar is None
+    tar, far = acceptance_rates({"a": [one]})["a"]
+    assert (tar.value, tar.low, tar.high) == (None, None, None)
+    assert far.value == 0.2
+
+
+def test_acceptance_is_written_and_read(tmp_path: Path) -> None:
+    one = Acceptance(column(3, 5), column(1, 2), column(8, 7), column(1, 0), column(4, 0))
+    sha256 = one.write(tmp_path)
+    again = Acceptance.read(tmp_path, sha256)
+    for name in ("ids", "genuine", "impostors", "accepted_genuine", "accepted_impostors"):
+        assert np.array_equal(getattr(one, name), getattr(again, name))
+    with pytest.raises(RequestError, match="not readable"):
+        Acceptance.read(tmp_path, "0" * 64)
