@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 WriteIdx = Callable[[Path, np.ndarray], Path]
 
@@ -30,6 +31,25 @@ def write_idx() -> WriteIdx:
         header = bytes([0, 0, 8, array.ndim]) + b"".join(struct.pack(">I", side) for side in array.shape)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(header + bytes(array.flatten().tolist())))
+        return path
+
+    return write
+
+
+WriteImage = Callable[..., Path]
+
+
+@pytest.fixture
+def write_image() -> WriteImage:
+    """Writes a plain image: `write_image(path, colour, size, mode)`, in the format of the path's suffix."""
+
+    def write(
+        path: Path, colour: object = (200, 30, 90), size: tuple[int, int] = (12, 10), mode: str = "RGB", **options
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size, colour).save(
+            path, "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else None, **options
+        )
         return path
 
     return write

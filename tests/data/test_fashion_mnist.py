@@ -9,6 +9,7 @@ import pytest
 from compatbench.data import fashion_mnist
 from compatbench.data.catalogue import check, get, load
 from compatbench.data.fashion_mnist import IdxFile
+from compatbench.data.sources import FetchError
 from compatbench.errors import RequestError
 
 WriteIdx = Callable[[Path, np.ndarray], Path]
@@ -185,7 +186,7 @@ def test_get_replaces_a_damaged_file(published: Path, tmp_path: Path, monkeypatc
 def test_get_names_the_suite_that_needs_no_download(published: Path, tmp_path: Path, monkeypatch) -> None:
     def unreachable(*_: object):
         def bring(scratch: Path) -> Path:
-            raise fashion_mnist.FetchError("no connection")
+            raise FetchError("no connection")
 
         return bring
 

@@ -11,16 +11,52 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from compatbench.data.cars196 import Cars196
+from compatbench.data.cifar import Cifar10, Cifar100
+from compatbench.data.cub200 import Cub200
 from compatbench.data.dataset import Dataset, Split, check_dataset
 from compatbench.data.digits import Digits
+from compatbench.data.faces import Faces
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.fashion_mnist import FashionMnist
 from compatbench.data.folder import Folder
+from compatbench.data.hub import Hub
 from compatbench.data.image_files import ImageFiles
+from compatbench.data.imagenet import ImageNet, ImageNet100
+from compatbench.data.in_shop import InShop
+from compatbench.data.inaturalist2018 import INaturalist2018
+from compatbench.data.landmarks import LandmarksOxford, LandmarksParis
+from compatbench.data.market1501 import Market1501
+from compatbench.data.online_products import OnlineProducts
+from compatbench.data.places365 import Places365
 from compatbench.data.resize import resize
+from compatbench.data.svhn import Svhn
 from compatbench.errors import RequestError
 
-FAMILIES: dict[str, Family[Any]] = {family.name: family for family in (Digits(), FashionMnist(), Folder())}
+FAMILIES: dict[str, Family[Any]] = {
+    family.name: family
+    for family in (
+        Digits(),
+        FashionMnist(),
+        Cifar10(),
+        Cifar100(),
+        Svhn(),
+        ImageNet100(),
+        ImageNet(),
+        Places365(),
+        INaturalist2018(),
+        Cub200(),
+        Cars196(),
+        OnlineProducts(),
+        InShop(),
+        LandmarksOxford(),
+        LandmarksParis(),
+        Market1501(),
+        Faces(),
+        Hub(),
+        Folder(),
+    )
+}
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 

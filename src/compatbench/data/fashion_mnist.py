@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.idx import decompress, parse
-from compatbench.data.sources import FetchError, debian_package, fetch, mirror
+from compatbench.data.sources import bring, debian_package, mirror
 from compatbench.errors import RequestError
 
 
@@ -104,19 +103,11 @@ class FashionMnist(Family[Options]):
         hashes = {file.name: file.download_sha256 for file in small_first}
         sources = {url: mirror(url, hashes) for url in MIRRORS}
         sources[f"Debian package {DEBIAN_PACKAGE}"] = debian_package(DEBIAN_PACKAGE, DEBIAN_FOLDER)
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{self.name}.lock"):
-                if self._is_here(root):
-                    return f"{self.name}: ready"
-                source = fetch(sources, root / self.name, read, lambda line: notify(f"{self.name}: {line}"))
-        except OSError as error:
-            raise RequestError(f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}") from error
-        except FetchError as error:
-            raise RequestError(
-                f"dataset '{self.name}' could not be fetched ({error}); connect this machine, install the "
-                f"Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which needs no download"
-            ) from error
+        otherwise = (
+            f"connect this machine, install the Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which "
+            "needs no download"
+        )
+        source = bring(self.name, sources, root, read, notify, otherwise)
         return f"{self.name}: ready, from {source}"
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:

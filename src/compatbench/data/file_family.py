@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-
-from filelock import FileLock
 
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, OptionsT, summary
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import Listed, check_files, read_listed
-from compatbench.data.sources import FetchError, Source, fetch
+from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
 CHECK_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Images of each split; None where nobody counted."""
+
+    train: int | None = None
+    query: int | None = None
+    gallery: int | None = None
 
 
 class FileFamily(Family[OptionsT]):
@@ -25,20 +33,27 @@ class FileFamily(Family[OptionsT]):
     """Where its authors publish it."""
     required: ClassVar[tuple[str, ...]]
     """Files and folders of the dataset, relative to `folder`, without which it is not complete."""
+    place: ClassVar[str] = ""
+    """Its folder below the data folder, where that is not its name."""
     archive_folder: ClassVar[str] = ""
     """The folder that the authors' archive unpacks into; it may be left away."""
+    published: ClassVar[Counts] = Counts()
+    """Images that the authors count; another number is an error."""
     decoding: ClassVar[Decoding] = Decoding(fit="centre")
-    sources: ClassVar[dict[str, Source]] = {}
-    """Where it may be downloaded from; empty where licence, size or host forbid that."""
+    archive: ClassVar[tuple[str, str] | None] = None
+    """URL and sha256 of what may be downloaded; None where licence, size or host forbid that."""
 
     @abstractmethod
     def list_images(self, folder: Path, options: OptionsT) -> Listed:
         """Splits, labels and ids of the files below `folder`, from the authors' lists. Raises RequestError."""
 
     def folder(self, root: Path) -> Path:
-        """`root/name`, or the archive's own folder in there."""
-        inner = root / self.name / self.archive_folder
-        return inner if inner.is_dir() else root / self.name
+        """Where the files are: `link`, or the archive's own folder in there."""
+        return self._inner(self.link(root))
+
+    def link(self, root: Path) -> Path:
+        """Where a person puts the files, or a link to them."""
+        return root / (self.place or self.name)
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
         """Those of `required` that are not there."""
@@ -52,14 +67,9 @@ class FileFamily(Family[OptionsT]):
 
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Download it where that is allowed and it is not there, then look into every file once."""
-
-        def tell(line: str) -> None:
-            notify(f"{self.name}: {line}")
-
-        source = ""
-        if self.missing(root, options):
-            source = f", from {self._fetch(root, options, tell)}"
-        check_files(self.name, self._listed(root, options), self.folder(root), root, tell)
+        source = f", from {self._fetch(root, options, notify)}" if self.missing(root, options) else ""
+        listed = self._listed(root, options)
+        check_files(self.name, listed, self.folder(root), root, lambda line: notify(f"{self.name}: {line}"))
         return f"{self.name}: ready{source}"
 
     def check(self, root: Path, options: OptionsT) -> str:
@@ -72,9 +82,16 @@ class FileFamily(Family[OptionsT]):
     def _listed(self, root: Path, options: OptionsT) -> Listed:
         if self.missing(root, options):
             raise RequestError(self._what_is_missing(root, options))
-        folder = self.folder(root)
+        return self._list(self.link(root), options)
+
+    def _inner(self, folder: Path) -> Path:
+        inner = folder / self.archive_folder
+        return inner if inner.is_dir() else folder
+
+    def _list(self, folder: Path, options: OptionsT) -> Listed:
+        folder = self._inner(folder)
         try:
-            return self.list_images(folder, options)
+            found = self.list_images(folder, options)
         except OSError as error:
             raise RequestError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, IndexError) as error:
@@ -83,27 +100,29 @@ class FileFamily(Family[OptionsT]):
                 f"dataset '{self.name}': a list in {folder} is damaged ({said}); fetch it again"
             ) from error
 
+        for part, listing in found.splits.items():
+            published = getattr(self.published, part)
+            if published not in (None, len(listing)):
+                raise RequestError(
+                    f"dataset '{self.name}': {folder} lists {len(listing):,} images in its {part} split, and "
+                    f"{published:,} were published; fetch it again"
+                )
+        return found
+
     def _fetch(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """Bring it from one of `sources`; the source's name."""
-        if not self.sources:
+        """Download the archive; its URL."""
+        if self.archive is None:
             raise RequestError(self._what_is_missing(root, options))
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{self.name}.lock"):
-                return fetch(self.sources, root / self.name, lambda folder: self.list_images(folder, options), notify)
-        except OSError as error:
-            raise RequestError(f"dataset '{self.name}' cannot be stored in {root}: {error.strerror}") from error
-        except FetchError as error:
-            raise RequestError(
-                f"dataset '{self.name}' could not be fetched ({error}); connect this machine, or get it from "
-                f"{self.homepage} and put it in {root / self.name}"
-            ) from error
+        url, sha256 = self.archive
+        otherwise = f"connect this machine, or get it from {self.homepage} and put it at {self.link(root)}"
+        sources = {url: archive(url, sha256)}
+        return bring(self.name, sources, root, lambda found: self._list(found, options), notify, otherwise)
 
     def _what_is_missing(self, root: Path, options: OptionsT) -> str:
         missing = ", ".join(self.missing(root, options))
         size = f"about {self.size / 1e9:.1f} GB, " if self.size else ""
         return (
             f"dataset '{self.name}' is not complete, missing: {missing}; get it from {self.homepage} ({size}licence: "
-            f"{self.licence}) and put it at {root / self.name}, or link it there with "
+            f"{self.licence}) and put it at {self.link(root)}, or link it there with "
             f"`compatbench data get {self.name} --from FOLDER`"
         )

@@ -130,7 +130,7 @@ def _list_classes(folder: Path, part: Path, split: str) -> list[Entry]:
         raise RequestError(f"{part}: images outside any class folder: {listed(loose)}; move each into its class")
     entries, empty = [], []
     for class_folder in _subfolders(part):
-        images = _images_below(class_folder)
+        images = images_below(class_folder)
         if not images:
             empty.append(class_folder.relative_to(folder).as_posix())
         entries += [Entry(path.relative_to(folder).as_posix(), class_folder.name, split) for path in images]
@@ -141,7 +141,8 @@ def _list_classes(folder: Path, part: Path, split: str) -> list[Entry]:
     return entries
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """All image files in `folder` and its subfolders, sorted; hidden ones are left out."""
     found = []
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _ignored(name)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compatbench.artefacts import Artefact, get_or_make
 from compatbench.canonical import digest
-from compatbench.data.dataset import Dataset, Split
+from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding, clipped
 from compatbench.data.image_files import ImageFiles, Images, load_all
 from compatbench.data.verification import Notify, SoundFiles, verify
@@ -52,6 +52,8 @@ class Listed:
     judgements: Judgements | None = None
     protocols: Mapping[str, Judgements] = field(default_factory=dict)
     pairs: Pairs | None = None
+    new_test_classes: bool = False
+    """Whether no class of the test images may have training images."""
 
     @property
     def splits(self) -> dict[str, Listing]:
@@ -96,6 +98,9 @@ def read_listed(
         part: Split(images[part], torch.from_numpy(one.labels), torch.from_numpy(one.ids), one.paths)
         for part, one in splits.items()
     }
+    if listed.new_test_classes:
+        for part in ready.keys() - {"train"}:
+            check_disjoint_classes(ready["train"].labels, ready[part].labels, f"dataset '{name}': train and {part}")
     return Dataset(
         name=name,
         class_names=listed.class_names,

@@ -1,14 +1,18 @@
-"""Where a dataset's files come from: mirrors on the web, or a Debian package that need not be installed."""
+"""Where a dataset's files come from: mirrors and archives on the web, or a Debian package that is not installed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from compatbench.data.family import Notify
 from compatbench.errors import RequestError
@@ -44,17 +48,40 @@ def fetch(sources: Mapping[str, Source], target: Path, verify: Callable[[Path], 
                 failures.append(f"{name}: {error}")
                 continue
             target.mkdir(exist_ok=True)
-            for file in folder.iterdir():
-                if file.is_file():
-                    os.replace(file, target / file.name)
+            for entry in folder.iterdir():
+                if entry.is_dir() and (target / entry.name).is_dir():
+                    shutil.rmtree(target / entry.name)  # an earlier tree that was not complete
+                os.replace(entry, target / entry.name)
             return name
     raise FetchError("; ".join(failures))
+
+
+def bring(
+    name: str,
+    sources: Mapping[str, Source],
+    root: Path,
+    verify: Callable[[Path], object],
+    notify: Notify,
+    otherwise: str,
+) -> str:
+    """`fetch` dataset `name` into `root/name`, one process at a time; returns the source's name.
+
+    Raises RequestError that ends in `otherwise`: what to do where no source gave the files.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{name}.lock"):
+            return fetch(sources, root / name, verify, lambda line: notify(f"{name}: {line}"))
+    except OSError as error:
+        raise RequestError(f"dataset '{name}' cannot be stored in {root}: {error.strerror}") from error
+    except FetchError as error:
+        raise RequestError(f"dataset '{name}' could not be fetched ({error}); {otherwise}") from error
 
 
 def mirror(url: str, files: Mapping[str, str]) -> Source:
     """`files` (name to sha256) below `url`, each tried again when it breaks off or its hash differs."""
 
-    def bring(scratch: Path) -> Path:
+    def download_all(scratch: Path) -> Path:
         import pooch
         import requests
 
@@ -77,13 +104,36 @@ def mirror(url: str, files: Mapping[str, str]) -> Source:
                 raise FetchError(f"{name}: sha256 differs") from error
         return scratch
 
-    return bring
+    return download_all
+
+
+def archive(url: str, sha256: str) -> Source:
+    """What is in the tar or zip file at `url`, unpacked by rules that let nothing out of its folder."""
+
+    def unpacked(scratch: Path) -> Path:
+        base, _, name = url.rpartition("/")
+        mirror(f"{base}/", {name: sha256})(scratch)
+        content = scratch / "unpacked"
+        content.mkdir()
+        try:
+            if zipfile.is_zipfile(scratch / name):
+                with zipfile.ZipFile(scratch / name) as packed:
+                    packed.extractall(content)
+            else:
+                with tarfile.open(scratch / name) as packed_tar:
+                    packed_tar.extractall(content, filter="data")
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise FetchError(f"{name} cannot be unpacked: {error}") from error
+        (scratch / name).unlink()
+        return content
+
+    return unpacked
 
 
 def debian_package(package: str, folder: Path) -> Source:
     """The files that `package` would install in `folder`. It is only unpacked, which needs no root."""
 
-    def bring(scratch: Path) -> Path:
+    def unpack(scratch: Path) -> Path:
         if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
             raise FetchError("no apt-get and dpkg-deb on this machine")
         _run("apt-get", "download", package, folder=scratch)
@@ -93,7 +143,7 @@ def debian_package(package: str, folder: Path) -> Source:
         _run("dpkg-deb", "-x", archive.name, "unpacked", folder=scratch)
         return scratch / "unpacked" / folder.relative_to("/")
 
-    return bring
+    return unpack
 
 
 def _run(*command: str, folder: Path) -> None:

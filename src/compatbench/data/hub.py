@@ -1,0 +1,127 @@
+"""Any image dataset with labels on the Hugging Face hub, through the library `datasets` (an extra).
+
+It is brought once, as files and a manifest, and from then on read like a folder of one's own: without the library,
+without network, and without the hub's copy changing under a benchmark.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from compatbench.data.dataset import Dataset
+from compatbench.data.family import Family, Notify, Options
+from compatbench.data.folder import Folder, FolderOptions
+from compatbench.errors import RequestError
+from compatbench.files import write_whole
+
+MANIFEST = "manifest.parquet"
+
+
+class HubOptions(Options):
+    """Options of the dataset `hub`."""
+
+    path: str
+    """Name on the hub, such as `owner/name`, or a folder that `datasets` can read."""
+    revision: str | None = None
+    """Commit or tag on the hub; the newest where absent. What was fetched is in the fingerprint either way."""
+    config: str | None = None
+    image: str = "image"
+    """Column of the images."""
+    label: str = "label"
+    """Column of the labels."""
+    splits: dict[str, str] = Field(default_factory=lambda: {"train": "train", "test": "test"})
+    """The benchmark's splits (train and test, or train, query and gallery), and their names on the hub."""
+
+
+class Hub(Family[HubOptions]):
+    """Train and test, or train, query and gallery, as the option `splits` says."""
+
+    name = "hub"
+    description = "any labelled image dataset on the Hugging Face hub (pip install compatbench[hub])"
+    size = None
+    licence = "that of the dataset, see its card on the hub"
+    options_type = HubOptions
+
+    def load(self, root: Path, options: HubOptions, image_size: int | None) -> Dataset:
+        """Read the files that `get` left."""
+        if self.missing(root, options):
+            raise RequestError(
+                f"dataset '{options.path}' of the hub is not on this machine; run `compatbench data get hub --set "
+                f"path={options.path}`"
+            )
+        found = Folder().load(root, self._as_folder(root, options), image_size)
+        return Dataset(self.name, found.class_names, found.train, found.query, found.gallery)
+
+    def get(self, root: Path, options: HubOptions, notify: Notify) -> str:
+        """Download it with `datasets`, and write each image as it is to a file."""
+        folder = self._folder(root, options)
+        if self.missing(root, options):
+            rows = [
+                row for split, source in options.splits.items() for row in self._rows(folder, split, source, options)
+            ]
+            manifest = pd.DataFrame(rows, columns=["path", "label", "split"])
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "options.json", json.dumps(options.model_dump(), indent=1))
+            manifest.to_parquet(folder / f".{MANIFEST}")
+            (folder / f".{MANIFEST}").replace(folder / MANIFEST)
+        Folder().get(root, self._as_folder(root, options), notify)
+        return f"{self.name}: {options.path} ready in {folder}"
+
+    def missing(self, root: Path, options: HubOptions) -> tuple[str, ...]:
+        """The manifest, which is written last."""
+        manifest = self._folder(root, options) / MANIFEST
+        return () if manifest.exists() else (str(manifest),)
+
+    def _folder(self, root: Path, options: HubOptions) -> Path:
+        name = "__".join(part for part in (options.path, options.config, options.revision) if part)
+        return root / self.name / name.strip("/").replace("/", "--")
+
+    def _as_folder(self, root: Path, options: HubOptions) -> FolderOptions:
+        return FolderOptions(path=str(self._folder(root, options).resolve()), manifest=MANIFEST)
+
+    def _rows(self, folder: Path, split: str, source: str, options: HubOptions) -> list[tuple[str, str, str]]:
+        """Write the images of one split; their paths, labels and split."""
+        table = _open(source, options)
+        named = getattr(table.features[options.label], "names", None)
+        rows = []
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for number, row in enumerate(table):
+            content = row[options.image]["bytes"] or Path(row[options.image]["path"]).read_bytes()
+            path = f"{split}/{number:07d}{_suffix(content)}"
+            (folder / path).write_bytes(content)
+            label = row[options.label]
+            rows.append((path, str(named[label] if named else label), split))
+        return rows
+
+
+def _open(source: str, options: HubOptions) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise RequestError("dataset 'hub' needs the package 'datasets': pip install compatbench[hub]") from error
+    try:
+        table = datasets.load_dataset(options.path, options.config, split=source, revision=options.revision)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise RequestError(f"dataset '{options.path}' of the hub: {str(error).splitlines()[0]}") from error
+    absent = [column for column in (options.image, options.label) if column not in table.column_names]
+    if absent:
+        raise RequestError(
+            f"dataset '{options.path}' of the hub has no column '{absent[0]}'; it has {', '.join(table.column_names)}; "
+            "set the options image and label"
+        )
+    return table.cast_column(options.image, datasets.Image(decode=False))
+
+
+def _suffix(content: bytes) -> str:
+    """The manifest's reader goes by content; a suffix is for people."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    with Image.open(BytesIO(content)) as image:
+        return f".{(image.format or 'bin').lower()}"

@@ -1,0 +1,136 @@
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compatbench.data import cifar
+from compatbench.data.catalogue import check, get, load
+from compatbench.data.cifar import Cifar10, Cifar100
+from compatbench.data.sources import FetchError
+from compatbench.errors import RequestError
+
+FAMILY = {"cifar10": Cifar10, "cifar100": Cifar100}
+RECORDS = {"cifar10": (10, 4), "cifar100": (6, 4)}
+
+
+def records(name: str, count: int, seed: int) -> np.ndarray:
+    """(count, 1 or 2 labels + 3,072) bytes, as the authors' page describes the binary version."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 256, (count, FAMILY[name].version.label_bytes + 3072), np.uint8)
+    rows[:, 0] = np.arange(count) % (10 if name == "cifar10" else 20)
+    if name == "cifar100":
+        rows[:, 1] = 99 - np.arange(count)
+    return rows
+
+
+def write(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """A tiny archive's content below `folder`; returns the records of training and test images."""
+    version = FAMILY[name].version
+    folder = folder / version.folder
+    folder.mkdir(parents=True)
+    classes = 10 if name == "cifar10" else 100
+    # the authors' files end in an empty line
+    (folder / version.classes).write_text("\n".join(f"class_{label}" for label in range(classes)) + "\n\n")
+    each = RECORDS[name][0] // len(version.train)
+    parts = [records(name, each, seed) for seed in range(len(version.train))]
+    for file, part in zip(version.train, parts, strict=True):
+        (folder / file).write_bytes(part.tobytes())
+    test = records(name, RECORDS[name][1], 9)
+    (folder / version.test).write_bytes(test.tobytes())
+    return {"train": np.concatenate(parts), "test": test}
+
+
+@pytest.fixture(params=sorted(FAMILY))
+def name(request, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(
+        FAMILY[request.param], "version", replace(FAMILY[request.param].version, records=RECORDS[request.param])
+    )
+    return request.param
+
+
+def test_images_labels_and_ids_are_those_of_the_records(name: str, tmp_path: Path) -> None:
+    expected = write(tmp_path / name, name)
+    dataset = load(name, None, tmp_path, {})
+    first = 0
+    for split, rows in ((dataset.train, expected["train"]), (dataset.query, expected["test"])):
+        labels = FAMILY[name].version.label_bytes
+        np.testing.assert_array_equal(split.labels.numpy(), rows[:, labels - 1])
+        for image, row in zip(split.images.numpy(), rows[:, labels:], strict=True):
+            for channel in range(3):  # 1,024 red bytes, row by row, then green, then blue
+                plane = row[1024 * channel : 1024 * (channel + 1)]
+                assert image[channel].tolist() == [plane[32 * y : 32 * (y + 1)].tolist() for y in range(32)]
+        assert split.ids.tolist() == list(range(first, first + len(rows)))
+        first += len(rows)
+    assert dataset.query is dataset.gallery
+    assert dataset.class_names[3] == "class_3"
+    assert dataset.num_classes == (10 if name == "cifar10" else 100)
+    assert check(name, tmp_path, {}).startswith(f"{name}: ok, {RECORDS[name][0]} train, 4 query = gallery images")
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cut": (lambda content: content[:-1], "no whole number of records"),
+    "empty": (lambda content: b"", "no whole number of records"),
+    "label": (lambda content: b"\xff\xff" + content[2:], "label 255 of 10"),
+    "short": (lambda content: content[: len(content) // 2], "training and 2 test images instead of"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_named(name: str, tmp_path: Path, damage: str) -> None:
+    write(tmp_path / name, name)
+    version = FAMILY[name].version
+    path = tmp_path / name / version.folder / version.test
+    change, message = DAMAGES[damage]
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(RequestError, match=message) as caught:
+        load(name, None, tmp_path, {})
+    assert version.folder in str(caught.value)
+    assert str(caught.value).endswith(f"delete it and run `compatbench data get {name}`")
+
+
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name, name)
+    version = FAMILY[name].version
+    (tmp_path / name / version.folder / version.train[-1]).unlink()
+    assert FAMILY[name]().missing(tmp_path, None) == (str(tmp_path / name / version.folder / version.train[-1]),)
+    with pytest.raises(RequestError, match=rf"{version.train[-1]} is missing; run `compatbench data get {name}`"):
+        load(name, None, tmp_path, {})
+
+
+def test_get_unpacks_the_archive(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "made", name)
+    version = FAMILY[name].version
+
+    def archive(url: str, sha256: str):
+        assert url == f"https://www.cs.toronto.edu/~kriz/{version.archive}"
+        assert len(bytes.fromhex(sha256)) == 32
+
+        def bring(scratch: Path) -> Path:
+            with tarfile.open(scratch / "a.tar.gz", "w:gz") as packed:
+                packed.add(tmp_path / "made" / version.folder, version.folder)
+            with tarfile.open(scratch / "a.tar.gz") as packed:
+                packed.extractall(scratch / "unpacked", filter="data")
+            return scratch / "unpacked"
+
+        return bring
+
+    monkeypatch.setattr(cifar, "archive", archive)
+    root = tmp_path / "data"
+    assert get(name, root, print).startswith(f"{name}: ready, from https://")
+    assert get(name, root, print) == f"{name}: ready"
+    assert len(load(name, None, root, {}).train) == RECORDS[name][0]
+
+
+def test_get_says_what_to_do_without_a_connection(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(url: str, sha256: str):
+        def bring(scratch: Path) -> Path:
+            raise FetchError("no connection")
+
+        return bring
+
+    monkeypatch.setattr(cifar, "archive", unreachable)
+    with pytest.raises(RequestError, match=rf"no connection.* or unpack {FAMILY[name].version.archive} in "):
+        get(name, tmp_path, lambda line: None)
