@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
+from compatbench.files import keep_names, write_whole
 from compatbench.migrations import migrate
 
 SCHEMA_VERSION = 2
@@ -201,6 +201,11 @@ class Record(_Model):
     """UTC, ISO 8601."""
     seconds: float
 
+    @property
+    def array_hashes(self) -> list[str]:
+        """The per-query files that its numbers come from."""
+        return [*(entry.sha256 for entry in self.arrays), *(curve.sha256 for curve in self.backfill)]
+
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"
     ) -> Metric | None:
@@ -214,8 +219,9 @@ class Record(_Model):
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write `record` at `path`, whole or not at all."""
+    """Write `record` at `path`, whole or not at all, and to stay also if the machine stops at once."""
     write_whole(path, record.model_dump_json(indent=1) + "\n")
+    keep_names(path.parent)
 
 
 def read_record(path: Path) -> Record:
