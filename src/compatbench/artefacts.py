@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from compatbench.files import whole_file
+from compatbench.files import remove_leftovers, whole_file
 
 Notify = Callable[[str], None]
 
@@ -38,6 +38,7 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{name}.lock"):
+        remove_leftovers(path)
         found, problem = read_artefact(path)
         if found is None:
             if problem:
