@@ -208,6 +208,4 @@ def test_costs_of_a_method_with_and_without_parameters(trainer: Trainer, small_t
     assert found["extra_training_parameters"] == found["extra_serving_parameters"] == 8 * 12
     assert found["bytes_per_vector"] == 12 * 4
     assert found["train_seconds"] == mapped[1].trained.facts["train_seconds"]
-    assert found["faiss_hnsw_recall"] is not None
-    assert 0.9 <= found["faiss_hnsw_recall"] <= 1
     assert not any(parameter.requires_grad for parameter in mapped[1].trained.model.parameters())

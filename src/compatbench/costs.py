@@ -6,12 +6,8 @@ import torch
 
 from compatbench.adapters import fitted_numbers
 from compatbench.chain import ChainTrainer
-from compatbench.evaluation.search import search_speed
 from compatbench.model import EmbeddingModel
-from compatbench.serving import ServedGeneration, pair
-
-SEARCH_QUERIES = 1000
-"""Queries that search speed is measured with."""
+from compatbench.serving import ServedGeneration
 
 
 def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, float | None]:
@@ -23,8 +19,7 @@ def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, fl
         "train_images_per_second": new.trained.facts["train_images_per_second"],
         "embed_images_per_second": new.embed_images_per_second,
         **_parameters(new),
-        **_search(trainer, served, newest, newest),
-        "faiss_hnsw_cross_recall": _search(trainer, served, newest, newest - 1)["faiss_hnsw_recall"],
+        "bytes_per_vector": 4.0 * new.gallery.shape[1],
     }
 
 
@@ -58,10 +53,3 @@ def serving_parameters(model: EmbeddingModel) -> int:
     for parameter, before in zip(parameters, trainable, strict=True):
         parameter.requires_grad_(before)
     return sum(p.numel() for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None)
-
-
-def _search(trainer: ChainTrainer, served: list[ServedGeneration], query: int, gallery: int) -> dict[str, float]:
-    """Faiss on the real vectors: an index over the gallery of one generation, queries of another."""
-    queries, documents = pair(served, trainer, query, gallery)
-    # training an IVF-PQ index takes longer than all other measurements of a cell together
-    return search_speed(queries.values[:SEARCH_QUERIES].numpy(), documents.values.numpy(), indexes=("hnsw",))

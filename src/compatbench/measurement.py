@@ -20,6 +20,7 @@ from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.files import write_whole
+from compatbench.index_search import add_index_search
 from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
@@ -64,6 +65,7 @@ def measure(
     add_flips(record, matrix.results, len(served))
     add_worst_flips(record, trainer, served, matrix.results)
     add_backfill(record, trainer, served, matrix.results, store)
+    add_index_search(record, trainer, served, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:
             _chance(record, trainer, served, step)

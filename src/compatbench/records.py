@@ -139,6 +139,33 @@ class BackfillCurve(_Model):
     """Parquet file with the curve of each query, mean over the repeats."""
 
 
+class IndexSearch(_Model):
+    """What one index did with queries of one generation, on one thread."""
+
+    index: Literal["flat", "hnsw", "ivfpq"]
+    trained_generation: str
+    """Whose vectors the index was trained on and built of."""
+    gallery_generation: str
+    """Whose vectors it holds: others than it was trained on, where an index is filled again in place."""
+    query_generation: str
+    """Led to the gallery's space, as for M(q,g)."""
+    k: int
+    queries: int
+    repeats: int
+    """The numbers of a search are medians over these."""
+    recall: float
+    """Share of the first `k` that are as near as exact search's `k`-th, the query's own sample left out."""
+    queries_per_second: float
+    """All queries in one call."""
+    p50_ms: float
+    """Latency of a query that is asked alone."""
+    p99_ms: float
+    build_seconds: float
+    """Training and filling, once; filling alone where the index was trained on another generation."""
+    bytes_per_vector: float
+    """The index as a file, divided by its vectors."""
+
+
 class WorstFlip(_Model):
     """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system."""
 
@@ -186,6 +213,7 @@ class Record(_Model):
     metrics: list[Metric] = Field(default_factory=list)
     arrays: list[ArrayRef] = Field(default_factory=list)
     backfill: list[BackfillCurve] = Field(default_factory=list)
+    search: list[IndexSearch] = Field(default_factory=list)
     worst_flips: list[WorstFlip] = Field(default_factory=list)
     """Worst first within each system."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
 runs/<suite>/logs/…                                               one a cell
 runs/<suite>/{README.md,index.html,tables/}                        the report
-runs/{models,embeddings,evaluations,arrays}/                       shared by all suites, named by content
+runs/{models,embeddings,indexes,evaluations,arrays}/               shared by all suites, named by content
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Store:
         self.root = root
         self.models = root / "models"
         self.embeddings = root / "embeddings"
+        self.indexes = root / "indexes"
         self.evaluations = root / "evaluations"
         self.arrays = root / "arrays"
         self.speed = root / "speed.json"

@@ -1,76 +1,123 @@
-"""Index recall against brute force; rates are only checked to be there, for they depend on the machine."""
+"""Index recall against brute force, and rates and latencies by a clock that is told what to say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from compatbench.errors import InvalidResultError
-from compatbench.evaluation.search import recall, search_speed
+from compatbench.evaluation.indexes import BuiltIndex, build
+from compatbench.evaluation.search import Questions, ask, unit_rows
 
 
 def clusters(rng, size: int, dim: int = 16) -> np.ndarray:
     centres = rng.normal(size=(20, dim))
-    return (centres[rng.integers(0, 20, size)] + 0.5 * rng.normal(size=(size, dim))).astype(np.float32)
+    vectors = (centres[rng.integers(0, 20, size)] + 0.5 * rng.normal(size=(size, dim))).astype(np.float32)
+    return unit_rows(vectors, "vectors")
+
+
+def brute(query: np.ndarray, vectors: np.ndarray, own: list[int], k: int) -> list[list[int]]:
+    """The first `k` by cosine, without each query's own."""
+    order = np.argsort(-(query.astype(np.float64) @ vectors.T.astype(np.float64)), axis=1).tolist()
+    return [[row for row in rows if row != mine][:k] for rows, mine in zip(order, own, strict=True)]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_recall_is_the_overlap_with_brute_force(inside: bool) -> None:
+    rng = np.random.default_rng(0)
+    vectors = clusters(rng, 800)
+    query = vectors[:50] if inside else clusters(rng, 50)
+    own = list(range(50)) if inside else [-1] * 50
+    truth = brute(query, vectors, own, 10)
+    questions = Questions.of(query, vectors, np.array(own))
+    assert questions.threshold == pytest.approx(
+        [query[row] @ vectors[rows[-1]] for row, rows in enumerate(truth)], abs=1e-6
+    )
+    built = build("ivfpq", vectors)
+    found = built.index.search(query, 11)[1].tolist()
+    mine = [[row for row in rows if row != skip][:10] for rows, skip in zip(found, own, strict=True)]
+    overlap = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(mine, truth, strict=True)])
+    numbers = ask(built, questions, repeats=2)
+    assert 0.2 < overlap < 0.95, "an index that is always right shows nothing"
+    assert numbers.recall == pytest.approx(overlap)
+    assert (numbers.k, numbers.queries, numbers.repeats) == (10, 50, 2)
+    assert min(numbers.queries_per_second, numbers.p50_ms) > 0
+    assert numbers.p99_ms >= numbers.p50_ms
+    assert ask(build("flat", vectors), questions, repeats=1).recall == 1
 
 
 def test_recall_by_hand() -> None:
-    truth = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
-    assert recall(truth, truth) == 1
-    assert recall(truth[:, ::-1], truth) == 1
-    assert recall(np.array([[4, 9, 1, 0], [-1, -1, -1, 6]]), truth) == pytest.approx(3 / 8)
+    """On a circle, seen from 0°: the nearest three of 10°, 20°, …, 60° are the first."""
+    angles = np.deg2rad([10, 20, 30, 40, 50, 60])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    query = np.array([[1, 0], [1, 0]], dtype=np.float32)
+    questions = Questions.of(query, vectors, np.array([-1, 1]), k=3)
+    assert questions.recall(np.array([[2, 1, 0, 5], [0, 1, 2, 3]])) == 1
+    assert questions.recall(np.array([[0, 4, 5, 1], [1, 5, 4, 0]])) == pytest.approx((1 / 3 + 1 / 3) / 2)
+    assert questions.recall(np.array([[-1, -1, -1, -1], [0, 2, -1, -1]])) == pytest.approx((0 + 2 / 3) / 2)
 
 
-def test_numbers_and_recall_against_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exhaustive neighbours that recall is taken against are those of a numpy cosine search."""
-    rng = np.random.default_rng(0)
-    gallery, query = clusters(rng, 800) * 3, clusters(rng, 50)
-    seen = []
-    monkeypatch.setattr(
-        "compatbench.evaluation.search.recall", lambda found, truth: seen.append((found, truth)) or recall(found, truth)
-    )
-    numbers = search_speed(query, gallery, k=10, repeats=2)
-    cosines = (query @ gallery.T) / np.linalg.norm(query, axis=1)[:, None] / np.linalg.norm(gallery, axis=1)
-    nearest = np.argsort(-cosines, axis=1)[:, :10]
-    (found, truth) = seen[0]
-    np.testing.assert_array_equal(truth, nearest)
-    overlap = np.mean([len(set(f) & set(n)) / 10 for f, n in zip(found.tolist(), nearest.tolist(), strict=True)])
-    assert numbers["faiss_hnsw_recall"] == pytest.approx(overlap)
-    assert numbers["faiss_hnsw_recall"] > 0.9
-    assert numbers["bytes_per_vector"] == 64
-    assert min(numbers["faiss_flat_qps"], numbers["faiss_hnsw_qps"], numbers["faiss_hnsw_build_seconds"]) > 0
-    assert not any(name.startswith("faiss_ivfpq") for name in numbers)
+def test_equals_of_the_last_count_as_found() -> None:
+    vectors = np.repeat(np.eye(2, dtype=np.float32), 5, axis=0)
+    questions = Questions.of(vectors[:1], vectors, k=2)
+    assert questions.recall(np.array([[4, 3]])) == 1
+    assert questions.recall(np.array([[4, 7]])) == 0.5
 
 
-def test_large_galleries_get_a_product_quantiser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compatbench.evaluation.search.TRAINING_POINTS", 8)  # so that 2,048 are large
-    rng = np.random.default_rng(1)
-    gallery = clusters(rng, 2048, dim=4)
-    numbers = search_speed(gallery[:100], gallery, repeats=1)
-    assert numbers["faiss_ivfpq_bytes_per_vector"] == 4
-    assert 0.3 < numbers["faiss_ivfpq_recall"] <= 1
-    assert numbers["faiss_ivfpq_qps"] > 0
-
-
-def test_k_is_cut_to_the_gallery() -> None:
+def test_k_is_cut_to_what_there_is_to_find() -> None:
     rng = np.random.default_rng(2)
-    assert search_speed(clusters(rng, 5), clusters(rng, 4), k=10, repeats=1)["faiss_hnsw_recall"] == 1
+    vectors = clusters(rng, 4)
+    assert ask(build("hnsw", vectors), Questions.of(clusters(rng, 5), vectors), repeats=1).k == 4
+    inside = ask(build("hnsw", vectors), Questions.of(vectors, vectors, np.arange(4)), repeats=1)
+    assert (inside.k, inside.recall) == (3, 1)
+    with pytest.raises(ValueError, match="nothing to find"):
+        Questions.of(vectors[:1], vectors[:1], np.array([0]))
 
 
-def test_thread_numbers_are_restored() -> None:
-    import faiss
+def test_numbers_are_medians_over_queries_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is told how long each call takes: batches 2, 4 and 9 s, queries alone 1 to 100 s, ×1, ×2, ×5."""
+    vectors = clusters(np.random.default_rng(3), 200)
+    query = vectors[:100]
+    factors = iter([2, *range(1, 101), 4, *range(2, 201, 2), 9, *range(5, 501, 5)])
+    now = 0.0
 
-    before = faiss.omp_get_max_threads(), torch.get_num_threads()
-    rng = np.random.default_rng(3)
-    search_speed(clusters(rng, 5), clusters(rng, 50), repeats=1)
-    with pytest.raises(ValueError, match="query vectors have 16 dimensions, gallery vectors 8"):
-        search_speed(clusters(rng, 5), clusters(rng, 50, dim=8))
-    assert (faiss.omp_get_max_threads(), torch.get_num_threads()) == before
-    assert float((torch.ones(300, 300) @ torch.ones(300, 300)).mean()) == 300
+    def search(given: np.ndarray, k: int) -> tuple[None, np.ndarray]:
+        nonlocal now
+        now += 0 if warming else next(factors)
+        return None, np.zeros((len(given), k), dtype=np.int64)
+
+    questions = Questions.of(query, vectors)
+    warming = True
+
+    def recall(found: np.ndarray) -> float:
+        nonlocal warming
+        warming = False
+        return 0.25
+
+    monkeypatch.setattr("compatbench.evaluation.search.time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(Questions, "recall", lambda self, found: recall(found))
+    numbers = ask(BuiltIndex(SimpleNamespace(search=search), 0.0), questions, repeats=3)
+    assert numbers.recall == 0.25
+    assert numbers.queries_per_second == 100 / 4
+    assert numbers.p50_ms == pytest.approx(2 * 50.5 * 1000)
+    assert numbers.p99_ms == pytest.approx(2 * 99.01 * 1000)
 
 
-def test_vectors_without_direction_are_refused() -> None:
+def test_vectors_that_cannot_be_searched_are_refused() -> None:
     rng = np.random.default_rng(4)
-    gallery = clusters(rng, 50)
-    gallery[7] = 0
+    with pytest.raises(ValueError, match="query vectors have 16 dimensions, gallery vectors 8"):
+        Questions.of(clusters(rng, 5), clusters(rng, 50, dim=8))
+    zero = np.ones((50, 3), dtype=np.float32)
+    zero[7] = 0
     with pytest.raises(InvalidResultError, match="gallery: 1 of 50 vectors are zero, the first is row 7"):
-        search_speed(clusters(rng, 5), gallery)
+        unit_rows(zero, "gallery")
+
+
+def test_unit_rows_have_length_one_and_stay_as_they_are() -> None:
+    values = np.random.default_rng(5).normal(size=(40, 9)).astype(np.float32)
+    unit = unit_rows(values, "v")
+    assert np.linalg.norm(unit, axis=1) == pytest.approx(np.ones(40), abs=1e-6)
+    assert (unit * np.linalg.norm(values, axis=1, keepdims=True)) == pytest.approx(values, abs=1e-6)
+    assert np.array_equal(unit_rows(unit, "v"), unit)

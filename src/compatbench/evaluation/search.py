@@ -1,114 +1,132 @@
-"""Speed and recall of Faiss indexes on real embeddings.
+"""How well and how fast an index answers: recall against exact search, rate and latency.
 
-An index is built on the gallery it is given; with an old gallery and new queries this asks whether an index of
-old vectors still answers new queries as well as an exhaustive search does.
+With an index of old vectors and queries of a new model this asks whether the index, its graph or its centroids and
+codebooks, still serves queries that it was not made for.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compatbench.evaluation.indexes import BuiltIndex, Matrix, build
 from compatbench.evaluation.similarity import valid_norms
 
-HNSW_LINKS = 32
-IVF_PROBES = 16
-PQ_BITS = 8
-TRAINING_POINTS = 39
-"""Per centroid; with fewer, Faiss itself warns."""
-
-Matrix = NDArray[np.float32]
+ROUNDING = 1e-6
+"""Cosines that differ by less are equal: float32 sums depend on their order."""
 
 
-def search_speed(
-    query: Matrix,
-    gallery: Matrix,
-    k: int = 10,
-    repeats: int = 3,
-    threads: int = 1,
-    indexes: Sequence[str] = ("hnsw", "ivfpq"),
-) -> dict[str, float]:
-    """Cosine search of `query` (Q, D) in Faiss `indexes` of `gallery` (N, D), HNSW with 32 links.
+@dataclass(frozen=True)
+class SearchNumbers:
+    """What one index did with one set of queries."""
 
-    faiss_flat_qps, faiss_hnsw_qps  queries a second, median over `repeats`
-    faiss_hnsw_recall               share of the exhaustive search's `k` nearest that the index finds too
-    faiss_hnsw_build_seconds        building the index
-    bytes_per_vector                4·D, what one stored float32 vector takes
-    faiss_ivfpq_…                   qps, recall, build_seconds and bytes_per_vector (the code) of IVF-PQ, where
-                                    the gallery is large enough to train it
-
-    Runs on `threads` threads. Raises ValueError for unequal dimensions and InvalidResultError for vectors that
-    are NaN, infinite or zero.
-    """
-    import faiss
-
-    if query.shape[1] != gallery.shape[1]:
-        raise ValueError(f"query vectors have {query.shape[1]} dimensions, gallery vectors {gallery.shape[1]}")
-    # unit vectors: L2 order is cosine order, and HNSW wants a metric
-    query, gallery = _unit(query, "query"), _unit(gallery, "gallery")
-    k = min(k, len(gallery))
-    with _faiss_threads(faiss, threads):
-        flat = faiss.IndexFlatL2(gallery.shape[1])
-        flat.add(gallery)
-        numbers = {"faiss_flat_qps": _queries_per_second(flat, query, k, repeats)}
-        truth = flat.search(query, k)[1]
-        for name, index in _approximate_indexes(faiss, gallery):
-            if name not in indexes:
-                continue
-            started = time.perf_counter()
-            if not index.is_trained:
-                index.train(gallery)
-            index.add(gallery)
-            numbers[f"faiss_{name}_build_seconds"] = time.perf_counter() - started
-            numbers[f"faiss_{name}_qps"] = _queries_per_second(index, query, k, repeats)
-            numbers[f"faiss_{name}_recall"] = recall(index.search(query, k)[1], truth)
-            if name == "ivfpq":
-                numbers["faiss_ivfpq_bytes_per_vector"] = float(index.code_size)
-    return numbers | {"bytes_per_vector": 4.0 * gallery.shape[1]}
+    k: int
+    queries: int
+    repeats: int
+    recall: float
+    """Share of an index's first `k` that are as near as exact search's `k`-th, over the queries."""
+    queries_per_second: float
+    """All queries in one call, median over the repeats."""
+    p50_ms: float
+    """Latency of a query that is asked alone, in milliseconds: median over the queries, then over the repeats."""
+    p99_ms: float
+    """The same at the 99th percentile of the queries."""
 
 
-def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
-    """Share of the items of `truth` (Q, k) that are in the same row of `found` (Q, k)."""
-    return float((truth[:, :, None] == found[:, None, :]).any(axis=2).mean())
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """Queries for the vectors of an index, with the answers of exact search."""
+
+    query: Matrix
+    """(Q, D) unit vectors."""
+    vectors: Matrix
+    """(N, D) unit vectors that are searched."""
+    own: NDArray[np.int64]
+    """(Q,) row of the query's own item, which it skips; −1 where there is none."""
+    k: int
+    threshold: NDArray[np.float32]
+    """(Q,) cosine of the `k`-th nearest."""
+
+    @classmethod
+    def of(cls, query: Matrix, vectors: Matrix, own: NDArray[np.int64] | None = None, k: int = 10) -> Questions:
+        """Of queries (Q, D) and vectors (N, D), both of unit length; `k` is cut to what there is to find.
+
+        Raises ValueError for unequal dimensions.
+        """
+        if query.shape[1] != vectors.shape[1]:
+            raise ValueError(f"query vectors have {query.shape[1]} dimensions, gallery vectors {vectors.shape[1]}")
+        rows = np.full(len(query), -1) if own is None else own
+        most = min(k, len(vectors) - int((rows >= 0).any()))
+        if most < 1:
+            raise ValueError("there is nothing to find but the query itself")
+        nearest = _others(build("flat", vectors).index.search(query, min(most + 1, len(vectors)))[1], rows, most)
+        cosines = _cosines(query, vectors, nearest)
+        return cls(query, vectors, rows, most, cosines.min(axis=1))
+
+    def recall(self, found: NDArray[np.int64]) -> float:
+        """Of rows (Q, ≥ k), best first, −1 where an index found no more; the query's own is skipped."""
+        first = _others(found, self.own, self.k)
+        near = _cosines(self.query, self.vectors, first) >= self.threshold[:, None] - ROUNDING
+        return float((near & (first >= 0)).mean())
 
 
-def _approximate_indexes(faiss: Any, gallery: Matrix) -> Iterator[tuple[str, Any]]:
-    size, dim = gallery.shape
-    yield "hnsw", faiss.IndexHNSWFlat(dim, HNSW_LINKS)
-    if size >= TRAINING_POINTS * 2**PQ_BITS:
-        lists = min(round(4 * size**0.5), size // TRAINING_POINTS)
-        subspaces = max(number for number in range(1, 17) if dim % number == 0)
-        inverted = faiss.IndexIVFPQ(faiss.IndexFlatL2(dim), dim, lists, subspaces, PQ_BITS)
-        inverted.nprobe = IVF_PROBES
-        yield "ivfpq", inverted
-
-
-def _queries_per_second(index: Any, query: Matrix, k: int, repeats: int) -> float:
-    seconds = []
+def ask(built: BuiltIndex, questions: Questions, repeats: int = 3) -> SearchNumbers:
+    """Ask an index that holds `questions.vectors`, on as many threads as Faiss has (see `faiss_threads`)."""
+    index, query = built.index, questions.query
+    k = min(questions.k + 1, len(questions.vectors))  # the query's own is skipped
+    recall = questions.recall(index.search(query, k)[1])  # warms the caches too
+    batches, medians, tails = [], [], []
     for _ in range(repeats):
         started = time.perf_counter()
         index.search(query, k)
-        seconds.append(time.perf_counter() - started)
-    return float(len(query) / np.median(seconds))
+        batches.append(time.perf_counter() - started)
+        latencies = 1000 * _latencies(index, query, k)
+        medians.append(np.median(latencies))
+        tails.append(np.percentile(latencies, 99))
+    return SearchNumbers(
+        k=questions.k,
+        queries=len(query),
+        repeats=repeats,
+        recall=recall,
+        queries_per_second=float(len(query) / np.median(batches)),
+        p50_ms=float(np.median(medians)),
+        p99_ms=float(np.median(tails)),
+    )
 
 
-def _unit(values: Matrix, side: str) -> Matrix:
+def unit_rows(values: NDArray[np.float32], side: str) -> Matrix:
+    """Vectors (N, D) scaled to unit length, in memory row by row.
+
+    Raises InvalidResultError, naming the `side`, for vectors that are NaN, infinite or zero.
+    """
     tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-    unit: Matrix = (tensor / valid_norms(tensor, side)).numpy()
+    norms = valid_norms(tensor, side)
+    unit: Matrix = torch.where((norms - 1).abs() < ROUNDING, tensor, tensor / norms).numpy()
     return unit
 
 
-@contextmanager
-def _faiss_threads(faiss: Any, threads: int) -> Iterator[None]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(threads)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+def _latencies(index: object, query: Matrix, k: int) -> NDArray[np.float64]:
+    """(Q,) seconds."""
+    search = index.search  # type: ignore[attr-defined]
+    seconds = np.empty(len(query))
+    for row in range(len(query)):
+        started = time.perf_counter()
+        search(query[row : row + 1], k)
+        seconds[row] = time.perf_counter() - started
+    return seconds
+
+
+def _others(found: NDArray[np.int64], own: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """The first `k` of each row of `found` (Q, ≥ k) that are not its `own` (Q,)."""
+    order = np.argsort(found == own[:, None], axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(found, order, axis=1)
+
+
+def _cosines(query: Matrix, vectors: Matrix, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(Q, k) of unit vectors at `rows` (Q, k)."""
+    cosines: NDArray[np.float32] = np.einsum("qd,qkd->qk", query, vectors[rows])
+    return cosines

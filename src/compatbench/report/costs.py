@@ -1,4 +1,4 @@
-"""The table of what each method of a scenario costs: training, serving, search."""
+"""The table of what each method of a scenario costs: training and serving."""
 
 from __future__ import annotations
 
@@ -34,19 +34,6 @@ _MEASURED = (
         Unit.COUNT,
     ),
     Column("bytes_per_vector", "bytes/vector", "Size of one stored vector.", Unit.COUNT),
-    Column("faiss_flat_qps", "flat q/s", "Faiss exact search: queries a second.", Unit.AMOUNT, True),
-    Column("faiss_hnsw_build_seconds", "HNSW build s", "Time to build the HNSW index, in seconds.", Unit.AMOUNT, True),
-    Column("faiss_hnsw_qps", "HNSW q/s", "Faiss HNSW index: queries a second.", Unit.AMOUNT, True),
-    Column(
-        "faiss_hnsw_recall", "HNSW recall", "HNSW against exact search, new queries on new vectors.", Unit.SHARE, True
-    ),
-    Column(
-        "faiss_hnsw_cross_recall",
-        "HNSW recall n,o",
-        "HNSW against exact search, new queries on an index built over old vectors.",
-        Unit.SHARE,
-        True,
-    ),
 )
 """Keys are those of `Record.costs`."""
 

@@ -19,7 +19,7 @@ def render_page(
     speed: Table | None = None,
     flip_files: Mapping[str, Sequence[FlipFiles]] = {},
 ) -> str:
-    """The page: of each scenario a banner, the leaderboard and its plot, flips, the backfill and costs; then speed.
+    """The page: of each scenario a banner, the leaderboard with its plot, and all other tables; then speed.
 
     `flip_files`, by name of the scenario, are linked from the page and lie beside it.
     """
@@ -37,6 +37,7 @@ def render_page(
             "backfill": to_html(report.backfill) if report.backfill else None,
             "backfill_plot": report.backfill_plot,
             "backfill_caption": backfill_caption(),
+            "search": [to_html(table) for table in (report.recall, report.indexes) if table],
             "costs": to_html(report.costs),
         }
         for report in reports

@@ -16,6 +16,7 @@ from compatbench.report.controls import Banner, banner
 from compatbench.report.costs import costs_table
 from compatbench.report.flip_lists import FlipList, flip_lists
 from compatbench.report.flips import flips_table
+from compatbench.report.index_search import index_table, recall_table
 from compatbench.report.leaderboard import leaderboard
 from compatbench.report.plots import Point
 from compatbench.report.rows import MethodRow, method_rows
@@ -33,6 +34,9 @@ class ScenarioReport:
     flips: Table
     backfill: Table | None
     """None where the records hold no backfill curves."""
+    recall: Table | None
+    """None where the records hold no index searches."""
+    indexes: Table | None
     costs: Table
     banner: Banner
     points: tuple[Point, ...]
@@ -48,7 +52,9 @@ class ScenarioReport:
     @property
     def details(self) -> tuple[Table, ...]:
         """The tables beside the scores, in their order on the page."""
-        return tuple(table for table in (self.flips, self.backfill, self.costs) if table is not None)
+        return tuple(
+            table for table in (self.flips, self.backfill, self.recall, self.indexes, self.costs) if table is not None
+        )
 
 
 def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[ScenarioReport]:
@@ -67,6 +73,8 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 scores=leaderboard(scenario, rows),
                 flips=flips_table(scenario, rows, reader),
                 backfill=backfill_table(scenario, backfills),
+                recall=recall_table(scenario, rows),
+                indexes=index_table(scenario, rows),
                 costs=costs_table(scenario, rows),
                 banner=banner(scenario, rows),
                 points=_points(rows),

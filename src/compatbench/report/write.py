@@ -35,9 +35,9 @@ def write_report(
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; the flips of every row in
-    `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all tables;
-    `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
+    `<scenario>-flips`, `-backfill`, `-recall`, `-indexes` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; the
+    flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all
+    tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
     and RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
@@ -85,6 +85,7 @@ def _readme(
             to_markdown(report.flips, heading="###", legend=False),
             _flips(flips[report.scores.name]),
             *_backfill(report),
+            *(to_markdown(one, heading="###", legend=False) for one in (report.recall, report.indexes) if one),
             to_markdown(report.costs, heading="###", legend=False),
         ]
         columns |= {column.title: column for table in (report.scores, *report.details) for column in table.columns}

@@ -1,0 +1,132 @@
+"""Faiss indexes of unit vectors, built by rules that ask only how many vectors there are and of how many dimensions.
+
+    flat    every vector is looked at: exact
+    hnsw    a graph of 32 links a vector (64 at its lowest level); Faiss's own breadths, 40 to build and 16 to search
+    ivfpq   L = min(4·√N, N/39) inverted lists, of which L/16 are searched, and product-quantised residuals:
+            m = min(⌈D/4⌉, 64) parts of b = min(8, log2(N/39)) bits each, all rounded down but for L/16
+
+39 training points a centroid are what Faiss asks for. Where m does not divide D, zeros are put between the dimensions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, isqrt, log2
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RULES = 1
+"""Raised when they change."""
+
+HNSW_LINKS = 32
+TRAINING_POINTS = 39
+MOST_BITS = 8
+PART_DIMENSIONS, MOST_PARTS = 4, 64
+LISTS_A_PROBE = 16
+KMEANS_ITERATIONS = 10
+"""Of lists and codebooks; 25 for the latter, Faiss's own choice, took twice as long for half a point of recall."""
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InvertedLists:
+    """The sizes of an IVF-PQ index."""
+
+    lists: int
+    probes: int
+    """Lists that a query looks into."""
+    parts: int
+    """m: sub-vectors that are quantised each on its own."""
+    bits: int
+    """Of a part's code."""
+
+    @classmethod
+    def of(cls, size: int, dim: int) -> InvertedLists:
+        """By the rules of this module, for `size` ≥ 2 · 39 vectors of `dim` dimensions."""
+        points = size // TRAINING_POINTS
+        lists = max(1, min(isqrt(16 * size), points))
+        return cls(
+            lists=lists,
+            probes=ceil(lists / LISTS_A_PROBE),
+            parts=min(ceil(dim / PART_DIMENSIONS), MOST_PARTS),
+            bits=max(1, min(int(log2(max(2, points))), MOST_BITS)),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltIndex:
+    """An index that holds vectors, and what it took."""
+
+    index: Any
+    build_seconds: float
+    """Training and adding, or adding alone where it was trained before."""
+
+    @property
+    def bytes_per_vector(self) -> float:
+        """The index as Faiss writes it to a file, codebooks and links included, divided by its vectors."""
+        import faiss
+
+        return float(faiss.serialize_index(self.index).size / self.index.ntotal)
+
+    def refilled(self, vectors: Matrix) -> BuiltIndex:
+        """The same index, as it was trained, with other unit vectors (N, D) in place of its own."""
+        import faiss
+
+        index = faiss.clone_index(self.index)
+        index.reset()
+        return _filled(index, vectors)
+
+
+def kinds(size: int) -> tuple[str, ...]:
+    """The kinds of index that `size` vectors allow: IVF-PQ needs 2 · 39 of them to be trained."""
+    return ("flat", "hnsw", "ivfpq") if size >= 2 * TRAINING_POINTS else ("flat", "hnsw")
+
+
+def build(kind: str, vectors: Matrix) -> BuiltIndex:
+    """An index of `kind` that is trained on the unit vectors (N, D), where it needs training, and holds them."""
+    return _filled(_empty(kind, *vectors.shape), vectors)
+
+
+def _filled(index: Any, vectors: Matrix) -> BuiltIndex:
+    started = time.perf_counter()
+    if not index.is_trained:
+        index.train(vectors)
+    index.add(vectors)
+    return BuiltIndex(index, time.perf_counter() - started)
+
+
+def _empty(kind: str, size: int, dim: int) -> Any:
+    """On unit vectors the order by L2 distance is that by cosine, and HNSW wants a metric."""
+    import faiss
+
+    if kind == "flat":
+        return faiss.IndexFlatL2(dim)
+    if kind == "hnsw":
+        return faiss.IndexHNSWFlat(dim, HNSW_LINKS)
+    sizes = InvertedLists.of(size, dim)
+    padded = sizes.parts * ceil(dim / sizes.parts)
+    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(padded), padded, sizes.lists, sizes.parts, sizes.bits)
+    index.nprobe = sizes.probes
+    index.cp.niter = index.pq.cp.niter = KMEANS_ITERATIONS
+    if padded == dim:
+        return index
+    return faiss.IndexPreTransform(faiss.RemapDimensionsTransform(dim, padded, True), index)  # type: ignore[arg-type]
+
+
+@contextmanager
+def faiss_threads(threads: int) -> Iterator[None]:
+    """Let Faiss use so many threads within the block, whatever it used before; torch's own are not touched."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

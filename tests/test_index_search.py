@@ -1,0 +1,140 @@
+"""Index searches of a record, against indexes that are built and asked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from compatbench import index_search
+from compatbench.evaluation.indexes import build, faiss_threads
+from compatbench.evaluation.search import Questions, unit_rows
+from compatbench.index_search import add_index_search
+from compatbench.records import IndexSearch, Record
+from compatbench.serving import ServedGeneration
+from compatbench.store import Store
+
+ITEMS, DIM = 400, 8
+OLD, CROSS, NEW, REFILLED = ("0", "0", "0"), ("1", "0", "0"), ("1", "1", "1"), ("1", "1", "0")
+
+
+@pytest.fixture
+def empty(record: Record) -> Record:
+    return record.model_copy(deep=True, update={"search": []})
+
+
+def chain(new_dim: int = DIM) -> tuple[Any, list[ServedGeneration]]:
+    """Each query is a gallery item."""
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.integers(0, 5, ITEMS))
+    split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(9000)[:ITEMS]))
+    trainer = SimpleNamespace(
+        dataset=SimpleNamespace(query=split, gallery=split), progress=lambda *_: None, notify=lambda line: None
+    )
+    served = []
+    for generation, dim in enumerate((DIM, new_dim)):
+        vectors = rng.normal(size=(5, dim))[labels] + rng.normal(size=(ITEMS, dim))
+        tensor = torch.from_numpy(vectors.astype(np.float32))
+        served.append(ServedGeneration(str(generation), tensor, tensor, 1.0, SimpleNamespace()))  # type: ignore[arg-type]
+    return trainer, served
+
+
+def searches(
+    record: Record, trainer: Any, served: list[ServedGeneration], folder: Path
+) -> dict[tuple[str, tuple[str, str, str]], IndexSearch]:
+    add_index_search(record, trainer, served, Store(folder))
+    return {
+        (one.index, (one.query_generation, one.gallery_generation, one.trained_generation)): one
+        for one in record.search
+    }
+
+
+def recall(kind: str, query: torch.Tensor, vectors: torch.Tensor, trained: torch.Tensor | None = None) -> float:
+    unit = [unit_rows(side.numpy(), "") for side in (query, vectors)]
+    with faiss_threads(1):
+        built = (
+            build(kind, unit[1]) if trained is None else build(kind, unit_rows(trained.numpy(), "")).refilled(unit[1])
+        )
+        questions = Questions.of(*unit, np.arange(ITEMS))
+        return questions.recall(built.index.search(unit[0], questions.k + 1)[1])
+
+
+def test_every_entry_is_what_an_index_by_hand_finds(empty: Record, tmp_path: Path) -> None:
+    trainer, served = chain()
+    found = searches(empty, trainer, served, tmp_path)
+    assert set(found) == {(kind, at) for kind in ("flat", "hnsw", "ivfpq") for at in (OLD, CROSS, NEW)} | {
+        ("ivfpq", REFILLED)
+    }
+    old, new = served
+    for kind in ("flat", "hnsw", "ivfpq"):
+        assert found[kind, OLD].recall == pytest.approx(recall(kind, old.query, old.gallery))
+        assert found[kind, CROSS].recall == pytest.approx(recall(kind, new.query, old.gallery))
+        assert found[kind, NEW].recall == pytest.approx(recall(kind, new.query, new.gallery))
+    assert found["ivfpq", REFILLED].recall == pytest.approx(recall("ivfpq", new.query, new.gallery, old.gallery))
+    assert found["ivfpq", REFILLED].recall < found["ivfpq", NEW].recall
+    assert {(one.queries, one.k) for one in found.values()} == {(ITEMS, 10)}
+    assert found["flat", OLD].bytes_per_vector == pytest.approx(4 * DIM, rel=0.02)
+
+
+def test_queries_are_led_down_and_galleries_led_up(empty: Record, tmp_path: Path) -> None:
+    trainer, served = chain(new_dim=12)
+    old, new = served
+    led = replace(new, to_previous=lambda query, _: query[:, 2:10].roll(1, 1))
+    found = searches(empty, trainer, [old, led], tmp_path)
+    assert ("ivfpq", REFILLED) not in found, "vectors of another dimension do not fit the old index"
+    assert found["ivfpq", CROSS].recall == pytest.approx(recall("ivfpq", new.query[:, 2:10].roll(1, 1), old.gallery))
+    empty.search = []
+    risen = replace(new, from_previous=lambda gallery: torch.cat([gallery, gallery[:, :4]], dim=1))
+    found = searches(empty, trainer, [old, risen], tmp_path)
+    rewritten = torch.cat([old.gallery, old.gallery[:, :4]], dim=1)
+    assert found["ivfpq", CROSS].recall == pytest.approx(recall("ivfpq", new.query, rewritten))
+    assert found["ivfpq", REFILLED].recall == pytest.approx(recall("ivfpq", new.query, new.gallery, rewritten))
+    assert found["hnsw", OLD].recall == pytest.approx(recall("hnsw", old.query, old.gallery))
+
+
+def test_an_index_of_the_same_old_vectors_is_built_once(
+    empty: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, served = chain()
+    first = searches(empty, trainer, served, tmp_path)
+    built = []
+    monkeypatch.setattr(index_search, "build", lambda kind, vectors: built.append(kind) or build(kind, vectors))
+    empty.search = []
+    second = searches(empty, trainer, served, tmp_path)
+    assert built == ["flat", "hnsw", "ivfpq"], "those of the new vectors"
+    for at, one in first.items():
+        assert second[at].recall == one.recall
+        assert second[at].bytes_per_vector == one.bytes_per_vector
+        if at[1] in (OLD, CROSS):
+            assert second[at].build_seconds == one.build_seconds
+
+
+def test_a_damaged_index_is_built_again(empty: Record, tmp_path: Path) -> None:
+    trainer, served = chain()
+    first = searches(empty, trainer, served, tmp_path)
+    lines: list[str] = []
+    trainer.notify = lines.append
+    files = list(Store(tmp_path).indexes.glob("*.safetensors"))
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    empty.search = []
+    second = searches(empty, trainer, served, tmp_path)
+    assert len(lines) == len(files) == 3
+    assert {at: one.recall for at, one in second.items()} == {at: one.recall for at, one in first.items()}
+
+
+def test_queries_that_the_gallery_does_not_hold_skip_nothing(empty: Record, tmp_path: Path) -> None:
+    trainer, served = chain()
+    split = trainer.dataset.query
+    trainer.dataset.gallery = SimpleNamespace(labels=split.labels, ids=split.ids + 10_000)
+    found = searches(empty, trainer, served, tmp_path)
+    unit = unit_rows(served[0].query.numpy(), "")
+    index = build("ivfpq", unit).index
+    assert found["ivfpq", OLD].recall == pytest.approx(Questions.of(unit, unit).recall(index.search(unit, 10)[1]))
