@@ -127,10 +127,13 @@ def _tested(
 
 
 def _select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
-    """Entries of the suite by name or label; a method that the suite does not list runs with its defaults."""
+    """Entries of the suite by name or label, `all` being the methods that it does not name, with their defaults.
+
+    So does a method run that is wanted and that the suite does not list.
+    """
     listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
     if len(listed) < len(suite.methods):
-        named = {entry.label for entry in listed}
+        named = {entry.name for entry in listed}
         listed += [MethodEntry(name=name) for name in sorted(catalogue.methods) if name not in named]
     chosen: list[MethodEntry] = []
     for word in wanted or [entry.label for entry in listed]:
