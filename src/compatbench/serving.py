@@ -154,7 +154,7 @@ def vectors(trainer: ChainTrainer, query: Tensor, gallery: Tensor) -> tuple[Vect
     """Embeddings of the test splits, with their labels and sample ids."""
     dataset = trainer.dataset
     return (
-        Vectors(query, dataset.query.labels, dataset.query.ids),
+        Vectors(query, dataset.query.labels, dataset.query.ids, dataset.judgements),
         Vectors(gallery, dataset.gallery.labels, dataset.gallery.ids),
     )
 

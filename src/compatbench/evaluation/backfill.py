@@ -19,9 +19,9 @@ from torch import Tensor
 
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.curves import BETAS, QueryCurves
+from compatbench.evaluation.relevance import Index, Relevance
 from compatbench.evaluation.retrieval import (
     ROW_TILE,
-    Relevance,
     Vectors,
     find_relevant,
     full_float32,
@@ -82,14 +82,19 @@ def backfill(
     steps = np.stack([step for _, step in plans])
     precision = np.full((len(plans), len(old[0]), len(betas)), np.nan, dtype=np.float32)
     first_hit = precision.copy()
-    tables = _Tables(len(betas), int((relevance.stop - relevance.start).max()), size)
+    tables = _Tables(len(betas), relevance.widest, size)
     with torch.no_grad(), full_float32(old[0].values.device):
         for part, scores in _blocks(old, new, gallery_order, relevance):
-            for rows, start, stop in part.runs():
-                relevant = steps[:, start:stop].astype(np.int16)
-                irrelevant = torch.from_numpy(np.delete(steps, np.s_[start:stop], axis=1))
-                for row in np.flatnonzero(part.count[rows]) + rows.start:
-                    query = _Query(scores[0][row], scores[1][row], start, stop, int(part.own[row]))
+            for side in scores:
+                side[part.hidden(0, size)] = FLOOR
+            for rows, columns in part.groups():
+                asking = np.flatnonzero(part.count[rows]) + rows.start
+                if not len(asking):
+                    continue
+                relevant = steps[:, columns].astype(np.int16)
+                irrelevant = torch.from_numpy(np.delete(steps, columns, axis=1))
+                for row in asking:
+                    query = _Query(scores[0][row], scores[1][row], columns, int(part.count[row]))
                     for plan in range(len(plans)):
                         found = tables.follow(query, relevant[plan], irrelevant[plan])
                         precision[plan, part.order[row]], first_hit[plan, part.order[row]] = found
@@ -122,7 +127,7 @@ def _steps(order: Permutation, replaced: NDArray[np.float64]) -> NDArray[np.intp
 def _blocks(
     old: Side, new: Side, gallery_order: NDArray[np.intp], relevance: Relevance
 ) -> Iterator[tuple[Relevance, tuple[Scores, Scores]]]:
-    """Some queries at a time, and their old and new scores (B, N), the gallery by label as in `relevance`."""
+    """Some queries at a time, and their old and new scores (B, N), the gallery in the order of `relevance`."""
     size = len(old[1])
     sides = [score_factors(*side, relevance.order, gallery_order, "cosine") for side in (old, new)]
     block = max(1, _BLOCK_SCORES // (2 * size) // ROW_TILE) * ROW_TILE
@@ -135,20 +140,18 @@ def _blocks(
 class _Query:
     """One query's old and new scores (N,) of the whole gallery, ordered for all backfills."""
 
-    def __init__(self, old: Scores, new: Scores, start: int, stop: int, own: int) -> None:
-        if own >= 0:
-            old[own] = new[own] = FLOOR
-        relevant = np.concatenate((old[start:stop], new[start:stop]))
-        self.count = stop - start - (start <= own < stop)
+    def __init__(self, old: Scores, new: Scores, columns: Index, count: int) -> None:
+        relevant = np.concatenate((old[columns], new[columns]))
+        self.count = count
         """R."""
-        by_score = np.argsort(-relevant)[: 2 * self.count]  # what is left out is its own sample
-        width = stop - start
+        by_score = np.argsort(-relevant)[: 2 * count]  # what is left out is its own sample
+        width = len(relevant) // 2
         self.item = by_score % width
         """(2R,) the relevant item that each threshold is a score of, highest threshold first."""
         self.is_new = by_score >= width
         thresholds = relevant[by_score]
         irrelevant = torch.from_numpy(
-            passed(np.concatenate((old[:start], old[stop:], new[:start], new[stop:])), thresholds)
+            passed(np.concatenate((np.delete(old, columns), np.delete(new, columns))), thresholds)
         )
         self.old, self.new = irrelevant.chunk(2)
         """(N − R,) the interval of each irrelevant item's score: the number of thresholds above it."""

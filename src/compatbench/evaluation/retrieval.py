@@ -1,7 +1,6 @@
 """Exact retrieval scoring, in blocks of queries: memory is bounded by the block, not by the gallery.
 
-The gallery is sorted by label once, so that what is relevant to a query is one slice of it. Per block of
-queries the scores of the relevant items are taken first; then the gallery passes in chunks, and for each
+Per block of queries the scores of the relevant items are taken first; then the gallery passes in chunks, and for each
 relevant item the irrelevant ones that score as high or higher are counted. With `a_i` of them ahead of the
 i-th relevant item, its rank is `i + a_i` and `AP = mean_i i / (i + a_i)`.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,8 +18,10 @@ from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_ahead
+from compatbench.evaluation.relevance import Relevance, find
 from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
 from compatbench.evaluation.threads import in_threads
+from compatbench.judgements import Judgements
 
 BLOCK_QUERIES = 1024
 BLOCK_SCORES = 2**26
@@ -44,6 +44,8 @@ class Vectors:
     """(N,) int64."""
     ids: Tensor
     """(N,) int64, the dataset's sample ids."""
+    judgements: Judgements | None = None
+    """Of queries: what is relevant to them and what does not count, where that is not all items of their label."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not len(self.values):
@@ -58,7 +60,7 @@ class Vectors:
 
     def to(self, device: torch.device) -> Vectors:
         """The same on `device`."""
-        return Vectors(self.values.to(device), self.labels.to(device), self.ids.to(device))
+        return Vectors(self.values.to(device), self.labels.to(device), self.ids.to(device), self.judgements)
 
 
 def evaluate(
@@ -68,32 +70,38 @@ def evaluate(
     *,
     block_scores: int = BLOCK_SCORES,
     chunk_items: int = CHUNK_ITEMS,
+    trapezoid: bool = False,
 ) -> QueryResults:
     """Rank the whole gallery for each query; a gallery item is relevant if it has the query's label.
 
-    A query skips its own sample, found by id, also when the two sides come from different models. Ties are
-    broken pessimistically: an irrelevant item of the same score ranks first. Scores are computed in float32 on
-    the device of the query vectors, in products of at most `chunk_items` columns and about `block_scores`
-    entries (a query whose relevant items are more than that still holds all of them at once).
+    With judgements it is relevant if they say so, and what the query is to ignore is left out of its ranking. A
+    query skips its own sample, found by id, also when the two sides come from different models. Ties are broken
+    pessimistically: an irrelevant item of the same score ranks first. Scores are computed in float32 on the device
+    of the query vectors, in products of at most `chunk_items` columns and about `block_scores` entries (a query whose
+    relevant items are more than that still holds all of them at once).
 
-    Raises ValueError for unequal dimensions or a sample that is twice in the gallery, and InvalidResultError
-    for vectors that cannot be ranked.
+    With `trapezoid` the average precision is the area under the precision-recall curve by the trapezoidal rule:
+    mean_i (i/r_i + (i−1)/(r_i−1)) / 2 with r_i the rank of the i-th relevant item and 0/0 = 1, as the authors of
+    the revisited Oxford and Paris buildings compute it (Radenović et al., CVPR 2018).
+
+    Raises ValueError for unequal dimensions, a sample that is twice in the gallery or a query without judgements
+    where there are any, and InvalidResultError for vectors that cannot be ranked.
     """
     if query.values.shape[1] != gallery.values.shape[1]:
         raise ValueError(
             f"query vectors have {query.values.shape[1]} dimensions, gallery vectors {gallery.values.shape[1]}"
         )
     with torch.no_grad(), full_float32(query.values.device):
-        return _evaluate(query, gallery, distance, block_scores, chunk_items)
+        return _evaluate(query, gallery, distance, block_scores, chunk_items, trapezoid)
 
 
 def _evaluate(
-    query: Vectors, gallery: Vectors, distance: Distance, block_scores: int, chunk_items: int
+    query: Vectors, gallery: Vectors, distance: Distance, block_scores: int, chunk_items: int, trapezoid: bool
 ) -> QueryResults:
     gallery_order, relevance = find_relevant(query, gallery)
     chunk = _round_up(min(chunk_items, len(gallery)), COLUMN_TILE)
     queries, items = score_factors(query, gallery, relevance.order, gallery_order, distance, chunk)
-    widest = int((relevance.stop - relevance.start).max())
+    widest = relevance.widest
     threads = torch.get_num_threads() if queries.device.type == "cpu" else 1
     # the relevant items' scores, counts and precisions take some four times a score's room
     most = max(1, min(BLOCK_QUERIES, block_scores // threads // max(chunk, 4 * widest), -(-len(query) // threads)))
@@ -111,7 +119,7 @@ def _evaluate(
                 rows = slice(begin, begin + block)
                 scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
                 where = relevance.order[rows]
-                first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores)
+                first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores, trapezoid)
 
     in_threads(rank_blocks, threads)
     relevant = np.empty(len(query), dtype=np.int32)
@@ -119,50 +127,10 @@ def _evaluate(
     return QueryResults(query.ids.cpu().numpy(), first_rank, average_precision, ap_at_r, relevant)
 
 
-@dataclass(frozen=True)
-class Relevance:
-    """Of queries in the order `order`: where their relevant items and their own sample lie in the gallery."""
-
-    order: NDArray[np.intp]
-    """Rows of the query set, sorted by label, so that a block of them needs few slices of the gallery."""
-    label: NDArray[np.int64]
-    start: NDArray[np.intp]
-    stop: NDArray[np.intp]
-    own: NDArray[np.intp]
-    """Column of the query's own sample, −1 where the gallery does not hold it."""
-
-    @property
-    def count(self) -> NDArray[np.intp]:
-        """(B,) relevant items of each query, itself left out."""
-        return self.stop - self.start - ((self.own >= self.start) & (self.own < self.stop))
-
-    def __getitem__(self, rows: slice) -> Relevance:
-        return Relevance(self.order[rows], self.label[rows], self.start[rows], self.stop[rows], self.own[rows])
-
-    def runs(self) -> Iterator[tuple[slice, int, int]]:
-        """Rows that share a label, and their slice of the gallery."""
-        edges = [0, *(np.flatnonzero(np.diff(self.label)) + 1).tolist(), len(self.label)]
-        for first, last in pairwise(edges):
-            yield slice(first, last), int(self.start[first]), int(self.stop[first])
-
-
 def find_relevant(query: Vectors, gallery: Vectors) -> tuple[NDArray[np.intp], Relevance]:
-    """The gallery's order by label, and where each query finds what in it."""
-    labels, ids = gallery.labels.cpu().numpy(), gallery.ids.cpu().numpy()
-    gallery_order = np.argsort(labels, kind="stable")
-    labels, ids = labels[gallery_order], ids[gallery_order]
-    by_id = np.argsort(ids)
-    sorted_ids = ids[by_id]
-    if (repeated := sorted_ids[1:][np.diff(sorted_ids) == 0]).size:
-        raise ValueError(f"gallery ids must differ: {repeated[0]} is there more than once")
-
-    query_labels, query_ids = query.labels.cpu().numpy(), query.ids.cpu().numpy()
-    order = np.argsort(query_labels, kind="stable")
-    query_labels, query_ids = query_labels[order], query_ids[order]
-    nearest = np.searchsorted(sorted_ids, query_ids).clip(max=len(ids) - 1)
-    own = np.where(sorted_ids[nearest] == query_ids, by_id[nearest], -1)
-    start, stop = (np.searchsorted(labels, query_labels, side) for side in ("left", "right"))
-    return gallery_order, Relevance(order, query_labels, start, stop, own)
+    """The order to put the gallery in, and where each query finds what in it."""
+    sides = [(side.labels.cpu().numpy(), side.ids.cpu().numpy()) for side in (query, gallery)]
+    return find(sides[0], sides[1], query.judgements)
 
 
 class _BlockScores:
@@ -182,25 +150,24 @@ class _BlockScores:
     def positives(self) -> Tensor:
         """Scores (B, P) of each query's relevant items, FLOOR in place of its own and of those that it has fewer."""
         relevance = self.relevance
-        widest = max(1, int((relevance.stop - relevance.start).max()))
-        positives = torch.full((len(relevance.order), widest), FLOOR, device=self.product.device)
-        for chunk in range(int(relevance.start.min()) // self.chunk, -(-int(relevance.stop.max()) // self.chunk)):
+        shape = len(relevance.order), max(1, relevance.widest)
+        positives = torch.full(shape, FLOOR, device=self.product.device)
+        first, last = relevance.span
+        for chunk in range(first // self.chunk, -(-last // self.chunk)):
             offset, scores = self._multiply(chunk)
-            for rows, start, columns in self._relevant(chunk):
-                positives[rows, columns.start + offset - start : columns.stop + offset - start] = scores[rows, columns]
-        own = np.flatnonzero((relevance.own >= relevance.start) & (relevance.own < relevance.stop))
-        positives[own, (relevance.own - relevance.start)[own]] = FLOOR
+            for rows, columns, places in relevance.relevant(offset, offset + self.chunk):
+                positives[rows, places] = scores[rows, columns]
+        positives[relevance.blank] = FLOOR
         return positives
 
     def irrelevant(self) -> Iterator[Tensor]:
-        """Scores (B, ≤ chunk) of the gallery, chunk by chunk, FLOOR in place of relevant items and the query's own."""
+        """Scores (B, ≤ chunk) of the gallery, chunk by chunk, FLOOR in place of what is relevant or does not count."""
         first = max(self.current, 0)  # its product is there already
         for chunk in (first, *(c for c in range(-(-self.size // self.chunk)) if c != first)):
             offset, scores = self._multiply(chunk)
-            for rows, _, columns in self._relevant(chunk):
+            for rows, columns, _ in self.relevance.relevant(offset, offset + self.chunk):
                 scores[rows, columns] = FLOOR
-            own = np.flatnonzero((self.relevance.own >= offset) & (self.relevance.own < offset + self.chunk))
-            scores[own, self.relevance.own[own] - offset] = FLOOR
+            scores[self.relevance.hidden(offset, offset + self.chunk)] = FLOOR
             self.current = -1
             yield scores
 
@@ -213,16 +180,8 @@ class _BlockScores:
             self.current = chunk
         return offset, self.product[: len(self.relevance.order), : self.size - offset]
 
-    def _relevant(self, chunk: int) -> Iterator[tuple[slice, int, slice]]:
-        """Rows that share relevant items in this chunk, where their items start, and the chunk's columns of them."""
-        offset = chunk * self.chunk
-        for rows, start, stop in self.relevance.runs():
-            columns = slice(max(start - offset, 0), min(stop - offset, self.chunk))
-            if columns.start < columns.stop:
-                yield rows, start, columns
 
-
-def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+def _rank(scores: _BlockScores, trapezoid: bool) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """First rank, AP and AP@R (B,) of one block."""
     positives = scores.positives()
     relevant = torch.from_numpy(scores.relevance.count).to(positives.device)
@@ -233,11 +192,17 @@ def _rank(scores: _BlockScores) -> tuple[NDArray[np.int32], NDArray[np.float32],
     ranks = order + ahead
     precision = order.double() / ranks
     precision[order > relevant[:, None]] = 0
-    ap = precision.sum(dim=1) / relevant
+    ap = (_trapezoids(precision, order, ranks) if trapezoid else precision).sum(dim=1) / relevant
     precision[ranks > relevant[:, None]] = 0
     ap_at_r = precision.sum(dim=1) / relevant
     first_rank = ranks[:, -1] * (relevant > 0)
     return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
+
+
+def _trapezoids(precision: Tensor, order: Tensor, ranks: Tensor) -> Tensor:
+    """(B, P) mean of the precision at each relevant item and of that just ahead of it, 1 at the very top."""
+    ahead = torch.where(ranks > 1, (order - 1).double() / (ranks - 1).clamp(min=1), 1.0)
+    return torch.where(precision > 0, (precision + ahead) / 2, 0.0)
 
 
 def score_factors(
