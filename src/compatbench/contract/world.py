@@ -12,6 +12,7 @@ from torch import Tensor
 from compatbench.chain import embedding_dim
 from compatbench.contract.choices import DEFAULTS, Choice
 from compatbench.data.augmentation import Normalization
+from compatbench.data.image_files import read
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.heads import HeadName
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
@@ -98,7 +99,7 @@ class World:
     def batch(self, index: Sequence[int]) -> Batch:
         """The training images at `index`, in the middle of training."""
         rows = torch.tensor(index)
-        images = NORMALIZE(self.data.images[rows])
+        images = NORMALIZE(read(self.data.images, rows))
         return Batch(
             images=images,
             labels=self.data.labels[rows],
