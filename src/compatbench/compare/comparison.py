@@ -13,6 +13,10 @@ from compatbench.records import Environment
 SCHEMA_VERSION = 1
 
 
+BOTH_ENCODERS, GALLERY_REWRITE = "both encoders online", "gallery rewrite"
+"""Two values of `compatbench.method.Need`, which needs torch."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -95,6 +99,16 @@ class Outcome(_Model):
     def metric(self, name: str) -> Number:
         """A number by name; undefined where the row has none."""
         return self.metrics.get(name, Number())
+
+    @property
+    def needs_both_encoders(self) -> bool:
+        """Every query is embedded by the old model too."""
+        return BOTH_ENCODERS in self.needs
+
+    @property
+    def rewrites_index(self) -> bool:
+        """Every stored vector is mapped once, from itself and not from its item."""
+        return GALLERY_REWRITE in self.needs
 
 
 class Gate(_Model):

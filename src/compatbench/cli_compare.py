@@ -1,0 +1,137 @@
+"""The command `compare`: two models, or two matrices, and a decision."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compatbench.cli_adapters import FILES, Folders
+from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.compare.comparison import Comparison
+    from compatbench.compare.inputs import Items
+    from compatbench.compare.judgements import Judgements
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to the command line."""
+    app.command(name="compare")(compare)
+
+
+def compare(
+    context: typer.Context,
+    old: Annotated[Path, typer.Argument(help=f"Items embedded by the old model: {FILES}.")],
+    new: Annotated[Path, typer.Argument(help="The same items by the new model, paired by id, else by row.")],
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="A .npy file with the class of each row of NEW.")
+    ] = None,
+    qrels: Annotated[
+        Path | None,
+        typer.Option("--qrels", help="Relevance judgements in place of classes: query id, document id, relevance."),
+    ] = None,
+    old_queries: Annotated[
+        Path | None, typer.Option("--old-queries", help="Queries by the old model; without, items are the queries.")
+    ] = None,
+    new_queries: Annotated[
+        Path | None, typer.Option("--new-queries", help="The same queries by the new model.")
+    ] = None,
+    query_labels: Annotated[
+        Path | None, typer.Option("--query-labels", help="A .npy file with the class of each row of --new-queries.")
+    ] = None,
+    adapters: Annotated[
+        str, typer.Option("--adapters", help="Only these, comma-separated, see `compatbench list`; all without.")
+    ] = "",
+    queries: Annotated[int, typer.Option("--queries", min=1, help="Score at most so many, drawn at random.")] = 2000,
+    fit_pairs: Annotated[
+        int, typer.Option("--fit-pairs", min=1, help="Fit on at most so many items, and on at most half of all.")
+    ] = 10_000,
+    fit_seconds: Annotated[
+        float, typer.Option("--fit-seconds", min=0.1, help="Fitting one adapter may take so long.")
+    ] = 10.0,
+    require: Annotated[
+        list[str] | None,
+        typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the record, the page and the tables.")
+    ] = Path("results/compare"),
+    seed: Annotated[int, typer.Option("--seed", help="Of the split and of what adapters draw at random.")] = 0,
+    methods: Folders = None,
+) -> None:
+    """Keep the index, or embed everything again? Fit every adapter between OLD and NEW, and see what each is worth."""
+    from compatbench.compare.gates import check_gates, check_names, parse_requirement
+
+    if (old_queries is None) != (new_queries is None):
+        raise RequestError("queries are needed by both models: give --old-queries and --new-queries, or neither")
+    if qrels is not None and (labels is not None or query_labels is not None):
+        raise RequestError("--qrels and --labels both say what is relevant: give one of them")
+    requirements = [parse_requirement(text) for text in require or []]
+
+    from compatbench.cli_options import split_list
+    from compatbench.compare.evaluate import Settings, Stages
+    from compatbench.compare.evaluate import compare as run
+    from compatbench.compare.fitting import choose_adapters
+    from compatbench.compare.inputs import read_items
+    from compatbench.compare.write import write_comparison
+    from compatbench.environment import device
+
+    settings = Settings(queries, fit_pairs, fit_seconds, seed, tuple(split_list(adapters)), tuple(methods or ()))
+    check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
+    stages = Stages()
+    with stages.stage("read"):
+        items = read_items(old, new, labels)
+        asked = read_items(old_queries, new_queries, query_labels) if old_queries and new_queries else None
+        judgements = _judgements(qrels, items, asked)
+    comparison, results = run(items, asked, judgements, settings, _command(context), device(), stages)
+    comparison.gates = check_gates(requirements, comparison.outcomes)
+    written = write_comparison(comparison, results, output)
+    _print(comparison)
+    print(f"written: {', '.join(str(path) for path in written[:3])}")
+    if not all(gate.met for gate in comparison.gates):
+        raise typer.Exit(1)
+
+
+def _judgements(qrels: Path | None, items: Items, asked: Items | None) -> Judgements:
+    from compatbench.compare.judgements import by_class, read_qrels
+
+    return by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
+
+
+def _command(context: typer.Context) -> str:
+    """What runs this again, in a folder that holds the files."""
+    words = ["compatbench", "compare"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if value in (None, [], ()) or value == parameter.default or parameter.name == "output":
+            continue
+        for one in value if isinstance(value, list | tuple) else [value]:
+            text = one.name if isinstance(one, Path) else str(one)
+            words += [text] if parameter.param_type_name == "argument" else [parameter.opts[0], text]
+    return shlex.join(words)
+
+
+def _print(comparison: Comparison) -> None:
+    from rich.console import Console
+
+    from compatbench.compare.tables import COMPACT, scores_table, thresholds_table
+    from compatbench.report.terminal import print_table
+
+    console = Console(markup=False, emoji=False, highlight=False)
+    table = scores_table(comparison)
+    print_table(table.select(*COMPACT), console)
+    for outcome in comparison.outcomes:
+        if outcome.skipped:
+            print(f"{outcome.name} skipped: {outcome.skipped}")
+    print(table.caption)
+    thresholds = thresholds_table(comparison)
+    if thresholds is not None:
+        print_table(thresholds, console)
+    print()
+    for line in comparison.verdict:
+        print(line)
+    for gate in comparison.gates:
+        print(f"{'✓' if gate.met else '✗'} required: {gate.requirement}")

@@ -1,0 +1,91 @@
+"""Requirements that a pipeline can stop at: `cross-gain>0`. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from compatbench.compare.comparison import FULL_BACKFILL, Gate, Number, Outcome
+from compatbench.errors import RequestError
+from compatbench.validation import did_you_mean
+
+_REQUIREMENT = re.compile(r"\s*(?:([\w.]+):)?([a-z0-9@-]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
+
+NAMES = {
+    "cross": ("mAP", 100),
+    "cross-gain": ("cross_gain:mAP", 100),
+    "cmc1": ("CMC@1", 100),
+    "cmc1-gain": ("cross_gain:CMC@1", 100),
+    "update-gain": ("update_gain:mAP", 1),
+    "retention": ("retention:mAP", 1),
+    "tax": ("tax:mAP", 100),
+    "nfr1": ("NFR@1", 100),
+    "relative-nfr1": ("relative_NFR@1", 100),
+    "backfill-gain": ("cross_gain:mAP", 100),
+}
+"""What can be required: a number of an adapter, and what it is shown times; `backfill-gain` is of the full backfill."""
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": lambda value, bound: value > bound,
+    ">=": lambda value, bound: value >= bound,
+    "<": lambda value, bound: value < bound,
+    "<=": lambda value, bound: value <= bound,
+}
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement: the whole interval of a number must be on the right side of a bound."""
+
+    text: str
+    adapter: str | None
+    name: str
+    sign: str
+    bound: float
+
+    def met_by(self, outcome: Outcome) -> bool:
+        """Whether this row's number meets it; a number that is undefined never does."""
+        metric, factor = NAMES[self.name]
+        found: Number = outcome.metric(metric)
+        end = found.low if self.sign.startswith(">") else found.high
+        return end is not None and _COMPARE[self.sign](factor * end, self.bound)
+
+
+def parse_requirement(text: str) -> Requirement:
+    """A requirement from `cross-gain>0` or `procrustes:cross-gain>0`. Raises RequestError for anything else."""
+    match = _REQUIREMENT.fullmatch(text)
+    if match is None:
+        raise RequestError(
+            f"--require {text}: give a number, >, >=, < or <=, and a bound in points (shares for update-gain and "
+            "retention), e.g. --require 'cross-gain>0'"
+        )
+    adapter, name, sign, bound = match.groups()
+    if name not in NAMES:
+        raise RequestError(f"--require {text}: unknown number '{name}'{did_you_mean(name, NAMES)}")
+    return Requirement(text, adapter, name, sign, float(bound))
+
+
+def check_names(requirements: Sequence[Requirement], adapters: Sequence[str]) -> None:
+    """Raise RequestError where a requirement names an adapter that is not compared."""
+    for one in requirements:
+        if one.adapter is not None and one.adapter not in adapters:
+            raise RequestError(f"--require {one.text}: no adapter '{one.adapter}'{did_you_mean(one.adapter, adapters)}")
+
+
+def check_gates(requirements: Sequence[Requirement], outcomes: Sequence[Outcome]) -> list[Gate]:
+    """Which requirements hold. Those that name no adapter must all be met by one and the same.
+
+    Where none meets them all, each is judged by the adapter that meets most of them, the earliest of such.
+    """
+    adapters = {one.name: one for one in outcomes if one.role == "adapter" and not one.skipped}
+    open_to_all = [one for one in requirements if one.adapter is None and one.name != "backfill-gain"]
+    best = max(adapters.values(), key=lambda row: sum(one.met_by(row) for one in open_to_all), default=None)
+    gates = []
+    for one in requirements:
+        if one.name == "backfill-gain":
+            row = next((each for each in outcomes if each.name == FULL_BACKFILL), None)
+        else:
+            row = best if one.adapter is None else adapters.get(one.adapter)
+        gates.append(Gate(requirement=one.text, met=row is not None and one.met_by(row)))
+    return gates

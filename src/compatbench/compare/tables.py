@@ -1,0 +1,200 @@
+"""The tables of a comparison. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.compare.comparison import Comparison, Number, Outcome
+from compatbench.compare.verdict import beats_the_old_model
+from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+
+COMPACT = ("name", "map", "gain", "retention", "relative_nfr1", "online", "pairs", "fit", "query")
+"""The columns for the terminal."""
+
+FEWER_PAIRS = "†"
+
+_COLUMNS = (
+    Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT),
+    Column(
+        "map",
+        "M(n,o)",
+        "mAP in points: of the reference as it is named, of an adapter its cross-test, new queries on the old index.",
+        interval=True,
+    ),
+    Column("gain", "gain", "mAP minus that of the status quo, in points, on the same queries.", interval=True),
+    Column(
+        "gamma",
+        "Γ",
+        "Update gain: the gain as a share of the full backfill's; undefined where that gains nothing.",
+        Unit.SHARE,
+        interval=True,
+    ),
+    Column(
+        "retention",
+        "retention",
+        "mAP as a share of the full backfill's. The status quo's stands beside it: an adapter must exceed that.",
+        Unit.SHARE,
+        interval=True,
+    ),
+    Column("self", "M(n,n)", "mAP after a backfill, where the adapter changes new vectors too.", interval=True),
+    Column("cmc1", "CMC@1", "Share of queries whose first hit is relevant, in points.", interval=True),
+    Column("cmc1_gain", "CMC@1 gain", "CMC@1 minus that of the status quo, in points.", interval=True),
+    Column(
+        "relative_nfr1",
+        "breaks %",
+        "Relative NFR@1: of the queries whose first hit is relevant today, how many lose it, in %.",
+        interval=True,
+    ),
+    Column("nfr1", "NFR@1", "Negative flips, in % of all queries.", interval=True),
+    Column("pfr1", "PFR@1", "Positive flips: the first hit becomes relevant, in % of all queries.", interval=True),
+    Column("online", "needs online", "What serving needs beside the new encoder and the index as it is.", Unit.TEXT),
+    Column("pairs", "pairs", "Items that the adapter was fitted on; they are never scored.", Unit.COUNT),
+    Column("fit", "fit s", "Seconds that fitting took.", Unit.AMOUNT),
+    Column("query", "+ms/query", "Time that the map adds to one query, in milliseconds, alone.", Unit.AMOUNT),
+    Column(
+        "verdict",
+        "verdict",
+        "Better or worse than the old model by the interval of the gain and, for better, by the Holm-corrected "
+        "permutation test; n.s. is neither.",
+        Unit.TEXT,
+    ),
+)
+
+
+def scores_table(comparison: Comparison) -> Table:
+    """References and adapters, best gain first; skipped ones with their reason last."""
+    references = [one for one in comparison.outcomes if one.role == "reference"]
+    adapters = [one for one in comparison.outcomes if one.role == "adapter"]
+    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric("cross_gain:mAP").value or 0.0), one.name))
+    wanted = comparison.parts.fitting_pairs
+    fewer = any(one.pairs is not None and one.pairs < wanted for one in adapters)
+    return Table(
+        name="compare",
+        title=f"{comparison.inputs.old} → {comparison.inputs.new}",
+        caption=_caption(comparison),
+        columns=_COLUMNS,
+        groups=_groups(
+            ("References", [_row(one, wanted) for one in references]),
+            ("Adapters", [_row(one, wanted) for one in adapters]),
+        ),
+        footnotes={
+            FEWER_PAIRS: f"fitted on fewer pairs, to keep its published epochs within the {_allowed(comparison)} that "
+            "an adapter may take; --fit-seconds gives it more."
+        }
+        if fewer
+        else {},
+    )
+
+
+def thresholds_table(comparison: Comparison) -> Table | None:
+    """Threshold transfer; None where there are too few impostor pairs for any false accept rate."""
+    if not comparison.rates:
+        return None
+    columns = [_COLUMNS[0]]
+    for rate in comparison.rates:
+        shown = f"{100 * rate:g}%"
+        columns += [
+            Column(f"TAR@FAR={rate:g}", f"TAR@{shown}", f"Genuine pairs accepted, in %, at the system's own threshold "
+                   f"for {shown} of false accepts.", interval=True),
+            Column(f"transfer_TAR@FAR={rate:g}", f"TAR, old t@{shown}", "Genuine pairs accepted, in %, at the old "
+                   f"system's threshold for {shown} of false accepts.", interval=True),
+            Column(f"transfer_FAR@FAR={rate:g}", f"FAR, old t@{shown}", f"Impostor pairs accepted, in %, at that "
+                   f"threshold; {shown} is what it was set for.", Unit.AMOUNT, interval=True),
+        ]  # fmt: skip
+    shown_rows = [one for one in comparison.outcomes if not one.skipped and one.name != "oracle ceiling"]
+    return Table(
+        name="thresholds",
+        title="Thresholds",
+        caption="Where a system cuts by score: pairs of a query and an item are accepted above a threshold on their "
+        "cosine. Genuine pairs are relevant ones, all others impostors. Intervals: bootstrap over queries, the "
+        "threshold held fixed.",
+        columns=tuple(columns),
+        groups=_groups(
+            ("References", [_rates(one, columns) for one in shown_rows if one.role == "reference"]),
+            ("Adapters", [_rates(one, columns) for one in shown_rows if one.role == "adapter"]),
+        ),
+    )
+
+
+def _groups(*groups: tuple[str, Sequence[Row]]) -> tuple[Group, ...]:
+    return tuple(Group(title, tuple(rows)) for title, rows in groups if rows)
+
+
+def _caption(comparison: Comparison) -> str:
+    parts, inputs = comparison.parts, comparison.inputs
+    left_out = [
+        f"{count:,} queries left out: {why}"
+        for count, why in (
+            (parts.unanswerable_queries, "no relevant item is searched"
+             if inputs.judged_by == "labels" else "no relevant item is judged"),
+            (parts.fitting_queries, "they are among the fitting items"),
+        )
+        if count
+    ]  # fmt: skip
+    judged = f"{inputs.classes:,} classes" if inputs.classes is not None else "relevance judgements"
+    sentences = [
+        f"{parts.queries:,} of {parts.candidate_queries:,} queries, drawn at random, search {parts.searched_items:,} "
+        f"items by cosine ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
+        f"Adapters are fitted on {parts.fitting_pairs:,} other items, which are neither searched nor asked for",
+        *left_out,
+        "95% intervals: bootstrap over queries",
+        "The best of several adapters is a little luckier than it is good",
+    ]
+    return ". ".join(sentences) + "."
+
+
+def _allowed(comparison: Comparison) -> str:
+    return f"{comparison.fit_seconds_allowed:g} s"
+
+
+def _row(outcome: Outcome, wanted_pairs: int) -> Row:
+    cells = {"name": Cell(outcome.name)}
+    if outcome.skipped:
+        return Row(cells | {"verdict": Cell(f"skipped: {outcome.skipped}")})
+    fewer = outcome.pairs is not None and outcome.pairs < wanted_pairs
+    cells |= {
+        "map": _points(outcome.metric("mAP")),
+        "gain": _points(outcome.metric("cross_gain:mAP")),
+        "gamma": _plain(outcome.metric("update_gain:mAP")),
+        "retention": _plain(outcome.metric("retention:mAP")),
+        "self": _points(outcome.metric("self:mAP")),
+        "cmc1": _points(outcome.metric("CMC@1")),
+        "cmc1_gain": _points(outcome.metric("cross_gain:CMC@1")),
+        "relative_nfr1": _points(outcome.metric("relative_NFR@1")),
+        "nfr1": _points(outcome.metric("NFR@1")),
+        "pfr1": _points(outcome.metric("PFR@1")),
+        "online": Cell(_online(outcome) if outcome.role == "adapter" else None),
+        "pairs": Cell(outcome.pairs, marks=(FEWER_PAIRS,) if fewer else ()),
+        "fit": Cell(outcome.fit_seconds),
+        "query": Cell(outcome.query_ms),
+        "verdict": Cell(_judgement(outcome) if outcome.role == "adapter" else outcome.summary),
+    }
+    return Row(cells, tags=tuple(outcome.needs))
+
+
+def _online(outcome: Outcome) -> str:
+    needs = [
+        *(["old encoder"] if outcome.needs_both_encoders else []),
+        *(["index rewritten once"] if outcome.rewrites_index else []),
+    ]
+    return ", ".join(needs) or "nothing"
+
+
+def _judgement(outcome: Outcome) -> str:
+    if beats_the_old_model(outcome):
+        return "better"
+    return "worse" if outcome.metric("cross_gain:mAP").below_zero else "n.s."
+
+
+def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:
+    cells = {column.key: _points(outcome.metric(column.key)) for column in columns[1:]}
+    return Row(cells | {"name": Cell(outcome.name)}, tags=tuple(outcome.needs))
+
+
+def _points(found: Number) -> Cell:
+    value, low, high = (None if one is None else 100 * one for one in (found.value, found.low, found.high))
+    return Cell(value, low, high)
+
+
+def _plain(found: Number) -> Cell:
+    return Cell(found.value, found.low, found.high)

@@ -1,0 +1,87 @@
+"""What the numbers mean, in plain words. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.compare.comparison import FULL_BACKFILL, Number, Outcome
+from compatbench.report.tables import Unit, number
+
+SIGNIFICANCE = 0.05
+MAIN, SECOND = "mAP", "CMC@1"
+
+_STRICT_RATE = "FAR=0.001"
+_MOVED = 1.5
+"""A false accept rate that is so many times the wished one is worth a sentence."""
+
+
+def verdict(outcomes: Sequence[Outcome]) -> list[str]:
+    """The decision in one sentence, and what else should be known in a few more."""
+    backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(f"cross_gain:{MAIN}")
+    adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
+    winners = sorted((one for one in adapters if beats_the_old_model(one)), key=_gain, reverse=True)
+    if not adapters:
+        return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
+    if not winners:
+        best = max(adapters, key=_gain)
+        return [
+            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(f'cross_gain:{MAIN}'))} "
+            f"points); {_of_the_backfill(backfill)}."
+        ]
+    best = winners[0]
+    sentences = [f"{_deed(best)}; {_of_the_backfill(backfill)}.", *_remarks(best)]
+    plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
+    if plain is not None and plain is not best:
+        sentences.append(f"With one encoder and the index as it is: {_deed(plain)}.")
+    if plain is None:
+        sentences.append("No adapter with one encoder and the index as it is beats the old model.")
+    return sentences
+
+
+def beats_the_old_model(outcome: Outcome) -> bool:
+    """The cross gain is above 0 by its interval and by the permutation test that knows of the other adapters."""
+    gain = outcome.metric(f"cross_gain:{MAIN}")
+    return gain.above_zero and outcome.p_value is not None and outcome.p_value < SIGNIFICANCE
+
+
+def _deed(outcome: Outcome) -> str:
+    how = "rewrites the index" if outcome.rewrites_index else "keeps the index"
+    online = " (with both encoders online)" if outcome.needs_both_encoders else ""
+    return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(f'cross_gain:{MAIN}'))} points"
+
+
+def _of_the_backfill(gain: Number) -> str:
+    if gain.above_zero:
+        return f"a full backfill gains {_points(gain)}"
+    if gain.below_zero:
+        return f"a full backfill loses {_points(gain).removeprefix('−')}"
+    return f"a full backfill gains nothing that can be told from 0 ({_points(gain)})"
+
+
+def _remarks(best: Outcome) -> list[str]:
+    flips, first = best.metric("relative_NFR@1"), best.metric(f"cross_gain:{SECOND}")
+    remarks = []
+    if flips.value is not None:
+        remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
+    if not first.above_zero:
+        remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
+    moved = best.metric(f"transfer_FAR@{_STRICT_RATE}")
+    if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
+        remarks.append(
+            f"Where scores are cut, set a new threshold: the old one for {_percent(0.001)} of false accepts lets "
+            f"{_percent(moved.value)} of them through."
+        )
+    return remarks
+
+
+def _gain(outcome: Outcome) -> float:
+    return outcome.metric(f"cross_gain:{MAIN}").value or 0.0
+
+
+def _points(gain: Number) -> str:
+    value = number(100 * (gain.value or 0.0), Unit.POINTS)
+    return f"{value} ± {number(100 * gain.margin, Unit.POINTS)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}%" if share < 0.1 else f"{100 * share:.0f}%"

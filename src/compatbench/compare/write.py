@@ -1,0 +1,57 @@
+"""Writes a comparison: a JSON record, a page that needs no network, and its tables as Markdown and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from compatbench.compare.comparison import Comparison, to_json
+from compatbench.compare.plot import CAPTION, gains_svg
+from compatbench.compare.tables import scores_table, thresholds_table
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.files import write_whole
+from compatbench.report.render_csv import to_csv
+from compatbench.report.render_html import templates, to_html
+from compatbench.report.render_markdown import escape, to_markdown
+
+
+def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults], folder: Path) -> list[Path]:
+    """Write `compare.json`, `index.html`, `README.md` and the tables into `folder`, and return these files.
+
+    Per-query results go to `arrays/`, under the hashes that the record names them by.
+    """
+    for outcome in comparison.outcomes:
+        if outcome.name in results:
+            outcome.arrays = results[outcome.name].write(folder / "arrays")
+    tables = [table for table in (scores_table(comparison), thresholds_table(comparison)) if table is not None]
+    title = f"Keep the index? {comparison.inputs.old} → {comparison.inputs.new}"
+    contents = {
+        "compare.json": to_json(comparison),
+        "index.html": templates()
+        .get_template("compare.html.j2")
+        .render(
+            title=title,
+            comparison=comparison,
+            tables=[to_html(table) for table in tables],
+            plot=gains_svg(comparison),
+            plot_caption=CAPTION,
+        ),
+        "README.md": "\n\n".join(
+            [
+                f"# {escape(title)}",
+                "\n".join(f"- {escape(line)}" for line in _lines(comparison)),
+                *(to_markdown(table, heading="##").strip() for table in tables),
+                f"Made by `{comparison.command}`",
+            ]
+        )
+        + "\n",
+        **{f"{table.name}.csv": to_csv(table) for table in tables},
+    }
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def _lines(comparison: Comparison) -> list[str]:
+    gates = [f"{'✓' if gate.met else '✗'} required: {gate.requirement}" for gate in comparison.gates]
+    return [*comparison.verdict, *gates]
