@@ -34,7 +34,9 @@ def chain(new_dim: int = DIM) -> tuple[Any, list[ServedGeneration]]:
     labels = torch.from_numpy(rng.integers(0, 5, ITEMS))
     split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(9000)[:ITEMS]))
     trainer = SimpleNamespace(
-        dataset=SimpleNamespace(query=split, gallery=split), progress=lambda *_: None, notify=lambda line: None
+        dataset=SimpleNamespace(query=split, gallery=split, judgements=None),
+        progress=lambda *_: None,
+        notify=lambda line: None,
     )
     served = []
     for generation, dim in enumerate((DIM, new_dim)):

@@ -28,7 +28,7 @@ def chain(generations: int) -> tuple[Any, list[ServedGeneration]]:
     rng = np.random.default_rng(3)
     labels = torch.from_numpy(rng.integers(0, 4, ITEMS))
     split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(1000)[:ITEMS]))
-    trainer = SimpleNamespace(dataset=SimpleNamespace(query=split, gallery=split))
+    trainer = SimpleNamespace(dataset=SimpleNamespace(query=split, gallery=split, judgements=None))
     centres = rng.normal(size=(4, 8))
     served = []
     for generation in range(generations):
@@ -68,12 +68,16 @@ def test_the_deepest_first_hits_come_first_with_what_both_systems_find(
                 aps = [np.mean([sum(one[: k + 1]) / (k + 1) for k in range(len(one)) if one[k]]) for one in right]
                 flips.append((-right[1].index(True), aps[1] - aps[0], row, orders))
         expected = [
-            (ids[row], [[ids[item] for item in order[:5]] for order in orders])
+            (
+                ids[row],
+                [[ids[item] for item in order[:5]] for order in orders],
+                [[labels[item] == labels[row] for item in order[:5]] for order in orders],
+            )
             for _, _, row, orders in sorted(flips, key=lambda flip: flip[:2])[:4]
         ]
         system = [one for one in empty.worst_flips if one.gallery_generation == str(gallery)]
         assert {one.query_generation for one in system} == {str(new)}
-        assert [(one.id, [one.old_top, one.new_top]) for one in system] == expected
+        assert [(one.id, [one.old_top, one.new_top], [one.old_right, one.new_right]) for one in system] == expected
         assert len(expected) == 4
 
 

@@ -161,7 +161,7 @@ class IndexSearch(_Model):
     """Latency of a query that is asked alone."""
     p99_ms: float
     build_seconds: float
-    """Training and filling, once; filling alone where the index was trained on another generation."""
+    """Training and filling; filling alone where the index was trained on another generation."""
     bytes_per_vector: float
     """The index as a file, divided by its vectors."""
 
@@ -176,7 +176,10 @@ class WorstFlip(_Model):
     """The query's sample id."""
     old_top: list[int]
     """Sample ids of the first items, best first, the query's own left out."""
+    old_right: list[bool]
+    """Whether they are relevant."""
     new_top: list[int]
+    new_right: list[bool]
 
 
 class Environment(_Model):

@@ -9,7 +9,7 @@ import torch
 from compatbench.chain import ChainTrainer
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.flips import worst_negative_flips
-from compatbench.evaluation.neighbours import nearest_ids
+from compatbench.evaluation.neighbours import first_items
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.records import Record, WorstFlip
 from compatbench.serving import ServedGeneration, pair
@@ -33,24 +33,26 @@ def add_worst_flips(
         rows = torch.from_numpy(worst_negative_flips(before, after, WORST))
         if not len(rows):
             continue
-        old_top, new_top = (
-            nearest_ids(_some(queries, rows), documents, SHOWN).tolist()
+        first, second = (
+            first_items(_some(queries, rows), documents, SHOWN)
             for queries, documents in (
                 pair(list(served), trainer, old, old),
                 pair(list(served), trainer, new, gallery),
             )
         )
-        for sample, first, second in zip(before.ids[rows].tolist(), old_top, new_top, strict=True):
+        for place, sample in enumerate(before.ids[rows].tolist()):
             record.worst_flips.append(
                 WorstFlip(
                     query_generation=str(new),
                     gallery_generation=str(gallery),
                     id=sample,
-                    old_top=first,
-                    new_top=second,
+                    old_top=first.ids[place].tolist(),
+                    old_right=first.right[place].tolist(),
+                    new_top=second.ids[place].tolist(),
+                    new_right=second.right[place].tolist(),
                 )
             )
 
 
 def _some(queries: Vectors, rows: torch.Tensor) -> Vectors:
-    return Vectors(queries.values[rows], queries.labels[rows], queries.ids[rows])
+    return Vectors(queries.values[rows], queries.labels[rows], queries.ids[rows], queries.judgements)

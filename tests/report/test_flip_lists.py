@@ -26,7 +26,15 @@ class Samples:
 
 def worst(*ids, gallery="0"):
     return [
-        WorstFlip(query_generation="1", gallery_generation=gallery, id=sample, old_top=[1], new_top=[2])
+        WorstFlip(
+            query_generation="1",
+            gallery_generation=gallery,
+            id=sample,
+            old_top=[1],
+            old_right=[True],
+            new_top=[2],
+            new_right=[False],
+        )
         for sample in ids
     ]
 

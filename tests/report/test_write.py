@@ -74,7 +74,15 @@ def test_backfill_curves_are_a_table_and_a_picture(bench, tmp_path):
 
 def test_flips_are_linked_and_pictured_where_the_images_are_known(bench, tmp_path):
     scores = {"oo": [0.75] * QUERIES, "no": [0.25] * QUERIES, "nn": [0.25] * QUERIES, "ss": [0.75] * QUERIES}
-    flip = WorstFlip(query_generation="1", gallery_generation="1", id=3, old_top=[1], new_top=[2])
+    flip = WorstFlip(
+        query_generation="1",
+        gallery_generation="1",
+        id=3,
+        old_top=[1],
+        old_right=[True],
+        new_top=[2],
+        new_right=[False],
+    )
     records = [*golden_records(bench), bench.record("own(a=1)", 0, scores, worst_flips=[flip])]
     written = write_report(scenario_reports(records, bench.folder), tmp_path, "t", samples=Samples())
     sheet = tmp_path / "flips/extended_data/own_a=1.html"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, isqrt, log2
 from typing import Any
 
@@ -88,9 +88,13 @@ def kinds(size: int) -> tuple[str, ...]:
     return ("flat", "hnsw", "ivfpq") if size >= 2 * TRAINING_POINTS else ("flat", "hnsw")
 
 
-def build(kind: str, vectors: Matrix) -> BuiltIndex:
-    """An index of `kind` that is trained on the unit vectors (N, D), where it needs training, and holds them."""
-    return _filled(_empty(kind, *vectors.shape), vectors)
+def build(kind: str, vectors: Matrix, repeats: int = 1) -> BuiltIndex:
+    """An index of `kind` that is trained on the unit vectors (N, D), where it needs training, and holds them.
+
+    The time is the median over `repeats` builds.
+    """
+    several = [_filled(_empty(kind, *vectors.shape), vectors) for _ in range(repeats)]
+    return replace(several[-1], build_seconds=float(np.median([one.build_seconds for one in several])))
 
 
 def _filled(index: Any, vectors: Matrix) -> BuiltIndex:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compatbench.evaluation.retrieval import Vectors, full_float32, score_factors
+from compatbench.evaluation.retrieval import Vectors, find_relevant, full_float32, score_factors
 
 
-def nearest_ids(query: Vectors, gallery: Vectors, k: int) -> NDArray[np.int64]:
-    """Sample ids (Q, k) of the first `k` gallery items by cosine, best first, ranked as `retrieval.evaluate` ranks.
+@dataclass(frozen=True, eq=False)
+class FirstItems:
+    """The first k items of Q queries, best first."""
 
-    A query skips its own sample; of equal scores an irrelevant item comes first. Holds Q × N scores at once, so this
-    is for some queries, not for all. Fewer columns where the gallery has fewer items.
+    ids: NDArray[np.int64]
+    """(Q, k) sample ids."""
+    right: NDArray[np.bool_]
+    """(Q, k) whether they are relevant."""
+
+
+def first_items(query: Vectors, gallery: Vectors, k: int) -> FirstItems:
+    """The first `k` gallery items by cosine, ranked as `retrieval.evaluate` ranks them.
+
+    A query skips its own sample and what its judgements ignore; of equal scores an irrelevant item comes first. Holds
+    Q × N scores at once, so this is for some queries, not for all. Fewer columns where fewer items count.
     """
-    ids, labels = gallery.ids.cpu().numpy(), gallery.labels.cpu().numpy()
-    rows, columns = np.arange(len(query)), np.arange(len(gallery))
+    size = len(gallery)
+    gallery_order, relevance = find_relevant(query, gallery)
     with torch.no_grad(), full_float32(query.values.device):
-        queries, items = score_factors(query, gallery, rows, columns, "cosine")
-        scores = (queries @ items.T)[: len(query), : len(gallery)].cpu().numpy()
-    own = ids == query.ids.cpu().numpy()[:, None]
-    relevant = labels == query.labels.cpu().numpy()[:, None]
-    order = np.lexsort((relevant, -scores, own), axis=1)
-    most = len(gallery) - int(own.any(axis=1).max())
-    return ids[order[:, : min(k, most)]]
+        queries, items = score_factors(query, gallery, relevance.order, gallery_order, "cosine")
+        scores = (queries @ items.T)[: len(query), :size].cpu().numpy()
+    right, hidden = np.zeros(scores.shape, dtype=bool), np.zeros(scores.shape, dtype=bool)
+    for rows, columns, _ in relevance.relevant(0, size):
+        right[rows, columns] = True
+    hidden[relevance.hidden(0, size)] = True
+    first = np.lexsort((right, -scores, hidden), axis=1)[:, : min(k, size - int(hidden.sum(axis=1).max()))]
+    back = np.argsort(relevance.order)
+    ids = gallery.ids.cpu().numpy()[gallery_order]
+    return FirstItems(ids[first][back], np.take_along_axis(right, first, axis=1)[back])

@@ -51,20 +51,19 @@ def _system(query: str, gallery: str) -> str:
 
 
 def _entry(one: ShownFlip, samples: Samples) -> dict[str, object]:
-    label = samples.label(one.flip.id)
     return {
         "query": _picture(one.flip.id, samples),
         "seed": one.seed,
         "old_ap": one.old_ap,
         "new_ap": one.new_ap,
         "new_rank": one.new_rank,
-        "old": _pictures(one.flip.old_top, label, samples),
-        "new": _pictures(one.flip.new_top, label, samples),
+        "old": _pictures(one.flip.old_top, one.flip.old_right, samples),
+        "new": _pictures(one.flip.new_top, one.flip.new_right, samples),
     }
 
 
-def _pictures(ids: Sequence[int], label: str, samples: Samples) -> list[dict[str, object]]:
-    return [{**_picture(sample, samples), "right": samples.label(sample) == label} for sample in ids]
+def _pictures(ids: Sequence[int], right: Sequence[bool], samples: Samples) -> list[dict[str, object]]:
+    return [{**_picture(sample, samples), "right": hit} for sample, hit in zip(ids, right, strict=True)]
 
 
 def _picture(sample: int, samples: Samples) -> dict[str, object]:

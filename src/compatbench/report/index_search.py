@@ -36,7 +36,7 @@ _RECALLS = {
     for entry, text in _ENTRIES.items()
     if index == "ivfpq" or entry[1:] != ("n", "o")
 }
-_SPEED = (
+SPEED_COLUMNS = (
     Column("recall", "recall@10", "Share of the first ten that are as near as exact search's tenth.", Unit.SHARE, True),
     Column("queries_per_second", "q/s", "Queries a second, all in one call.", Unit.AMOUNT, True),
     Column("p50_ms", "p50 ms", "Latency of a query that is asked alone, median, in milliseconds.", Unit.AMOUNT, True),
@@ -44,7 +44,7 @@ _SPEED = (
     Column("build_seconds", "build s", "Training and filling the index, in seconds.", Unit.AMOUNT, True),
     Column("bytes_per_vector", "bytes/vector", "The index as a file, divided by its vectors.", Unit.COUNT),
 )
-"""Keys are fields of `IndexSearch`."""
+"""Keys are fields of `IndexSearch` and of `FileSearch`."""
 
 
 def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
@@ -91,7 +91,7 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
         caption=f"Faiss on one thread, {first.queries:,} queries, each number the median of {first.repeats} repeats; "
         "here the median over all methods and seeds, in brackets the lowest and the highest. Other cells may have "
         "run at the same time: compare times only within this table.",
-        columns=(Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *_SPEED),
+        columns=(Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *SPEED_COLUMNS),
         groups=tuple(groups),
     )
 
@@ -117,7 +117,7 @@ def _recall_row(row: MethodRow) -> Row:
 
 
 def _speed_row(text: str, searches: Sequence[IndexSearch]) -> Row:
-    cells = {column.key: _spread([getattr(one, column.key) for one in searches], column) for column in _SPEED}
+    cells = {column.key: _spread([getattr(one, column.key) for one in searches], column) for column in SPEED_COLUMNS}
     return Row(cells | {"searched": Cell(text)})
 
 

@@ -1,0 +1,66 @@
+"""The command `search`: do indexes of old vectors serve new queries?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from compatbench.cli_adapters import FILES, Folders
+from compatbench.errors import RequestError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(name="search")(search)
+
+
+def search(
+    old: Annotated[Path, typer.Argument(help=f"Old embeddings: {FILES}.")],
+    new: Annotated[Path, typer.Argument(help="New embeddings of the same items, paired by id, else by row.")],
+    adapter: Annotated[
+        list[Path] | None, typer.Option("--adapter", help="A file that `compatbench fit` wrote; may be repeated.")
+    ] = None,
+    queries: Annotated[int, typer.Option("--queries", min=1, help="Items that are asked, drawn at random.")] = 1000,
+    k: Annotated[int, typer.Option("--k", min=1, help="Items that a query looks for.")] = 10,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Times everything is measured; medians.")] = 3,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of Faiss.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the queries.")] = 0,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The table as .csv or .md.")] = None,
+    methods: Folders = None,
+) -> None:
+    """Measure Faiss indexes of old vectors with old, new and adapted queries: recall, rate, latency, size."""
+    if output is not None and output.suffix not in (".csv", ".md"):
+        raise RequestError(f"{output}: the table is written to a .csv or .md file")
+
+    from compatbench import adapters
+    from compatbench.compare.inputs import read_items
+    from compatbench.embedding_search import search_embeddings
+    from compatbench.files import write_whole
+    from compatbench.report.embedding_search import search_table
+    from compatbench.report.render_csv import to_csv
+    from compatbench.report.render_markdown import to_markdown
+    from compatbench.report.terminal import print_table
+
+    items = read_items(old, new)
+    if len(items) < 2:
+        raise RequestError(f"{new}: a search needs two items or more")
+    fitted = {path.stem: adapters.load(path, methods or []) for path in adapter or []}
+    if len(fitted) < len(adapter or []):
+        raise RequestError("--adapter: two files of one name cannot be told apart in the table; rename one")
+    for name, one in fitted.items():
+        if (one.dim, one.old_dim) != (items.new.dim, items.old.dim):
+            raise RequestError(
+                f"--adapter {name} maps {one.dim} → {one.old_dim} dimensions; the files have {items.new.dim} new and "
+                f"{items.old.dim} old ones"
+            )
+    options = {"queries": queries, "k": k, "repeats": repeats, "threads": threads, "seed": seed}
+    with Console(stderr=True).status("index search") as status:
+        found = list(search_embeddings(items, fitted, **options, notify=status.update))
+    table = search_table(found, f"Index search: {old.name} → {new.name}", len(items), threads)
+    print_table(table, Console(markup=False, emoji=False, highlight=False))
+    if output is not None:
+        write_whole(output, to_csv(table) if output.suffix == ".csv" else to_markdown(table))
+        print(f"written: {output}")

@@ -1,0 +1,77 @@
+"""The command `search` on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from compatbench import adapters
+from compatbench.cli import app
+from compatbench.errors import RequestError
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`old.npy` (100, 4), `new.npy` (100, 6), and adapters between them and between others."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    new = generator.normal(size=(100, 6)).astype(np.float32)
+    old = new[:, :4] + 0.1 * generator.normal(size=(100, 4)).astype(np.float32)
+    np.save("new.npy", new)
+    np.save("old.npy", old)
+    np.save("one.npy", old[:1])
+    adapter = adapters.fit("procrustes", torch.from_numpy(new), torch.from_numpy(old))
+    for path in ("a.safetensors", "folder/a.safetensors"):
+        adapter.save(Path(path))
+    adapters.fit("procrustes", torch.from_numpy(old), torch.from_numpy(old)).save(Path("other.safetensors"))
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, ["search", *words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_table_is_printed_and_written() -> None:
+    words = ["old.npy", "new.npy", "--adapter", "a.safetensors", "--queries", "50", "--repeats", "1", "--k", "5"]
+    output = run(*words, "-o", "table.csv")
+    lines = [line for line in output.splitlines() if line.startswith(("old queries", "new queries"))]
+    assert len(lines) == 3 * 4
+    frame = pd.read_csv("table.csv")
+    assert frame["group"].unique().tolist() == ["Flat (exact)", "HNSW", "IVF-PQ"]
+    assert frame["searched"].tolist()[:4] == [
+        "old queries on old vectors",
+        "new queries, no adapter on old vectors",
+        "new queries, a on old vectors",
+        "new queries on new vectors",
+    ]
+    assert (frame["recall"][frame["group"] == "Flat (exact)"] == 1).all()
+    for line, recall in zip(lines, frame["recall"], strict=True):
+        assert f" {recall:.2f} " in line
+    run(*words, "-o", "table.md")
+    text = Path("table.md").read_text()
+    assert "100 vectors, 50 queries that each skip themselves, 1 thread; " in text
+    assert "|   recall@5 |" in text
+    assert "procrustes" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("old.npy new.npy -o table.txt", "table.txt: the table is written to a .csv or .md file"),
+        ("one.npy one.npy", "one.npy: a search needs two items or more"),
+        ("old.npy one.npy", "rows"),
+        ("old.npy new.npy --adapter none.safetensors", "none.safetensors does not exist"),
+        ("old.npy new.npy --adapter a.safetensors --adapter folder/a.safetensors", "two files of one name"),
+        ("old.npy new.npy --adapter other.safetensors", "other maps 4 → 4 dimensions; the files have 6 new and 4 old"),
+    ],
+)
+def test_a_wrong_request_is_one_line(words: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as refused:
+        run(*words.split())
+    assert "\n" not in str(refused.value)
