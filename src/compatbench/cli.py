@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from compatbench import cli_adapters, cli_search, cli_trust
+from compatbench import cli_adapters, cli_compare, cli_search, cli_trust
 from compatbench.cli_options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
@@ -40,6 +40,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 cli_adapters.register(app)
+cli_compare.register(app)
 cli_search.register(app)
 cli_trust.register(app)
 
