@@ -14,7 +14,7 @@ from compatbench.errors import RequestError
 if TYPE_CHECKING:
     from compatbench.compare.comparison import Comparison
     from compatbench.compare.inputs import Items
-    from compatbench.compare.judgements import Judgements
+    from compatbench.compare.relevance import Judgements
 
 
 def register(app: typer.Typer) -> None:
@@ -96,7 +96,7 @@ def compare(
 
 
 def _judgements(qrels: Path | None, items: Items, asked: Items | None) -> Judgements:
-    from compatbench.compare.judgements import by_class, read_qrels
+    from compatbench.compare.relevance import by_class, read_qrels
 
     return by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
 

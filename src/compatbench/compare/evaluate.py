@@ -25,8 +25,8 @@ from compatbench.compare.comparison import (
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, Rows
-from compatbench.compare.judgements import Judgements
 from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
+from compatbench.compare.relevance import Judgements
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict

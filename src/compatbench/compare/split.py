@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.compare.inputs import Rows
-from compatbench.compare.judgements import Judgements
+from compatbench.compare.relevance import Judgements
 from compatbench.errors import RequestError
 
 FEWEST_ITEMS = 20

@@ -1,0 +1,59 @@
+"""The words of the verdict, on made-up rows for which the right decision is plain."""
+
+from __future__ import annotations
+
+from upgrades import interval, references, row
+
+from compatbench.compare.comparison import BOTH_ENCODERS, GALLERY_REWRITE, Outcome
+from compatbench.compare.verdict import beats_the_old_model, verdict
+
+
+def test_the_best_adapter_that_beats_the_old_model_is_named() -> None:
+    lines = verdict([*references(0.05), row("ridge", 0.02, 0.004), row("procrustes", 0.031, 0.004)])
+    assert lines[0] == "procrustes keeps the index and gains 3.1 ± 0.4 points; a full backfill gains 5.0 ± 1.0."
+
+
+def test_where_none_beats_it_the_old_model_is_kept() -> None:
+    rows = [row("mlp", -0.02), row("ridge", 0.005, 0.01), row("lucky", 0.03, 0.01, p_value=0.2)]
+    assert not any(beats_the_old_model(one) for one in rows)
+    assert verdict([*references(0.05), *rows])[0] == (
+        "keep the old model: no adapter beats it (best: lucky, 3.0 ± 1.0 points); a full backfill gains 5.0 ± 1.0."
+    )
+
+
+def test_a_backfill_that_gains_nothing_is_said() -> None:
+    assert "a full backfill loses 4.0 ± 1.0." in verdict([*references(-0.04), row("ridge", -0.1)])[0]
+    assert (
+        "a full backfill gains nothing that can be told from 0 (0.1 ± 1.0)."
+        in verdict([*references(0.001), row("ridge", -0.1)])[0]
+    )
+
+
+def test_what_the_best_one_needs_is_said_and_the_best_without_it() -> None:
+    rows = [row("slerp", 0.06, needs=[BOTH_ENCODERS]), row("fct", 0.05, needs=[GALLERY_REWRITE]), row("ridge", 0.02)]
+    lines = verdict([*references(0.1), *rows])
+    assert lines[0].startswith("slerp keeps the index (with both encoders online) and gains 6.0 ± 1.0 points")
+    assert "With one encoder and the index as it is: ridge keeps the index and gains 2.0 ± 1.0 points." in lines
+    lines = verdict([*references(0.1), rows[1]])
+    assert lines[0].startswith("fct rewrites the index and gains 5.0 ± 1.0 points")
+    assert "No adapter with one encoder and the index as it is beats the old model." in lines
+
+
+def test_flips_disagreement_and_moved_scores_are_remarked() -> None:
+    best = row("ridge", 0.04)
+    best.metrics["relative_NFR@1"] = interval(0.082, 0.01)
+    best.metrics["cross_gain:CMC@1"] = interval(-0.013, 0.002)
+    best.metrics["transfer_FAR@FAR=0.001"] = interval(0.02, 0.001)
+    assert verdict([*references(0.1), best])[1:] == [
+        "It breaks 8.2% of the queries whose first hit is right today.",
+        "By CMC@1 it gains −1.3 ± 0.2 points: the two numbers disagree, so look at both.",
+        "Where scores are cut, set a new threshold: the old one for 0.1% of false accepts lets 2% of them through.",
+    ]
+    best.metrics["transfer_FAR@FAR=0.001"] = interval(0.0011, 0.001)
+    best.metrics["cross_gain:CMC@1"] = interval(0.013, 0.002)
+    assert len(verdict([*references(0.1), best])) == 2
+
+
+def test_without_any_fitted_adapter_the_backfill_is_what_is_left() -> None:
+    skipped = Outcome(name="mlp", role="adapter", skipped="no time")
+    assert verdict([*references(0.1), skipped]) == ["no adapter could be fitted; a full backfill gains 10.0 ± 1.0."]

@@ -1,0 +1,209 @@
+"""The command `compare` on files, against scores computed by hand from the same split."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from typer.testing import CliRunner
+
+from compatbench import adapters
+from compatbench.cli import app
+from compatbench.compare.comparison import Comparison
+from compatbench.compare.inputs import read_items
+from compatbench.compare.relevance import by_class
+from compatbench.compare.split import make_split
+from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.retrieval import Vectors, evaluate
+
+CLASSES = 6
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """300 items: old.npy (12 dimensions, noisy), new.npy (10) and labels.npy; the same as .npz with ids."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, CLASSES, 300)
+    hidden = generator.normal(size=(CLASSES, 8))[labels] + 0.8 * generator.normal(size=(300, 8))
+    made = {}
+    for name, dim, noise in (("old", 12, 4.0), ("new", 10, 1.0)):
+        vectors = hidden @ generator.normal(size=(8, dim)) + noise * generator.normal(size=(300, dim))
+        made[name] = vectors.astype(np.float32)
+        np.save(f"{name}.npy", made[name])
+        np.savez(f"{name}.npz", vectors=made[name], ids=np.array([f"d{row}" for row in range(300)]))
+    np.save("labels.npy", labels)
+    return made | {"labels": labels}
+
+
+def run(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["compare", *words], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def read(folder: str = "results/compare") -> Comparison:
+    return Comparison.model_validate(json.loads(Path(folder, "compare.json").read_text()))
+
+
+FAST = ("--adapters", "procrustes,ridge,slerp,lambda_orthogonal,rank_merge", "--fit-seconds", "60")
+
+
+def test_every_row_scores_what_its_vectors_score(files: dict[str, Any]) -> None:
+    run("old.npy", "new.npy", "--labels", "labels.npy", "--fit-pairs", "100", *FAST)
+    found = read()
+    items = read_items(Path("old.npy"), Path("new.npy"), Path("labels.npy"))
+    split = make_split(by_class(items, None), 100, 2000, 0)
+    assert (found.parts.fitting_pairs, found.parts.searched_items, found.parts.queries) == (
+        100,
+        200,
+        len(split.queries),
+    )
+    sides = {name: F.normalize(torch.from_numpy(files[name])) for name in ("old", "new")}
+    labels, ids = torch.from_numpy(files["labels"]), torch.arange(300)
+
+    def scored(queries: torch.Tensor, gallery: torch.Tensor) -> QueryResults:
+        rows, items = torch.from_numpy(split.queries), torch.from_numpy(split.gallery)
+        return evaluate(
+            Vectors(queries[rows], labels[rows], ids[rows]), Vectors(gallery[items], labels[items], ids[items])
+        )
+
+    expected = {
+        "status quo": scored(sides["old"], sides["old"]),
+        "full backfill": scored(sides["new"], sides["new"]),
+        "no adapter": scored(F.pad(sides["new"], (0, 2)), sides["old"]),
+    }
+    for name in ("procrustes", "ridge", "slerp", "lambda_orthogonal", "rank_merge"):
+        fitted = adapters.fit(name, *(sides[one][torch.from_numpy(split.fit)] for one in ("new", "old")),
+                              files["labels"][split.fit])  # fmt: skip
+        expected[name] = scored(fitted.query(sides["new"], sides["old"]), fitted.gallery(sides["old"]))
+        if name == "lambda_orthogonal":
+            new = fitted.new(sides["new"])
+            after = scored(new, new).metrics()["mAP"]
+            assert found.outcome(name).metric("self:mAP").value == pytest.approx(after, abs=1e-4)
+    for name, results in expected.items():
+        row = found.outcome(name)
+        for metric, value in results.metrics().items():
+            assert row.metric(metric).value == pytest.approx(value, abs=1e-4), (name, metric)
+        assert row.arrays is not None
+        stored = QueryResults.read(Path("results/compare/arrays"), row.arrays)
+        assert np.array_equal(stored.ids, split.queries)
+        assert stored.metrics()["mAP"] == pytest.approx(row.metric("mAP").value)
+    oo, no, full = (found.outcome(name).metric("mAP").value or 0 for name in ("status quo", "ridge", "full backfill"))
+    assert found.outcome("ridge").metric("cross_gain:mAP").value == pytest.approx(no - oo)
+    assert found.outcome("ridge").metric("update_gain:mAP").value == pytest.approx((no - oo) / (full - oo))
+    assert (found.outcome("rank_merge").metric("cross_gain:mAP").value or 0) == pytest.approx(0, abs=1e-6)
+    ceiling = found.outcome("oracle ceiling").metric("mAP").value or 0
+    assert ceiling > max(found.outcome(name).metric("mAP").value or 0 for name in expected if name != "full backfill")
+
+
+@pytest.mark.usefixtures("files")
+def test_what_is_printed_and_written_is_what_was_found() -> None:
+    words = ("old.npy", "new.npy", "--labels", "labels.npy", "--adapters", "procrustes,ridge", "-o", "out")
+    output = run(*words, "--require", "cross-gain>0")
+    found = read("out")
+    assert found.verdict[0] in output
+    assert re.search(r"ridge keeps the index and gains \d+\.\d ± \d+\.\d points; a full backfill gains", output)
+    assert "✓ required: cross-gain>0" in output
+    assert found.command == (
+        "compatbench compare old.npy new.npy --labels labels.npy --adapters procrustes,ridge --require 'cross-gain>0'"
+    )
+    gain = 100 * (found.outcome("ridge").metric("cross_gain:mAP").value or 0)
+    for name in ("index.html", "README.md"):
+        assert f"{gain:.1f}" in Path("out", name).read_text(), name
+    table = pd.read_csv("out/compare.csv").set_index("name")
+    assert table.loc["ridge", "gain"] == pytest.approx(gain, abs=1e-5)
+    page = Path("out/index.html").read_text()
+    assert found.verdict[0] in page
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "")
+
+
+@pytest.mark.usefixtures("files")
+def test_a_gate_that_does_not_hold_ends_with_1() -> None:
+    words = ("old.npy", "new.npy", "--labels", "labels.npy", "--adapters", "ridge")
+    assert "✗ required: cross-gain>99" in run(*words, "--require", "cross-gain>99", code=1)
+    assert not read().gates[0].met
+
+
+def test_the_same_data_in_other_files_give_the_same_numbers(files: dict[str, Any]) -> None:
+    run("old.npy", "new.npy", "--labels", "labels.npy", "--adapters", "ridge", "-o", "a")
+    order = np.random.default_rng(1).permutation(300)
+    ids = np.array([f"d{row}" for row in range(300)])
+    np.savez("shuffled.npz", vectors=files["old"][order], ids=ids[order], labels=files["labels"][order])
+    run("shuffled.npz", "new.npz", "--adapters", "ridge", "-o", "b")
+    assert [one.metrics for one in read("a").outcomes] == [one.metrics for one in read("b").outcomes]
+
+
+def test_relevance_judgements_take_the_place_of_classes(files: dict[str, Any]) -> None:
+    """Judgements that say what classes would: of separate queries, so that the gallery is the same."""
+    rows = np.arange(40)
+    for name in ("old", "new"):
+        np.savez(f"q_{name}.npz", vectors=files[name][rows], ids=np.array([f"q{row}" for row in rows]))
+        np.savez(f"g_{name}.npz", vectors=files[name][40:], ids=np.array([f"d{row}" for row in range(40, 300)]))
+    lines = [
+        f"q{query}\td{row}\t{2 if files['labels'][row] == files['labels'][query] else 0}"
+        for query in rows[:-1]
+        for row in range(40, 300, 2)
+    ]
+    Path("qrels.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]))
+    words = (
+        "g_old.npz",
+        "g_new.npz",
+        "--old-queries",
+        "q_old.npz",
+        "--new-queries",
+        "q_new.npz",
+        "--qrels",
+        "qrels.tsv",
+    )
+    output = run(*words, "--adapters", "ridge,slerp", "--fit-pairs", "100")
+    found = read()
+    assert (found.inputs.judged_by, found.inputs.classes, found.parts.queries) == ("qrels", None, 39)
+    assert "1 queries left out: no relevant item is judged" in output
+    assert "slerp skipped: needs class labels, and only relevance judgements were given" in output
+    items = read_items(Path("g_old.npz"), Path("g_new.npz"))
+    assert found.parts.fitting_pairs == 100
+    status_quo = QueryResults.read(Path("results/compare/arrays"), found.outcome("status quo").arrays or "")
+    query = int(status_quo.ids[0])
+    judged = {row for row in range(40, 300, 2) if files["labels"][row] == files["labels"][query]}
+    assert status_quo.relevant[0] == len(judged)  # none of them went to the fitting part
+    assert len(items) == 260
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("old.npy", "new.npy"), "new.npy has no classes of its items: give --labels"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--qrels", "x"), "give one of them"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--old-queries", "old.npy"), "needed by both models"),
+        (("old.npy", "new.npy", "--labels", "short.npy"), "expected one label for each of 300 rows"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--require", "gain"), "e.g. --require 'cross-gain>0'"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--adapters", "bct"), "cannot be fitted on embeddings"),
+        (("pickled.npy", "new.npy", "--labels", "labels.npy"), "pickled objects, which are never loaded"),
+        (("short.npy", "new.npy", "--labels", "labels.npy"), "expected floating-point vectors"),
+        (("old.npy", "new.npy", "--qrels", "nowhere.tsv"), "nowhere.tsv cannot be read"),
+        (
+            ("old.npy", "new.npy", "--labels", "labels.npy", "--old-queries", "new.npy", "--new-queries", "old.npy",
+             "--query-labels", "labels.npy"),
+            "queries have 10 (old) and 12 (new) dimensions, items 12 and 10",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("files")
+def test_bad_requests_are_one_line(words: tuple[str, ...], complaint: str) -> None:
+    np.save("short.npy", np.arange(299))
+    np.save("pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(RequestError) as error:
+        CliRunner().invoke(app, ["compare", *words], catch_exceptions=False)
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not Path("results").exists()
