@@ -23,6 +23,20 @@ def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, fl
     }
 
 
+def step_costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, dict[str, float | None]]:
+    """What each generation of the chain cost to train, by its label: for a sequence of upgrades, step by step."""
+    return {
+        str(step): {
+            "train_images": float(len(trainer.indices[step])),
+            "train_seconds": one.trained.facts["train_seconds"],
+            "train_images_per_second": one.trained.facts["train_images_per_second"],
+            "fit_seconds": one.adapter.facts["fit_seconds"] if one.adapter else None,
+            "bytes_per_vector": 4.0 * one.gallery.shape[1],
+        }
+        for step, one in enumerate(served)
+    }
+
+
 def _parameters(new: ServedGeneration) -> dict[str, float | None]:
     """What the method adds beside encoder and head, with the model or fitted on its embeddings."""
     if new.adapter is None:

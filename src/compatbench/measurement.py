@@ -12,7 +12,7 @@ import torch
 
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
-from compatbench.costs import costs
+from compatbench.costs import costs, step_costs
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
@@ -25,7 +25,7 @@ from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
-from compatbench.upgrade import add_backfill, add_flips
+from compatbench.upgrade import add_backfill, add_chain_scores, add_flips
 from compatbench.worst_flips import add_worst_flips
 
 Distance = Literal["cosine", "l2"]
@@ -63,6 +63,7 @@ def measure(
     for step in references:
         add_compatibility(record, str(step), str(step - 1))
     add_flips(record, matrix.results, len(served))
+    add_chain_scores(record, matrix.results, len(served))
     add_worst_flips(record, trainer, served, matrix.results)
     add_backfill(record, trainer, served, matrix.results, store)
     add_index_search(record, trainer, served, store)
@@ -70,6 +71,7 @@ def measure(
         for step in references:
             _chance(record, trainer, served, step)
     record.costs = costs(trainer, served)
+    record.step_costs = step_costs(trainer, served)
 
 
 class Matrix:

@@ -225,6 +225,8 @@ class Record(_Model):
     """Seconds by stage."""
     costs: dict[str, float | None] = Field(default_factory=dict)
     """Cost numbers by name, see docs/records.md."""
+    step_costs: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    """Those of every generation of the chain, by its label."""
     environment: Environment
     command: str
     """What reproduces this cell."""

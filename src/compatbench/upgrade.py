@@ -17,6 +17,7 @@ from compatbench.evaluation.backfill import (
     highest_first,
     random_order,
 )
+from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.flips import flip_estimates
@@ -27,6 +28,7 @@ from compatbench.serving import ServedGeneration, pair
 from compatbench.store import Store
 
 FLIP_CUTOFFS = (1, 10)
+CHAIN_METRICS = ("mAP", "CMC@1")
 BACKFILL_QUERIES = 1000
 """Queries that are followed through a backfill, drawn in proportion to their labels; the gallery is whole."""
 RANDOM_ORDERS = 3
@@ -55,6 +57,28 @@ def add_flips(record: Record, results: MatrixResults, generations: int) -> None:
                 )
                 for name, rate in rates.items()
             ]
+
+
+def add_chain_scores(record: Record, results: MatrixResults, generations: int) -> None:
+    """Numbers of the whole chain, where it is longer than one upgrade: AC by three tie rules, AM, BC and FC."""
+    if generations < 3:
+        return
+    for metric in CHAIN_METRICS:
+        entries = {
+            (int(q), int(g)): found.per_query(metric) for (q, g), found in results.items() if not q.startswith("*")
+        }
+        for name, number in chain_estimates(entries).items():
+            record.metrics.append(
+                Metric(
+                    name=f"{name}:{metric}",
+                    query_generation=str(generations - 1),
+                    gallery_generation="0",
+                    value=number.value,
+                    ci_low=number.low,
+                    ci_high=number.high,
+                    n=int(results["0", "0"].answerable.sum()),
+                )
+            )
 
 
 def add_backfill(

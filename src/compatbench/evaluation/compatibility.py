@@ -59,11 +59,18 @@ def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) 
 
 
 def chain_scores(matrix: ArrayLike, significantly_below: ArrayLike | None = None) -> dict[str, float]:
-    """Numbers of a chain of T ≥ 2 generations from its matrix (T, T); entries above the diagonal are not read.
+    """`chain_numbers` of one matrix (T, T)."""
+    return {name: float(value) for name, value in chain_numbers(matrix, significantly_below).items()}
+
+
+def chain_numbers(
+    matrix: ArrayLike, significantly_below: ArrayLike | None = None, tolerance: float = 0.0
+) -> dict[str, Values]:
+    """Numbers (…,) of chains of T ≥ 2 generations from matrices (…, T, T); what is above a diagonal is not read.
 
     AC              Average Compatibility (Biondi et al., TPAMI 2023, arXiv 2111.07632): the share of pairs
                     i > j that do not violate M_ij ≥ M_jj
-    AC_strict       the same where a tie is a violation too
+    AC_strict       the same where a tie, i.e. a difference of at most `tolerance`, is a violation too
     AC_significant  the same where only pairs flagged in `significantly_below` (T, T) are violations, i.e. those
                     whose paired interval of M_ij − M_jj lies below 0; there only if flags are given
     AM              mean of the lower triangle with the diagonal
@@ -71,24 +78,29 @@ def chain_scores(matrix: ArrayLike, significantly_below: ArrayLike | None = None
     FC              mean_{i≥2} (M_{i,i−1} − M_ii)
     """
     scores = np.asarray(matrix, dtype=np.float64)
-    size = len(scores)
-    if scores.shape != (size, size) or size < 2:
+    size = scores.shape[-1] if scores.ndim else 0
+    if scores.ndim < 2 or scores.shape[-2] != size or size < 2:
         raise ValueError(f"expected a square matrix of at least 2 generations, got shape {scores.shape}")
     lower = np.tril_indices(size)
-    if np.isnan(scores[lower]).any():
+    if np.isnan(scores[..., *lower]).any():
         raise ValueError("the lower triangle of the compatibility matrix has missing entries")
-    own = scores.diagonal()
-    numbers = {"AC": average_compatibility(scores < own), "AC_strict": average_compatibility(scores <= own)}
+    own = scores.diagonal(axis1=-2, axis2=-1)
+    difference = scores - own[..., None, :]
+    numbers = {
+        "AC": average_compatibility(difference < -tolerance),
+        "AC_strict": average_compatibility(difference <= tolerance),
+    }
     if significantly_below is not None:
         numbers["AC_significant"] = average_compatibility(significantly_below)
     return numbers | {
-        "AM": float(scores[lower].mean()),
-        "BC": float((scores[-1, :-1] - own[:-1]).mean()),
-        "FC": float((scores.diagonal(-1) - own[1:]).mean()),
+        "AM": scores[..., *lower].mean(axis=-1),
+        "BC": (scores[..., -1, :-1] - own[..., :-1]).mean(axis=-1),
+        "FC": (scores.diagonal(-1, axis1=-2, axis2=-1) - own[..., 1:]).mean(axis=-1),
     }
 
 
-def average_compatibility(violated: ArrayLike) -> float:
-    """1 − #{i > j: violated_ij} / (T(T−1)/2) for flags (T, T), of which only those below the diagonal are read."""
+def average_compatibility(violated: ArrayLike) -> Values:
+    """1 − #{i > j: violated_ij} / (T(T−1)/2) for flags (…, T, T), of which only those below a diagonal are read."""
     flags = np.asarray(violated, dtype=np.bool_)
-    return float(1 - flags[np.tril_indices(len(flags), -1)].mean())
+    share: Values = 1 - flags[..., *np.tril_indices(flags.shape[-1], -1)].mean(axis=-1)
+    return share

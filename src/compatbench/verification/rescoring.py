@@ -12,7 +12,7 @@ from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.curves import QueryCurves
 from compatbench.measurement import Distance, add_compatibility, entry_metrics
 from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.upgrade import add_flips, curve_metrics
+from compatbench.upgrade import add_chain_scores, add_flips, curve_metrics
 from compatbench.verification.identities import broken_identities
 
 TOLERANCE = 1e-9
@@ -109,6 +109,8 @@ class Rescorer:
         pairs = [(q, g) for q in range(generations) for g in (q, q - 1) if g >= 0]
         if all((str(q), str(g)) in by_cosine for q, g in pairs):
             add_flips(again, by_cosine, generations)
+        if all((str(q), str(g)) in by_cosine for q in range(generations) for g in range(q + 1)):
+            add_chain_scores(again, by_cosine, generations)
         for curve in record.backfill:
             again.metrics += curve_metrics(curve, QueryCurves.read(self.arrays, curve.sha256))
         return again.metrics
