@@ -44,7 +44,7 @@ class World:
         labels = torch.from_numpy(rng.integers(0, CLASSES, ITEMS))
         split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(1000)[:ITEMS]))
         self.trainer: Any = SimpleNamespace(
-            dataset=SimpleNamespace(query=split, gallery=split),
+            dataset=SimpleNamespace(query=split, gallery=split, judgements=None),
             device=torch.device("cpu"),
             seed=seed,
             progress=lambda stage, share: None,
@@ -283,3 +283,58 @@ def test_uncertainty_is_the_old_classifiers_whatever_the_method_makes_of_the_vec
 
 def test_a_model_without_a_trained_classifier_knows_no_uncertainty(trainer: Trainer, small_test: Dataset) -> None:
     assert served_by(trainer(dataset=small_test), "contrastive_ssl")[0].uncertainty is None
+
+
+def mixed_map(queries: Sequence[Tensor], galleries: Sequence[Tensor], split: Split, refreshed: set[int]) -> float:
+    """mAP by loops: items of `refreshed` are scored by the new query and vector, the others by the old ones."""
+    labels, precisions = split.labels.tolist(), []
+    for query in range(len(labels)):
+        scores = {}
+        for item in range(len(labels)):
+            if item != query:
+                side = int(item in refreshed)
+                scores[item] = float(torch.cosine_similarity(queries[side][query], galleries[side][item], dim=0))
+        merged = sorted(scores, key=lambda item: -scores[item])
+        hits = [rank for rank, item in enumerate(merged, 1) if labels[item] == labels[query]]
+        if hits:
+            precisions.append(sum(place / rank for place, rank in enumerate(hits, 1)) / len(hits))
+    return float(np.mean(precisions))
+
+
+def curve_of(
+    chain: ChainTrainer, served: Sequence[ServedGeneration], record: Record, order: str
+) -> tuple[BackfillCurve, list[set[int]]]:
+    """The record's curve of mAP, and the items that each of its backfills has refreshed half-way."""
+    results = {at: evaluate(*pair(list(served), chain, *map(int, at))) for at in (("0", "0"), ("1", "0"), ("1", "1"))}
+    add_backfill(record, chain, served, results, chain.store)
+    curve = next(one for one in record.backfill if (one.order, one.metric) == (order, "mAP"))
+    half = len(chain.dataset.gallery) // 2
+    return curve, [set(one[:half].tolist()) for one in refresh_orders(chain, served)[order]]
+
+
+def test_rank_merges_curve_is_its_merge_of_two_searches(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    served = served_by(chain, "rank_merge")
+    curve, halves = curve_of(chain, served, empty, "random")
+    old, new = served
+    by_hand = [mixed_map((old.query, new.query), (old.gallery, new.gallery), small_test.query, half) for half in halves]
+    assert len(set(by_hand)) == curve.repeats == 3
+    assert curve.mean[10] == pytest.approx(np.mean(by_hand), abs=1e-6)
+    assert [curve.low[10], curve.high[10]] == pytest.approx([min(by_hand), max(by_hand)], abs=1e-6)
+    assert curve.mean[0] == pytest.approx(curve.status_quo, abs=ROUNDING)
+
+
+def test_fastfills_own_curve_begins_where_its_variance_is_highest(
+    trainer: Trainer, small_test: Dataset, empty: Record
+) -> None:
+    chain = trainer([{"dim": 8}, {"dim": 12}], dataset=small_test)
+    plugin = chain.catalogue.get("fastfill")
+    served = serve(chain, plugin, plugin.resolve({"epochs": 2, "inner": 16}))
+    curve, halves = curve_of(chain, served, empty, "own")
+    old, new = served
+    assert new.adapter is not None
+    rewritten = new.adapter.maps.gallery(old.gallery)
+    variance = new.adapter.maps.order(rewritten)
+    assert halves == [set(torch.argsort(variance, descending=True)[: len(variance) // 2].tolist())]
+    by_hand = mixed_map((new.query, new.query), (rewritten, new.gallery), small_test.query, halves[0])
+    assert (curve.repeats, curve.mean[10]) == (1, pytest.approx(by_hand, abs=1e-6))
