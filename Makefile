@@ -8,7 +8,7 @@ OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan report verify submit changed list docs test lint check new speed
+.PHONY: help setup bench smoke plan report verify submit changed list docs test lint check new torture fuzz speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +51,12 @@ docs: $(READY)  ## docs/methods.md again, from the method files and docs/reprodu
 
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal
+
+torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
+	$(BIN)/pytest -m torture -s tests/execution
+
+fuzz: $(READY)  ## a hundred thousand broken and hostile inputs to the readers of files
+	$(BIN)/pytest -m fuzz -s tests/fuzz
 
 speed: $(READY)  ## the speed suites; their results appear in the next report
 	@mkdir -p results/runs
