@@ -8,7 +8,7 @@ OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan report verify submit changed list docs test lint check new torture fuzz speed
+.PHONY: help setup bench smoke plan status report verify submit changed list docs test lint check new torture fuzz speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ smoke: $(READY)  ## the digits suite: every method, seconds each
 
 plan: $(READY)  ## what `make bench` would run, and for how long
 	$(BIN)/compatbench plan $(SUITE) $(OPTIONS)
+
+status: $(READY)  ## what of SUITE runs, finished, and failed and why
+	$(BIN)/compatbench status $(SUITE) $(OPTIONS)
 
 report: $(READY)  ## write and print the tables of SUITE again
 	$(BIN)/compatbench report $(SUITE) $(OPTIONS)

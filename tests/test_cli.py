@@ -108,7 +108,7 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
         (["run", "digits", "--seeds", "0,one"], "--seeds 0,one: give whole numbers, e.g. --seeds 0,1,2"),
         (
             ["run", "digits", "--methods", "l2", "--runs", "file/runs"],
-            "--runs file/runs: cannot be made: Not a directory",
+            "--runs file/runs: cannot be written: Not a directory",
         ),
         (["check", "nobody"], "no method file"),
         (["data", "get", "digit"], "unknown dataset 'digit'; did you mean 'digits'?"),

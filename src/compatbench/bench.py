@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
 from compatbench.data.samples import Samples
 from compatbench.environment import device
-from compatbench.errors import RequestError
+from compatbench.errors import MachineError, RequestError
 from compatbench.estimate import estimate_seconds
 from compatbench.execution.display import Display
 from compatbench.execution.local import LocalExecutor
@@ -102,12 +103,13 @@ def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> list[Record]:
     """Run `cells`, showing progress on `console`; every one of them leaves a record.
 
-    Raises RequestError where the folder of runs cannot be made.
+    Raises RequestError where the folder of runs cannot be written, and MachineError where it no longer can.
     """
     try:
         bench.store.root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=bench.store.root).close()
     except OSError as error:
-        raise RequestError(f"--runs {bench.store.root}: cannot be made: {error.strerror}") from error
+        raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     threads = max(1, cores() // jobs)
     workplace = Workplace(bench.store.root, bench.data, bench.method_folders, threads)
     executor = LocalExecutor(workplace, jobs, bench.suite.timeout_minutes * 60)
@@ -119,7 +121,8 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     """Write the tables of all that the suite has left, print those of the selected scenarios.
 
     Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
-    that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`.
+    that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Raises
+    MachineError where the tables cannot be written.
     """
     records = _records(bench.cells, bench.store)
     everything = records + _records(bench.others, bench.store)
@@ -129,7 +132,10 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     out = bench.store.suite(bench.name)
     reports = scenario_reports(everything, bench.store.arrays)
     speed = bench.store.speed
-    write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))
+    try:
+        write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))
+    except OSError as error:
+        raise MachineError.of(error) from error
     if into is not None:
         insert_tables(reports, into)
     selected = {cell.spec.scenario for cell in bench.cells}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import re
 import shlex
 import time
@@ -17,17 +18,21 @@ import torch
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
 from compatbench.environment import device, environment
-from compatbench.errors import InvalidResultError
+from compatbench.errors import InvalidResultError, MachineError
 from compatbench.measurement import measure
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Record, Status
-from compatbench.scenarios import GenerationSpec, split_hash, as_tested
+from compatbench.scenarios import GenerationSpec, as_tested, split_hash
 from compatbench.serving import serve, serve_baseline
 from compatbench.store import Store, spec_hash
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""
+
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""A full disk, a quota, a file system that cannot be written or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,11 @@ class Stopwatch:
 
 
 def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:
-    """Run one cell and return its record; a failure is a record too, never an exception."""
+    """Run one cell and return its record; a failure is a record too, never an exception.
+
+    Only KeyboardInterrupt is raised, and MachineError where the disk is full or cannot be written: that is not the
+    cell's outcome, and the next cell would meet it too.
+    """
     started = now()
     begun = time.perf_counter()
     record = empty_record(spec, Status.FAILED, started)
@@ -70,6 +79,8 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     except InvalidResultError as error:
         record.status, record.reason = Status.INVALID, str(error)
     except BaseException as error:
+        if _machine_failed(error):
+            raise MachineError.of(error) from error
         record.status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
         record.reason = _one_line(error)
         record.error = without_absolute_paths("".join(traceback.format_exception(error)))
@@ -141,6 +152,16 @@ def _fill(
         f"*{step}": one.trained.id for step, one in references.items()
     }
     record.losses = {str(step): one.trained.facts["losses"] for step, one in enumerate(served)}
+
+
+def _machine_failed(error: BaseException | None) -> bool:
+    """Whether the disk is the cause; safetensors says so in words alone."""
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in DISK_ERRORS or any(f"(os error {code})" in str(error) for code in DISK_ERRORS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ from compatbench.cli_options import (
     selection_of,
     split_folders,
 )
-from compatbench.errors import RequestError
+from compatbench.errors import MachineError, RequestError
 
 if TYPE_CHECKING:
     from compatbench.bench import Bench
@@ -63,7 +63,7 @@ def run(
 
     console = _console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
-    todo = remaining(bench.cells, bench.store, retry)
+    todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
         chosen = jobs or benching.default_jobs()
         minutes = benching.estimate_minutes(bench, todo, chosen)
@@ -114,6 +114,26 @@ def plan(
     console.print(
         f"{len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, about {minutes:.0f} min", soft_wrap=True
     )
+
+
+@app.command()
+def status(
+    suite: SuiteArgument = "fashion",
+    methods: Methods = "",
+    scenarios: Scenarios = "",
+    seeds: Seeds = "",
+    runs: Runs = DEFAULT_RUNS,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Show what runs, what finished, and what failed and why; also while another process runs the suite."""
+    import datetime
+
+    from compatbench.status import status_lines
+
+    console = _console(soft_wrap=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    for line in status_lines(bench.cells, bench.store, datetime.datetime.now(datetime.UTC)):
+        console.print(line)
 
 
 @app.command()
@@ -248,3 +268,6 @@ def main() -> None:
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except MachineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,5 +1,7 @@
 """The errors that the project raises on purpose, by what the user can do about them."""
 
+from __future__ import annotations
+
 
 class RequestError(Exception):
     """The request itself is wrong (bad suite, unknown method, missing data): one line, exit code 2."""
@@ -14,3 +16,13 @@ class InvalidResultError(Exception):
 
 class ContractError(Exception):
     """A method breaks the contract; the message says what its author should change."""
+
+
+class MachineError(Exception):
+    """The machine cannot go on (disk full, folder that cannot be written): one line; what is finished is kept."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> MachineError:
+        """From what the system said."""
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return cls(f"{said}: nothing more can be written; make room or mend it, and run again: what is done is kept")

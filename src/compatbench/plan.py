@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +14,7 @@ from compatbench.chain import BASELINE, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import check_encoder, full_name
 from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import array_path
 from compatbench.method import Need, Task
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import CellSpec, MethodInfo, Record, Status, read_record
@@ -40,6 +43,8 @@ class Cell:
     spec: CellSpec
     skip: str | None
     """Why the method cannot run here."""
+    replaces: str = field(default="", compare=False)
+    """Sha256 of the record that it left before and that does not count any more; empty where there is none."""
 
     @property
     def is_baseline(self) -> bool:
@@ -96,14 +101,39 @@ def outcome(cell: Cell, store: Store) -> Record | None:
         return None
 
 
-def remaining(cells: Sequence[Cell], store: Store, retry: bool) -> list[Cell]:
-    """The cells without a record; with `retry`, also those that ended otherwise than ok or skipped."""
+def remaining(
+    cells: Sequence[Cell], store: Store, retry: bool, notify: Callable[[str], None] = lambda line: None
+) -> list[Cell]:
+    """The cells without a record that counts; with `retry`, also those that ended otherwise than ok or skipped.
+
+    A damaged record does not count, nor does one whose per-query arrays are gone or damaged; `notify` is told.
+    """
     left = []
     for cell in cells:
+        path = store.record(cell.spec)
+        replaces = content_hash(path)
         record = outcome(cell, store)
-        if record is None or (retry and record.status not in (Status.OK, Status.SKIPPED)):
-            left.append(cell)
+        damage = _damage(record, store)
+        if replaces and damage:
+            notify(f"{path.name}: {damage}; its cell runs again")
+        if damage or record is None or (retry and record.status not in (Status.OK, Status.SKIPPED)):
+            left.append(replace(cell, replaces=replaces))
     return left
+
+
+def content_hash(path: Path) -> str:
+    """Sha256 (hex) of a file's bytes; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _damage(record: Record | None, store: Store) -> str:
+    if record is None:
+        return "damaged, or of a version that cannot be read"
+    lost = [sha256 for sha256 in record.array_hashes if content_hash(array_path(store.arrays, sha256)) != sha256]
+    return f"{len(lost)} of its files of per-query arrays are damaged or gone" if lost else ""
 
 
 def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> GenerationSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from compatbench.store import Store
 from compatbench.suite import parse_suite
 
 FAULTY = '''
-import os, signal, subprocess, sys, threading, time
+import itertools, os, resource, signal, subprocess, sys, threading, time
 from pathlib import Path
 import torch
 from compatbench.method import TrainingMethod
@@ -28,6 +29,19 @@ def leave_a_child():
     child = subprocess.Popen(["sleep", "600"])
     (HERE / "pids.part").write_text(f"{{os.getpid()}} {{child.pid}}")
     (HERE / "pids.part").rename(HERE / "pids")
+
+
+def take_memory():
+    """Ask for more than the system gives."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+    bytearray(2**29)
+
+
+def turn_back_the_clock():
+    """Every look at the clock is an hour before the last."""
+    ticks = itertools.count()
+    time.time = lambda: 1e9 - 3600 * next(ticks)
 
 
 class Faulty(TrainingMethod):
@@ -53,6 +67,11 @@ FAULTS = {
     "hangs": "leave_a_child(); time.sleep(600)",
     "nan": "return {'extra': new.embeddings.sum() * float('nan')}",
     "memory": "torch.empty(10**15)",
+    "limit": "take_memory()",
+    "gpu": "raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 MiB')",
+    "disk": "raise OSError(28, 'No space left on device', '/tmp/cache')",
+    "clock": "turn_back_the_clock()",
+    "chatty": "print('\\x1b[31mred\\x1b[0m apples in ' + __file__); print('\\n'.join(map(str, range(9999))))",
     "lingers": "threading.Thread(target=time.sleep, args=(600,)).start()",
     "skips": "pass",
 }
@@ -81,7 +100,7 @@ class Faulty:
     def mend(self) -> None:
         (self.root / "methods" / "broken").unlink()
 
-    def plan(self, *methods: str) -> list[Cell]:
+    def plan(self, *methods: str, seeds: Sequence[int] = (0,)) -> list[Cell]:
         """The cells of `methods` alone, without the baseline that a plan adds."""
         suite = parse_suite(
             {
@@ -97,8 +116,13 @@ class Faulty:
             "test",
         )
         catalogue = discover(self.workplace.method_folders)
-        cells = make_plan("faults", suite, self.dataset, catalogue, Selection())
+        cells = make_plan("faults", suite, self.dataset, catalogue, Selection(seeds=tuple(seeds)))
         return [cell for cell in cells if cell.spec.method.name in methods]
+
+    def hand_over(self, cells: Sequence[Cell]) -> None:
+        """Leave `cells` where driver.py finds them."""
+        specs = [cell.spec.model_dump(mode="json") for cell in cells]
+        (self.root / "cells.json").write_text(json.dumps(specs))
 
 
 class Follower:

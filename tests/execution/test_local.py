@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faulty_methods import FAULTS, Faulty, Follower, alive
+from faulty_methods import Faulty, Follower, alive
+from processes import DRIVER
 
 from compatbench.execution import local
 from compatbench.execution.local import LocalExecutor
+from compatbench.execution.logs import LINES
 from compatbench.plan import Cell, outcome, remaining
 from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
@@ -32,9 +35,14 @@ EXPECTED = {
     "segfault": Status.KILLED,
     "nan": Status.INVALID,
     "memory": Status.OOM,
+    "limit": Status.OOM,
+    "gpu": Status.OOM,
+    "chatty": Status.OK,
     "lingers": Status.OK,
     "skips": Status.SKIPPED,
 }
+
+UNSUCCESSFUL = {name for name, end in EXPECTED.items() if end not in (Status.OK, Status.SKIPPED)}
 
 REASONS = {
     "raises": "ValueError: three apples in methods/raises.py",
@@ -43,6 +51,8 @@ REASONS = {
     "killed": "killed by SIGKILL (by hand, or by the system for want of memory)",
     "segfault": "killed by SIGSEGV",
     "nan": "loss term 'extra' is nan in epoch 1, step 1",
+    "limit": "MemoryError",
+    "gpu": "OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB",
     "skips": "no apples",
 }
 
@@ -73,6 +83,10 @@ def test_every_way_to_end_leaves_one_record_and_retry_mends_the_failed(faulty: F
     assert "methods/raises.py" in by_name["raises"].error
     assert not any(str(faulty.root) in record.model_dump_json() for record in records)
     assert "three apples" in store.log(by_name["raises"].spec).read_text(), "the log has the traceback too"
+    assert by_name["segfault"].log.startswith("Fatal Python error: Segmentation fault")
+    assert 'File "methods/segfault.py"' in by_name["segfault"].log, "a crash says where"
+    assert by_name["chatty"].log.splitlines() == [str(number) for number in range(9999 - LINES, 9999)]
+    assert by_name["bct"].log == ""
     assert alive(pids(faulty)) == [], "the child of a killed cell lives on"
 
     assert watcher.order("finished")[0] == "skips", "a skip waits for nobody"
@@ -85,7 +99,9 @@ def test_every_way_to_end_leaves_one_record_and_retry_mends_the_failed(faulty: F
 
     assert remaining(cells, store, retry=False) == []
     failed = remaining(cells, store, retry=True)
-    assert {cell.spec.method.name for cell in failed} == set(FAULTS) - {"hangs", "lingers", "skips"}
+    assert {cell.spec.method.name for cell in failed} == {
+        name for name, end in EXPECTED.items() if end not in (Status.OK, Status.SKIPPED)
+    }
     untouched = {cell.spec.method.name: store.record(cell.spec).read_bytes() for cell in cells}
     faulty.mend()
     again = [cell for cell in failed if cell.spec.method.name in ("killed", "nan")]
@@ -116,6 +132,7 @@ def test_a_hung_cell_is_stopped_with_all_that_it_started(faulty: Faulty, monkeyp
     )
     assert record.status is Status.TIMEOUT
     assert record.reason == "stopped after 8 minutes"
+    assert re.search(r'File "methods/hangs\.py", line \d+ in loss', record.log), "it says where it hung"
     assert read_record(faulty.store.record(record.spec)) == record
     assert len(pids(faulty)) == 2
     assert alive(pids(faulty)) == []
@@ -133,35 +150,13 @@ def test_an_error_of_the_watcher_leaves_no_process(faulty: Faulty) -> None:
     assert [outcome(cell, faulty.store) is None for cell in cells] == [False, True]
 
 
-PARENT = """
-import signal
-import sys
-from pathlib import Path
-from compatbench.cell import Workplace
-from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell
-from compatbench.records import CellSpec
-
-class Silent:
-    def started(self, cell): ...
-    def progressed(self, cell, stage, share): ...
-    def noticed(self, cell, line): ...
-    def finished(self, cell, record): ...
-
-# a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
-signal.signal(signal.SIGINT, signal.default_int_handler)
-root = Path(sys.argv[1])
-workplace = Workplace(root / "runs", root / "data", (root / "methods",))
-cell = Cell(CellSpec.model_validate_json((root / "spec.json").read_text()), None)
-LocalExecutor(workplace, 1, 500).run([cell], Silent())
-"""
-
-
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_cells_die_with_their_parent_and_leave_no_record(faulty: Faulty, blow: signal.Signals) -> None:
     [cell] = faulty.plan("hangs")
-    (faulty.root / "spec.json").write_text(cell.spec.model_dump_json())
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(faulty.root)], stderr=subprocess.DEVNULL)
+    faulty.hand_over([cell])
+    parent = subprocess.Popen(
+        [sys.executable, DRIVER, faulty.root, "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         until(faulty.pids.exists)
         assert len(alive(pids(faulty))) == 2
@@ -191,8 +186,8 @@ def test_no_more_cells_at_a_time_than_asked(faulty: Faulty) -> None:
     watcher = Follower()
 
     class Counting(LocalExecutor):
-        def _start(self, cell: Cell) -> local._Running:
-            started = super()._start(cell)
+        def start(self, cell: Cell) -> local.LocalJob:
+            started = super().start(cell)
             ended = len(watcher.order("finished"))
             running.append(len(watcher.order("started")) + 1 - ended)
             return started

@@ -15,7 +15,6 @@ from compatbench.plugins import discover
 from compatbench.records import read_record
 from compatbench.store import Store
 from compatbench.verification.problems import serious
-from compatbench.verification.record_files import array_hashes
 from compatbench.verification.submit import submit
 from compatbench.verification.verify import verify
 
@@ -43,7 +42,7 @@ def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Pu
     for cell in fresh.cells:
         path = fresh.runs.record(cell.spec)
         assert copied.pop(path.relative_to(fresh.runs.root).as_posix()) == path.read_bytes()
-        for sha256 in array_hashes(read_record(path)):
+        for sha256 in read_record(path).array_hashes:
             copied.pop(f"arrays/{sha256}.parquet", None)
     assert not any(name.endswith((".json", ".parquet")) for name in copied)
     assert {"historic/README.md", "historic/index.html", "historic/tables/extended_class.md"} <= set(copied)

@@ -12,45 +12,24 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
 
-from compatbench.cell import Workplace, empty_record, now
-from compatbench.execution.worker import work
+from compatbench.cell import Workplace, now
+from compatbench.errors import MachineError
+from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.logs import log_tail
+from compatbench.execution.schedule import run_cells, write_outcome
+from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.plan import Cell
-from compatbench.records import Record, Status, read_record, write_record
+from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
 
 POLL_SECONDS = 0.5
 
-
-class Watcher(Protocol):
-    """Told what happens; the progress display is one."""
-
-    def started(self, cell: Cell) -> None:
-        """A cell's process has started."""
-
-    def progressed(self, cell: Cell, stage: str, share: float) -> None:
-        """A cell is at `share` of `stage`."""
-
-    def noticed(self, cell: Cell, line: str) -> None:
-        """A cell has something to say to the user."""
-
-    def finished(self, cell: Cell, record: Record) -> None:
-        """A cell has left its record."""
-
-
-@dataclass
-class _Running:
-    cell: Cell
-    process: BaseProcess
-    pipe: Connection
-    started: str
-    deadline: float
-    done: bool = False
-    timed_out: bool = False
+LAST_WORDS_SECONDS = 1.0
+"""What a cell that is over its time gets to write into its log where it hangs."""
 
 
 class LocalExecutor:
@@ -59,7 +38,7 @@ class LocalExecutor:
     def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float) -> None:
         self.workplace = workplace
         self.store = Store(workplace.runs)
-        self.jobs = jobs
+        self.slots = jobs
         self.timeout_seconds = timeout_seconds
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -68,43 +47,17 @@ class LocalExecutor:
         self._context.set_forkserver_preload(["compatbench.execution.worker", "compatbench.execution.warm"])
 
     def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """Run all cells, baselines before those that build on them; every cell gets its record.
+        """Run all cells, see `run_cells`."""
+        return run_cells(self, cells, self.store, watcher)
 
-        On KeyboardInterrupt the running cells are stopped and leave no record.
-        """
-        waiting: list[Cell] = []
-        running: list[_Running] = []
-        records: list[Record] = []
-        for cell in cells:
-            if cell.skip is None:
-                waiting.append(cell)
-            else:
-                records.append(self._write(cell, Status.SKIPPED, now(), cell.skip))
-                watcher.finished(cell, records[-1])
+    def start(self, cell: Cell) -> LocalJob:
+        """Fork a process for `cell`; from a new fork server where something ended the last one."""
         try:
-            while waiting or running:
-                for cell in self._startable(waiting, running):
-                    waiting.remove(cell)
-                    running.append(self._start(cell))
-                    watcher.started(cell)
-                for one in self._ended(running, watcher):
-                    running.remove(one)
-                    records.append(self._record_of(one))
-                    watcher.finished(one.cell, records[-1])
-        finally:
-            for one in running:
-                _stop(one.process)
-        return records
+            return self._start(cell)
+        except (OSError, EOFError):
+            return self._start(cell)
 
-    def _startable(self, waiting: list[Cell], running: list[_Running]) -> list[Cell]:
-        """Cells to start now: as many as there are free slots, none ahead of its baseline."""
-        unfinished = {_family(cell) for cell in waiting if cell.is_baseline}
-        unfinished |= {_family(one.cell) for one in running if one.cell.is_baseline}
-        ready = [cell for cell in waiting if cell.is_baseline or _family(cell) not in unfinished]
-        ready.sort(key=lambda cell: not cell.is_baseline)
-        return ready[: self.jobs - len(running)]
-
-    def _start(self, cell: Cell) -> _Running:
+    def _start(self, cell: Cell) -> LocalJob:
         mine, theirs = self._context.Pipe()
         process = self._context.Process(
             target=work,
@@ -113,67 +66,101 @@ class LocalExecutor:
         started = now()
         process.start()
         theirs.close()
-        return _Running(cell, process, mine, started, time.monotonic() + self.timeout_seconds)
+        return LocalJob(cell, self.store, process, mine, started, self.timeout_seconds)
 
-    def _ended(self, running: list[_Running], watcher: Watcher) -> list[_Running]:
-        """Wait a moment, pass messages on, stop what is over its time; return those that ended, none running on."""
-        wait([one.pipe for one in running] + [one.process.sentinel for one in running], timeout=POLL_SECONDS)
-        for one in running:
-            self._drain(one, watcher)
-            if not one.done and time.monotonic() > one.deadline and one.process.is_alive():
-                one.timed_out = True
-                _stop(one.process)
-        ended = [one for one in running if one.done or not one.process.is_alive()]
-        for one in ended:
-            self._drain(one, watcher)
-            _stop(one.process)  # what the cell started must not outlive it, such as a thread that keeps it alive
-            one.pipe.close()
-        return ended
+    def wait(self, jobs: Sequence[Job]) -> None:
+        """Until a process says something or ends, and half a second at most."""
+        local = [job for job in jobs if isinstance(job, LocalJob)]
+        wait([each for job in local for each in (job.pipe, job.process.sentinel)], timeout=POLL_SECONDS)
 
-    def _drain(self, one: _Running, watcher: Watcher) -> None:
-        try:
-            while one.pipe.poll():
-                message = one.pipe.recv()
-                if message[0] == "done":
-                    one.done = True
-                elif message[0] == "progress":
-                    watcher.progressed(one.cell, message[1], message[2])
-                else:
-                    watcher.noticed(one.cell, message[1])
-        except (EOFError, OSError):
-            pass  # the process is gone; its sentinel says so too
+    def close(self) -> None:
+        """Nothing is held between cells."""
 
-    def _record_of(self, one: _Running) -> Record:
+
+class LocalJob:
+    """A cell in a process of its own."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        store: Store,
+        process: BaseProcess,
+        pipe: Connection,
+        started: str,
+        timeout_seconds: float,
+    ) -> None:
+        self.cell = cell
+        self.store = store
+        self.process = process
+        self.pipe = pipe
+        self.started = started
+        self.timeout_seconds = timeout_seconds
+        self.deadline = time.monotonic() + timeout_seconds
+        self.done = False
+        self.timed_out = False
+        self.halt = ""
+        """Why the machine cannot go on."""
+
+    def poll(self, watcher: Watcher) -> bool:
+        """Pass messages on, stop what is over its time; once the cell has ended, nothing of it runs on."""
+        self._drain(watcher)
+        if not self.done and time.monotonic() > self.deadline and self.process.is_alive():
+            self.timed_out = True
+            self._ask_where()
+            self.stop()
+        if not self.done and self.process.is_alive():
+            return False
+        self._drain(watcher)
+        self.stop()  # what the cell started must not outlive it, such as a thread that keeps it alive
+        self.pipe.close()
+        return True
+
+    def record(self) -> Record:
         """The record that the cell wrote, or the one that its parent writes for it."""
-        if one.done:
-            return read_record(self.store.record(one.cell.spec))
-        if one.timed_out:
-            limit = f"{self.timeout_seconds / 60:g} minutes"
-            return self._write(one.cell, Status.TIMEOUT, one.started, f"stopped after {limit}")
-        code = one.process.exitcode
+        if self.halt:
+            raise MachineError(self.halt)
+        if self.done:
+            return read_record(self.store.record(self.cell.spec))
+        if self.timed_out:
+            return self._write(Status.TIMEOUT, f"stopped after {self.timeout_seconds / 60:g} minutes")
+        code = self.process.exitcode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
             hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
-            return self._write(one.cell, Status.KILLED, one.started, f"killed by {name}{hint}")
-        return self._write(one.cell, Status.FAILED, one.started, f"its process ended early with exit code {code}")
+            return self._write(Status.KILLED, f"killed by {name}{hint}")
+        return self._write(Status.FAILED, f"its process ended early with exit code {code}")
 
-    def _write(self, cell: Cell, status: Status, started: str, reason: str) -> Record:
-        record = empty_record(cell.spec, status, started, reason)
-        write_record(record, self.store.record(cell.spec))
-        return record
+    def stop(self) -> None:
+        """Kill the cell's whole process group; the process alone where it has no group of its own yet."""
+        if self.process.pid is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            self.process.kill()
+        self.process.join()
 
+    def _drain(self, watcher: Watcher) -> None:
+        try:
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if message[0] == "done":
+                    self.done = True
+                elif message[0] == "halt":
+                    self.halt = message[1]
+                elif message[0] == "progress":
+                    watcher.progressed(self.cell, message[1], message[2])
+                else:
+                    watcher.noticed(self.cell, message[1])
+        except (EOFError, OSError):
+            pass  # the process is gone; its sentinel says so too
 
-def _family(cell: Cell) -> tuple[str, int]:
-    """Cells that share a baseline."""
-    return cell.spec.scenario, cell.spec.seed
+    def _ask_where(self) -> None:
+        """Have the cell write into its log where it is."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid or 0, TELL_WHERE)
+            self.process.join(LAST_WORDS_SECONDS)
 
-
-def _stop(process: BaseProcess) -> None:
-    """Kill a cell's whole process group; the process alone where it has no group of its own yet."""
-    if process.pid is None:
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()
-    process.join()
+    def _write(self, status: Status, reason: str) -> Record:
+        tail = log_tail(self.store.log(self.cell.spec))
+        return write_outcome(self.cell, status, self.started, reason, self.store, tail)

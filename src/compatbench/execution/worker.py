@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -10,17 +11,25 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from compatbench.cell import Workplace, run_cell
+from compatbench.errors import MachineError
+from compatbench.execution.logs import log_tail
 from compatbench.records import CellSpec, write_record
 from compatbench.store import Store
+
+TELL_WHERE = signal.SIGUSR1
+"""Asks a cell to write into its log where it is."""
 
 
 def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection) -> None:
     """Run the cell of `spec_json` and leave its record.
 
-    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`.
+    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`, or
+    `("halt", reason)` where the machine cannot take a record.
     """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
     _print_into(log)
+    faulthandler.enable()  # a crash of compiled code leaves its place in the log
+    faulthandler.register(TELL_WHERE, all_threads=True)
     threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
     spec = CellSpec.model_validate_json(spec_json)
 
@@ -37,11 +46,18 @@ def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection) ->
         print(line, flush=True)
         tell("notice", line)
 
-    record = run_cell(spec, workplace, report, notify)
-    if record.error:
-        print(record.error, flush=True)
-    write_record(record, Store(workplace.runs).record(spec))
-    tell("done")
+    try:
+        record = run_cell(spec, workplace, report, notify)
+        record.log = log_tail(log)
+        if record.error:
+            print(record.error, flush=True)
+        write_record(record, Store(workplace.runs).record(spec))
+    except MachineError as error:
+        tell("halt", str(error))
+    except OSError as error:
+        tell("halt", str(MachineError.of(error)))
+    else:
+        tell("done")
 
 
 def _print_into(log: Path) -> None:

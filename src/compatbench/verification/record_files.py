@@ -25,11 +25,6 @@ def suites_in(store: Store) -> list[str]:
     return sorted(path.parent.name for path in store.root.glob("*/records") if path.is_dir())
 
 
-def array_hashes(record: Record) -> list[str]:
-    """The per-query files that prove a record's numbers."""
-    return [*(entry.sha256 for entry in record.arrays), *(curve.sha256 for curve in record.backfill)]
-
-
 def links(root: Path) -> list[Path]:
     """Symbolic links below `root`: what is written or read there must not lie elsewhere."""
     return sorted(path for path in (root, *root.rglob("*")) if path.is_symlink())

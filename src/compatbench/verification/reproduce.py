@@ -12,7 +12,8 @@ from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.environment import environment
 from compatbench.errors import RequestError
-from compatbench.execution.local import LocalExecutor, Watcher
+from compatbench.execution.executor import Watcher
+from compatbench.execution.local import LocalExecutor
 from compatbench.plan import Cell
 from compatbench.plugins import Catalogue, discover
 from compatbench.records import Environment, Metric, Record, Status
@@ -20,7 +21,7 @@ from compatbench.records import Environment, Metric, Record, Status
 TOLERANCE = 0.02
 """Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""
 
-REPRODUCED = ("status", "split_hash", "parents", "metrics", "arrays", "backfill", "worst_flips", "losses")
+REPRODUCED = ("status", "split_hash", "parents", "metrics", "arrays", "backfill", "verification", "worst_flips", "losses")
 """Parts of a record that follow from its spec; the others are times, and where and when it ran."""
 
 

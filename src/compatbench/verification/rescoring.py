@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.curves import QueryCurves
 from compatbench.measurement import Distance, add_compatibility, entry_metrics
 from compatbench.records import BackfillCurve, Metric, Record
+from compatbench.threshold_transfer import verification_metrics
 from compatbench.upgrade import add_chain_scores, add_flips, curve_metrics
 from compatbench.verification.identities import broken_identities
 
@@ -113,6 +115,8 @@ class Rescorer:
             add_chain_scores(again, by_cosine, generations)
         for curve in record.backfill:
             again.metrics += curve_metrics(curve, QueryCurves.read(self.arrays, curve.sha256))
+        for entry in record.verification:
+            again.metrics += verification_metrics(entry, Acceptance.read(self.arrays, entry.sha256))
         return again.metrics
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:

@@ -14,7 +14,7 @@ from compatbench.records import Record, read_record
 from compatbench.store import Store
 from compatbench.suite import available_suites
 from compatbench.verification.problems import Problem, serious
-from compatbench.verification.record_files import array_hashes, check_record, links, record_files
+from compatbench.verification.record_files import check_record, links, record_files
 from compatbench.verification.rescoring import Rescorer
 from compatbench.verification.tables import write_tables
 
@@ -57,7 +57,7 @@ def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store) -> Submission
         return submission
     for path, record in records.items():
         target = leaderboard.root / path.relative_to(runs.root)
-        for sha256 in array_hashes(record):
+        for sha256 in record.array_hashes:
             write_whole(array_path(leaderboard.arrays, sha256), array_path(runs.arrays, sha256).read_bytes())
         write_whole(target, path.read_bytes())
         submission.added.append(target)
@@ -82,7 +82,7 @@ def _row(record: Record) -> tuple[str, str, int]:
 def _tidy(leaderboard: Store, suite: str) -> None:
     """Write the suite's tables anew, and remove files that no record leads to any more."""
     everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
-    needed = {sha256 for record in everything for sha256 in array_hashes(record)}
+    needed = {sha256 for record in everything for sha256 in record.array_hashes}
     for path in leaderboard.arrays.glob("*.parquet"):
         if path.stem not in needed:
             path.unlink()

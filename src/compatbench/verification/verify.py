@@ -11,7 +11,7 @@ from compatbench.records import Record
 from compatbench.store import Store
 from compatbench.suite import Suite, available_suites, load_suite
 from compatbench.verification.problems import Problem
-from compatbench.verification.record_files import array_hashes, check_record, links, record_files, suites_in
+from compatbench.verification.record_files import check_record, links, record_files, suites_in
 from compatbench.verification.rescoring import Rescorer
 from compatbench.verification.staleness import stale
 from compatbench.verification.tables import table_problems
@@ -79,7 +79,7 @@ def _outdated(record: Record, where: str, suite: Suite | None, catalogue: Catalo
 
 
 def _needless_arrays(store: Store, records: Sequence[Record]) -> list[Problem]:
-    needed = {sha256 for record in records for sha256 in array_hashes(record)}
+    needed = {sha256 for record in records for sha256 in record.array_hashes}
     return [
         Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
         for path in sorted(store.arrays.glob("*"))

@@ -1,0 +1,53 @@
+"""A run as a process of its own: `python driver.py ROOT JOBS [retry]`, on the cells that ROOT/cells.json lists.
+
+It prints a line for each thing that happens; its exit code is that of the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+from compatbench.cell import Workplace
+from compatbench.errors import MachineError
+from compatbench.execution.local import LocalExecutor
+from compatbench.plan import Cell, remaining
+from compatbench.records import CellSpec, Record
+from compatbench.store import Store
+
+
+class Told:
+    """Prints what a watcher is told."""
+
+    def started(self, cell: Cell) -> None:
+        print("started", cell.spec.method.label, cell.spec.seed, flush=True)
+
+    def progressed(self, cell: Cell, stage: str, share: float) -> None:
+        pass
+
+    def noticed(self, cell: Cell, line: str) -> None:
+        print("noticed", line, flush=True)
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        print("finished", cell.spec.method.label, cell.spec.seed, record.status.value, flush=True)
+
+
+def main() -> None:
+    # a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    root, jobs, retry = Path(sys.argv[1]), int(sys.argv[2]), "retry" in sys.argv
+    workplace = Workplace(root / "runs", root / "data", (root / "methods",) if (root / "methods").is_dir() else ())
+    cells = [Cell(CellSpec.model_validate(spec), None) for spec in json.loads((root / "cells.json").read_text())]
+    todo = remaining(cells, Store(workplace.runs), retry, lambda line: print("remaining", line, flush=True))
+    print("todo", len(todo), flush=True)
+    try:
+        LocalExecutor(workplace, jobs, 500).run(todo, Told())
+    except MachineError as error:
+        print("error:", error, flush=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
