@@ -34,12 +34,9 @@ def chain_estimates(entries: Entries) -> dict[str, ChainNumber]:
     AC_significant counts a pair i > j as violated where the 95% interval of M_ij − M_jj lies below 0. It rests on
     intervals and has none of its own.
     """
-    size = 1 + max(query for query, _ in entries)
-    columns = {f"{query},{gallery}": values for (query, gallery), values in entries.items()}
-    means = {place: np.asarray(float(np.nanmean(np.asarray(values)))) for place, values in columns.items()}
-    draws = hierarchical_bootstrap(columns)
-    samples = _matrix(draws, size)
-    numbers = chain_numbers(_matrix(means, size), _below(samples), ROUNDING)
+    means = {at: np.asarray(float(np.nanmean(np.asarray(values)))) for at, values in entries.items()}
+    samples = _resampled(entries)
+    numbers = chain_numbers(_matrix(means), _below(samples), ROUNDING)
     resampled = chain_numbers(samples, None, ROUNDING)
     return {
         name: ChainNumber(float(value), *(percentile_interval(resampled[name]) if name in resampled else ()))
@@ -47,18 +44,29 @@ def chain_estimates(entries: Entries) -> dict[str, ChainNumber]:
     }
 
 
-def _matrix(values: Mapping[str, NDArray[np.float64]], size: int) -> NDArray[np.float64]:
+def violations(entries: Entries) -> NDArray[np.bool_]:
+    """(T, T): the pairs i > j where the 95% interval of M_ij − M_jj lies below 0."""
+    return _below(_resampled(entries))
+
+
+def _resampled(entries: Entries) -> NDArray[np.float64]:
+    """(B, T, T) resampled matrices; all entries share the draws."""
+    names = {f"{query},{gallery}": (query, gallery) for query, gallery in entries}
+    draws = hierarchical_bootstrap({name: entries[at] for name, at in names.items()})
+    return _matrix({names[name]: values for name, values in draws.items()})
+
+
+def _matrix(values: Mapping[tuple[int, int], NDArray[np.float64]]) -> NDArray[np.float64]:
     """(…, T, T) from one array (…,) an entry; NaN above the diagonal."""
-    shape = next(iter(values.values())).shape
-    matrix = np.full((*shape, size, size), np.nan)
-    for place, value in values.items():
-        query, gallery = (int(word) for word in place.split(","))
+    size = 1 + max(query for query, _ in values)
+    matrix = np.full((*values[0, 0].shape, size, size), np.nan)
+    for (query, gallery), value in values.items():
         matrix[..., query, gallery] = value
     return matrix
 
 
 def _below(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(T, T): where the paired interval of M_ij − M_jj, from resampled matrices (B, T, T), lies below 0."""
+    """(T, T): where the interval of M_ij − M_jj over resampled matrices (B, T, T) lies below 0."""
     size = samples.shape[-1]
     flags = np.zeros((size, size), dtype=np.bool_)
     for query in range(size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from compatbench.report.backfill_plot import backfill_caption
+from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles
 from compatbench.report.plots import pareto_svg, plot_caption
 from compatbench.report.render_html import templates, to_html
@@ -33,6 +34,7 @@ def render_page(
             "plot": pareto_svg(report.points, f"plot-{report.scores.name}"),
             "plot_caption": plot_caption(report.points),
             "flips": to_html(report.flips),
+            "chain": _chain(report.chain) if report.chain else None,
             "flip_files": flip_files.get(report.scores.name, ()),
             "backfill": to_html(report.backfill) if report.backfill else None,
             "backfill_plot": report.backfill_plot,
@@ -54,3 +56,13 @@ def render_page(
             speed=to_html(speed) if speed else None,
         )
     )
+
+
+def _chain(chain: ChainReport) -> dict[str, str]:
+    return {
+        "numbers": to_html(chain.numbers),
+        "matrix": to_html(chain.matrix),
+        "steps": to_html(chain.steps),
+        "heat_map": chain.heat_map,
+        "caption": heat_map_caption(),
+    }

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from compatbench.records import Record
 from compatbench.report.backfill import RowBackfill, backfill_table, row_backfills
 from compatbench.report.backfill_plot import backfill_svg
+from compatbench.report.chain_report import ChainReport, chain_report
 from compatbench.report.controls import Banner, banner
 from compatbench.report.costs import costs_table
 from compatbench.report.flip_lists import FlipList, flip_lists
@@ -46,15 +47,18 @@ class ScenarioReport:
 
     @cached_property
     def backfill_plot(self) -> Markup | None:
+    chain: ChainReport | None
+    """None for a single upgrade."""
         """The curves as an SVG element; None where there are none."""
         return backfill_svg(self.backfills, f"backfill-{self.scores.name}")
 
     @property
     def details(self) -> tuple[Table, ...]:
         """The tables beside the scores, in their order on the page."""
-        return tuple(
-            table for table in (self.flips, self.backfill, self.recall, self.indexes, self.costs) if table is not None
-        )
+        chain = (self.chain.numbers, self.chain.matrix) if self.chain else ()
+        steps = (self.chain.steps,) if self.chain else ()
+        tables = (self.flips, self.backfill, self.verification, self.recall, self.indexes, self.costs)
+        return tuple(table for table in (*chain, *tables, *steps) if table is not None)
 
 
 def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[ScenarioReport]:
@@ -84,6 +88,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
         )
     return reports
 
+                chain=chain_report(scenario, rows, reader),
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
     points = []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compatbench.files import write_whole
 from compatbench.report.backfill_plot import backfill_caption
+from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles, flip_files
 from compatbench.report.flip_lists import Samples
 from compatbench.report.leaderboard import COMPACT
@@ -35,10 +36,11 @@ def write_report(
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill`, `-recall`, `-indexes` and `-costs`; `<out>/plots/<scenario>-backfill.svg`; the
-    flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all
-    tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run,
-    and RequestError says where it is none.
+    `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
+    generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-backfill.svg`, for such chains also
+    `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given;
+    `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON
+    of a pytest-benchmark run, and RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
     contents: dict[Path, str] = {}
@@ -52,6 +54,8 @@ def write_report(
         if report.backfill_plot:
             contents[out_folder / _plot_file(report)] = as_file(report.backfill_plot)
     if measured:
+        if report.chain:
+            contents[out_folder / _heat_map_file(report.chain)] = as_file(report.chain.heat_map)
         contents |= _table_files(measured, out_folder / "tables", measured)
     contents[out_folder / "README.md"] = _readme(title, reports, measured, flips)
     contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured, flips)
@@ -83,6 +87,7 @@ def _readme(
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
             to_markdown(report.flips, heading="###", legend=False),
+            *(_chain(report.chain, report.title) if report.chain else []),
             _flips(flips[report.scores.name]),
             *_backfill(report),
             *(to_markdown(one, heading="###", legend=False) for one in (report.recall, report.indexes) if one),
@@ -92,6 +97,7 @@ def _readme(
     if speed:
         parts.append(to_markdown(speed, heading="##"))
     parts += ["## What the columns mean", to_legend(columns.values())]
+            *([to_markdown(report.chain.steps, heading="###", legend=False)] if report.chain else []),
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -120,6 +126,18 @@ def _plot_file(report: ScenarioReport) -> str:
 
 
 def _banner(report: ScenarioReport) -> str:
+def _chain(chain: ChainReport, title: str) -> list[str]:
+    return [
+        to_markdown(chain.numbers, heading="###", legend=False),
+        f"![Compatibility matrices of {escape(title)}]({_heat_map_file(chain)})",
+        f"{escape(heat_map_caption())} [As a table](tables/{chain.matrix.name}.md).",
+    ]
+
+
+def _heat_map_file(chain: ChainReport) -> str:
+    return f"plots/{chain.name}-matrix.svg"
+
+
     sign = "✗" if report.banner.problems else "✓"
     lines = [f"> **{sign} {escape(report.banner.headline)}**"]
     return "\n".join(lines + [f"> - {escape(problem)}" for problem in report.banner.problems])
