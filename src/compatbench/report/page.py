@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles
+from compatbench.report.heat_map import heat_map_caption
 from compatbench.report.plots import pareto_svg, plot_caption
 from compatbench.report.render_html import templates, to_html
 from compatbench.report.scenario_report import ScenarioReport
@@ -33,8 +34,8 @@ def render_page(
             "scores": to_html(report.scores),
             "plot": pareto_svg(report.points, f"plot-{report.scores.name}"),
             "plot_caption": plot_caption(report.points),
-            "flips": to_html(report.flips),
             "chain": _chain(report.chain) if report.chain else None,
+            "flips": to_html(report.flips),
             "flip_files": flip_files.get(report.scores.name, ()),
             "backfill": to_html(report.backfill) if report.backfill else None,
             "backfill_plot": report.backfill_plot,

@@ -44,11 +44,11 @@ class ScenarioReport:
     """The methods (no references, no controls) for which Γ is defined."""
     backfills: tuple[RowBackfill, ...]
     flip_lists: tuple[FlipList, ...]
+    chain: ChainReport | None
+    """None for a single upgrade."""
 
     @cached_property
     def backfill_plot(self) -> Markup | None:
-    chain: ChainReport | None
-    """None for a single upgrade."""
         """The curves as an SVG element; None where there are none."""
         return backfill_svg(self.backfills, f"backfill-{self.scores.name}")
 
@@ -57,7 +57,7 @@ class ScenarioReport:
         """The tables beside the scores, in their order on the page."""
         chain = (self.chain.numbers, self.chain.matrix) if self.chain else ()
         steps = (self.chain.steps,) if self.chain else ()
-        tables = (self.flips, self.backfill, self.verification, self.recall, self.indexes, self.costs)
+        tables = (self.flips, self.backfill, self.recall, self.indexes, self.costs)
         return tuple(table for table in (*chain, *tables, *steps) if table is not None)
 
 
@@ -84,11 +84,11 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 points=_points(rows),
                 backfills=tuple(backfills),
                 flip_lists=tuple(flip_lists(rows, reader)),
+                chain=chain_report(scenario, rows, reader),
             )
         )
     return reports
 
-                chain=chain_report(scenario, rows, reader),
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
     points = []

@@ -10,6 +10,7 @@ from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles, flip_files
 from compatbench.report.flip_lists import Samples
+from compatbench.report.heat_map import heat_map_caption
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.page import render_page
 from compatbench.report.render_csv import to_csv
@@ -36,7 +37,7 @@ def write_report(
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
+    `<scenario>-flips`, `-backfill`, `-recall`, `-indexes` and `-costs`, for chains of more than two
     generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-backfill.svg`, for such chains also
     `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given;
     `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON
@@ -53,9 +54,9 @@ def write_report(
             contents |= _table_files(table, out_folder / "tables", table)
         if report.backfill_plot:
             contents[out_folder / _plot_file(report)] = as_file(report.backfill_plot)
-    if measured:
         if report.chain:
             contents[out_folder / _heat_map_file(report.chain)] = as_file(report.chain.heat_map)
+    if measured:
         contents |= _table_files(measured, out_folder / "tables", measured)
     contents[out_folder / "README.md"] = _readme(title, reports, measured, flips)
     contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured, flips)
@@ -86,18 +87,18 @@ def _readme(
             f"## {escape(report.title)}",
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
-            to_markdown(report.flips, heading="###", legend=False),
             *(_chain(report.chain, report.title) if report.chain else []),
+            to_markdown(report.flips, heading="###", legend=False),
             _flips(flips[report.scores.name]),
             *_backfill(report),
             *(to_markdown(one, heading="###", legend=False) for one in (report.recall, report.indexes) if one),
             to_markdown(report.costs, heading="###", legend=False),
+            *([to_markdown(report.chain.steps, heading="###", legend=False)] if report.chain else []),
         ]
         columns |= {column.title: column for table in (report.scores, *report.details) for column in table.columns}
     if speed:
         parts.append(to_markdown(speed, heading="##"))
     parts += ["## What the columns mean", to_legend(columns.values())]
-            *([to_markdown(report.chain.steps, heading="###", legend=False)] if report.chain else []),
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -121,11 +122,6 @@ def _backfill(report: ScenarioReport) -> list[str]:
     ]
 
 
-def _plot_file(report: ScenarioReport) -> str:
-    return f"plots/{report.scores.name}-backfill.svg"
-
-
-def _banner(report: ScenarioReport) -> str:
 def _chain(chain: ChainReport, title: str) -> list[str]:
     return [
         to_markdown(chain.numbers, heading="###", legend=False),
@@ -138,6 +134,11 @@ def _heat_map_file(chain: ChainReport) -> str:
     return f"plots/{chain.name}-matrix.svg"
 
 
+def _plot_file(report: ScenarioReport) -> str:
+    return f"plots/{report.scores.name}-backfill.svg"
+
+
+def _banner(report: ScenarioReport) -> str:
     sign = "✗" if report.banner.problems else "✓"
     lines = [f"> **{sign} {escape(report.banner.headline)}**"]
     return "\n".join(lines + [f"> - {escape(problem)}" for problem in report.banner.problems])
