@@ -10,7 +10,7 @@ from typing import ClassVar
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, OptionsT, summary
 from compatbench.data.image_file import Decoding
-from compatbench.data.listing import Listed, check_files, read_listed
+from compatbench.data.listing import IN_MEMORY, Listed, check_files, read_listed
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
@@ -63,7 +63,7 @@ class FileFamily(Family[OptionsT]):
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
         """List the images, verify those not yet known, and read them where they fit into memory."""
         listed = self._listed(root, options)
-        return read_listed(self.name, listed, self.folder(root), self.decoding, image_size, root)
+        return read_listed(self.name, listed, self.folder(root), self.decoding, image_size, root, IN_MEMORY)
 
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Download it where that is allowed and it is not there, then look into every file once."""

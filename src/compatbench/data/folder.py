@@ -45,7 +45,7 @@ class Folder(Family[FolderOptions]):
 
     def load(self, root: Path, options: FolderOptions, image_size: int | None) -> Dataset:
         """List, verify and read all images; those of a large folder stay in their files."""
-        return self._load(root, options, image_size, IN_MEMORY)
+        return self.read(root, options, image_size, IN_MEMORY)
 
     def get(self, root: Path, options: FolderOptions, notify: Notify) -> str:
         """Nothing to bring; look into every file once."""
@@ -55,7 +55,7 @@ class Folder(Family[FolderOptions]):
 
     def check(self, root: Path, options: FolderOptions) -> str:
         """Look into every image that changed since the last look."""
-        dataset = self._load(root, options, CHECK_SIZE, 0)
+        dataset = self.read(root, options, CHECK_SIZE, 0)
         check_dataset(dataset)
         return summary(dataset)
 
@@ -81,7 +81,8 @@ class Folder(Family[FolderOptions]):
         _check_splits(folder, entries)
         return _listed(entries)
 
-    def _load(self, root: Path, options: FolderOptions, image_size: int | None, memory: int) -> Dataset:
+    def read(self, root: Path, options: FolderOptions, image_size: int | None, memory: int) -> Dataset:
+        """`load`, with another limit of what is kept in memory."""
         listed, folder = self._list(root, options), self._folder(root, options)
         listed = _with_copies(listed, check_files(self.name, listed, folder, root))
         return read_listed(self.name, listed, folder, Decoding(options.channels), image_size, root, memory)

@@ -7,15 +7,17 @@ without network, and without the hub's copy changing under a benchmark.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import Field
 
-from compatbench.data.dataset import Dataset
-from compatbench.data.family import Family, Notify, Options
-from compatbench.data.folder import Folder, FolderOptions
+from compatbench.data.dataset import Dataset, check_dataset
+from compatbench.data.family import Family, Notify, Options, summary
+from compatbench.data.folder import CHECK_SIZE, Folder, FolderOptions
+from compatbench.data.listing import IN_MEMORY
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 
@@ -49,13 +51,13 @@ class Hub(Family[HubOptions]):
 
     def load(self, root: Path, options: HubOptions, image_size: int | None) -> Dataset:
         """Read the files that `get` left."""
-        if self.missing(root, options):
-            raise RequestError(
-                f"dataset '{options.path}' of the hub is not on this machine; run `compatbench data get hub --set "
-                f"path={options.path}`"
-            )
-        found = Folder().load(root, self._as_folder(root, options), image_size)
-        return Dataset(self.name, found.class_names, found.train, found.query, found.gallery)
+        return self._read(root, options, image_size, IN_MEMORY)
+
+    def check(self, root: Path, options: HubOptions) -> str:
+        """Look into every image that changed since the last look."""
+        dataset = self._read(root, options, CHECK_SIZE, 0)
+        check_dataset(dataset)
+        return summary(dataset)
 
     def get(self, root: Path, options: HubOptions, notify: Notify) -> str:
         """Download it with `datasets`, and write each image as it is to a file."""
@@ -76,6 +78,14 @@ class Hub(Family[HubOptions]):
         """The manifest, which is written last."""
         manifest = self._folder(root, options) / MANIFEST
         return () if manifest.exists() else (str(manifest),)
+
+    def _read(self, root: Path, options: HubOptions, image_size: int | None, memory: int) -> Dataset:
+        if self.missing(root, options):
+            raise RequestError(
+                f"dataset '{options.path}' of the hub is not on this machine; run `compatbench data get hub --set "
+                f"path={options.path}`"
+            )
+        return replace(Folder().read(root, self._as_folder(root, options), image_size, memory), name=self.name)
 
     def _folder(self, root: Path, options: HubOptions) -> Path:
         name = "__".join(part for part in (options.path, options.config, options.revision) if part)

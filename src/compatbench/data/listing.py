@@ -69,7 +69,7 @@ def read_listed(
     decoding: Decoding,
     image_size: int | None,
     root: Path,
-    memory: int = IN_MEMORY,
+    memory: int,
 ) -> Dataset:
     """The dataset of `listed`, its images below `folder` verified; in memory if they fit, else left in their files.
 
@@ -95,7 +95,7 @@ def read_listed(
     fits = sum(len(images) for images in in_files.values()) * decoding.channels * size**2 <= memory
     images: dict[str, Images] = {part: _in_memory(files, root) if fits else files for part, files in in_files.items()}
     ready = {
-        part: Split(images[part], torch.from_numpy(one.labels), torch.from_numpy(one.ids), one.paths)
+        part: Split(images[part], torch.tensor(one.labels), torch.tensor(one.ids), one.paths)
         for part, one in splits.items()
     }
     if listed.new_test_classes:

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compatbench.data.catalogue import check, load
+from compatbench.data.faces import Pair, read_pairs
+from compatbench.errors import RequestError
+
+LFW = """2\t1
+Abel_Pacheco\t1\t4
+Abdel_Madi\t1\tDean_Barker\t1
+Akhmed_Zakayev\t1\t3
+Abel_Pacheco\t4\tAkhmed_Zakayev\t3
+"""
+PAIRS = [
+    Pair("Abel_Pacheco/Abel_Pacheco_0001.jpg", "Abel_Pacheco/Abel_Pacheco_0004.jpg", True, 0),
+    Pair("Abdel_Madi/Abdel_Madi_0001.jpg", "Dean_Barker/Dean_Barker_0001.jpg", False, 0),
+    Pair("Akhmed_Zakayev/Akhmed_Zakayev_0001.jpg", "Akhmed_Zakayev/Akhmed_Zakayev_0003.jpg", True, 1),
+    Pair("Abel_Pacheco/Abel_Pacheco_0004.jpg", "Akhmed_Zakayev/Akhmed_Zakayev_0003.jpg", False, 1),
+]
+
+
+@pytest.fixture
+def faces(tmp_path: Path, write_image) -> Path:
+    folder = tmp_path / "faces"
+    for pair in PAIRS:
+        for path in (pair.first, pair.second):
+            write_image(folder / "lfw" / path, size=(112, 112))
+    for person, count in (("0000045", 2), ("0000099", 1)):
+        for number in range(count):
+            write_image(folder / "train" / person / f"{number:03d}.jpg", size=(112, 112))
+    (folder / "pairs.txt").write_text(LFW)
+    return tmp_path
+
+
+def test_lfw_pairs(faces: Path) -> None:
+    assert read_pairs(faces / "faces" / "pairs.txt") == PAIRS
+
+
+def test_lfw_lists_of_one_fold_give_the_pairs_alone(tmp_path: Path) -> None:
+    (tmp_path / "pairsDevTest.txt").write_text("1\nA\t1\t2\nA\t1\tB\t3\n")
+    found = read_pairs(tmp_path / "pairsDevTest.txt")
+    assert [(pair.same, pair.fold) for pair in found] == [(True, 0), (False, 0)]
+    assert found[1].second == "B/B_0003.jpg"
+
+
+@pytest.mark.parametrize("line", ["{a} {b} {same}", "{same} {a} {b}", "{a},{b},{same}", "{a}\t{b}\t{same}"])
+def test_plain_lists(tmp_path: Path, line: str) -> None:
+    rows = [("x/1.jpg", "x/2.jpg", 1), ("x/1.jpg", "y/1.jpg", 0)]
+    (tmp_path / "list.txt").write_text("\n".join(line.format(a=a, b=b, same=same) for a, b, same in rows))
+    assert read_pairs(tmp_path / "list.txt") == [
+        Pair("x/1.jpg", "x/2.jpg", True, 0),
+        Pair("x/1.jpg", "y/1.jpg", False, 0),
+    ]
+
+
+def test_images_people_and_pairs_of_the_dataset(faces: Path) -> None:
+    dataset = load("faces", 16, faces, {})
+    assert dataset.class_names == ("0000045", "0000099", "Abdel_Madi", "Abel_Pacheco", "Akhmed_Zakayev", "Dean_Barker")
+    assert dataset.train.labels.tolist() == [0, 0, 1]
+    assert dataset.query is dataset.gallery
+    assert [dataset.class_names[label] for label in dataset.query.labels] == [
+        Path(name).parent.name for name in dataset.query.names
+    ]
+    name_of = dict(zip(dataset.query.ids.tolist(), dataset.query.names, strict=True))
+    for row, pair in enumerate(PAIRS):
+        assert name_of[int(dataset.pairs.first[row])] == f"lfw/{pair.first}"
+        assert name_of[int(dataset.pairs.second[row])] == f"lfw/{pair.second}"
+    np.testing.assert_array_equal(dataset.pairs.same, [pair.same for pair in PAIRS])
+    np.testing.assert_array_equal(dataset.pairs.fold, [0, 0, 1, 1])
+    assert check("faces", faces, {}).startswith("faces: ok, 3 train, 6 query = gallery images, 6 classes")
+
+
+def test_identities_may_come_from_the_pairs(faces: Path, write_image) -> None:
+    """As in AgeDB-30, whose images lie in one folder: chains of same pairs are one person."""
+    folder = faces / "faces"
+    for number in range(5):
+        write_image(folder / "flat" / f"{number}.jpg", size=(112, 112))
+    (folder / "chain.txt").write_text("1 0.jpg 1.jpg\n1 1.jpg 2.jpg\n0 2.jpg 3.jpg\n0 3.jpg 4.jpg\n")
+    options = {"images": "flat", "pairs": "chain.txt", "identity": "pairs"}
+    dataset = load("faces", 8, faces, options)
+    labels = dataset.query.labels.tolist()
+    assert labels[0] == labels[1] == labels[2]
+    assert len(set(labels)) == 3
+    with pytest.raises(RequestError, match=r"pair 3: 2.jpg and 3.jpg are said to be two people"):
+        load("faces", 8, faces, {**options, "identity": "folder"})
+    (folder / "chain.txt").write_text("1 0.jpg 1.jpg\n1 1.jpg 2.jpg\n0 0.jpg 2.jpg\n")
+    with pytest.raises(RequestError, match=r"pair 3: 0.jpg and 2.jpg are said to be two people"):
+        load("faces", 8, faces, options)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("2\t2\nA\t1\t2\n", "promises 8 pairs and has 1"),
+        ("1\t1\nA\t1\t2\nA\t1\n", "line 3: expected `name 1 4` or `name 1 other 2`"),
+        ("a.jpg b.jpg 1\na.jpg c.jpg 2\n", "line 2: expected two paths and a 1"),
+        ("a.jpg b.jpg\n", "line 1: expected two paths and a 1"),
+    ],
+)
+def test_lists_that_are_none_are_named(faces: Path, content: str, message: str) -> None:
+    (faces / "faces" / "pairs.txt").write_text(content)
+    with pytest.raises(RequestError, match=message):
+        load("faces", 8, faces, {})
+
+
+def test_people_on_both_sides_are_refused(faces: Path, write_image) -> None:
+    write_image(faces / "faces" / "train" / "Abel_Pacheco" / "1.jpg", size=(112, 112))
+    with pytest.raises(RequestError, match="train and query must not share classes"):
+        load("faces", 8, faces, {})
+
+
+def test_missing_parts_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"missing: \S+faces/train, \S+faces/lfw, \S+faces/pairs.txt"):
+        load("faces", 8, tmp_path, {})
