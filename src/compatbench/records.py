@@ -20,7 +20,8 @@ from compatbench.migrations import migrate
 
 SCHEMA_VERSION = 2
 
-FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$", max_length=100)]
+FOLDER_NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}$"
+FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
 """Becomes the name of a folder: one part of a path, and none that leads elsewhere."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """In hex; names a file."""
