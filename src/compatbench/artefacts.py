@@ -83,6 +83,6 @@ def read_artefact(path: Path) -> tuple[Artefact | None, str]:
             return None, "it has no hash of its content"
         if metadata["sha256"] == _content_hash(tensors, metadata["facts"]):
             return Artefact(tensors, json.loads(metadata["facts"])), ""
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         return None, str(error)
     return None, "its content does not match its hash"

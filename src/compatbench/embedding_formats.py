@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.bounded_parquet import check_unpacked, read_bounded
 from compatbench.errors import RequestError
 
 Values = NDArray[Any]
@@ -30,21 +31,28 @@ class Format:
 
 def _read_npy(path: Path) -> Columns:
     try:
-        return {"vectors": np.load(path, mmap_mode="r", allow_pickle=False)}
-    except (ValueError, OSError, EOFError) as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header raises almost anything
         raise _unreadable(path, error) from error
+    if not isinstance(array, np.ndarray):
+        raise RequestError(f"{path} is an archive of arrays; name it .npz")
+    return {"vectors": array}
 
 
 def _read_npz(path: Path) -> Columns:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            check_unpacked(str(path), path.stat().st_size, sum(entry.file_size for entry in archive.infolist()))
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except RequestError:
+        raise
+    except Exception as error:  # a damaged archive raises almost anything
         raise _unreadable(path, error) from error
 
 
 def _read_safetensors(path: Path) -> Columns:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     columns: Columns = {}
     try:
@@ -55,7 +63,7 @@ def _read_safetensors(path: Path) -> Columns:
                 else:
                     value = file.get_tensor(key)
                     columns[key] = (value.float() if value.is_floating_point() else value).numpy()
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # numpy lacks some of the types
         raise _unreadable(path, error) from error
     return columns
 
@@ -76,19 +84,20 @@ def _mapped_tensor(path: Path, key: str) -> Values:
 
 
 def _read_parquet(path: Path) -> Columns:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    table = read_bounded(path, str(path))
+    columns: Columns = {}
     try:
-        table = pq.read_table(path).combine_chunks()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        for key in table.column_names:
+            column = table.column(key).combine_chunks()
+            if column.null_count:
+                raise RequestError(
+                    f"{path}: '{key}' has {column.null_count} empty rows; fill them in, or leave them out"
+                )
+            columns[key] = _matrix(path, key, column) if _is_list(column.type) else _plain(path, key, column)
+    except RequestError:
+        raise
+    except Exception as error:  # lists that do not fit their lengths
         raise _unreadable(path, error) from error
-    columns = {}
-    for key in table.column_names:
-        column = table.column(key).combine_chunks()
-        if column.null_count:
-            raise RequestError(f"{path}: '{key}' has {column.null_count} empty rows; fill them in, or leave them out")
-        columns[key] = _matrix(path, key, column) if _is_list(column.type) else _plain(column)
     return columns
 
 
@@ -109,7 +118,16 @@ def _matrix(path: Path, key: str, column: Any) -> Values:
     return np.asarray(flat).reshape(len(column), int(lengths[0]))
 
 
-def _plain(column: Any) -> Values:
+def _plain(path: Path, key: str, column: Any) -> Values:
+    """Numbers as they are; text (N,) as wide as its longest."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.DictionaryArray):
+        words = column.dictionary.to_pylist()
+        widest = max((len(word) for word in words if word is not None), default=0)
+        check_unpacked(f"{path}: '{key}'", path.stat().st_size, 4 * widest * len(column))
+        column = pc.cast(column, column.type.value_type)
     values = column.to_numpy(zero_copy_only=False)
     return np.array(column.to_pylist(), dtype=str) if values.dtype == object else values
 

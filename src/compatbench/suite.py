@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from pydantic import (
 import compatbench
 from compatbench.errors import RequestError
 from compatbench.recipe import Recipe
+from compatbench.records import FOLDER_NAME
 from compatbench.scenarios import GenerationSpec
 from compatbench.strict_yaml import read_mapping
 from compatbench.validation import did_you_mean, explain
@@ -101,6 +103,8 @@ class Suite(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not all(-(2**63) <= seed < 2**63 for seed in value):
+            raise ValueError("a seed has at most 63 bits")
         if len(set(value)) < len(value):
             raise ValueError(f"a seed is listed twice in {list(value)}; remove one of the two")
         return value
@@ -120,6 +124,8 @@ class Suite(BaseModel):
         for name, chain in value.items():
             if len(chain) < 2:
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
+            if chain[0].keeps_documents:
+                raise ValueError(f"scenario '{name}': no generation is before the first, whose documents it could keep")
         return value
 
     @field_validator("test_on_unseen_classes")
@@ -151,6 +157,8 @@ def load_suite(reference: str) -> tuple[str, Suite]:
     path = Path(reference) if reference.endswith((".yaml", ".yml")) else known.get(reference)
     if path is None:
         raise RequestError(f"no suite '{reference}'{did_you_mean(reference, known)}; or give a path to a .yaml file")
+    if not re.fullmatch(FOLDER_NAME, path.stem):
+        raise RequestError(f"{path}: the suite's name becomes a folder; rename the file, e.g. my_suite.yaml")
     return path.stem, parse_suite(read_mapping(path), str(path))
 
 

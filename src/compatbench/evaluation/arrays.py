@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from compatbench.bounded_parquet import read_bounded
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 
@@ -108,8 +109,15 @@ class QueryResults:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> QueryResults:
-        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
-        return cls(**read_columns(folder, sha256))
+        """Read what `write` left.
+
+        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
+        """
+        columns = read_columns(folder, sha256)
+        try:
+            return cls(**columns)
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"{array_path(folder, sha256)}: no per-query results: {error}") from error
 
 
 def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
@@ -145,7 +153,7 @@ def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
         raise RequestError(f"{path}: per-query arrays not readable ({error.strerror}); run the cell again") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
-    table = pq.read_table(pa.BufferReader(content))
+    table = read_bounded(content, str(path))
     return {name: table[name].to_numpy() for name in table.column_names}
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 
-from compatbench.evaluation.arrays import read_columns, write_columns
+from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import array_path, read_columns, write_columns
 
 CURVE_METRICS = ("mAP", "CMC@1")
 """The retrieval numbers that are followed through a backfill."""
@@ -59,15 +60,21 @@ class QueryCurves:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> QueryCurves:
-        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        """Read what `write` left.
+
+        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
+        """
         columns = read_columns(folder, sha256)
-        ids = columns.pop("ids")
-        names = [name.split(_AT) for name in columns]
-        betas = tuple(float(beta) for metric, beta in names if metric == names[0][0])
-        values = {
-            metric: np.stack([columns[f"{metric}{_AT}{beta}"] for beta in betas], axis=1)
-            for metric in dict.fromkeys(metric for metric, _ in names)
-        }
+        try:
+            ids = columns.pop("ids")
+            names = [name.split(_AT) for name in columns]
+            betas = tuple(float(beta) for metric, beta in names if metric == names[0][0])
+            values = {
+                metric: np.stack([columns[f"{metric}{_AT}{beta}"] for beta in betas], axis=1)
+                for metric in dict.fromkeys(metric for metric, _ in names)
+            }
+        except (KeyError, ValueError, IndexError) as error:
+            raise RequestError(f"{array_path(folder, sha256)}: no backfill curves: {error}") from error
         return cls(ids, betas, values)
 
 
