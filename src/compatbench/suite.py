@@ -124,8 +124,6 @@ class Suite(BaseModel):
         for name, chain in value.items():
             if len(chain) < 2:
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
-            if chain[0].keeps_documents:
-                raise ValueError(f"scenario '{name}': no generation is before the first, whose documents it could keep")
         return value
 
     @field_validator("test_on_unseen_classes")
