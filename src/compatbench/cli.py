@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from compatbench import cli_adapters, cli_compare, cli_search, cli_trust
+from compatbench import cli_adapters, cli_compare, cli_data, cli_search, cli_trust
 from compatbench.cli_options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
@@ -37,10 +37,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
 cli_adapters.register(app)
 cli_compare.register(app)
+cli_data.register(app)
 cli_search.register(app)
 cli_trust.register(app)
 
@@ -219,32 +218,6 @@ def docs(
     path = folder / "methods.md"
     write_whole(path, methods_page(folder))
     print(f"written: {path}")
-
-
-@data_app.command(name="list")
-def data_list(data: Data = DEFAULT_DATA) -> None:
-    """List datasets with their size, licence and whether they are here."""
-    from compatbench.data.catalogue import FAMILIES
-
-    console = _console(soft_wrap=True)
-    for name, family in FAMILIES.items():
-        console.print(f"{name}: {family.description}; {(family.size or 0) / 1e6:.0f} MB; licence: {family.licence}")
-
-
-@data_app.command(name="get")
-def data_get(name: str, data: Data = DEFAULT_DATA) -> None:
-    """Fetch a dataset, or find it where it already is."""
-    from compatbench.data.catalogue import get
-
-    print(get(name, data, print))
-
-
-@data_app.command(name="check")
-def data_check(name: str, data: Data = DEFAULT_DATA) -> None:
-    """Check that a dataset is complete and sound."""
-    from compatbench.data.catalogue import check as check_data
-
-    print(check_data(name, data, {}))
 
 
 def _prepare(suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console) -> Bench:

@@ -50,6 +50,6 @@ class Digits(Family[Options]):
         """Nothing to bring."""
         return f"{self.name}: ships with scikit-learn"
 
-    def folder(self, root: Path) -> None:
+    def link(self, root: Path) -> None:
         """None of its own."""
         return

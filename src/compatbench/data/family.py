@@ -59,8 +59,8 @@ class Family(ABC, Generic[OptionsT]):
         """Files and folders that should be below `root` and are not; nothing of it is read."""
         return ()
 
-    def folder(self, root: Path) -> Path | None:
-        """Where its files go; None where it has none of its own."""
+    def link(self, root: Path) -> Path | None:
+        """The folder that a person puts the files in, or makes a link to them; None where it has none of its own."""
         return root / self.name
 
 

@@ -65,7 +65,7 @@ class Folder(Family[FolderOptions]):
         wanted = folder if options.manifest is None else folder / options.manifest
         return () if wanted.exists() else (str(wanted),)
 
-    def folder(self, root: Path) -> None:
+    def link(self, root: Path) -> None:
         """Where the option `path` says."""
         return
 

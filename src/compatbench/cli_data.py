@@ -1,0 +1,113 @@
+"""`compatbench data`: what datasets there are, what of them is here, and how they come here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compatbench.cli_options import DEFAULT_DATA, Data
+from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.family import Family
+
+Name = Annotated[str, typer.Argument(help="A dataset, see `compatbench data list`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the dataset; may be given several times."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands `data` to the command line."""
+    group = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
+    group.command(name="list")(data_list)
+    group.command(name="get")(data_get)
+    group.command(name="check")(data_check)
+    app.add_typer(group, name="data")
+
+
+def data_list(data: Data = DEFAULT_DATA) -> None:
+    """List the datasets: size, licence, where each goes, and what of it is missing there."""
+    from compatbench.data.catalogue import FAMILIES
+
+    for family in FAMILIES.values():
+        print(f"{family.name}: {family.description}")
+        print(f"    {_size(family)}licence: {family.licence}")
+        print(f"    {_state(family, data)}")
+
+
+def data_get(
+    name: Name,
+    data: Data = DEFAULT_DATA,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder that has the files already: it is linked, not copied.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Fetch a dataset where licence and host allow it, or find it where it already is."""
+    from compatbench.data.catalogue import get
+
+    if source is not None:
+        _link(name, source, data)
+    print(get(name, data, print, options_of(settings or [])))
+
+
+def data_check(name: Name, data: Data = DEFAULT_DATA, settings: Settings = None) -> None:
+    """Check that a dataset is complete and sound: every file that changed since the last look is read whole."""
+    from compatbench.data.catalogue import check
+
+    print(check(name, data, options_of(settings or [])))
+
+
+def options_of(settings: Sequence[str]) -> dict[str, Any]:
+    """Options from `name=value` words, the values as YAML has them. Raises RequestError for other words."""
+    import yaml
+
+    options = {}
+    for setting in settings:
+        option, equals, value = setting.partition("=")
+        if not equals or not option:
+            raise RequestError(f"--set {setting}: give OPTION=VALUE, e.g. --set path=my-images")
+        try:
+            options[option] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RequestError(f"--set {setting}: {value!r} is no value that YAML knows") from error
+    return options
+
+
+def _link(name: str, source: Path, data: Path) -> None:
+    from compatbench.data.catalogue import family
+
+    place = family(name).link(data)
+    if place is None:
+        raise RequestError(f"--from: dataset '{name}' has no folder of its own; see `compatbench data list`")
+    if not source.is_dir():
+        raise RequestError(f"--from {source}: there is no such folder")
+    if place.exists() or place.is_symlink():
+        if place.resolve() == source.resolve():
+            return
+        raise RequestError(f"--from {source}: {place} is there already; remove it first")
+    data.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(source.resolve(), target_is_directory=True)
+
+
+def _size(family: Family[Any]) -> str:
+    if family.size is None:
+        return ""
+    return f"{family.size / 1e9:.1f} GB; " if family.size >= 1e9 else f"{family.size / 1e6:.0f} MB; "
+
+
+def _state(family: Family[Any], data: Path) -> str:
+    from compatbench.data.catalogue import parse_options
+
+    try:
+        missing = family.missing(data, parse_options(family.name, {}))
+    except RequestError as error:
+        return f"{error}: a suite's dataset_options, or --set"
+    place = family.link(data)
+    where = "here" if place is None else f"in {place}"
+    return f"{where}, missing: {', '.join(missing)}" if missing else f"{where}, nothing is missing"
