@@ -25,6 +25,7 @@ from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
+from compatbench.threshold_transfer import add_threshold_transfer
 from compatbench.upgrade import add_backfill, add_chain_scores, add_flips
 from compatbench.worst_flips import add_worst_flips
 
@@ -67,6 +68,7 @@ def measure(
     add_worst_flips(record, trainer, served, matrix.results)
     add_backfill(record, trainer, served, matrix.results, store)
     add_index_search(record, trainer, served, store)
+    add_threshold_transfer(record, trainer, served, references, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:
             _chance(record, trainer, served, step)

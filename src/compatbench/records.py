@@ -167,6 +167,23 @@ class IndexSearch(_Model):
     """The index as a file, divided by its vectors."""
 
 
+class VerifiedPairs(_Model):
+    """Which pairs of a query and a gallery item a system takes for the same, at one threshold on their cosine."""
+
+    query_generation: str
+    gallery_generation: str
+    rate: float
+    """False accept rate that the threshold was set for."""
+    transferred: bool
+    """The threshold is that of the old system: old queries on old vectors. Else it is the system's own."""
+    threshold: float
+    """Pairs with a cosine above it are accepted."""
+    queries: int
+    """A sample of all, see docs/records.md. The gallery is whole."""
+    sha256: Sha256
+    """Parquet file with each query's pairs, and how many of them are accepted."""
+
+
 class WorstFlip(_Model):
     """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system."""
 
@@ -218,6 +235,7 @@ class Record(_Model):
     arrays: list[ArrayRef] = Field(default_factory=list)
     backfill: list[BackfillCurve] = Field(default_factory=list)
     search: list[IndexSearch] = Field(default_factory=list)
+    verification: list[VerifiedPairs] = Field(default_factory=list)
     worst_flips: list[WorstFlip] = Field(default_factory=list)
     """Worst first within each system."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
@@ -238,7 +256,7 @@ class Record(_Model):
     @property
     def array_hashes(self) -> list[str]:
         """The per-query files that its numbers come from."""
-        return [*(entry.sha256 for entry in self.arrays), *(curve.sha256 for curve in self.backfill)]
+        return [entry.sha256 for entry in (*self.arrays, *self.backfill, *self.verification)]
 
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"

@@ -51,7 +51,8 @@ class ImpostorScores:
 def thresholds(query: Vectors, gallery: Vectors, rates: Sequence[float]) -> list[float]:
     """Cosines above which a pair is accepted, such that at most each of `rates` of the impostor pairs is.
 
-    A gallery item is genuine to a query of its label; the query's own sample, found by id, is no pair.
+    A gallery item is genuine to a query of its label, or as the query's judgements say. The query's own sample, found
+    by id, is no pair, nor is what it is to ignore.
     """
     impostors = ImpostorScores(impostor_pairs(query, gallery), rates)
     for _, scores, _, other in _blocks(query, gallery):
@@ -97,6 +98,14 @@ def _pairs(query: Vectors, gallery: Vectors) -> Iterator[tuple[slice, Tensor, Te
     height = max(1, _BLOCK_SCORES // len(gallery))
     for begin in range(0, len(query), height):
         rows = slice(begin, begin + height)
-        same = query.labels[rows, None] == gallery.labels[None, :]
         pair = query.ids[rows, None] != gallery.ids[None, :]
+        if query.judgements is None:
+            same = query.labels[rows, None] == gallery.labels[None, :]
+        else:
+            judged = query.judgements.rows(query.ids[rows].cpu().numpy())
+            same, ignored = (
+                torch.stack([torch.isin(gallery.ids, torch.from_numpy(lists[row]).to(gallery.ids)) for row in judged])
+                for lists in (query.judgements.relevant, query.judgements.ignored)
+            )
+            pair &= ~ignored
         yield rows, same & pair, ~same & pair

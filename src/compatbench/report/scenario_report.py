@@ -24,6 +24,7 @@ from compatbench.report.rows import MethodRow, method_rows
 from compatbench.report.runs import scenarios
 from compatbench.report.scores import ScoreReader
 from compatbench.report.tables import Table
+from compatbench.report.verification import verification_table
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class ScenarioReport:
     flips: Table
     backfill: Table | None
     """None where the records hold no backfill curves."""
+    verification: Table | None
+    """None where the records hold no verified pairs."""
     recall: Table | None
     """None where the records hold no index searches."""
     indexes: Table | None
@@ -57,7 +60,7 @@ class ScenarioReport:
         """The tables beside the scores, in their order on the page."""
         chain = (self.chain.numbers, self.chain.matrix) if self.chain else ()
         steps = (self.chain.steps,) if self.chain else ()
-        tables = (self.flips, self.backfill, self.recall, self.indexes, self.costs)
+        tables = (self.flips, self.backfill, self.verification, self.recall, self.indexes, self.costs)
         return tuple(table for table in (*chain, *tables, *steps) if table is not None)
 
 
@@ -77,6 +80,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 scores=leaderboard(scenario, rows),
                 flips=flips_table(scenario, rows, reader),
                 backfill=backfill_table(scenario, backfills),
+                verification=verification_table(scenario, rows, reader),
                 recall=recall_table(scenario, rows),
                 indexes=index_table(scenario, rows),
                 costs=costs_table(scenario, rows),

@@ -37,7 +37,7 @@ def write_report(
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill`, `-recall`, `-indexes` and `-costs`, for chains of more than two
+    `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
     generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-backfill.svg`, for such chains also
     `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given;
     `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON
@@ -91,7 +91,11 @@ def _readme(
             to_markdown(report.flips, heading="###", legend=False),
             _flips(flips[report.scores.name]),
             *_backfill(report),
-            *(to_markdown(one, heading="###", legend=False) for one in (report.recall, report.indexes) if one),
+            *(
+                to_markdown(one, heading="###", legend=False)
+                for one in (report.verification, report.recall, report.indexes)
+                if one
+            ),
             to_markdown(report.costs, heading="###", legend=False),
             *([to_markdown(report.chain.steps, heading="###", legend=False)] if report.chain else []),
         ]

@@ -1,0 +1,100 @@
+"""Verification in a cell: what the old system's thresholds accept when new queries meet old vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from compatbench.chain import ChainTrainer
+from compatbench.evaluation.acceptance import Acceptance, Rate, acceptance_rates, supported_rates
+from compatbench.evaluation.backfill import Side
+from compatbench.evaluation.chance import sample
+from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
+from compatbench.records import Metric, Record, VerifiedPairs
+from compatbench.serving import ServedGeneration, pair, vectors
+from compatbench.store import Store
+
+VERIFIED_QUERIES = 1000
+"""Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""
+
+
+def add_threshold_transfer(
+    record: Record,
+    trainer: ChainTrainer,
+    served: Sequence[ServedGeneration],
+    references: Mapping[int, ServedGeneration],
+    store: Store,
+) -> None:
+    """Add what the second newest generation, the newest, both together and the reference accept.
+
+    Each at its own thresholds for the false accept rates that there are enough pairs for, and those of the newest
+    generation's queries also at the old system's.
+    """
+    new, old = len(served) - 1, len(served) - 2
+    trainer.progress("verification", 0.0)
+    sides = {
+        (str(query), str(gallery)): pair(list(served), trainer, query, gallery)
+        for query, gallery in ((old, old), (new, old), (new, new))
+    }
+    if new in references:
+        reference = references[new]
+        sides[f"*{new}", f"*{new}"] = vectors(trainer, reference.query, reference.gallery)
+    sampled = {at: _sampled(both, trainer) for at, both in sides.items()}
+    before = str(old), str(old)
+    rates = supported_rates(impostor_pairs(*sampled[before]))
+    limits = {at: thresholds(*both, rates) for at, both in sampled.items()}
+    for at, both in sampled.items():
+        _add(record, at, both, rates, limits[at], transferred=False, store=store)
+        if at[0] == str(new):
+            _add(record, at, both, rates, limits[before], transferred=True, store=store)
+
+
+def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
+    """TAR and, at a transferred threshold, FAR of one entry, with 95% bootstrap intervals over queries."""
+    tar, far = acceptance_rates({"": [accepted]})[""]
+    prefix = "transfer_" if entry.transferred else ""
+    yield _metric(entry, f"{prefix}TAR@FAR={entry.rate:g}", tar, higher=True)
+    if entry.transferred:
+        yield _metric(entry, f"{prefix}FAR@FAR={entry.rate:g}", far, higher=False)
+
+
+def _sampled(sides: Side, trainer: ChainTrainer) -> Side:
+    query, gallery = sample(*sides, max_queries=VERIFIED_QUERIES, max_gallery=len(sides[1]))
+    return query.to(trainer.device), gallery.to(trainer.device)
+
+
+def _add(
+    record: Record,
+    at: tuple[str, str],
+    sides: Side,
+    rates: Sequence[float],
+    limits: Sequence[float],
+    *,
+    transferred: bool,
+    store: Store,
+) -> None:
+    query, gallery = sides
+    for rate, limit, accepted in zip(rates, limits, acceptance(query, gallery, limits), strict=True):
+        entry = VerifiedPairs(
+            query_generation=at[0],
+            gallery_generation=at[1],
+            rate=rate,
+            transferred=transferred,
+            threshold=limit,
+            queries=len(query),
+            sha256=accepted.write(store.arrays),
+        )
+        record.verification.append(entry)
+        record.metrics += verification_metrics(entry, accepted)
+
+
+def _metric(entry: VerifiedPairs, name: str, rate: Rate, *, higher: bool) -> Metric:
+    return Metric(
+        name=name,
+        query_generation=entry.query_generation,
+        gallery_generation=entry.gallery_generation,
+        value=rate.value,
+        ci_low=rate.low,
+        ci_high=rate.high,
+        n=entry.queries,
+        direction="higher" if higher else "lower",
+    )
