@@ -56,7 +56,9 @@ class EmbeddingTable:
         """The rows in blocks, so that a table larger than the memory can be passed through."""
         for begin in range(0, len(self), BLOCK_ROWS):
             rows = slice(begin, begin + BLOCK_ROWS)
-            yield rows, np.array(_unread(self.vectors)[rows], dtype=np.float32)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+                block = np.array(_unread(self.vectors)[rows], dtype=np.float32)
+            yield rows, block
 
     def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """The vectors (n, D) of these rows (n,), in memory."""
@@ -176,7 +178,8 @@ def _check_vectors(table: EmbeddingTable) -> None:
             f"{table.name}: expected floating-point vectors (N, D), got {vectors.dtype} of shape {vectors.shape}"
         )
     for rows, block in table.blocks():
-        norms = np.linalg.norm(block, axis=1)
+        with np.errstate(over="ignore"):
+            norms = np.linalg.norm(block, axis=1)
         for what, bad in (("NaN or infinite values", ~np.isfinite(norms)), ("nothing but zeros", norms == 0)):
             if bad.any():
                 row = rows.start + int(bad.argmax())

@@ -1,0 +1,127 @@
+"""What is fuzzed: every reader of files that somebody else may have written, with sound files to start from."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save
+
+from compatbench.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.bounded_parquet import read_bounded
+from compatbench.embeddings import read_table
+from compatbench.errors import RequestError
+from compatbench.records import read_record
+from compatbench.suite import builtin_folder, load_suite
+
+HISTORIC = Path(__file__).parents[1] / "historic"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader, the ending of its files, and some of them."""
+
+    read: Callable[[Path], object]
+    suffix: str
+    corpus: tuple[bytes, ...]
+    structured: bool = False
+    """JSON, or YAML of which JSON is a part: may be changed node by node."""
+
+
+def suite_files() -> tuple[bytes, ...]:
+    return tuple(path.read_bytes() for path in sorted(builtin_folder("benchmarks").glob("*.yaml")))
+
+
+def record_files() -> tuple[bytes, ...]:
+    """Whole records, without most of their numbers."""
+    files = []
+    for path in sorted(HISTORIC.rglob("records/**/*.json")):
+        data = json.loads(path.read_text())
+        data["metrics"], data["backfill"] = data["metrics"][:3], data["backfill"][:1]
+        files.append(json.dumps(data).encode())
+    return tuple(files)
+
+
+def table() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {
+        "ids": np.arange(5),
+        "vectors": generator.normal(size=(5, 3)).astype(np.float32),
+        "labels": np.array(["a", "b", "b", "c", "é"]),
+    }
+
+
+def npy_files() -> tuple[bytes, ...]:
+    return tuple(_npy(table()["vectors"].astype(kind)) for kind in ("<f4", "<f8", ">f4", "<f2"))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def npz_files() -> tuple[bytes, ...]:
+    files = []
+    for write in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        write(stream, **table())
+        files.append(stream.getvalue())
+    return tuple(files)
+
+
+def safetensors_files() -> tuple[bytes, ...]:
+    numbers = {"ids": torch.arange(5), "labels": torch.zeros(5, dtype=torch.int64)}
+    vectors = torch.from_numpy(table()["vectors"])
+    return tuple(save({**numbers, "vectors": vectors.to(kind)}) for kind in (torch.float32, torch.bfloat16))
+
+
+def parquet_files() -> tuple[bytes, ...]:
+    columns = table()
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(columns["vectors"].reshape(-1)), 3)
+    whole = pa.table({"ids": columns["ids"], "labels": columns["labels"].tolist(), "vectors": lists})
+    files = []
+    for options in ({}, {"compression": "zstd"}, {"use_dictionary": False, "compression": "none"}):
+        stream = io.BytesIO()
+        pq.write_table(whole, stream, **options)
+        files.append(stream.getvalue())
+    return tuple(files)
+
+
+def array_files() -> tuple[bytes, ...]:
+    return tuple(path.read_bytes() for path in sorted(HISTORIC.rglob("arrays/*.parquet")))
+
+
+def artefact_files(folder: Path) -> tuple[bytes, ...]:
+    path = folder / "artefact.safetensors"
+    write_artefact(path, Artefact({"weight": torch.ones(2, 3)}, {"losses": {"a": [1.0]}, "seconds": 2.0}))
+    return (path.read_bytes(),)
+
+
+def sound_artefact(path: Path) -> Artefact:
+    """What the store would use; a damaged one is made again."""
+    found, problem = read_artefact(path)
+    if found is None:
+        raise RequestError(problem or "empty")
+    return found
+
+
+def targets(folder: Path) -> dict[str, Target]:
+    """By name; `folder` is for scratch files."""
+    return {
+        "suite": Target(lambda path: load_suite(str(path)), ".yaml", suite_files(), structured=True),
+        "record": Target(read_record, ".json", record_files(), structured=True),
+        "npy": Target(read_table, ".npy", npy_files()),
+        "npz": Target(read_table, ".npz", npz_files()),
+        "safetensors": Target(read_table, ".safetensors", safetensors_files()),
+        "parquet": Target(read_table, ".parquet", parquet_files()),
+        "arrays": Target(lambda path: read_bounded(path.read_bytes(), "arrays"), ".parquet", array_files()),
+        "artefact": Target(sound_artefact, ".safetensors", artefact_files(folder)),
+    }
