@@ -7,7 +7,7 @@ import json
 import random
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 NUMBERS = (
@@ -94,15 +94,15 @@ def restructure(value: Any, chance: random.Random) -> Any:
     """A parsed document with some of its nodes replaced, removed, moved or given another name."""
     value = json.loads(json.dumps(value))
     for _ in range(chance.choice([1, 1, 2, 5])):
-        places = list(places(value))
-        if not places:
+        known = list(places(value))
+        if not known:
             break
-        parent, key = chance.choice(places)
+        parent, key = chance.choice(known)
         match chance.randrange(5):
             case 0:
                 del parent[key]
             case 1:
-                other, at = chance.choice(places)
+                other, at = chance.choice(known)
                 parent[key] = json.loads(json.dumps(_get(other, at)))
             case 2 if isinstance(parent, dict):
                 parent[chance.choice(["", "x", "../x", "__class__", str(key) + "s", "\u0000"])] = parent.pop(key)
@@ -118,7 +118,8 @@ def _get(parent: Any, key: Any) -> Any:
         return None
 
 
-def places(value: Any) -> Any:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every node of a parsed document, as what holds it and its key there."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, child in list(children):
         yield value, key
