@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.recipe import Recipe
-from compatbench.scenarios import GenerationSpec, training_indices
+from compatbench.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
 from compatbench.seeds import global_stream
 from compatbench.store import Store
 from compatbench.training import TrainingSet, embed_images, embedding_rate, train
@@ -34,6 +34,8 @@ BASELINE = "independent"
 TRAINING_VERSION = 1
 """Raised when the engine changes what a training computes; part of every model's name."""
 
+Side = Literal["query", "gallery"]
+
 StageProgress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
 
@@ -41,18 +43,22 @@ StageProgress = Callable[[str, float], None]
 def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset) -> Task:
     """What is known of one generation before anything is trained."""
     spec = chain[generation]
-    old = chain[generation - 1] if generation > 0 else None
+    old = chain[documents_from(chain, generation - 1)] if generation > 0 else None
     return Task(
         generation=generation,
-        backbone=spec.backbone,
+        backbone=_backbone(spec.query_encoder, spec),
         dim=spec.dim,
         loss=spec.loss,
         classes=spec.class_ids(dataset.train_classes),
         total_classes=dataset.num_classes,
-        old_backbone=old.backbone if old else None,
+        old_backbone=_backbone(old.document_encoder, old) if old else None,
         old_dim=old.dim if old else None,
         old_classes=old.class_ids(dataset.train_classes) if old else (),
     )
+
+
+def _backbone(tower: TowerSpec | str | None, spec: GenerationSpec) -> str:
+    return tower.backbone or spec.backbone if isinstance(tower, TowerSpec) else spec.backbone
 
 
 def embedding_dim(method: TrainingMethod) -> int:
@@ -71,7 +77,11 @@ class TrainedModel:
     """D: dimensions of its embeddings."""
     facts: dict[str, Any]
     old: TrainedModel | None
-    """The generation before it."""
+    """The one that embedded the documents before it."""
+
+    def side(self, side: Side) -> EmbeddingModel:
+        """The model as it embeds queries, or as it embeds documents."""
+        return self.model if side == "query" else self.model.documents
 
     def backward_maps(self) -> list[Map]:
         """From its embeddings to those of the generation before, from there to the one before that, and so on."""
@@ -116,7 +126,8 @@ class ChainTrainer:
         own_first = Need.OWN_FIRST_GENERATION in plugin.needs
         models = [self._trained(plugin, params, 0, old=None) if own_first else self.baseline(0)]
         for generation in range(1, len(self.chain)):
-            models.append(self._trained(plugin, params, generation, old=models[-1]))
+            old = models[documents_from(self.chain, generation - 1)]
+            models.append(self._trained(plugin, params, generation, old=old))
         return models
 
     def training_set(self, generation: int) -> TrainingSet:
@@ -126,34 +137,39 @@ class ChainTrainer:
         labels = torch.searchsorted(classes, self.dataset.train.labels[indices])
         return TrainingSet(self.dataset.train.images[indices].to(self.device), labels.to(self.device))
 
-    def embed_training_set(self, trained: TrainedModel, generation: int) -> Tensor:
-        """Embeddings (N, D) of the training images of `generation` by any model of the chain."""
-        name = digest({"model": trained.id, "train": digest(self.indices[generation].tolist())})
+    def embed_training_set(self, trained: TrainedModel, generation: int, side: Side = "query") -> Tensor:
+        """Embeddings (N, D) of the training images of `generation` by any model of the chain, as one of its sides."""
+        model = trained.side(side)
+        own = {"side": side} if trained.model.document_encoder is not None else {}
+        name = digest({"model": trained.id, "train": digest(self.indices[generation].tolist()), **own})
 
         def make() -> Artefact:
             images = self.training_set(generation).images
-            return Artefact({"embeddings": embed_images(trained.model, images, self.normalize)})
+            return Artefact({"embeddings": embed_images(model, images, self.normalize)})
 
         stored = get_or_make(self.store.embeddings, name, make, self.notify)
         return stored.tensors["embeddings"].to(self.device)
 
-    def embed_split(self, trained: TrainedModel, split: Split, generation: int) -> tuple[Tensor, float]:
-        """Embeddings (N, D) of a test split on the CPU, and images per second (median of batches).
+    def embed_split(self, trained: TrainedModel, side: Side, generation: int) -> tuple[Tensor, float]:
+        """Embeddings (N, D) of the queries or the gallery on the CPU, and images per second (median of batches).
 
-        Queries that are gallery images too are embedded once.
+        Queries that are gallery images too are embedded once, unless documents have an encoder of their own.
         """
+        split: Split = getattr(self.dataset, side)
         gallery = self.dataset.gallery
-        if split is not gallery and bool(torch.isin(split.ids, gallery.ids).all()):
-            embeddings, rate = self.embed_split(trained, gallery, generation)
+        shared = trained.model.document_encoder is None
+        if side == "query" and shared and bool(torch.isin(split.ids, gallery.ids).all()):
+            embeddings, rate = self.embed_split(trained, "gallery", generation)
             by_id = gallery.ids.argsort()
             return embeddings[by_id[torch.searchsorted(gallery.ids[by_id], split.ids)]], rate
-        name = digest({"model": trained.id, "test": self.dataset.fingerprint, "gallery": split is gallery})
+        model = trained.side(side)
+        name = digest({"model": trained.id, "test": self.dataset.fingerprint, "gallery": side == "gallery"})
 
         def make() -> Artefact:
             images = split.images.to(self.device)
             self.progress(f"embed {generation}", 0.0)
-            embeddings = embed_images(trained.model, images, self.normalize)
-            rate = embedding_rate(trained.model, images, self.normalize)
+            embeddings = embed_images(model, images, self.normalize)
+            rate = embedding_rate(model, images, self.normalize)
             return Artefact({"embeddings": embeddings}, {"images_per_second": rate})
 
         stored = get_or_make(self.store.embeddings, name, make, self.notify)
@@ -169,13 +185,16 @@ class ChainTrainer:
             task = replace(task, old_dim=old.dim)
         with global_stream(self.seed, "method modules", generation):
             method: TrainingMethod = plugin.cls(params, task)
-        spec = self.chain[generation].encoder(self.dataset.train.channels, self.dataset.train.image_size)
-        spec = spec.model_copy(update={"dim": method.encoder_dim(task.dim)})
+        shape = self.dataset.train.channels, self.dataset.train.image_size
+        dim = {"dim": method.encoder_dim(task.dim)}
         with global_stream(self.seed, "encoder", generation):
-            encoder = Encoder(spec)
+            encoder = Encoder(self.chain[generation].encoder(*shape).model_copy(update=dim))
+        documents = self.chain[generation].documents(*shape)
+        with global_stream(self.seed, "document encoder", generation):
+            document_encoder = Encoder(documents.model_copy(update=dim)) if documents else None
         with global_stream(self.seed, "head", generation):
             head = method.head(embedding_dim(method), task.num_classes)
-        return EmbeddingModel(encoder, head, method)
+        return EmbeddingModel(encoder, head, method, document_encoder)
 
     def _trained(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> TrainedModel:
         model = self._build(plugin, params, generation, old)
@@ -189,6 +208,7 @@ class ChainTrainer:
             "images": digest(self.indices[generation].tolist()),
             "classes": model.method.task.classes,
             "encoder": model.encoder.spec.model_dump(mode="json"),
+            **({"documents": model.document_encoder.spec.model_dump(mode="json")} if model.document_encoder else {}),
             "loss": self.chain[generation].loss,
             "position": generation,
             "task": digest(model.method.task.__dict__) if plugin.name != BASELINE else "",
@@ -256,13 +276,14 @@ class ChainTrainer:
         model.load_state_dict(stored.tensors)
 
     def _old_model(self, old: TrainedModel, method: TrainingMethod, generation: int, labels: Tensor) -> OldModel:
-        known = {class_id: row for row, class_id in enumerate(self._task(generation - 1).classes)}
+        """The model that embedded the documents which the new queries are to search."""
+        known = {class_id: row for row, class_id in enumerate(old.model.method.task.classes)}
         rows = torch.tensor([known.get(class_id, -1) for class_id in self._task(generation).classes])
         return OldModel(
-            old.model.to(self.device).to(memory_format=torch.channels_last),
+            old.model.to(self.device).to(memory_format=torch.channels_last).documents,
             set(method.needs),
             rows.to(self.device),
             labels,
-            lambda: self.embed_training_set(old, generation),
+            lambda: self.embed_training_set(old, generation, "gallery"),
             old.backward_maps(),
         )

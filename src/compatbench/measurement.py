@@ -67,7 +67,8 @@ def measure(
     add_chain_scores(record, matrix.results, len(served))
     add_worst_flips(record, trainer, served, matrix.results)
     add_backfill(record, trainer, served, matrix.results, store)
-    add_index_search(record, trainer, served, store)
+    if record.spec.index_search:
+        add_index_search(record, trainer, served, store)
     add_threshold_transfer(record, trainer, served, references, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:

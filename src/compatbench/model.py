@@ -16,13 +16,26 @@ from compatbench.method import Need, TrainingMethod
 
 
 class EmbeddingModel(nn.Module):
-    """One generation: its encoder, its head, and the method that shapes the encoder's output."""
+    """One generation: its encoder, its head, and the method that shapes the encoder's output.
 
-    def __init__(self, encoder: Encoder, head: Head, method: TrainingMethod) -> None:
+    Documents are embedded as queries are, unless there is a `document_encoder`; head and method are shared.
+    """
+
+    def __init__(
+        self, encoder: Encoder, head: Head, method: TrainingMethod, document_encoder: Encoder | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.method = method
+        self.document_encoder = document_encoder
+
+    @property
+    def documents(self) -> EmbeddingModel:
+        """The model as it embeds documents: itself, or its parts around the encoder of the documents."""
+        if self.document_encoder is None:
+            return self
+        return EmbeddingModel(self.document_encoder, self.head, self.method)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings (B, D), not normalised."""

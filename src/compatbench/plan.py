@@ -15,10 +15,10 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import check_encoder, full_name
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
-from compatbench.method import Need, Task
+from compatbench.method import Adapter, Need, Task, TrainingMethod
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import CellSpec, MethodInfo, Record, Status, read_record
-from compatbench.scenarios import GenerationSpec, TestClasses, as_tested
+from compatbench.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
 from compatbench.store import Store
 from compatbench.suite import MethodEntry, Suite
 from compatbench.validation import did_you_mean
@@ -79,6 +79,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
                     image_size=suite.image_size,
                     train_limit=suite.train_limit,
                     query_limit=suite.query_limit,
+                    index_search=suite.index_search,
                     scenario=scenario,
                     generations=[step.model_dump(mode="json", exclude_none=True) for step in resolved],
                     test_classes=test_classes,
@@ -86,7 +87,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
                     method=_method_info(entry, plugin, params, tasks[-1]),
                     seed=seed,
                 )
-                cells.append(Cell(spec, _skip_reason(plugin, params, tasks)))
+                cells.append(Cell(spec, _skip_reason(plugin, params, tasks, resolved)))
     return cells
 
 
@@ -140,8 +141,16 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     """The generation with its backbone's full name, once it is known that it can be built."""
     try:
         step.class_ids(dataset.train_classes)
-        resolved = step.model_copy(update={"backbone": full_name(step.backbone)})
-        check_encoder(resolved.encoder(dataset.train.channels, dataset.train.image_size))
+        towers = {
+            side: tower.model_copy(update={"backbone": full_name(tower.backbone or step.backbone)})
+            for side in ("query_encoder", "document_encoder")
+            if isinstance(tower := getattr(step, side), TowerSpec)
+        }
+        resolved = step.model_copy(update={"backbone": full_name(step.backbone), **towers})
+        shape = dataset.train.channels, dataset.train.image_size
+        for encoder in (resolved.encoder(*shape), resolved.documents(*shape)):
+            if encoder is not None:
+                check_encoder(encoder)
     except RequestError as error:
         raise RequestError(f"scenario '{scenario}': {error}") from error
     return resolved
@@ -198,15 +207,24 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
     )
 
 
-def _skip_reason(plugin: Plugin, params: BaseModel, tasks: Sequence[Task]) -> str | None:
+def _skip_reason(
+    plugin: Plugin, params: BaseModel, tasks: Sequence[Task], chain: Sequence[GenerationSpec]
+) -> str | None:
     """The first generation's reason that makes the method's chain impossible."""
-    old_dim: int | None = None
-    for scenario_task in tasks:
-        task = replace(scenario_task, old_dim=old_dim)
+    dims: list[int] = []
+    for position, scenario_task in enumerate(tasks):
+        task = replace(scenario_task, old_dim=dims[documents_from(chain, position - 1)] if position else None)
         method = plugin.cls(params, task)
         trains_it = task.generation > 0 or Need.OWN_FIRST_GENERATION in method.needs
         reason: str | None = method.skip(task) if trains_it else None
+        if chain[position].two_encoders and _has_no_classifier(method) and trains_it:
+            reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
         if reason:
             return reason
-        old_dim = embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim
+        dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)
     return None
+
+
+def _has_no_classifier(method: TrainingMethod | Adapter) -> bool:
+    term = TrainingMethod.classification_term
+    return isinstance(method, TrainingMethod) and method.classification_term != term

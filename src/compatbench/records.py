@@ -76,6 +76,7 @@ class CellSpec(_Model):
     image_size: int
     train_limit: int | None = None
     query_limit: int | None = None
+    index_search: bool = True
     scenario: FolderName
     generations: list[dict[str, Any]]
     """The resolved chain, oldest first; what was left open is left out."""

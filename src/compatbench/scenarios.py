@@ -51,8 +51,18 @@ AS_IT_IS = PlainSerializer(lambda value: value)
 """Pydantic would serialise what a PlainValidator returned as the union that it is annotated with."""
 
 
+class TowerSpec(BaseModel):
+    """An encoder of its own for queries or documents; what it leaves open is as in the generation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backbone: str | None = None
+    pretrained: bool | None = None
+    small_image_stem: bool | None = None
+
+
 class GenerationSpec(BaseModel):
-    """One generation of a chain: the data it sees and the encoder it trains."""
+    """One generation of a chain: the data it sees and the encoder it trains, or the two."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -68,10 +78,32 @@ class GenerationSpec(BaseModel):
     pretrained: bool = False
     small_image_stem: bool = False
     batch_norm: bool = False
+    query_encoder: TowerSpec | None = None
+    """Queries are embedded by an encoder of their own; without it by that of the documents, with the same weights."""
+    document_encoder: TowerSpec | Literal["previous"] | None = None
+    """Documents are embedded by an encoder of their own, or stay as the `previous` generation embedded them."""
+
+    @property
+    def keeps_documents(self) -> bool:
+        """Only the query encoder is new: the gallery is that of the generation before."""
+        return self.document_encoder == "previous"
+
+    @property
+    def two_encoders(self) -> bool:
+        """Queries and documents have encoders of their own, which are trained together."""
+        return not self.keeps_documents and (self.query_encoder is not None or self.document_encoder is not None)
 
     def encoder(self, channels: int, image_size: int) -> EncoderSpec:
-        """The encoder of this generation for images of the given shape."""
-        return EncoderSpec(
+        """The encoder of this generation's queries for images of the given shape."""
+        return self._encoder(self.query_encoder, channels, image_size)
+
+    def documents(self, channels: int, image_size: int) -> EncoderSpec | None:
+        """The encoder of its documents, where they have one of their own."""
+        tower = self.document_encoder if isinstance(self.document_encoder, TowerSpec) else None
+        return self._encoder(tower, channels, image_size) if self.two_encoders else None
+
+    def _encoder(self, tower: TowerSpec | None, channels: int, image_size: int) -> EncoderSpec:
+        spec = EncoderSpec(
             backbone=self.backbone,
             dim=self.dim,
             image_size=image_size,
@@ -80,6 +112,7 @@ class GenerationSpec(BaseModel):
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
         )
+        return spec.model_copy(update=tower.model_dump(exclude_none=True)) if tower else spec
 
     def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
         """Those of the classes with training images that this generation sees, in the order of its labels.
@@ -106,6 +139,13 @@ class GenerationSpec(BaseModel):
         assert bounds is not None
         first, last = (max(1, round(available * bound)) if bound else 0 for bound in bounds)
         return first, last
+
+
+def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
+    """The generation whose encoder embedded the gallery that `generation` searches: itself, or one that it keeps."""
+    while chain[generation].keeps_documents:
+        generation -= 1
+    return generation
 
 
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:

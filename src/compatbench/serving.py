@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,6 +31,7 @@ class ServedGeneration:
     gallery: Tensor
     """(N, D)."""
     embed_images_per_second: float
+    """Of the encoder of the queries."""
     trained: TrainedModel
     uncertainty: Tensor | None = None
     """(N,) entropy of the model's own posterior at its gallery vectors; None where it has no trained classifier."""
@@ -42,6 +43,8 @@ class ServedGeneration:
     """Gallery vectors of the generation before to scores (N,): those with the highest are to be embedded anew first."""
     adapter: FittedAdapter | None = None
     """What leads between this generation and the one before, where that was fitted on their embeddings."""
+    keeps_documents: bool = False
+    """Its gallery is that of the generation before: only its query encoder is new."""
 
 
 def serve(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
@@ -57,10 +60,12 @@ def serve_baseline(trainer: ChainTrainer, generation: int) -> ServedGeneration:
 
 def serve_training_method(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
     """All generations of a training method."""
-    served = []
+    served: list[ServedGeneration] = []
     for generation, trained in enumerate(trainer.models(plugin, params)):
-        base = _serve(trainer, trained, generation)
-        served.append(replace(base, to_previous=_of_new_alone(trained.model.method.cpu().compatible)))
+        one = _serve(trainer, trained, generation)
+        if trainer.chain[generation].keeps_documents:
+            one = _keeping(one, served)
+        served.append(replace(one, to_previous=_of_new_alone(trained.model.method.cpu().compatible)))
     return served
 
 
@@ -73,22 +78,40 @@ def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list
     unit_length = [replace(one, query=unit(one.query), gallery=unit(one.gallery)) for one in base]
     served = [replace(unit_length[0], id=digest([unit_length[0].id, "unit length"]))]
     for generation in range(1, len(unit_length)):
-        old, new = served[-1], unit_length[generation]
+        old, new = served[documents_of(served, generation - 1)], unit_length[generation]
         name = digest([FORMAT, old.id, new.id, trainer.seed, plugin.source_hash, params.model_dump(mode="json")])
         adapter = _fitted(trainer, plugin, params, served, new.trained, name)
-        served.append(
-            replace(
-                new,
-                id=name,
-                query=adapter.new(new.query, old.query),
-                gallery=adapter.new(new.gallery, old.gallery),
-                to_previous=adapter.to_old if adapter.maps.query else None,
-                from_previous=adapter.gallery if adapter.maps.gallery else None,
-                order=adapter.order if adapter.maps.order else None,
-                adapter=adapter,
-            )
+        one = replace(
+            new,
+            id=name,
+            query=adapter.new(new.query, old.query),
+            gallery=adapter.new(new.gallery, old.gallery),
+            to_previous=adapter.to_old if adapter.maps.query else None,
+            from_previous=adapter.gallery if adapter.maps.gallery else None,
+            order=adapter.order if adapter.maps.order else None,
+            adapter=adapter,
         )
+        served.append(_keeping(one, served) if trainer.chain[generation].keeps_documents else one)
     return served
+
+
+def documents_of(served: Sequence[ServedGeneration], generation: int) -> int:
+    """The generation that embedded the gallery of `generation`: itself, unless it keeps that of the one before."""
+    while served[generation].keeps_documents:
+        generation -= 1
+    return generation
+
+
+def _keeping(one: ServedGeneration, served: Sequence[ServedGeneration]) -> ServedGeneration:
+    """`one` with the gallery of the newest of `served`."""
+    newest = served[-1]
+    return replace(
+        one,
+        id=digest([one.id, "documents", newest.id]),
+        gallery=newest.gallery,
+        uncertainty=newest.uncertainty,
+        keeps_documents=True,
+    )
 
 
 def _fitted(
@@ -104,7 +127,7 @@ def _fitted(
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
 
     def make() -> Artefact:
-        old_vectors = _training_vectors(trainer, served, generation)
+        old_vectors = _training_vectors(trainer, served, documents_of(served, generation - 1), generation)
         new_vectors = unit(trainer.embed_training_set(new, generation))
         task = replace(
             task_of(trainer.chain, generation, trainer.dataset), dim=new_vectors.shape[1], old_dim=old_vectors.shape[1]
@@ -118,14 +141,14 @@ def _fitted(
     return restore(stored, lambda _: plugin)
 
 
-def _training_vectors(trainer: ChainTrainer, served: list[ServedGeneration], generation: int) -> Tensor:
-    """Training images of `generation` as the newest of `served` stores them, (N, D) on the trainer's device."""
-    *earlier, newest = served
-    vectors = unit(trainer.embed_training_set(newest.trained, generation))
-    if newest.adapter is None or newest.adapter.maps.new is None:
+def _training_vectors(trainer: ChainTrainer, served: list[ServedGeneration], step: int, generation: int) -> Tensor:
+    """Training images of `generation` as `served[step]` stores documents, (N, D) on the trainer's device."""
+    one = served[step]
+    vectors = unit(trainer.embed_training_set(one.trained, generation, "gallery"))
+    if one.adapter is None or one.adapter.maps.new is None:
         return vectors
-    older = _training_vectors(trainer, earlier, generation)
-    return newest.adapter.new(vectors.cpu(), older.cpu()).to(vectors.device)
+    older = _training_vectors(trainer, served, documents_of(served, step - 1), generation)
+    return one.adapter.new(vectors.cpu(), older.cpu()).to(vectors.device)
 
 
 def _of_new_alone(mapping: Map) -> QueryMap:
@@ -141,10 +164,15 @@ def _of_new_alone(mapping: Map) -> QueryMap:
 def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:
     """Vectors of M[query][gallery]: queries led down, or the gallery led up, until they are comparable."""
     queries, documents = served[query].query, served[gallery].gallery
-    for step in range(query, gallery, -1):
-        to_previous = served[step].to_previous
-        queries = to_previous(queries, served[step - 1].query) if to_previous else queries
-    for step in range(gallery + 1, query + 1):
+    last = documents_of(served, gallery)
+    steps = []
+    while query > last:
+        steps.append(query)
+        older = documents_of(served, query - 1)
+        to_previous = served[query].to_previous
+        queries = to_previous(queries, served[older].query) if to_previous else queries
+        query = older
+    for step in reversed(steps):
         from_previous = served[step].from_previous
         documents = from_previous(documents) if from_previous else documents
     return vectors(trainer, to_dim(queries, documents.shape[1]), documents)
@@ -161,9 +189,9 @@ def vectors(trainer: ChainTrainer, query: Tensor, gallery: Tensor) -> tuple[Vect
 
 def _serve(trainer: ChainTrainer, trained: TrainedModel, generation: int) -> ServedGeneration:
     dataset = trainer.dataset
-    query, rate = trainer.embed_split(trained, dataset.query, generation)
-    shared = dataset.gallery is dataset.query
-    gallery = query if shared else trainer.embed_split(trained, dataset.gallery, generation)[0]
+    query, rate = trainer.embed_split(trained, "query", generation)
+    shared = dataset.gallery is dataset.query and trained.model.document_encoder is None
+    gallery = query if shared else trainer.embed_split(trained, "gallery", generation)[0]
     return ServedGeneration(trained.id, query, gallery, rate, trained, _uncertainty(trained, gallery))
 
 

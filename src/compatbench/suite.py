@@ -58,6 +58,8 @@ class Suite(BaseModel):
     """Use about this many training images, stratified; all where absent."""
     query_limit: int | None = Field(None, ge=2)
     """Ask about this many of the queries, stratified; all where absent. The gallery stays whole."""
+    index_search: bool = True
+    """Measure Faiss indexes in every cell, which takes seconds each: as long as training in the lightest suites."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0)
     """A cell that runs longer is stopped and recorded as `timeout`."""
@@ -124,6 +126,8 @@ class Suite(BaseModel):
         for name, chain in value.items():
             if len(chain) < 2:
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
+            if chain[0].keeps_documents:
+                raise ValueError(f"scenario '{name}': no generation is before the first, whose documents it could keep")
         return value
 
     @field_validator("test_on_unseen_classes")

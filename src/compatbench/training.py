@@ -21,6 +21,8 @@ from compatbench.recipe import Recipe
 from compatbench.seeds import global_stream, stream
 
 EMBEDDING_BATCH = 512
+DOCUMENTS_TERM = "classification of documents"
+"""Loss of the encoder of the documents, where they have one of their own."""
 REPORT_EVERY = 20
 """Steps between two looks at the losses: each look waits for the device."""
 
@@ -138,6 +140,9 @@ def train(
                 )
                 seen_by_old = old.view(images, mixed_precision=mixed) if old is not None else None
                 terms = loss_terms(method, batch, view(model, images, frozen=False), seen_by_old)
+                if model.document_encoder is not None:  # the shared head ties the two encoders to one space
+                    documents = view(model.documents, images, frozen=False)
+                    terms[DOCUMENTS_TERM] = method.classification(batch, documents, seen_by_old).float()
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

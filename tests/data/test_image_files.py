@@ -166,7 +166,7 @@ def test_size_decides_where_images_are(pets: Path, monkeypatch: pytest.MonkeyPat
 def embeddings_and_losses(dataset: Dataset, trainer, folder: Path):
     chain = trainer([{"share": 0.6}, {}], dataset=dataset, limit=30, runs=folder, batch_size=8)
     model = chain.baseline(1)
-    return chain.embed_split(model, dataset.query, 1)[0], model.facts["losses"], chain
+    return chain.embed_split(model, "query", 1)[0], model.facts["losses"], chain
 
 
 def test_training_and_embedding_are_the_same_from_files(pets: Path, trainer, tmp_path: Path, monkeypatch) -> None:
