@@ -117,12 +117,12 @@ def _command(context: typer.Context) -> str:
 def _print(comparison: Comparison) -> None:
     from rich.console import Console
 
-    from compatbench.compare.tables import COMPACT, scores_table, thresholds_table
+    from compatbench.compare.tables import COMPACT, WITH_INTERVAL, scores_table, thresholds_table
     from compatbench.report.terminal import print_table
 
     console = Console(markup=False, emoji=False, highlight=False)
     table = scores_table(comparison)
-    print_table(table.select(*COMPACT), console)
+    print_table(table.select(*COMPACT), console, intervals=WITH_INTERVAL)
     for outcome in comparison.outcomes:
         if outcome.skipped:
             print(f"{outcome.name} skipped: {outcome.skipped}")

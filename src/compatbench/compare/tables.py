@@ -10,6 +10,8 @@ from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
 COMPACT = ("name", "map", "gain", "retention", "relative_nfr1", "online", "pairs", "fit", "query")
 """The columns for the terminal."""
+WITH_INTERVAL = ("map", "gain")
+"""Those that have their intervals there."""
 
 FEWER_PAIRS = "†"
 
@@ -17,8 +19,8 @@ _COLUMNS = (
     Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT),
     Column(
         "map",
-        "M(n,o)",
-        "mAP in points: of the reference as it is named, of an adapter its cross-test, new queries on the old index.",
+        "mAP",
+        "Of an adapter its cross-test M(n,o), new queries on the old index; of a reference as it is named. In points.",
         interval=True,
     ),
     Column("gain", "gain", "mAP minus that of the status quo, in points, on the same queries.", interval=True),
