@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from compatbench.evaluation import verification
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates, supported_rates
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.verification import ImpostorScores, acceptance, impostor_pairs, thresholds
+from compatbench.judgements import IdLists, Judgements
 
 
 def side(rows: int, seed: int, dim: int = 6, first_id: int = 0) -> Vectors:
@@ -52,6 +54,23 @@ def test_tar_at_far_is_the_roc_curve_of_scikit_learn(monkeypatch: pytest.MonkeyP
     assert impostor_pairs(query, gallery) == sum(not genuine for _, genuine, _ in pairs) == int(found.impostors.sum())
 
 
+def test_judgements_say_which_pairs_are_genuine_and_which_do_not_count() -> None:
+    query, gallery = side(3, 0), side(30, 1, first_id=100)
+    relevant, ignored = [[101, 105], [], [129]], [[102], [100, 101], []]
+    judged = replace(query, judgements=Judgements(query.ids.numpy(), IdLists.of(relevant), IdLists.of(ignored)))
+    limits = thresholds(judged, gallery, (0.1,))
+    found = acceptance(judged, gallery, limits)[0]
+    assert found.genuine.tolist() == [2, 0, 1]
+    assert found.impostors.tolist() == [27, 28, 29]
+    scores = {
+        (q, 100 + g): score for (q, _, score), g in zip(all_pairs(query, gallery), 3 * list(range(30)), strict=True)
+    }
+    others = [s for (q, item), s in scores.items() if item not in relevant[q] + ignored[q]]
+    assert limits[0] == pytest.approx(sorted(others)[-9])  # of 84 impostor pairs 8 may be accepted
+    assert found.accepted_genuine.tolist() == [sum(scores[q, i] > limits[0] for i in relevant[q]) for q in range(3)]
+    assert int(found.accepted_impostors.sum()) == 8
+
+
 def test_a_transferred_threshold_is_applied_pair_by_pair() -> None:
     old, gallery, new = side(30, 0), side(30, 0), side(30, 5)
     (limit,) = thresholds(old, gallery, (0.05,))
@@ -68,7 +87,7 @@ def test_a_transferred_threshold_is_applied_pair_by_pair() -> None:
 
 def test_scores_that_come_in_parts_have_the_thresholds_of_all_together() -> None:
     generator = np.random.default_rng(0)
-    scores = np.round(generator.normal(size=5000), 2).astype(np.float32)  # with ties
+    scores = np.round(generator.uniform(-1, 1, 5000), 2).astype(np.float32)  # with ties
     rates = (0.2, 0.01, 0.0)
     kept = ImpostorScores(5000, rates)
     for part in np.array_split(generator.permutation(scores), 50):

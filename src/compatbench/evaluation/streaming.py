@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,8 +28,8 @@ CHUNK_ITEMS = 2**14, 2**17
 BLOCK_QUERIES = 2048
 BLOCK_BYTES = 2**29
 """What the relevant items' scores and counts of a block of queries may take, over all systems."""
-VERIFIED_PAIRS = 2**27
-"""Pairs that thresholds are read from, at most: the first queries against the whole gallery."""
+VERIFIED_QUERIES, VERIFIED_PAIRS = 1000, 2**27
+"""At most so many of the first queries, and of their pairs with the whole gallery, are looked at for thresholds."""
 
 Rows = NDArray[np.intp]
 
@@ -52,7 +53,7 @@ class Relevant:
     items: int
     """N."""
 
-    @property
+    @cached_property
     def own_place(self) -> Rows:
         """(Q,) where the query itself stands among its relevant items; −1 where it does not."""
         places = np.full(len(self.group), -1, dtype=np.intp)
@@ -68,7 +69,7 @@ class Relevant:
         """The most relevant items that a query has, at least 1."""
         return max([1, *(len(self.groups[group]) for group in np.unique(self.group))])
 
-    @property
+    @cached_property
     def count(self) -> NDArray[np.int64]:
         """(Q,) relevant items of each query, itself left out."""
         sizes = np.array([len(rows) for rows in self.groups], dtype=np.int64)
@@ -108,12 +109,12 @@ def score(
 ) -> dict[str, Scored]:
     """Score every system; `ids` (Q,) name the queries, and `reference` is the system whose thresholds are transferred.
 
-    Thresholds are read from the first queries, as many as make VERIFIED_PAIRS.
+    Thresholds are read from the first queries, at most VERIFIED_QUERIES that make at most VERIFIED_PAIRS.
     """
     order = np.arange(len(ids))
     room = BLOCK_BYTES // (8 * len(systems) * relevant.widest) // ROW_TILE * ROW_TILE
     height = max(ROW_TILE, min(BLOCK_QUERIES, room))
-    verified = min(height, len(ids), max(1, VERIFIED_PAIRS // relevant.items))
+    verified = min(height, len(ids), VERIFIED_QUERIES, max(1, VERIFIED_PAIRS // relevant.items))
     blocks = []
     limits: dict[str, dict[float, float]] = {}
     with torch.no_grad(), full_float32(device or torch.device("cpu")):
@@ -174,8 +175,7 @@ class _Block:
                 self.positives[name][places.rows, places.within] = product[places.rows, places.columns]
                 if self.rates:
                     places.mask(product)
-                    irrelevant = product[: self.verified]
-                    highest[name].add(irrelevant[irrelevant > FLOOR].cpu().numpy())
+                    highest[name].add(product[: self.verified].cpu().numpy())
         own = self.relevant.own_place
         inside = torch.from_numpy(np.flatnonzero(own >= 0)).to(self.device)
         for positives in self.positives.values():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.evaluation.acceptance import Acceptance
+from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.retrieval import Vectors, full_float32
 from compatbench.evaluation.similarity import ranking_vectors, valid_norms
 
@@ -29,10 +30,10 @@ class ImpostorScores:
         self._allowed = [int(np.floor(rate * pairs * (1 + 1e-12))) for rate in rates]
         self._count = max(self._allowed, default=0) + 1
         self._kept = np.empty(0, dtype=np.float32)
-        self._floor = -np.inf
+        self._floor = FLOOR
 
     def add(self, scores: NDArray[np.float32]) -> None:
-        """Take in further scores (n,)."""
+        """Take in further cosines, of any shape; FLOOR holds the place of what is no impostor pair."""
         self._kept = np.concatenate((self._kept, scores[scores > self._floor]))
         if len(self._kept) > 2 * self._count:
             self._kept = np.partition(self._kept, -self._count)[-self._count :]
