@@ -17,8 +17,9 @@ from compatbench.data.samples import Samples
 from compatbench.environment import device
 from compatbench.errors import MachineError, RequestError
 from compatbench.estimate import estimate_seconds
+from compatbench.execution.choice import Choice, make_executor
 from compatbench.execution.display import Display
-from compatbench.execution.local import LocalExecutor
+from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.plugins import Catalogue, discover
 from compatbench.records import Record
@@ -28,9 +29,6 @@ from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
 from compatbench.store import Store, spec_hash
 from compatbench.suite import Suite, load_suite
-
-GPU_JOBS = 4
-"""Cells at a time on a GPU: small models leave most of it idle."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def cores() -> int:
 
 def default_jobs() -> int:
     """Cells at a time: one a core, or a few on a GPU. Two processes of one thread beat one of two."""
-    return min(GPU_JOBS, cores()) if device().type == "cuda" else cores()
+    return min(len(gpu_slots(visible_gpus())), cores()) if device().type == "cuda" else cores()
 
 
 def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
@@ -100,8 +98,10 @@ def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
     return estimate_seconds(cells, bench.dataset, jobs) / 60
 
 
-def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> list[Record]:
-    """Run `cells`, showing progress on `console`; every one of them leaves a record.
+def run(
+    bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None
+) -> list[Record]:
+    """Run `cells` where `choice` says, showing progress on `console`; every one of them leaves a record.
 
     Raises RequestError where the folder of runs cannot be written, and MachineError where it no longer can.
     """
@@ -112,9 +112,10 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console) -> lis
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     threads = max(1, cores() // jobs)
     workplace = Workplace(bench.store.root, bench.data, bench.method_folders, threads)
-    executor = LocalExecutor(workplace, jobs, bench.suite.timeout_minutes * 60)
+    executor = make_executor(choice or Choice(), workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
-        return executor.run(cells, display)
+        records: list[Record] = executor.run(cells, display)
+    return records
 
 
 def report(bench: Bench, console: Console, into: Path | None = None) -> list[Record]:

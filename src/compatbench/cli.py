@@ -52,11 +52,19 @@ def run(
     seeds: Seeds = "",
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")] = 0,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
+    executor: Annotated[str, typer.Option("--executor", help="Where cells run: local, ray or slurm.")] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; one is started where absent.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="Of Slurm jobs, e.g. slurm_partition=gpu; may be repeated.")
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Run what is missing of a suite, then write and print its tables."""
     from compatbench import bench as benching
+    from compatbench.execution.choice import Choice
     from compatbench.plan import remaining
     from compatbench.records import Status
 
@@ -71,7 +79,7 @@ def run(
             f"about {minutes:.0f} min",
             soft_wrap=True,
         )
-        benching.run(bench, todo, chosen, console)
+        benching.run(bench, todo, chosen, console, Choice(executor, address, tuple(option or ())))
     else:
         console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
     records = benching.report(bench, console)
