@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -33,13 +34,17 @@ LAST_WORDS_SECONDS = 1.0
 
 
 class LocalExecutor:
-    """Up to `jobs` cells at a time, each within `timeout_seconds`."""
+    """Up to `jobs` cells at a time, each within `timeout_seconds`.
 
-    def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float) -> None:
+    With `gpus`, the n-th free slot gives its cell the n-th of them (see `gpu_slots`), turn by turn.
+    """
+
+    def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float, gpus: Sequence[str] = ()) -> None:
         self.workplace = workplace
         self.store = Store(workplace.runs)
         self.slots = jobs
         self.timeout_seconds = timeout_seconds
+        self._free_gpus = [gpus[slot % len(gpus)] for slot in range(jobs)] if gpus else []
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = str(workplace.threads)
@@ -52,16 +57,20 @@ class LocalExecutor:
 
     def start(self, cell: Cell) -> LocalJob:
         """Fork a process for `cell`; from a new fork server where something ended the last one."""
+        gpu = self._free_gpus.pop(0) if self._free_gpus else None
         try:
-            return self._start(cell)
+            job = self._start(cell, gpu)
         except (OSError, EOFError):
-            return self._start(cell)
+            job = self._start(cell, gpu)
+        if gpu is not None:
+            job.at_end = partial(self._free_gpus.append, gpu)
+        return job
 
-    def _start(self, cell: Cell) -> LocalJob:
+    def _start(self, cell: Cell, gpu: str | None) -> LocalJob:
         mine, theirs = self._context.Pipe()
         process = self._context.Process(
             target=work,
-            args=(cell.spec.model_dump_json(), self.workplace, self.store.log(cell.spec), theirs),
+            args=(cell.spec.model_dump_json(), self.workplace, self.store.log(cell.spec), theirs, gpu),
         )
         started = now()
         process.start()
@@ -100,6 +109,8 @@ class LocalJob:
         self.timed_out = False
         self.halt = ""
         """Why the machine cannot go on."""
+        self.at_end: Callable[[], object] = lambda: None
+        """Gives back what the cell had, once it has ended."""
 
     def poll(self, watcher: Watcher) -> bool:
         """Pass messages on, stop what is over its time; once the cell has ended, nothing of it runs on."""
@@ -113,6 +124,7 @@ class LocalJob:
         self._drain(watcher)
         self.stop()  # what the cell started must not outlive it, such as a thread that keeps it alive
         self.pipe.close()
+        self.at_end()
         return True
 
     def record(self) -> Record:

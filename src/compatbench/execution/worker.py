@@ -20,13 +20,15 @@ TELL_WHERE = signal.SIGUSR1
 """Asks a cell to write into its log where it is."""
 
 
-def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection) -> None:
-    """Run the cell of `spec_json` and leave its record.
+def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection, gpu: str | None = None) -> None:
+    """Run the cell of `spec_json`, on the GPU that `gpu` names where there are any, and leave its record.
 
     Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`, or
     `("halt", reason)` where the machine cannot take a record.
     """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # CUDA looks once, at its first use
     _print_into(log)
     faulthandler.enable()  # a crash of compiled code leaves its place in the log
     faulthandler.register(TELL_WHERE, all_threads=True)

@@ -1,0 +1,27 @@
+"""Which code a machine has: compared between the driver of a run and its workers before a cell starts."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import compatbench
+from compatbench.builtin import builtin_folder
+
+COMPARED_PACKAGES = ("torch", "timm", "numpy")
+"""Whose versions change what a training computes."""
+
+
+@functools.cache
+def code_version() -> str:
+    """Versions of Python and of the packages that matter, and a hash of this package's and its methods' files."""
+    state = hashlib.sha256()
+    for folder in (Path(compatbench.__file__).parent, builtin_folder("methods")):
+        for path in sorted(folder.rglob("*.py")):
+            content = path.read_bytes()
+            state.update(f"{path.relative_to(folder).as_posix()}:{len(content)};".encode() + content)
+    packages = " ".join(f"{name} {version(name)}" for name in COMPARED_PACKAGES)
+    return f"python {platform.python_version()} {packages} compatbench {state.hexdigest()[:12]}"

@@ -1,0 +1,294 @@
+"""Runs cells on a Ray cluster: given by its address, or one started on this machine.
+
+No disk is shared. A worker runs each cell in a folder of its own, by the local executor, so that a cell ends there in
+the same ways as here; what it leaves (record, models, embeddings, per-query arrays, log) comes back through Ray's
+object store, and the models of a baseline go out through it to the cells that build on them. A cell whose node or
+worker is lost starts again on another one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compatbench.cell import Workplace, now
+from compatbench.errors import MachineError, RequestError
+from compatbench.execution.code_version import code_version
+from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.gpus import CELLS_PER_GPU
+from compatbench.execution.local import LocalExecutor
+from compatbench.execution.schedule import run_cells, run_one, write_outcome
+from compatbench.files import write_whole
+from compatbench.plan import Cell
+from compatbench.records import CellSpec, Record, Status, read_record
+from compatbench.store import Store
+
+RETRIES = 3
+"""Times that a cell is started again after its node or its worker was lost."""
+
+POLL_SECONDS = 0.5
+
+SHARED = ("models", "embeddings", "evaluations", "arrays")
+"""Folders of a store whose files are named by their content or origin, so that they are right wherever they lie."""
+
+Files = dict[str, bytes]
+"""Contents by path below a folder of runs."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What a worker needs beside the spec."""
+
+    code_version: str
+    """The driver's."""
+    data: Path
+    threads: int
+    timeout_seconds: float
+    methods: tuple[dict[str, str], ...]
+    """Each folder of further methods: source by file name."""
+
+
+class RayExecutor:
+    """As many cells at a time as the cluster has room for."""
+
+    def __init__(self, workplace: Workplace, timeout_seconds: float, address: str | None = None) -> None:
+        ray = _import_ray()
+        self.ray = ray
+        self.store = Store(workplace.runs)
+        self.parcel = Parcel(
+            code_version(),
+            workplace.data,
+            workplace.threads,
+            timeout_seconds,
+            tuple(
+                {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+                for folder in workplace.method_folders
+            ),
+        )
+        try:
+            ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise RequestError(f"no Ray cluster at {address}: {error}; start one with `ray start --head`") from error
+        resources = ray.cluster_resources()
+        self._gpus = 1 / CELLS_PER_GPU if resources.get("GPU") else 0
+        cpus = int(resources.get("CPU", 1)) // workplace.threads
+        self.slots = max(1, min(cpus, int(resources["GPU"] * CELLS_PER_GPU)) if self._gpus else cpus)
+        self._baselines: dict[tuple[str, int], Any] = {}
+        self._mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+
+    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
+        """Run all cells, see `run_cells`, and leave the cluster."""
+        try:
+            return run_cells(self, cells, self.store, watcher)
+        finally:
+            self.close()
+
+    def start(self, cell: Cell) -> RayJob:
+        """Hand `cell` to the cluster, with the models it builds on."""
+        remote = self.ray.remote(
+            num_cpus=self.parcel.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
+        )(run_far)
+        family = cell.spec.scenario, cell.spec.seed
+        known = self._baselines.get(family)
+        if known is None and not cell.is_baseline:
+            known = self._baselines[family] = self.ray.put(self._stored_models(cell))
+        spec = cell.spec.model_dump_json()
+        outcome, files = remote.remote(spec, self.parcel, known if known is not None else {}, self._mailbox)
+        if cell.is_baseline:
+            self._baselines[family] = files
+        return RayJob(cell, self, outcome, files)
+
+    def wait(self, jobs: Sequence[Job]) -> None:
+        """Until a cell ends, and half a second at most."""
+        pending = [job.outcome for job in jobs if isinstance(job, RayJob)]
+        if pending:
+            self.ray.wait(pending, num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
+        else:
+            time.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self.ray.shutdown()
+
+    def messages(self, cell: Cell) -> list[tuple[Any, ...]]:
+        """What the worker of `cell` has told since the last time."""
+        told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(_key(cell.spec)))
+        return told
+
+    def _stored_models(self, cell: Cell) -> Files:
+        """Models of an earlier run of this cell's baseline: all of its suite's folder would be too much."""
+        files: Files = {}
+        for path in self.store.records(cell.spec.suite).glob(f"{cell.spec.scenario}/*.json"):
+            try:
+                record = read_record(path)
+            except RequestError:
+                continue
+            if record.spec.seed == cell.spec.seed and record.spec.method.name == "independent":
+                for parent in record.parents.values():
+                    model = self.store.models / f"{parent}.safetensors"
+                    if model.is_file():
+                        files[f"models/{model.name}"] = model.read_bytes()
+        return files
+
+
+class RayJob:
+    """A cell on the cluster."""
+
+    def __init__(self, cell: Cell, executor: RayExecutor, outcome: Any, files: Any) -> None:
+        self.cell = cell
+        self.executor = executor
+        self.outcome = outcome
+        self.files = files
+        self.started = now()
+
+    def poll(self, watcher: Watcher) -> bool:
+        """Pass on messages; whether the cell has ended."""
+        ended, _ = self.executor.ray.wait([self.outcome], timeout=0, fetch_local=False)
+        for message in self.executor.messages(self.cell):
+            if message[0] == "progress":
+                watcher.progressed(self.cell, message[1], message[2])
+            else:
+                watcher.noticed(self.cell, message[1])
+        return bool(ended)
+
+    def record(self) -> Record:
+        """Bring home what the cell left: arrays and models first, its record last."""
+        from ray.exceptions import RayError, RayTaskError
+
+        store = self.executor.store
+        try:
+            outcome = self.executor.ray.get(self.outcome)
+            files = self.executor.ray.get(self.files)
+        except RayTaskError as error:
+            raise MachineError(f"a worker of the cluster cannot run cells: {error.cause}") from error
+        except RayError as error:
+            reason = f"its node or worker was lost {RETRIES + 1} times ({type(error).__name__})"
+            return write_outcome(self.cell, Status.KILLED, self.started, reason, store)
+        try:
+            for name, content in files.items():
+                if not (store.root / name).exists():
+                    write_whole(_inside(store.root, name), content)
+            write_whole(store.log(self.cell.spec), outcome["log"])
+            write_whole(store.record(self.cell.spec), outcome["record"])
+        except OSError as error:
+            raise MachineError.of(error) from error
+        return read_record(store.record(self.cell.spec))
+
+    def stop(self) -> None:
+        """Cancel the cell; its process ends with the worker's."""
+        self.executor.ray.cancel(self.outcome, force=True)
+
+
+class _Mailbox:
+    """Holds what workers tell until the driver asks."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, list[tuple[Any, ...]]] = {}
+
+    def put(self, key: str, message: tuple[Any, ...]) -> None:
+        """Keep a message; of progress the newest alone counts."""
+        told = self._told.setdefault(key, [])
+        if told and told[-1][0] == message[0] == "progress":
+            told[-1] = message
+        else:
+            told.append(message)
+
+    def take(self, key: str) -> list[tuple[Any, ...]]:
+        """The messages about a cell, which are then gone."""
+        return self._told.pop(key, [])
+
+
+class _Teller:
+    """A watcher on a worker, whose messages go to the driver's mailbox, progress at most twice a second."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+        self._last = float("-inf")
+
+    def started(self, cell: Cell) -> None:
+        """The driver knows."""
+
+    def progressed(self, cell: Cell, stage: str, share: float) -> None:
+        """Tell the driver."""
+        if time.monotonic() - self._last >= POLL_SECONDS:
+            self._last = time.monotonic()
+            self._mailbox.put.remote(_key(cell.spec), ("progress", stage, share))
+
+    def noticed(self, cell: Cell, line: str) -> None:
+        """Tell the driver."""
+        self._mailbox.put.remote(_key(cell.spec), ("notice", line))
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """The driver gets the record."""
+
+
+def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[dict[str, str], Files]:
+    """On a worker: run one cell in a folder of its own, and return record and log, and the files that it made.
+
+    Raises MachineError where this worker has other code than the driver.
+    """
+    if code_version() != parcel.code_version:
+        raise MachineError(
+            f"it has {code_version()}, the driver {parcel.code_version}; install the same version on every node"
+        )
+    spec = CellSpec.model_validate_json(spec_json)
+    with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
+        root = Path(scratch)
+        for name, content in given.items():
+            write_whole(_inside(root / "runs", name), content)
+        folders = []
+        for number, sources in enumerate(parcel.methods):
+            folder = root / "methods" / str(number)
+            for name, source in sources.items():
+                write_whole(_inside(folder, name), source)
+            folders.append(folder)
+        data = _data(spec, parcel.data)
+        workplace = Workplace(root / "runs", data, tuple(folders), parcel.threads)
+        gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        executor = LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus)
+        record = run_one(executor, Cell(spec, None), _Teller(mailbox))
+        store = Store(workplace.runs)
+        made = {
+            path.relative_to(store.root).as_posix(): path.read_bytes()
+            for folder in SHARED
+            for path in sorted((store.root / folder).glob("[!.]*"))
+        }
+        log = store.log(spec).read_text(errors="replace") if store.log(spec).exists() else ""
+        text = store.record(spec).read_text(encoding="utf-8")
+        assert record.spec == spec
+        return {"record": text, "log": log}, {name: content for name, content in made.items() if name not in given}
+
+
+def _data(spec: CellSpec, data: Path) -> Path:
+    """The driver's data folder where this node has it, else one of the node's own, filled where the dataset allows."""
+    from compatbench.data import catalogue
+
+    folder = data if data.is_dir() else Path.home() / ".cache" / "compatbench" / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    catalogue.get(spec.dataset, folder, lambda line: None, spec.dataset_options)
+    return folder
+
+
+def _inside(root: Path, name: str) -> Path:
+    """The path `name` below `root`. Raises MachineError for one that leads out of it."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise MachineError(f"a file named {name} does not stay in its folder")
+    return root / path
+
+
+def _key(spec: CellSpec) -> str:
+    return Store(Path()).record(spec).as_posix()
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise RequestError("--executor ray needs Ray: pip install 'compatbench[ray]'") from error
+    return ray

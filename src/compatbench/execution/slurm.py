@@ -1,0 +1,174 @@
+"""Runs cells as Slurm jobs through submitit; the folder of runs lies on a disk that all nodes share.
+
+Each job runs one cell by the local executor, so that it ends there in the same ways as here, and writes its record
+where the driver finds it. A job that is preempted, or whose node is lost, is submitted again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from compatbench.cell import Workplace, now
+from compatbench.errors import MachineError, RequestError
+from compatbench.execution.code_version import code_version
+from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.gpus import visible_gpus
+from compatbench.execution.local import LocalExecutor
+from compatbench.execution.schedule import run_cells, run_one, write_outcome
+from compatbench.plan import Cell, content_hash
+from compatbench.records import CellSpec, Record, Status, read_record
+from compatbench.store import Store
+
+RETRIES = 3
+"""Times that a job is submitted again after it was lost."""
+
+POLL_SECONDS = 1.0
+
+SPARE_MINUTES = 10
+"""A job's time beyond the cell's: the cell's own limit tells more than Slurm's."""
+
+SLOTS = 1000
+"""Jobs in the queue at a time; Slurm decides how many run."""
+
+
+class SlurmExecutor:
+    """One Slurm job a cell; `cluster="local"` runs them as processes here, for a trial of the same code."""
+
+    def __init__(
+        self,
+        workplace: Workplace,
+        timeout_seconds: float,
+        options: Mapping[str, Any] | None = None,
+        cluster: str = "slurm",
+    ) -> None:
+        submitit = _import_submitit()
+        self.workplace = workplace
+        self.store = Store(workplace.runs)
+        self.timeout_seconds = timeout_seconds
+        self.slots = SLOTS
+        try:
+            self._submitit = submitit.AutoExecutor(folder=workplace.runs.resolve() / ".submitit", cluster=cluster)
+            self._submitit.update_parameters(
+                name="compatbench",
+                timeout_min=int(timeout_seconds / 60) + SPARE_MINUTES,
+                cpus_per_task=workplace.threads,
+                **(options or {}),
+            )
+        except (RuntimeError, NameError, ValueError, TypeError) as error:
+            raise RequestError(f"--executor slurm: {error}") from error
+
+    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
+        """Run all cells, see `run_cells`."""
+        return run_cells(self, cells, self.store, watcher)
+
+    def start(self, cell: Cell) -> SlurmJob:
+        """Submit a job for `cell`."""
+        return SlurmJob(cell, self)
+
+    def submit(self, cell: Cell) -> Any:
+        """The submitit job of `cell`."""
+        workplace = Workplace(
+            self.workplace.runs.resolve(),
+            self.workplace.data.resolve(),
+            tuple(folder.resolve() for folder in self.workplace.method_folders),
+            self.workplace.threads,
+        )
+        return self._submitit.submit(
+            run_in_job, cell.spec.model_dump_json(), workplace, self.timeout_seconds, code_version()
+        )
+
+    def wait(self, jobs: Sequence[Job]) -> None:
+        """A moment: Slurm is asked rarely."""
+        time.sleep(POLL_SECONDS)
+
+    def close(self) -> None:
+        """Nothing is held between cells."""
+
+
+class SlurmJob:
+    """A cell in the queue or on a node."""
+
+    def __init__(self, cell: Cell, executor: SlurmExecutor) -> None:
+        self.cell = cell
+        self.executor = executor
+        self.started = now()
+        self.lost = 0
+        self.before = content_hash(executor.store.record(cell.spec))
+        self.job = executor.submit(cell)
+
+    def poll(self, watcher: Watcher) -> bool:
+        """Whether the cell has ended; one whose job was lost is submitted again."""
+        if not self.job.done():
+            return False
+        if self._recorded() or self._refused() or self.lost == RETRIES:
+            return True
+        self.lost += 1
+        watcher.noticed(self.cell, f"its job {self.job.job_id} was lost ({self.job.state}); submitted again")
+        self.job = self.executor.submit(self.cell)
+        return False
+
+    def record(self) -> Record:
+        """The record that the job wrote, or one that says that it was lost."""
+        store = self.executor.store
+        if self._recorded():
+            return read_record(store.record(self.cell.spec))
+        if refusal := self._refused():
+            raise MachineError(refusal)
+        reason = f"its job was lost {self.lost + 1} times ({self.job.state})"
+        return write_outcome(self.cell, Status.KILLED, self.started, reason, store)
+
+    def stop(self) -> None:
+        """Cancel the job."""
+        if not self.job.done():
+            self.job.cancel()
+
+    def _recorded(self) -> bool:
+        return content_hash(self.executor.store.record(self.cell.spec)) not in ("", self.before)
+
+    def _refused(self) -> str:
+        """Why the node could not run cells at all."""
+        if self.job.state not in ("FAILED", "COMPLETED"):
+            return ""
+        error = self.job.exception()
+        said = str(error) if error is not None else ""
+        marked = [line for line in said.splitlines() if line.startswith(f"{MachineError.__module__}.MachineError: ")]
+        return marked[-1].partition(": ")[2] if marked else ""
+
+
+class _Silent:
+    """A watcher on a node: the driver looks at the record."""
+
+    def started(self, cell: Cell) -> None:
+        """Nobody listens."""
+
+    def progressed(self, cell: Cell, stage: str, share: float) -> None:
+        """Nobody listens."""
+
+    def noticed(self, cell: Cell, line: str) -> None:
+        """The log has it."""
+
+    def finished(self, cell: Cell, record: Record) -> None:
+        """The record tells."""
+
+
+def run_in_job(spec_json: str, workplace: Workplace, timeout_seconds: float, driver: str) -> str:
+    """On a node: run one cell, which writes its record into the shared folder; returns its status.
+
+    Raises MachineError where this node has other code than the driver, or cannot write.
+    """
+    if code_version() != driver:
+        raise MachineError(f"a node has {code_version()}, the driver {driver}; install the same version everywhere")
+    gpus = [gpu.name for gpu in visible_gpus()]
+    executor = LocalExecutor(workplace, 1, timeout_seconds, gpus)
+    record = run_one(executor, Cell(CellSpec.model_validate_json(spec_json), None), _Silent())
+    return record.status.value
+
+
+def _import_submitit() -> Any:
+    try:
+        import submitit
+    except ImportError as error:
+        raise RequestError("--executor slurm needs submitit: pip install 'compatbench[slurm]'") from error
+    return submitit
