@@ -23,7 +23,7 @@ SEARCH_QUERIES = 1000
 """Queries that are asked, drawn in proportion to their labels; the gallery is whole."""
 
 BUILDS = 3
-"""Times that an index of old vectors, which many cells share, is built; others once."""
+"""Times that an index of old vectors is trained, which many cells share; others are built once."""
 
 
 def add_index_search(record: Record, trainer: ChainTrainer, served: Sequence[ServedGeneration], store: Store) -> None:
@@ -41,7 +41,7 @@ def add_index_search(record: Record, trainer: ChainTrainer, served: Sequence[Ser
     with faiss_threads(1):
         for done, kind in enumerate(allowed := kinds(len(before.questions.vectors))):
             trainer.progress("search", done / len(allowed))
-            first = _kept(kind, before.questions.vectors, store, trainer.notify)
+            first = _first(kind, before.questions.vectors, store, trainer.notify)
             rewritten = not np.array_equal(cross.questions.vectors, before.questions.vectors)
             second = build(kind, cross.questions.vectors) if rewritten else first
             record.search.append(before.entry(kind, first))
@@ -81,8 +81,10 @@ class _Side:
         )
 
 
-def _kept(kind: str, vectors: Matrix, store: Store, notify: Callable[[str], None]) -> BuiltIndex:
-    """An index of `vectors`, from an earlier cell that built it of the same ones where there was one."""
+def _first(kind: str, vectors: Matrix, store: Store, notify: Callable[[str], None]) -> BuiltIndex:
+    """An index of old vectors; one that takes training, from an earlier cell that built it of the same ones, if any."""
+    if kind != "ivfpq":
+        return build(kind, vectors)
     import faiss
 
     def make() -> Artefact:

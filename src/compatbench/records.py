@@ -195,10 +195,10 @@ class WorstFlip(_Model):
     """The query's sample id."""
     old_top: list[int]
     """Sample ids of the first items, best first, the query's own left out."""
-    old_right: list[bool]
-    """Whether they are relevant."""
+    old_right: list[bool] = Field(default_factory=list)
+    """Whether they are relevant. Not in the first records, where that was to be of the query's class."""
     new_top: list[int]
-    new_right: list[bool]
+    new_right: list[bool] = Field(default_factory=list)
 
 
 class Environment(_Model):

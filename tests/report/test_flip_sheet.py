@@ -72,6 +72,12 @@ def test_texts_are_escaped_and_nothing_is_loaded():
     assert "sample 1: odd" in flip_sheet(flips(("1", "0", (shown(1, [3], [2]),))), "t", Samples())
 
 
+def test_the_class_says_what_is_right_where_a_first_record_does_not():
+    flip = WorstFlip(query_generation="1", gallery_generation="0", id=2, old_top=[4, 3], new_top=[8])
+    page = flip_sheet(flips(("1", "0", (ShownFlip(0, flip, 0.75, 0.25, 2),))), "t", Samples())
+    assert re.findall("([✓✗]) [^ ]+</small>", page) == ["✓", "✗", "✓"]
+
+
 def test_without_flips_it_says_so():
     assert "No query flips from right to wrong." in flip_sheet(flips(), "t", Samples())
 

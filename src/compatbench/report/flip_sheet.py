@@ -57,13 +57,14 @@ def _entry(one: ShownFlip, samples: Samples) -> dict[str, object]:
         "old_ap": one.old_ap,
         "new_ap": one.new_ap,
         "new_rank": one.new_rank,
-        "old": _pictures(one.flip.old_top, one.flip.old_right, samples),
-        "new": _pictures(one.flip.new_top, one.flip.new_right, samples),
+        "old": _pictures(one.flip.id, one.flip.old_top, one.flip.old_right, samples),
+        "new": _pictures(one.flip.id, one.flip.new_top, one.flip.new_right, samples),
     }
 
 
-def _pictures(ids: Sequence[int], right: Sequence[bool], samples: Samples) -> list[dict[str, object]]:
-    return [{**_picture(sample, samples), "right": hit} for sample, hit in zip(ids, right, strict=True)]
+def _pictures(query: int, ids: Sequence[int], right: Sequence[bool], samples: Samples) -> list[dict[str, object]]:
+    hits = right or [samples.label(sample) == samples.label(query) for sample in ids]
+    return [{**_picture(sample, samples), "right": hit} for sample, hit in zip(ids, hits, strict=True)]
 
 
 def _picture(sample: int, samples: Samples) -> dict[str, object]:
