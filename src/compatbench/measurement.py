@@ -22,6 +22,7 @@ from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.files import write_whole
 from compatbench.index_search import add_index_search
 from compatbench.method import Expectation
+from compatbench.protocol_scores import add_protocol_scores
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
@@ -70,6 +71,7 @@ def measure(
     if record.spec.index_search:
         add_index_search(record, trainer, served, store)
     add_threshold_transfer(record, trainer, served, references, store)
+    add_protocol_scores(record, trainer, served, references, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
         for step in references:
             _chance(record, trainer, served, step)

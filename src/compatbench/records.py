@@ -185,6 +185,27 @@ class VerifiedPairs(_Model):
     """Parquet file with each query's pairs, and how many of them are accepted."""
 
 
+class ProtocolScores(_Model):
+    """Per-query results of one entry of the matrix under one of the dataset's own protocols, in a parquet file."""
+
+    protocol: str
+    """Such as `easy`, `medium` and `hard` of the revisited Oxford and Paris buildings."""
+    query_generation: str
+    gallery_generation: str
+    sha256: str
+    """Its average precision is the trapezoidal one of the protocol's authors."""
+
+
+class PairScores(_Model):
+    """Cosines of a dataset's list of pairs for one entry of the matrix, in a parquet file."""
+
+    query_generation: str
+    """Of the model that embedded the first image of each pair."""
+    gallery_generation: str
+    """Of the second one's."""
+    sha256: str
+
+
 class WorstFlip(_Model):
     """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system."""
 
@@ -237,6 +258,10 @@ class Record(_Model):
     backfill: list[BackfillCurve] = Field(default_factory=list)
     search: list[IndexSearch] = Field(default_factory=list)
     verification: list[VerifiedPairs] = Field(default_factory=list)
+    protocols: list[ProtocolScores] = Field(default_factory=list)
+    """Empty where the dataset has no protocols of its own."""
+    pairs: list[PairScores] = Field(default_factory=list)
+    """Empty where the dataset has no list of pairs."""
     worst_flips: list[WorstFlip] = Field(default_factory=list)
     """Worst first within each system."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
@@ -257,7 +282,14 @@ class Record(_Model):
     @property
     def array_hashes(self) -> list[str]:
         """The per-query files that its numbers come from."""
-        return [entry.sha256 for entry in (*self.arrays, *self.backfill, *self.verification)]
+        kept: list[ArrayRef | BackfillCurve | VerifiedPairs | ProtocolScores | PairScores] = [
+            *self.arrays,
+            *self.backfill,
+            *self.verification,
+            *self.protocols,
+            *self.pairs,
+        ]
+        return [entry.sha256 for entry in kept]
 
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"

@@ -21,7 +21,10 @@ from compatbench.records import Environment, Metric, Record, Status
 TOLERANCE = 0.02
 """Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""
 
-REPRODUCED = ("status", "split_hash", "parents", "metrics", "arrays", "backfill", "verification", "worst_flips", "losses")
+REPRODUCED = (
+    *("status", "split_hash", "parents", "metrics", "arrays", "backfill"),
+    *("verification", "protocols", "pairs", "worst_flips", "losses"),
+)
 """Parts of a record that follow from its spec; the others are times, and where and when it ran."""
 
 

@@ -11,7 +11,9 @@ import numpy as np
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.curves import QueryCurves
+from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.measurement import Distance, add_compatibility, entry_metrics
+from compatbench.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.records import BackfillCurve, Metric, Record
 from compatbench.threshold_transfer import verification_metrics
 from compatbench.upgrade import add_chain_scores, add_flips, curve_metrics
@@ -117,6 +119,9 @@ class Rescorer:
             again.metrics += curve_metrics(curve, QueryCurves.read(self.arrays, curve.sha256))
         for entry in record.verification:
             again.metrics += verification_metrics(entry, Acceptance.read(self.arrays, entry.sha256))
+        for scores in record.protocols:
+            again.metrics += protocol_metrics(scores, self._read(scores.sha256))
+        again.metrics += pair_metrics(record.pairs, lambda sha256: ScoredPairs.read(self.arrays, sha256))
         return again.metrics
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
