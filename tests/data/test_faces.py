@@ -51,8 +51,15 @@ def test_plain_lists(tmp_path: Path, line: str) -> None:
     (tmp_path / "list.txt").write_text("\n".join(line.format(a=a, b=b, same=same) for a, b, same in rows))
     assert read_pairs(tmp_path / "list.txt") == [
         Pair("x/1.jpg", "x/2.jpg", True, 0),
-        Pair("x/1.jpg", "y/1.jpg", False, 0),
+        Pair("x/1.jpg", "y/1.jpg", False, 5),
     ]
+
+
+def test_plain_lists_have_ten_folds_in_order(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.jpg b.jpg 1\n" * 25)
+    folds = [pair.fold for pair in read_pairs(tmp_path / "list.txt")]
+    assert folds == sorted(folds)
+    assert np.bincount(folds).tolist() == [3, 2, 3, 2, 3, 2, 3, 2, 3, 2]
 
 
 def test_images_people_and_pairs_of_the_dataset(faces: Path) -> None:

@@ -20,6 +20,8 @@ from compatbench.data.image_file import Decoding
 from compatbench.data.listing import Listed, Listing
 from compatbench.pairs import Pairs
 
+FOLDS = 10
+
 
 class FacesOptions(Options):
     """Options of the dataset `faces`; all paths are relative to its folder."""
@@ -94,12 +96,13 @@ def read_pairs(path: Path) -> list[Pair]:
 
     LFW's format: the first line has the number of folds (left away where there is one) and of pairs of each kind in
     a fold; `name 1 4` stands for name/name_0001.jpg and name/name_0004.jpg, `name 1 other 2` for different people.
-    Plain lists have two paths and a 1 for the same person or a 0, before or behind the paths, between blanks or commas.
+    Plain lists have two paths and a 1 for the same person or a 0, before or behind the paths, between blanks or commas;
+    they are cut into ten folds in their order, as is usual for the lists that were made after LFW's.
     """
     rows = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     if all(word.isdecimal() for word in rows[0]):
         return list(_lfw(rows, path))
-    return [_plain(row, number, path) for number, row in enumerate(rows, start=1)]
+    return [_plain(row, number, path, number * FOLDS // len(rows)) for number, row in enumerate(rows)]
 
 
 def _lfw(rows: list[list[str]], path: Path) -> Iterator[Pair]:
@@ -118,12 +121,12 @@ def _lfw_path(name: str, number: str) -> str:
     return f"{name}/{name}_{int(number):04d}.jpg"
 
 
-def _plain(row: list[str], number: int, path: Path) -> Pair:
+def _plain(row: list[str], place: int, path: Path, fold: int) -> Pair:
     if len(row) == 3 and row[0] in "01":
         row = [*row[1:], row[0]]
     if len(row) != 3 or row[2] not in ("0", "1"):
-        raise ValueError(f"{path.name}, line {number}: expected two paths and a 1 (same person) or a 0")
-    return Pair(row[0], row[1], row[2] == "1", 0)
+        raise ValueError(f"{path.name}, line {place + 1}: expected two paths and a 1 (same person) or a 0")
+    return Pair(row[0], row[1], row[2] == "1", fold)
 
 
 def _people(images: list[str], pairs: list[Pair]) -> list[str]:
