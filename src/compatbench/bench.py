@@ -13,6 +13,7 @@ from rich.console import Console
 from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
+from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
 from compatbench.environment import device
 from compatbench.errors import MachineError, RequestError
@@ -44,6 +45,8 @@ class Bench:
     store: Store
     data: Path
     method_folders: tuple[Path, ...]
+    missing: tuple[str, ...] = ()
+    """Files of the dataset that are not here, where the bench is a plan that does without them."""
 
 
 def prepare(
@@ -53,16 +56,25 @@ def prepare(
     data: Path,
     method_folders: Sequence[Path],
     notify: Callable[[str], None],
+    *,
+    planning: bool = False,
 ) -> Bench:
-    """Validate everything that can be wrong before anything runs, and fetch the data if it is missing."""
+    """Validate everything that can be wrong before anything runs, and fetch the data if it is missing.
+
+    For `planning`, a large dataset that is missing is not fetched: its published sizes stand in for it.
+    """
     name, loaded = load_suite(suite)
     catalogue = discover(method_folders)
     for broken in catalogue.broken:
         notify(f"left out {broken.path}: {broken.error}")
     check_methods(loaded, catalogue, suite)
-    datasets.parse_options(loaded.dataset, loaded.dataset_options)
-    datasets.get(loaded.dataset, data, notify, loaded.dataset_options)
-    dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
+    options = datasets.parse_options(loaded.dataset, loaded.dataset_options)
+    missing = datasets.family(loaded.dataset).missing(data, options) if planning else ()
+    dataset: Dataset | None = stand_in(loaded.dataset, loaded.image_size) if missing else None
+    if dataset is None:
+        missing = ()
+        datasets.get(loaded.dataset, data, notify, loaded.dataset_options)
+        dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [
@@ -70,7 +82,7 @@ def prepare(
         for cell in make_plan(name, loaded, dataset, catalogue, Selection())
         if spec_hash(cell.spec) not in selected
     ]
-    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders))
+    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders), missing)
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:

@@ -101,26 +101,14 @@ def plan(
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Show the cells of a suite, which of them are done, and how long the rest will take."""
-    from compatbench import bench as benching
-    from compatbench.plan import outcome, remaining
+    """Show the cells of a suite, which of them are done, what the rest will cost, and what data are missing."""
+    from compatbench.bench import default_jobs
+    from compatbench.plan_listing import plan_lines
 
-    console = _console()
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
-    for cell in bench.cells:
-        record = outcome(cell, bench.store)
-        state = record.status.value if record else "skip" if cell.skip else "to run"
-        console.print(
-            f"{state:<8} {cell.spec.scenario} · {cell.spec.method.label} · seed {cell.spec.seed}"
-            + (f"  ({cell.skip})" if cell.skip else ""),
-            soft_wrap=True,
-        )
-    todo = remaining(bench.cells, bench.store, retry=False)
-    chosen = jobs or benching.default_jobs()
-    minutes = benching.estimate_minutes(bench, todo, chosen)
-    console.print(
-        f"{len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, about {minutes:.0f} min", soft_wrap=True
-    )
+    console = _console(soft_wrap=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)
+    for line in plan_lines(bench, jobs or default_jobs()):
+        console.print(line)
 
 
 @app.command()
@@ -190,8 +178,8 @@ def new(
     folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,
 ) -> None:
     """Write a method file that keeps the contract, to start from."""
+    from compatbench.builtin import builtin_folder
     from compatbench.scaffold import new_method
-    from compatbench.suite import builtin_folder
 
     path = new_method(name, folder or builtin_folder("methods"))
     print(f"written: {path}")
@@ -203,8 +191,8 @@ def check(
     method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
 ) -> None:
     """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
+    from compatbench.builtin import builtin_folder
     from compatbench.contract import check as check_method
-    from compatbench.suite import builtin_folder
 
     path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"
     if not path.is_file():
@@ -228,13 +216,27 @@ def docs(
     print(f"written: {path}")
 
 
-def _prepare(suite: str, methods: str, scenarios: str, seeds: str, runs: Path, data: Path, console: Console) -> Bench:
+def _prepare(
+    suite: str,
+    methods: str,
+    scenarios: str,
+    seeds: str,
+    runs: Path,
+    data: Path,
+    console: Console,
+    *,
+    planning: bool = False,
+) -> Bench:
     """The bench of a command's selectors."""
     from compatbench.bench import prepare
     from compatbench.store import Store
 
     selection, folders = selection_of(methods, scenarios, seeds)
-    return prepare(suite, selection, Store(runs), data, folders, lambda line: console.print(line, soft_wrap=True))
+
+    def notify(line: str) -> None:
+        console.print(line, soft_wrap=True)
+
+    return prepare(suite, selection, Store(runs), data, folders, notify, planning=planning)
 
 
 def _console(*, soft_wrap: bool = False) -> Console:

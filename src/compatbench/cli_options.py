@@ -35,7 +35,7 @@ def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, t
 
 def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """The words of `--methods`: names of rows, and folders that hold further methods."""
-    from compatbench.suite import builtin_folder
+    from compatbench.builtin import builtin_folder
 
     def is_folder(word: str) -> bool:
         is_method = word == Path(word).name and (builtin_folder("methods") / f"{word}.py").exists()

@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.environment import device
-from compatbench.method import Need
 from compatbench.plan import Cell
-from compatbench.scenarios import GenerationSpec, training_indices
+from compatbench.trainings import trainings
 
 OLD_FORWARD = 1.35
 """Cost of a training step that also runs the old encoder, relative to one that does not (a forward is about
@@ -25,26 +24,12 @@ CELL_SECONDS = 6.0
 
 def estimate_seconds(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> float:
     """Seconds that `cells` will take here with `jobs` at a time; good to a factor of two."""
-    seconds = 0.0
-    trained: set[str] = set()
-    for cell in cells:
-        if cell.skip is not None:
-            continue
-        spec = cell.spec
-        seconds += CELL_SECONDS
-        for position, step in enumerate(spec.generations):
-            generation = GenerationSpec.model_validate(step)
-            needs = spec.method.needs
-            shared = spec.method.kind == "adapter" or (position == 0 and Need.OWN_FIRST_GENERATION.value not in needs)
-            owner = "shared" if shared or cell.is_baseline else f"{spec.method.label}/{spec.scenario}"
-            key = f"{owner}/{position}/{generation!r}/{spec.seed}"
-            if key in trained:
-                continue
-            trained.add(key)
-            images = len(training_indices(dataset.train.labels, generation, spec.train_limit))
-            encoder = generation.encoder(dataset.train.channels, dataset.train.image_size)
-            factor = OLD_FORWARD if Need.OLD_ENCODER.value in needs else 1.0
-            seconds += images * spec.recipe["epochs"] * factor / _training_rate(encoder, spec.recipe["batch_size"])
+    seconds = CELL_SECONDS * sum(cell.skip is None for cell in cells)
+    for training in trainings(cells, dataset):
+        factor = OLD_FORWARD if training.old is not None else 1.0
+        batch_size = training.spec.recipe["batch_size"]
+        rate = 1 / sum(1 / _training_rate(encoder, batch_size) for encoder in training.encoders)
+        seconds += training.images * training.epochs * factor / rate
     return seconds / jobs
 
 

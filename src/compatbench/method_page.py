@@ -10,13 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.method import Need, Role
 from compatbench.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.plugins import Plugin, discover
 from compatbench.report.render_markdown import escape
 from compatbench.strict_yaml import read_mapping
-from compatbench.suite import builtin_folder
 from compatbench.validation import explain
 
 ARXIV = re.compile(r"\b(\d{4}\.\d{4,5}|[a-z-]+/\d{7})\b")

@@ -18,10 +18,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from compatbench.builtin import builtin_folder
 from compatbench.errors import ContractError, RequestError
 from compatbench.method import Adapter, Need, Params, TrainingMethod
 from compatbench.method_source import NAMESPACE, load_module, source_hash
-from compatbench.suite import builtin_folder
 from compatbench.validation import did_you_mean, explain
 
 ENTRY_POINT_GROUP = "compatbench.methods"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -133,13 +134,6 @@ class GenerationSpec(BaseModel):
             )
         return tuple(train_classes[first:last])
 
-    def image_range(self, available: int) -> tuple[int, int]:
-        """Which of `available` images of a class it sees, (first, last): ranges that touch share no image."""
-        bounds = _bounds(self.share)
-        assert bounds is not None
-        first, last = (max(1, round(available * bound)) if bound else 0 for bound in bounds)
-        return first, last
-
 
 def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
     """The generation whose encoder embedded the gallery that `generation` searches: itself, or one that it keeps."""
@@ -151,32 +145,44 @@ def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
     """Sorted positions (n,) in the training split that `generation` sees.
 
-    Every class keeps the same share of its images, taken from one fixed permutation, so that the subsets of a chain
-    are nested, or disjoint where their ranges are. `limit` first cuts the whole split, in the same stratified way,
-    to about that many images. With `imbalance` μ, class k of K then keeps μ^(−k/(K−1)) of its images (Cui et al.,
-    CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with training images: so a long tail is the same one
-    in every generation.
-
-    Every class keeps at least one image; RequestError where none is left for a range that does not begin at 0.
+    The images of a class are those in its range, see `image_ranges`, of one fixed permutation, so that the subsets of
+    a chain are nested, or disjoint where their ranges are.
     """
-    kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
-    train_classes = sorted(set(labels.tolist()))
+    members_of = torch.split(labels.argsort(stable=True), labels.bincount().tolist())
     parts = []
-    for class_id in generation.class_ids(train_classes):
-        members = torch.nonzero(labels == class_id).flatten()
+    for class_id, (first, last) in image_ranges(labels, generation, limit).items():
+        members = members_of[class_id]
         order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
-        available = max(1, round(len(members) * kept))
+        parts.append(members[order[first:last]])
+    return torch.cat(parts).sort().values
+
+
+def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> dict[int, tuple[int, int]]:
+    """Which images of each class `generation` sees, first and end; ranges of shares that touch have no image in common.
+
+    `limit` first cuts every class to the share that leaves about so many images in all. With `imbalance` μ, class k of
+    K then keeps μ^(−k/(K−1)) of its images (Cui et al., CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with
+    training images: so a long tail is the same one in every generation. Every class keeps at least one image;
+    RequestError where none is left for a range that does not begin at 0.
+    """
+    counts = labels.bincount().tolist()
+    kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
+    bounds = _bounds(generation.share) or (0, 1)
+    train_classes = [class_id for class_id, count in enumerate(counts) if count]
+    ranges = {}
+    for class_id in generation.class_ids(train_classes):
+        available = max(1, round(counts[class_id] * kept))
         if generation.imbalance is not None:
-            place = train_classes.index(class_id) / (len(train_classes) - 1)
+            place = bisect_left(train_classes, class_id) / (len(train_classes) - 1)
             available = max(1, round(available * generation.imbalance**-place))
-        first, last = generation.image_range(available)
+        first, last = (max(1, round(available * bound)) if bound else 0 for bound in bounds)
         if first >= last:
             raise RequestError(
                 f"class {class_id} has {available} training images, none of them in share {generation.share}; "
                 "widen the range, or take classes with more images"
             )
-        parts.append(members[order[first:last]])
-    return torch.cat(parts).sort().values
+        ranges[class_id] = first, last
+    return ranges
 
 
 def as_tested(

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-import compatbench
+from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.recipe import Recipe
 from compatbench.records import FOLDER_NAME
@@ -63,6 +63,8 @@ class Suite(BaseModel):
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0)
     """A cell that runs longer is stopped and recorded as `timeout`."""
+    gpu_hours: float | None = Field(None, gt=0)
+    """For suites that are meant for a GPU: the budget that the plan is compared with."""
     recipe: Recipe
     defaults: dict[str, Any] = Field(default_factory=dict)
     """What every generation of every scenario takes unless it says otherwise."""
@@ -137,12 +139,6 @@ class Suite(BaseModel):
             if name not in info.data.get("scenarios", value):
                 raise ValueError(f"no scenario '{name}'{did_you_mean(name, info.data['scenarios'])}")
         return value
-
-
-def builtin_folder(name: str) -> Path:
-    """`benchmarks` or `methods`: inside an installed wheel, else in the checkout."""
-    installed = Path(compatbench.__file__).parent / "_builtin" / name
-    return installed if installed.is_dir() else Path(compatbench.__file__).parents[2] / name
 
 
 def available_suites() -> dict[str, Path]:

@@ -20,6 +20,7 @@ from compatbench.report.flips import flips_table
 from compatbench.report.index_search import index_table, recall_table
 from compatbench.report.leaderboard import leaderboard
 from compatbench.report.plots import Point
+from compatbench.report.published import published_rows, with_published
 from compatbench.report.rows import MethodRow, method_rows
 from compatbench.report.runs import scenarios
 from compatbench.report.scores import ScoreReader
@@ -73,11 +74,12 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
     reports = []
     for scenario in scenarios(records):
         rows = method_rows(scenario, reader)
+        published = published_rows(scenario.suite)
         backfills = row_backfills(rows, reader)
         reports.append(
             ScenarioReport(
                 title=scenario.title,
-                scores=leaderboard(scenario, rows),
+                scores=with_published(leaderboard(scenario, rows), published, scenario.scenario),
                 flips=flips_table(scenario, rows, reader),
                 backfill=backfill_table(scenario, backfills),
                 verification=verification_table(scenario, rows, reader),

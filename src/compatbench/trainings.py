@@ -1,0 +1,87 @@
+"""The models that the cells of a plan train: each once, however many cells use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from compatbench.chain import BASELINE
+from compatbench.data.dataset import Dataset
+from compatbench.encoders import EncoderSpec
+from compatbench.method import Need
+from compatbench.plan import Cell
+from compatbench.records import CellSpec
+from compatbench.scenarios import GenerationSpec, documents_from, image_ranges
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model to be trained."""
+
+    images: int
+    """Images of an epoch."""
+    encoders: tuple[EncoderSpec, ...]
+    """One, or that of the queries and that of the documents."""
+    old: EncoderSpec | None
+    """The frozen encoder that runs beside, on every batch."""
+    spec: CellSpec
+    """Of the cell that trains it."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over its images."""
+        return int(self.spec.recipe["epochs"])
+
+
+def model_names(spec: CellSpec) -> tuple[str, ...]:
+    """The models that a cell needs, such as `independent 0`, `bct 1`, oldest first; references come last."""
+    own = [f"{_owner(spec, position)} {position}" for position in range(len(spec.generations))]
+    references = [f"{BASELINE} {position}" for position in range(1, len(spec.generations))]
+    return tuple(dict.fromkeys([*own, *references]))
+
+
+def parents(cell: Cell) -> tuple[str, ...]:
+    """Those of the models that a cell shares with others, and that its baseline's cell trains."""
+    if cell.is_baseline:
+        return ()
+    return tuple(name for name in model_names(cell.spec) if name.startswith(f"{BASELINE} "))
+
+
+def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
+    """Every model that `cells` train, in the order in which they would; skipped cells train none."""
+    shape = dataset.train.channels, dataset.train.image_size
+
+    @cache
+    def images(generation: GenerationSpec, limit: int | None) -> int:
+        return sum(last - first for first, last in image_ranges(dataset.train.labels, generation, limit).values())
+
+    done: set[tuple[str, int, GenerationSpec, int]] = set()
+    for cell in cells:
+        spec = cell.spec
+        if cell.skip is not None:
+            continue
+        chain = [GenerationSpec.model_validate(step) for step in spec.generations]
+        for position, generation in enumerate(chain):
+            owner = _owner(spec, position)
+            place = owner if owner == BASELINE else f"{spec.method.label}/{spec.scenario}"
+            key = place, position, generation, spec.seed
+            if key in done:
+                continue
+            done.add(key)
+            before = chain[documents_from(chain, position - 1)] if position else None
+            sees_old = before is not None and owner != BASELINE and Need.OLD_ENCODER.value in spec.method.needs
+            documents = generation.documents(*shape)
+            yield Training(
+                images=images(generation, spec.train_limit),
+                encoders=(generation.encoder(*shape), *((documents,) if documents else ())),
+                old=(before.documents(*shape) or before.encoder(*shape)) if sees_old and before else None,
+                spec=spec,
+            )
+
+
+def _owner(spec: CellSpec, position: int) -> str:
+    """Whose model the generation at `position` is: the method's own, or the independent one that all cells share."""
+    own_first = Need.OWN_FIRST_GENERATION.value in spec.method.needs
+    shared = spec.method.kind == "adapter" or (position == 0 and not own_first)
+    return BASELINE if shared or spec.method.name == BASELINE else spec.method.label

@@ -1,0 +1,72 @@
+"""The suites that need a GPU and data that are not here: valid, plannable, and within their budgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compatbench.bench import prepare
+from compatbench.data.outlines import NOT_HERE, OUTLINES, stand_in
+from compatbench.errors import RequestError
+from compatbench.gpu_hours import gpu_hours
+from compatbench.plan import Selection
+from compatbench.plan_listing import plan_lines
+from compatbench.store import Store
+from compatbench.suite import available_suites, load_suite
+
+LARGE = ("cifar100", "imagenet", "landmarks", "cub", "sop")
+
+
+@pytest.mark.parametrize("suite", LARGE)
+def test_large_suites_are_planned_without_their_data(suite: str, tmp_path: Path) -> None:
+    bench = prepare(suite, Selection(), Store(tmp_path), tmp_path, (), lambda line: None, planning=True)
+    budget = load_suite(suite)[1].gpu_hours
+    assert budget is not None
+    lines = list(plan_lines(bench, jobs=1))
+    cells = [line for line in lines if line.startswith(("to run ", "skip "))]
+    assert len(cells) == len(bench.cells)
+    assert any("· bct · seed 0  ← independent 0, independent 1" in line for line in cells)
+    assert budget / 4 < gpu_hours(bench.cells, bench.dataset) <= budget
+    assert any(f"within the suite's budget of {budget:g}" in line for line in lines)
+    assert bench.missing
+    assert all(f"  {path}" in lines for path in bench.missing)
+
+
+def test_what_is_here_is_read_and_nothing_is_called_missing(tmp_path: Path) -> None:
+    bench = prepare(
+        "digits", Selection(methods=("bct",)), Store(tmp_path), tmp_path, (), lambda line: None, planning=True
+    )
+    assert bench.missing == ()
+    assert len(bench.dataset.fingerprint) == 64
+    assert "at a time, about" in list(plan_lines(bench, jobs=1))[-1]
+
+
+def test_a_run_never_takes_a_stand_in_for_data(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="dataset 'imagenet' is not complete, missing"):
+        prepare("imagenet", Selection(), Store(tmp_path), tmp_path, (), lambda line: None)
+
+
+@pytest.mark.parametrize("name", sorted(OUTLINES))
+def test_stand_ins_have_the_published_sizes_and_no_image(name: str) -> None:
+    outline = OUTLINES[name]
+    dataset = stand_in(name, 224)
+    assert dataset is not None
+    assert dataset.fingerprint == NOT_HERE
+    assert (len(dataset.train), len(dataset.query)) == (outline.train, outline.query)
+    assert len(dataset.gallery) == (outline.gallery or outline.query)
+    assert (dataset.gallery is dataset.query) is (outline.gallery is None)
+    assert dataset.train_classes == tuple(range(outline.train_classes))
+    unseen_in_training = min(dataset.query.labels.tolist()) >= outline.train_classes
+    assert unseen_in_training is (outline.classes > outline.train_classes)
+    assert dataset.train.image_size == 224
+
+
+def test_a_dataset_of_which_nothing_is_known_has_no_stand_in() -> None:
+    assert stand_in("folder", 32) is None
+
+
+def test_suites_with_a_budget_have_an_outline_of_their_data() -> None:
+    for name in available_suites():
+        suite = load_suite(name)[1]
+        assert suite.gpu_hours is None or suite.dataset in OUTLINES, name
