@@ -184,7 +184,7 @@ def test_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 def test_without_a_cluster_the_error_is_one_line(faulty: Faulty) -> None:
-    with pytest.raises(RequestError, match="no Ray cluster at 127.0.0.1:1"):
+    with pytest.raises(RequestError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         RayExecutor(faulty.workplace, 500, "127.0.0.1:1")
 
 
