@@ -126,7 +126,7 @@ def status(
     from compatbench.status import status_lines
 
     console = _console(soft_wrap=True)
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)
     for line in status_lines(bench.cells, bench.store, datetime.datetime.now(datetime.UTC)):
         console.print(line)
 
