@@ -6,7 +6,6 @@ BIN     := .venv/bin
 READY   := .venv/.ready
 OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry) $(if $(EXECUTOR),--executor $(EXECUTOR))
-export RAY_ADDRESS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench smoke plan status report verify submit changed list docs test lint check new torture fuzz speed

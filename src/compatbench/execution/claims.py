@@ -87,6 +87,8 @@ def running(store: Store, spec: CellSpec) -> Progress | None:
         lock.acquire(blocking=False)
     except Timeout:
         return _read(_note_file(log))
+    except OSError:
+        return None  # nothing runs in a folder that cannot be written
     lock.release()
     return None
 

@@ -117,8 +117,15 @@ class RayExecutor:
 
     def messages(self, cell: Cell) -> list[tuple[Any, ...]]:
         """What the worker of `cell` has told since the last time."""
-        told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(_key(cell.spec)))
+        try:
+            told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(_key(cell.spec)))
+        except self.ray.exceptions.RayError:
+            return []  # it was on a node that is lost, and with it no more than progress
         return told
+
+    def forget(self, cell: Cell) -> None:
+        """What a baseline was to leave for others is lost; they train its models themselves."""
+        self._baselines.pop((cell.spec.scenario, cell.spec.seed), None)
 
     def _stored_models(self, cell: Cell) -> Files:
         """Models of an earlier run of this cell's baseline: all of its suite's folder would be too much."""
@@ -167,6 +174,7 @@ class RayJob:
         except RayTaskError as error:
             raise MachineError(f"a worker of the cluster cannot run cells: {error.cause}") from error
         except RayError as error:
+            self.executor.forget(self.cell)
             reason = f"its node or worker was lost {RETRIES + 1} times ({type(error).__name__})"
             return write_outcome(self.cell, Status.KILLED, self.started, reason, store)
         try:
