@@ -8,7 +8,9 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +24,6 @@ COLUMNS = ("ids", "vectors", "labels")
 """What a file may hold, under these names: vectors (N, D), and ids (N,) and labels (N,), numbers or text."""
 
 BLOCK_ROWS = 65_536
-
-GATHERED_ROWS = 4096
-"""Rows from anywhere in a file that are read at once: each brings the pages around it into memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +54,23 @@ class EmbeddingTable:
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The rows in blocks, so that a table larger than the memory can be passed through."""
         for begin in range(0, len(self), BLOCK_ROWS):
-            rows = slice(begin, begin + BLOCK_ROWS)
+            rows = slice(begin, min(begin + BLOCK_ROWS, len(self)))
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
-                block = np.array(_unread(self.vectors)[rows], dtype=np.float32)
+                block = self.gather(np.arange(rows.start, rows.stop))
             yield rows, block
 
     def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """The vectors (n, D) of these rows (n,), in memory."""
+        if not _is_in_a_file(self.vectors):
+            return np.array(self.vectors[rows], dtype=np.float32)
+        # read, not mapped: what a mapping touches stays in memory, with the pages around it
         gathered = np.empty((len(rows), self.dim), dtype=np.float32)
-        for begin in range(0, len(rows), GATHERED_ROWS):
-            part = slice(begin, begin + GATHERED_ROWS)
-            gathered[part] = _unread(self.vectors)[rows[part]]
+        edges = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+        with Path(str(self.vectors.filename)).open("rb") as file:
+            for first, last in pairwise(edges):
+                file.seek(self.vectors.offset + int(rows[first]) * self.vectors.strides[0] if last > first else 0)
+                run = np.fromfile(file, self.vectors.dtype, (last - first) * self.dim)
+                gathered[first:last] = run.reshape(last - first, self.dim)
         return gathered
 
 
@@ -163,12 +168,9 @@ def matching_rows(table: EmbeddingTable, to: EmbeddingTable) -> NDArray[np.intp]
     return np.asarray(rows, dtype=np.intp)
 
 
-def _unread(vectors: Values) -> Values:
-    """`vectors`, where they are mapped from a file as a mapping of their own: what was read leaves memory with it."""
-    if not isinstance(vectors, np.memmap) or not isinstance(vectors.base, mmap.mmap):
-        return vectors
-    order = "C" if vectors.flags.c_contiguous else "F"
-    return np.memmap(vectors.filename, vectors.dtype, "r", vectors.offset, vectors.shape, order)
+def _is_in_a_file(vectors: Values) -> TypeGuard[np.memmap[Any, Any]]:
+    """They are a whole matrix that is mapped from a file, row after row."""
+    return isinstance(vectors, np.memmap) and isinstance(vectors.base, mmap.mmap) and bool(vectors.flags.c_contiguous)
 
 
 def _check_vectors(table: EmbeddingTable) -> None:

@@ -66,14 +66,21 @@ def read_items(old: Path, new: Path, labels: Path | None = None) -> Items:
     if beside is not None and rows is not None:
         beside = beside[rows]
     classes = new_table.labels if labels is None else read_labels(labels, len(new_table))
-    if classes is not None and beside is not None and not np.array_equal(classes.astype(str), beside.astype(str)):
-        row = int(np.argmax(classes.astype(str) != beside.astype(str)))
+    if classes is not None and beside is not None and (row := _different(classes, beside)) is not None:
         source = new_table.name if labels is None else str(labels)
         raise RequestError(
             f"row {row} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old_table.name}; "
             "correct one of them, or leave the labels out of one file"
         )
     return Items(old_table, new_table, rows, beside if classes is None else classes)
+
+
+def _different(classes: Values, others: Values) -> int | None:
+    """The first row where they differ, 7 and "7" being the same; None where they do not."""
+    if (classes.dtype.kind == "U") != (others.dtype.kind == "U"):
+        classes, others = classes.astype(str), others.astype(str)
+    rows = np.flatnonzero(classes != others)
+    return int(rows[0]) if len(rows) else None
 
 
 def _name_the_missing(old: EmbeddingTable, new: EmbeddingTable) -> None:

@@ -75,14 +75,21 @@ def by_class(gallery: Items, queries: Items | None) -> Judgements:
                 "column 'labels' beside the vectors, or give relevance judgements by --qrels FILE"
             )
     assert gallery.labels is not None
-    classes = gallery.labels.astype(str)
-    asked = classes if queries is None or queries.labels is None else queries.labels.astype(str)
-    names, codes = np.unique(np.concatenate((classes, asked)), return_inverse=True)
+    size = len(gallery)
+    labels = gallery.labels
+    if queries is not None and queries.labels is not None:
+        if (labels.dtype.kind == "U") != (queries.labels.dtype.kind == "U"):
+            raise RequestError(
+                f"the classes of {gallery.new.name} and {queries.new.name} differ in kind: numbers in one, text in the "
+                "other; name them alike"
+            )
+        labels = np.concatenate((labels, queries.labels))
+    names, codes = np.unique(labels, return_inverse=True)
     codes = codes.astype(np.intp)
-    items = np.argsort(codes[: len(classes)], kind="stable")
-    starts = np.searchsorted(codes[items], np.arange(len(names) + 1))
-    own = np.arange(len(classes)) if queries is None else _same_ids(gallery, queries)
-    group = codes[: len(classes)] if queries is None else codes[len(classes) :]
+    items = np.argsort(codes[:size], kind="stable")
+    starts = np.searchsorted(codes[:size][items], np.arange(len(names) + 1))
+    own = np.arange(size) if queries is None else _same_ids(gallery, queries)
+    group = codes if queries is None else codes[size:]
     return Judgements(group, starts, items, own, len(gallery), by_class=True)
 
 
