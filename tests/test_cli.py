@@ -85,8 +85,8 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
     assert planned.code == 0
     assert planned.out.splitlines()[:3] == [
         "ok       extended_data · independent · seed 0",
-        f"ok       extended_data · {VARIANT} · seed 0",
-        "to run   extended_data · l2 · seed 0",
+        f"ok       extended_data · {VARIANT} · seed 0  ← independent 0, independent 1",
+        "to run   extended_data · l2 · seed 0  ← independent 0, independent 1",
     ]
     assert "1 of 3 cells to run" in planned.out
 
