@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import Comparison, Number, Outcome
+from compatbench.compare.comparison import ORACLE, Comparison, Number, Outcome
 from compatbench.compare.verdict import beats_the_old_model
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
@@ -65,9 +65,7 @@ _COLUMNS = (
 
 def scores_table(comparison: Comparison) -> Table:
     """References and adapters, best gain first; skipped ones with their reason last."""
-    references = [one for one in comparison.outcomes if one.role == "reference"]
-    adapters = [one for one in comparison.outcomes if one.role == "adapter"]
-    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric("cross_gain:mAP").value or 0.0), one.name))
+    references, adapters = _ordered(comparison)
     wanted = comparison.parts.fitting_pairs
     fewer = any(one.pairs is not None and one.pairs < wanted for one in adapters)
     return Table(
@@ -103,7 +101,7 @@ def thresholds_table(comparison: Comparison) -> Table | None:
             Column(f"transfer_FAR@FAR={rate:g}", f"FAR, old t@{shown}", f"Impostor pairs accepted, in %, at that "
                    f"threshold; {shown} is what it was set for.", Unit.AMOUNT, interval=True),
         ]  # fmt: skip
-    shown_rows = [one for one in comparison.outcomes if not one.skipped and one.name != "oracle ceiling"]
+    references, adapters = _ordered(comparison)
     return Table(
         name="thresholds",
         title="Thresholds",
@@ -112,10 +110,18 @@ def thresholds_table(comparison: Comparison) -> Table | None:
         "threshold held fixed.",
         columns=tuple(columns),
         groups=_groups(
-            ("References", [_rates(one, columns) for one in shown_rows if one.role == "reference"]),
-            ("Adapters", [_rates(one, columns) for one in shown_rows if one.role == "adapter"]),
+            ("References", [_rates(one, columns) for one in references if one.name != ORACLE]),
+            ("Adapters", [_rates(one, columns) for one in adapters if not one.skipped]),
         ),
     )
+
+
+def _ordered(comparison: Comparison) -> tuple[list[Outcome], list[Outcome]]:
+    """References as they are, adapters by their gain, skipped ones last."""
+    references = [one for one in comparison.outcomes if one.role == "reference"]
+    adapters = [one for one in comparison.outcomes if one.role == "adapter"]
+    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric("cross_gain:mAP").value or 0.0), one.name))
+    return references, adapters
 
 
 def _groups(*groups: tuple[str, Sequence[Row]]) -> tuple[Group, ...]:
