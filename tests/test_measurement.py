@@ -22,6 +22,7 @@ from compatbench.measurement import measure
 from compatbench.method import Expectation
 from compatbench.records import Record
 from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
+from compatbench.verification.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]
 QUERIES = 60
@@ -151,6 +152,43 @@ def test_a_chain_of_three_fills_the_lower_triangle(trainer: Trainer, small_test:
     assert entries == {(str(q), str(g)) for q in range(3) for g in range(q + 1)} | {("*1", "*1"), ("*2", "*2")}
     derived = {(e.query_generation, e.gallery_generation) for e in empty.metrics if e.name == "update_gain:mAP"}
     assert derived == {("1", "0"), ("2", "1")}
+
+
+def test_a_chain_has_its_numbers_and_the_cost_of_every_step_and_they_are_rescored(
+    trainer: Trainer, small_test: Dataset, empty: Record
+) -> None:
+    chain = trainer([{"share": 0.3}, {"share": 0.6}, {}], dataset=small_test)
+    empty.spec.generations[:] = [{}, {}, {}]
+    measured(chain, "procrustes", empty)
+    matrix = {(q, g): value(empty, "mAP", str(q), str(g)) or 0.0 for q in range(3) for g in range(q + 1)}
+    lower = [(q, g) for q in range(3) for g in range(q)]
+    by_hand = {
+        "AC": 1 - sum(matrix[q, g] < matrix[g, g] for q, g in lower) / 3,
+        "AM": sum(matrix.values()) / 6,
+        "BC": (matrix[2, 0] - matrix[0, 0] + matrix[2, 1] - matrix[1, 1]) / 2,
+        "FC": (matrix[1, 0] - matrix[1, 1] + matrix[2, 1] - matrix[2, 2]) / 2,
+    }
+    for name, expected in by_hand.items():
+        metric = empty.metric(f"{name}:mAP", "2", "0")
+        assert metric is not None
+        assert metric.value == pytest.approx(expected, abs=1e-6), name
+        assert metric.ci_low is not None
+        assert metric.ci_high is not None
+        assert metric.ci_low <= expected <= metric.ci_high, name
+    assert [step["train_images"] for step in empty.step_costs.values()] == [len(part) for part in chain.indices]
+    assert empty.step_costs["0"]["fit_seconds"] is None
+    assert all((empty.step_costs[step]["fit_seconds"] or 0) > 0 for step in ("1", "2"))
+    assert list(Rescorer(chain.store.arrays).differences(empty)) == []
+    metric = empty.metric("AC:mAP", "2", "0")
+    assert metric is not None
+    metric.value = 0.123
+    assert any("AC:mAP" in line for line in Rescorer(chain.store.arrays).differences(empty))
+
+
+def test_a_single_upgrade_has_no_numbers_of_a_chain(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+    measured(trainer(dataset=small_test), "bct", empty)
+    assert empty.metric("AC:mAP", "1", "0") is None
+    assert set(empty.step_costs) == {"0", "1"}
 
 
 def test_per_query_arrays_give_the_metrics_again(trainer: Trainer, small_test: Dataset, empty: Record) -> None:

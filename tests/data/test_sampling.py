@@ -3,7 +3,7 @@ from pathlib import Path
 import torch
 
 from compatbench.data.catalogue import load
-from compatbench.data.sampling import limit_queries
+from compatbench.data.sampling import limit_queries, only_classes
 
 
 def test_fewer_queries_same_gallery_same_shares(tmp_path: Path) -> None:
@@ -25,3 +25,15 @@ def test_no_limit_is_the_same_dataset(tmp_path: Path) -> None:
     whole = load("digits", None, tmp_path, {})
     assert limit_queries(whole, None) is whole
     assert limit_queries(whole, 10_000) is whole
+
+
+def test_only_some_classes_in_queries_and_gallery_alike(tmp_path: Path) -> None:
+    whole = load("digits", None, tmp_path, {})
+    part = only_classes(whole, {3, 8})
+    assert part.gallery is part.query
+    assert part.train is whole.train
+    rows = [row for row, label in enumerate(whole.query.labels.tolist()) if label in (3, 8)]
+    assert torch.equal(part.query.ids, whole.query.ids[rows])
+    assert torch.equal(part.query.images, whole.query.images[rows])
+    fewer = only_classes(limit_queries(whole, 100), {3, 8})
+    assert len(fewer.gallery) == len(part.gallery) > len(fewer.query)
