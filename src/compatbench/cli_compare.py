@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,7 +127,8 @@ def _print(comparison: Comparison) -> None:
     for outcome in comparison.outcomes:
         if outcome.skipped:
             print(f"{outcome.name} skipped: {outcome.skipped}")
-    print(table.caption)
+    print(textwrap.fill(table.caption, 120))
+    print()
     thresholds = thresholds_table(comparison)
     if thresholds is not None:
         print_table(thresholds, console)
