@@ -7,7 +7,7 @@
 Old: the mean of the token vectors after layer 3 of all-MiniLM-L6-v2. New: after layer 6, the last, as the model was
 trained to be used. Both 384 dimensions. Writes, as .npz with ids:
 
-- wordnet_{old,new}: 20,000 definitions of nouns in WordNet 3.0, class: the lexicographers' file (25 of them: animal,
+- wordnet_{old,new}: 12,000 definitions of nouns in WordNet 3.0, class: the lexicographers' file (25 of them: animal,
   artifact, feeling …);
 - examples_{old,new} and examples.tsv: sentences that WordNet gives as an example of one of these nouns, each judged
   relevant to the definition that it illustrates and to no other;
@@ -65,7 +65,7 @@ for line in (wordnet / "data.noun").read_text().splitlines():
         if lexicographer != "03":  # the 51 tops, one class of everything
             examples = re.findall(r'"([^"]+)"', gloss)
             nouns.append((offset, int(lexicographer), gloss.split('; "')[0].strip(), examples))
-chosen = [nouns[row] for row in np.sort(generator.permutation(len(nouns))[:20_000])]
+chosen = [nouns[row] for row in np.sort(generator.permutation(len(nouns))[:12_000])]
 write(
     "wordnet",
     [offset for offset, *_ in chosen],
@@ -77,7 +77,9 @@ write("examples", [query for query, *_ in asked], [text for *_, text in asked])
 write_judgements("examples", [(query, offset, 1) for query, offset, _ in asked])
 
 lee = files("gensim") / "test" / "test_data"
-judged, background = ((lee / f"{name}.cor").read_text().splitlines() for name in ("lee", "lee_background"))
+judged, background = (
+    (lee / f"{name}.cor").read_text(encoding="latin-1").splitlines() for name in ("lee", "lee_background")
+)
 ids = [f"judged-{row}" for row in range(len(judged))] + [f"background-{row}" for row in range(len(background))]
 write("lee", ids, judged + background)
 ratings = np.loadtxt((lee / "similarities0-1.txt").open())
