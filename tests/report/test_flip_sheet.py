@@ -11,7 +11,7 @@ from PIL import Image
 
 from compatbench.records import WorstFlip
 from compatbench.report.flip_lists import FlipList, ShownFlip
-from compatbench.report.flip_sheet import LARGEST, data_uri, flip_sheet
+from compatbench.report.flip_sheet import LARGEST, Pictures, data_uri, flip_sheet
 
 
 class Samples:
@@ -48,7 +48,7 @@ def decode(uri):
 def test_pictures_stand_in_order_with_their_marks():
     before = "1", "0", (shown(2, [4, 6], [3, 8]), shown(1, [5, 7], [6, 9]))
     after = "1", "1", (shown(3, [1], [2]),)
-    page = flip_sheet(flips(before, after), "<t>", Samples())
+    page = flip_sheet(flips(before, after), "<t>", Pictures(Samples()))
     values = [int(decode(uri)[0, 0]) // 10 for uri in re.findall(r'<img src="([^"]+)"', page)]
     assert values == [2, 4, 6, 3, 8, 1, 5, 7, 6, 9, 3, 1, 2]
     assert re.findall(r"([✓✗]) (\S+?)</small>", page) == [
@@ -62,24 +62,34 @@ def test_pictures_stand_in_order_with_their_marks():
     assert page.count("first right hit at rank 9<small>AP 0.750 → 0.123") == 3
 
 
+def test_a_picture_is_made_once():
+    samples = Samples()
+    asked = []
+    samples.pixels = lambda sample: asked.append(sample) or np.zeros((1, 4, 4), dtype=np.uint8)
+    pictures = Pictures(samples)
+    for title in ("one row", "another"):
+        flip_sheet(flips(("1", "0", (shown(2, [4, 6], [6, 4]),))), title, pictures)
+    assert sorted(asked) == [2, 4, 6]
+
+
 def test_texts_are_escaped_and_nothing_is_loaded():
-    page = flip_sheet(flips(("1", "0", (shown(2, [4], [3]),))), "<t>", Samples())
+    page = flip_sheet(flips(("1", "0", (shown(2, [4], [3]),))), "<t>", Pictures(Samples()))
     assert "<h1>&lt;t&gt;</h1>" in page
     assert not re.search("<image|<even", page)
     assert all(uri.startswith("data:image/") for uri in re.findall(r'src="([^"]*)"', page))
     assert "href" not in page
     assert "sample 1" not in page
-    assert "sample 1: odd" in flip_sheet(flips(("1", "0", (shown(1, [3], [2]),))), "t", Samples())
+    assert "sample 1: odd" in flip_sheet(flips(("1", "0", (shown(1, [3], [2]),))), "t", Pictures(Samples()))
 
 
 def test_the_class_says_what_is_right_where_a_first_record_does_not():
     flip = WorstFlip(query_generation="1", gallery_generation="0", id=2, old_top=[4, 3], new_top=[8])
-    page = flip_sheet(flips(("1", "0", (ShownFlip(0, flip, 0.75, 0.25, 2),))), "t", Samples())
+    page = flip_sheet(flips(("1", "0", (ShownFlip(0, flip, 0.75, 0.25, 2),))), "t", Pictures(Samples()))
     assert re.findall("([✓✗]) [^ ]+</small>", page) == ["✓", "✗", "✓"]
 
 
 def test_without_flips_it_says_so():
-    assert "No query flips from right to wrong." in flip_sheet(flips(), "t", Samples())
+    assert "No query flips from right to wrong." in flip_sheet(flips(), "t", Pictures(Samples()))
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 28), (3, 32)])

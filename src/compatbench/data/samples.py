@@ -13,15 +13,17 @@ class Samples:
     """Queries and gallery items, by the ids that records know them by."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self._class_names = dataset.class_names
+        self._labels: dict[int, str] = {}
         self._places: dict[int, tuple[Split, int]] = {}
         for split in (dataset.gallery, dataset.query):
-            self._places |= {sample: (split, row) for row, sample in enumerate(split.ids.tolist())}
+            ids = split.ids.tolist()
+            self._places |= {sample: (split, row) for row, sample in enumerate(ids)}
+            names = (dataset.class_names[label] for label in split.labels.tolist())
+            self._labels |= dict(zip(ids, names, strict=True))
 
     def label(self, sample: int) -> str:
         """Name of its class."""
-        split, row = self._places[sample]
-        return self._class_names[int(split.labels[row])]
+        return self._labels[sample]
 
     def name(self, sample: int) -> str | None:
         """What a person calls the image, where the dataset says."""

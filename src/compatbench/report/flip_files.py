@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compatbench.report.flip_lists import FlipList, Samples
-from compatbench.report.flip_sheet import flip_sheet
+from compatbench.report.flip_sheet import Pictures, flip_sheet
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.store import file_stem
 
@@ -25,14 +25,15 @@ class FlipFiles:
 
 def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[FlipFiles]:
     """The files of every row, `flips/<scenario>/<label>.csv` and `.html`."""
-    return [_files(report, flips, samples) for flips in report.flip_lists]
+    pictures = None if samples is None else Pictures(samples)
+    return [_files(report, flips, samples, pictures) for flips in report.flip_lists]
 
 
-def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None) -> FlipFiles:
+def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None, pictures: Pictures | None) -> FlipFiles:
     stem = f"flips/{report.scores.name}/{file_stem(flips.row.label)}"
     contents = {f"{stem}.csv": flips.csv(samples)}
-    sheet = f"{stem}.html" if samples is not None and flips.worst else None
-    if samples is not None and sheet is not None:
+    sheet = f"{stem}.html" if flips.worst and pictures is not None else None
+    if sheet is not None and pictures is not None:
         title = f"{flips.row.label}, {report.title}: the worst negative flips"
-        contents[sheet] = flip_sheet(flips, title, samples)
+        contents[sheet] = flip_sheet(flips, title, pictures)
     return FlipFiles(flips.row.label, f"{stem}.csv", sheet, contents)

@@ -67,10 +67,12 @@ class FlipList:
         """The list as CSV; class and name of each query as far as `samples` know them."""
         frame = self.flips
         if samples is not None:
-            names = [samples.name(sample) for sample in frame["query"]]
-            frame = frame.assign(label=[neutral(samples.label(sample)) for sample in frame["query"]])
-            if any(names):
-                frame = frame.assign(name=[neutral(name or "") for name in names])
+            queries = frame["query"].unique().tolist()
+            columns = {
+                "label": {sample: neutral(samples.label(sample)) for sample in queries},
+                "name": {sample: neutral(name) for sample in queries if (name := samples.name(sample))},
+            }
+            frame = frame.assign(**{key: frame["query"].map(known) for key, known in columns.items() if known})
         text: str = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
         return text
 

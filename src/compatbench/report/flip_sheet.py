@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,35 @@ LOSSLESS = 32
 LARGEST = 96
 
 
-def flip_sheet(flips: FlipList, title: str, samples: Samples) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """An image, and what is said of it."""
+
+    label: str
+    name: str
+    image: str
+    """A `data:` address."""
+
+
+class Pictures:
+    """The pictures of samples, each made once: the same items come first for many queries and methods."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._made: dict[int, Picture] = {}
+
+    def __getitem__(self, sample: int) -> Picture:
+        if sample not in self._made:
+            name = self._samples.name(sample) or f"sample {sample}"
+            image = data_uri(self._samples.pixels(sample))
+            self._made[sample] = Picture(self._samples.label(sample), name, image)
+        return self._made[sample]
+
+
+def flip_sheet(flips: FlipList, title: str, pictures: Pictures) -> str:
     """A page of its own, with its images inside. Equal input gives equal bytes."""
     systems = [
-        {
-            "title": _system(query, gallery),
-            "flips": [_entry(one, samples) for one in worst],
-        }
+        {"title": _system(query, gallery), "flips": [_entry(one, pictures) for one in worst]}
         for query, gallery, worst in flips.worst
     ]
     return templates().get_template("flips.html.j2").render(title=title, systems=systems)
@@ -36,7 +59,7 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
     if max(image.size) <= LOSSLESS:
         kind = "png"
-        image.save(file, kind, optimize=True)
+        image.save(file, kind)
     else:
         kind = "jpeg"
         image.thumbnail((LARGEST, LARGEST))
@@ -50,27 +73,20 @@ def _system(query: str, gallery: str) -> str:
     return f"Before the backfill: queries of generation {query}, gallery of generation {gallery}"
 
 
-def _entry(one: ShownFlip, samples: Samples) -> dict[str, object]:
+def _entry(one: ShownFlip, pictures: Pictures) -> dict[str, object]:
+    flip = one.flip
     return {
-        "query": _picture(one.flip.id, samples),
+        "query": pictures[flip.id],
         "seed": one.seed,
         "old_ap": one.old_ap,
         "new_ap": one.new_ap,
         "new_rank": one.new_rank,
-        "old": _pictures(one.flip.id, one.flip.old_top, one.flip.old_right, samples),
-        "new": _pictures(one.flip.id, one.flip.new_top, one.flip.new_right, samples),
+        "old": _hits(flip.id, flip.old_top, flip.old_right, pictures),
+        "new": _hits(flip.id, flip.new_top, flip.new_right, pictures),
     }
 
 
-def _pictures(query: int, ids: Sequence[int], right: Sequence[bool], samples: Samples) -> list[dict[str, object]]:
-    hits = right or [samples.label(sample) == samples.label(query) for sample in ids]
-    return [{**_picture(sample, samples), "right": hit} for sample, hit in zip(ids, hits, strict=True)]
-
-
-def _picture(sample: int, samples: Samples) -> dict[str, object]:
-    return {
-        "id": sample,
-        "label": samples.label(sample),
-        "name": samples.name(sample) or f"sample {sample}",
-        "image": data_uri(samples.pixels(sample)),
-    }
+def _hits(query: int, items: Sequence[int], right: Sequence[bool], pictures: Pictures) -> list[tuple[Picture, bool]]:
+    """Pictures of `items`, and whether they are right."""
+    marks = right or [pictures[item].label == pictures[query].label for item in items]
+    return [(pictures[item], mark) for item, mark in zip(items, marks, strict=True)]
