@@ -2,11 +2,14 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from compatbench.data.dataset import Dataset, Split, check_dataset, check_disjoint_classes
 from compatbench.errors import RequestError
+from compatbench.judgements import IdLists, Judgements
+from compatbench.pairs import Pairs
 
 
 def make_split(labels: list[int], ids: list[int], side: int = 4, names: tuple[str, ...] | None = None) -> Split:
@@ -115,3 +118,40 @@ def test_shared_classes_are_named() -> None:
     check_disjoint_classes(torch.tensor([0, 1, 1]), torch.tensor([2, 3]), "old and new")
     with pytest.raises(RequestError, match="old and new must not share classes, but both have 1, 3"):
         check_disjoint_classes(torch.tensor([0, 1, 3]), torch.tensor([3, 1, 2]), "old and new")
+
+
+def judged(relevant: list[list[int]], queries: tuple[int, ...] = (4, 5, 6)) -> Judgements:
+    return Judgements(np.array(queries), IdLists.of(relevant), IdLists.of([[] for _ in queries]))
+
+
+def paired(first: list[int], second: list[int]) -> Pairs:
+    return Pairs(np.array(first), np.array(second), np.array([True, False]), np.zeros(2, dtype=np.int64))
+
+
+def test_judgements_and_pairs_that_fit_pass() -> None:
+    check_dataset(
+        replace(
+            make_dataset(),
+            judgements=judged([[5], [], [4, 5]]),
+            protocols={"hard": judged([[], [], [4]])},
+            pairs=paired([4, 5], [5, 6]),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"judgements": judged([[5]], (4,))}, "the judgements leave 2 queries out; judge every query"),
+        (
+            {"judgements": judged([[5], [77], [0]])},
+            "the judgements name 2 images that are not in the gallery, first id 77",
+        ),
+        ({"protocols": {"hard": judged([[5]], (6,))}}, "the judgements of 'hard' leave 2 queries out"),
+        ({"pairs": paired([4, 0], [5, 6])}, "1 pairs have an image that is no query image, first id 0"),
+        ({"pairs": paired([4, 5], [3, 99])}, "2 pairs have an image that is no gallery image, first id 3"),
+    ],
+)
+def test_answers_that_do_not_fit_are_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        check_dataset(replace(make_dataset(), **changes))

@@ -5,6 +5,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision import transforms
 
 from compatbench.data.image_file import MAX_PIXELS, Decoding, decode
 
@@ -149,3 +150,42 @@ def test_bombs_are_refused_undecoded(side: int) -> None:
     assert side**2 > MAX_PIXELS
     with pytest.raises(Exception, match=r"pixels are more than|decompression bomb"):
         decode(png_claiming(side, side), Decoding(3), 8)
+
+
+def test_a_box_is_cut_before_anything_else() -> None:
+    content = encode(Image.fromarray(GRADIENT))
+    np.testing.assert_array_equal(
+        decode(content, Decoding(), None, (2, 1, 7, 5)), GRADIENT[1:5, 2:7].transpose(2, 0, 1)
+    )
+    np.testing.assert_array_equal(
+        decode(content, Decoding(), None, (-3, -1, 4, 99)), GRADIENT[:, :4].transpose(2, 0, 1)
+    )
+    for outside in ((9, 0, 12, 6), (0, 6, 9, 8), (4, 4, 4, 6)):
+        with pytest.raises(ValueError, match="lies outside its 9x6 pixels"):
+            decode(content, Decoding(), None, outside)
+
+
+def test_boxes_count_pixels_as_the_file_has_them() -> None:
+    """Whoever drew them looked at the pixels and not at the EXIF rotation; the cut part is then turned upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90° clockwise when shown
+    upright = decode(encode(Image.fromarray(GRADIENT), exif=exif), Decoding(), None, (2, 1, 7, 5))
+    np.testing.assert_array_equal(upright, np.rot90(GRADIENT[1:5, 2:7], -1).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("size", [(80, 64), (64, 80), (64, 64)])
+def test_centre_is_resize_to_256_and_crop_224(size: tuple[int, int]) -> None:
+    """Scaled down: the shorter side to 32, then the middle 28 x 28, by torchvision's transforms."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
+    expected = transforms.CenterCrop(28)(transforms.Resize(32)(image))
+    found = decode(encode(image), Decoding(fit="centre"), 28).transpose(1, 2, 0).astype(int)
+    assert abs(found - np.asarray(expected).astype(int)).max() <= 2
+
+
+def test_squash_keeps_the_whole_image() -> None:
+    image = Image.new("RGB", (40, 10), "black")
+    image.paste("white", (0, 0, 20, 10))
+    halves = decode(encode(image), Decoding(fit="squash"), 8)[0]
+    assert halves[:, :3].min() == 255
+    assert halves[:, 5:].max() == 0

@@ -1,16 +1,20 @@
 import hashlib
+import io
 import stat
+import tarfile
 import threading
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from compatbench.data import sources
-from compatbench.data.sources import FetchError, debian_package, fetch, mirror
+from compatbench.data.sources import FetchError, archive, debian_package, fetch, mirror
 from compatbench.errors import RequestError
 
 FILES = {"a.gz": b"first file", "b.gz": b"second file" * 5000}
@@ -204,3 +208,88 @@ def test_debian_package_does_not_wait_for_ever(tmp_path: Path, programs: Path, m
     install(programs, "dpkg-deb", "exit 0")
     with pytest.raises(FetchError, match=r"apt-get took longer than 0.05 s"):
         debian_package("toy-data", FOLDER)(tmp_path)
+
+
+def packed(kind: str, members: dict[str, bytes], link: tuple[str, str] | None = None) -> bytes:
+    """A tar or zip file of these members, which may have any names."""
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w") as archive_file:
+            for name, content in members.items():
+                archive_file.writestr(name, content)
+        return buffer.getvalue()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive_file:
+        if link is not None:
+            entry = tarfile.TarInfo(link[0])
+            entry.type, entry.linkname = tarfile.SYMTYPE, link[1]
+            archive_file.addfile(entry)
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive_file.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def offer(server: Server, monkeypatch: pytest.MonkeyPatch):
+    """Puts a file on the server; returns the source that unpacks it."""
+
+    def put(content: bytes, sha256: str = "") -> sources.Source:
+        monkeypatch.setitem(FILES, "set.tgz", content)
+        return archive(f"{server.url}set.tgz", sha256 or hashlib.sha256(content).hexdigest())
+
+    return put
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_archives_are_unpacked(offer, tmp_path: Path, kind: str) -> None:
+    folder = offer(packed(kind, {"set/list.txt": b"list", "set/images/1.jpg": b"image"}))(tmp_path)
+    found = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"set/list.txt": b"list", "set/images/1.jpg": b"image"}
+    assert not (tmp_path / "set.tgz").exists()
+
+
+def test_an_archive_of_another_hash_is_refused(offer, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"set.tgz: sha256 differs"):
+        offer(packed("tar", {"a": b"b"}), "0" * 64)(tmp_path)
+
+
+def test_an_archive_that_was_cut_is_refused(offer, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"set.tgz cannot be unpacked"):
+        offer(packed("tar", {"a": bytes(10_000)})[:-40])(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "link"),
+    [
+        ("tar", {"../evil": b"x"}, None),
+        ("tar", {"../../evil": b"x"}, None),
+        ("tar", {"out/evil": b"x"}, ("out", "../..")),
+        ("tar", {}, ("evil", "/etc/passwd")),
+        ("zip", {"../evil": b"x"}, None),
+        ("zip", {"../../evil": b"x"}, None),
+    ],
+)
+def test_nothing_leaves_the_folder(offer, tmp_path: Path, kind: str, members: dict[str, bytes], link) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with suppress(FetchError):
+        offer(packed(kind, members, link))(scratch)
+    outside = [path for path in tmp_path.rglob("*") if not path.is_relative_to(scratch / "unpacked")]
+    assert {path.name for path in outside} <= {"scratch", "set.tgz"}
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
+
+
+def test_fetching_replaces_a_tree_that_was_not_complete(tmp_path: Path) -> None:
+    (tmp_path / "target" / "set").mkdir(parents=True)
+    (tmp_path / "target" / "set" / "half").write_bytes(b"half a file")
+
+    def source(scratch: Path) -> Path:
+        (scratch / "set" / "deep").mkdir(parents=True)
+        (scratch / "set" / "deep" / "1.jpg").write_bytes(b"image")
+        return scratch
+
+    fetch({"one": source}, tmp_path / "target", lambda folder: None, lambda line: None)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
+        "target/set/deep/1.jpg"
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,7 +127,8 @@ def check_dataset(dataset: Dataset) -> None:
     """Raise RequestError, in one line, unless the splits of `dataset` fit together.
 
     Labels lie in 0 … K−1, ids are unique in each split and carry one label, no training image is also query
-    or gallery, each class of the queries is in the gallery, and all images have one size and depth.
+    or gallery, each class of the queries is in the gallery, and all images have one size and depth. Judgements are
+    there for every query and speak of gallery images, and so do pairs.
     """
     named = {"train": dataset.train, "query": dataset.query, "gallery": dataset.gallery}
     for where, split in named.items():
@@ -155,6 +157,8 @@ def check_dataset(dataset: Dataset) -> None:
             raise RequestError(
                 f"dataset '{dataset.name}': id {sample} has two labels, one as query, one in the gallery"
             )
+    for problem in _answer_problems(dataset):
+        raise RequestError(f"dataset '{dataset.name}': {problem}")
 
 
 def check_disjoint_classes(first: Tensor, second: Tensor, what: str) -> None:
@@ -162,6 +166,23 @@ def check_disjoint_classes(first: Tensor, second: Tensor, what: str) -> None:
     shared = sorted(set(first.tolist()) & set(second.tolist()))
     if shared:
         raise RequestError(f"{what} must not share classes, but both have {', '.join(map(str, shared[:5]))}")
+
+
+def _answer_problems(dataset: Dataset) -> Iterator[str]:
+    """What is wrong with judgements, protocols and pairs."""
+    queries, gallery = dataset.query.ids.numpy(force=True), dataset.gallery.ids.numpy(force=True)
+    named = dict(dataset.protocols) if dataset.judgements is None else {"": dataset.judgements, **dataset.protocols}
+    for name, judgements in named.items():
+        which = f"the judgements of '{name}'" if name else "the judgements"
+        if unjudged := int((~np.isin(queries, judgements.queries)).sum()):
+            yield f"{which} leave {unjudged} queries out; judge every query, if only by empty lists"
+        listed = np.concatenate((judgements.relevant.ids, judgements.ignored.ids))
+        if (strange := listed[~np.isin(listed, gallery)]).size:
+            yield f"{which} name {strange.size} images that are not in the gallery, first id {strange[0]}"
+    if dataset.pairs is not None:
+        for side, ids, there in (("query", dataset.pairs.first, queries), ("gallery", dataset.pairs.second, gallery)):
+            if (strange := ids[~np.isin(ids, there)]).size:
+                yield f"{strange.size} pairs have an image that is no {side} image, first id {strange[0]}"
 
 
 def _membership_hash(split: Split) -> str:
