@@ -185,6 +185,15 @@ def test_a_chain_has_its_numbers_and_the_cost_of_every_step_and_they_are_rescore
     assert any("AC:mAP" in line for line in Rescorer(chain.store.arrays).differences(empty))
 
 
+def test_chance_is_sampled_for_every_upgrade_and_for_the_whole_chain(
+    trainer: Trainer, small_test: Dataset, empty: Record
+) -> None:
+    empty.spec.method.expects = [Expectation.CROSS_AT_CHANCE.value]
+    measured(trainer([{"share": 0.3}, {"share": 0.6}, {}], dataset=small_test), "independent", empty)
+    sampled = [(e.query_generation, e.gallery_generation) for e in empty.metrics if e.name == "chance:mAP"]
+    assert sampled == [("1", "0"), ("2", "1"), ("2", "0")]
+
+
 def test_a_single_upgrade_has_no_numbers_of_a_chain(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
     measured(trainer(dataset=small_test), "bct", empty)
     assert empty.metric("AC:mAP", "1", "0") is None

@@ -73,8 +73,9 @@ def measure(
     add_threshold_transfer(record, trainer, served, references, store)
     add_protocol_scores(record, trainer, served, references, store)
     if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
-        for step in references:
-            _chance(record, trainer, served, step)
+        newest = len(served) - 1
+        for query, gallery in dict.fromkeys([*((step, step - 1) for step in references), (newest, 0)]):
+            _chance(record, trainer, served, query, gallery)
     record.costs = costs(trainer, served)
     record.step_costs = step_costs(trainer, served)
 
@@ -170,14 +171,14 @@ def add_compatibility(record: Record, new: str, old: str) -> None:
             )
 
 
-def _chance(record: Record, trainer: ChainTrainer, served: list[ServedGeneration], step: int) -> None:
+def _chance(record: Record, trainer: ChainTrainer, served: list[ServedGeneration], query: int, gallery: int) -> None:
     """What cross-retrieval scores between unrelated spaces: mean and range over random rotations."""
-    scores = chance_distribution(*pair(served, trainer, step, step - 1), rotations=CHANCE_ROTATIONS, seed=trainer.seed)
+    scores = chance_distribution(*pair(served, trainer, query, gallery), rotations=CHANCE_ROTATIONS, seed=trainer.seed)
     record.metrics.append(
         Metric(
             name="chance:mAP",
-            query_generation=str(step),
-            gallery_generation=str(step - 1),
+            query_generation=str(query),
+            gallery_generation=str(gallery),
             value=float(np.mean(scores)),
             ci_low=float(np.min(scores)),
             ci_high=float(np.max(scores)),

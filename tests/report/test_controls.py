@@ -111,3 +111,17 @@ def test_without_independent_or_without_any_check_nothing_is_green(bench):
 def test_an_expectation_that_nothing_checks_is_a_problem(bench):
     record = bench.record("it", 0, flat(0.1), role="control", expects=["cross is green"])
     assert with_independent(bench, record).problems == ("it: nothing checks the expectation 'cross is green'",)
+
+
+def test_a_gallery_that_is_never_embedded_anew_is_not_compared_with_the_independent_one(bench):
+    def run(document_encoder):
+        records = [
+            bench.record("it", 0, flat(0.1, new=0.1), role="control", expects=["self equals independent"]),
+            bench.record("independent", 0, flat(0.1), role="reference"),
+        ]
+        for record in records:
+            record.spec.generations[-1] = {"backbone": "large", "dim": 8, "document_encoder": document_encoder}
+        return judge(bench, *records).problems
+
+    assert run("previous") == ()
+    assert len(run({"backbone": "large"})) == 1
