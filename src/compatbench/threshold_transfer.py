@@ -13,7 +13,7 @@ from compatbench.records import Metric, Record, VerifiedPairs
 from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
 
-VERIFIED_QUERIES = 1000
+VERIFIED_QUERIES = 500
 """Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""
 
 
@@ -43,9 +43,22 @@ def add_threshold_transfer(
     rates = supported_rates(impostor_pairs(*sampled[before]))
     limits = {at: thresholds(*both, rates) for at, both in sampled.items()}
     for at, both in sampled.items():
-        _add(record, at, both, rates, limits[at], transferred=False, store=store)
+        asked = [(rate, False, limit) for rate, limit in zip(rates, limits[at], strict=True)]
         if at[0] == str(new):
-            _add(record, at, both, rates, limits[before], transferred=True, store=store)
+            asked += [(rate, True, limit) for rate, limit in zip(rates, limits[before], strict=True)]
+        found = acceptance(*both, [limit for *_, limit in asked])
+        for (rate, transferred, limit), accepted in zip(asked, found, strict=True):
+            entry = VerifiedPairs(
+                query_generation=at[0],
+                gallery_generation=at[1],
+                rate=rate,
+                transferred=transferred,
+                threshold=limit,
+                queries=len(both[0]),
+                sha256=accepted.write(store.arrays),
+            )
+            record.verification.append(entry)
+            record.metrics += verification_metrics(entry, accepted)
 
 
 def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
@@ -60,31 +73,6 @@ def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator
 def _sampled(sides: Side, trainer: ChainTrainer) -> Side:
     query, gallery = sample(*sides, max_queries=VERIFIED_QUERIES, max_gallery=len(sides[1]))
     return query.to(trainer.device), gallery.to(trainer.device)
-
-
-def _add(
-    record: Record,
-    at: tuple[str, str],
-    sides: Side,
-    rates: Sequence[float],
-    limits: Sequence[float],
-    *,
-    transferred: bool,
-    store: Store,
-) -> None:
-    query, gallery = sides
-    for rate, limit, accepted in zip(rates, limits, acceptance(query, gallery, limits), strict=True):
-        entry = VerifiedPairs(
-            query_generation=at[0],
-            gallery_generation=at[1],
-            rate=rate,
-            transferred=transferred,
-            threshold=limit,
-            queries=len(query),
-            sha256=accepted.write(store.arrays),
-        )
-        record.verification.append(entry)
-        record.metrics += verification_metrics(entry, accepted)
 
 
 def _metric(entry: VerifiedPairs, name: str, rate: Rate, *, higher: bool) -> Metric:
