@@ -5,6 +5,7 @@ Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", IJCV 20
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _by_class(folder: Path, part: str, classes: Collection[str]) -> list[tuple[s
 
 
 def _images(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix.upper() == ".JPEG")
+    return sorted(name for name in os.listdir(folder) if name.upper().endswith(".JPEG"))
 
 
 def _listing(rows: list[tuple[str, int]], first_id: int) -> Listing:

@@ -52,7 +52,9 @@ def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify) -> 
     """
     known = _read(ledger)
     stats = pd.DataFrame(
-        [_stat(folder / path) for path in paths], index=pd.Index(paths, name="path"), columns=["bytes", "changed"]
+        [_stat(os.path.join(folder, path)) for path in paths],
+        index=pd.Index(paths, name="path"),
+        columns=["bytes", "changed"],
     )
     before = known.reindex(stats.index)
     same = (before[["bytes", "changed"]].to_numpy() == stats.to_numpy()).all(axis=1)
@@ -111,7 +113,7 @@ def _read_one(path: Path) -> tuple[bytes, int, int] | str:
     return hashlib.sha256(content).digest(), width, height
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def _stat(path: str) -> tuple[int, int]:
     """Bytes and time of change, −1 for a file that is not there."""
     try:
         found = os.stat(path)
