@@ -37,7 +37,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no such array": (lambda data: data["arrays"][0].update(sha256="0" * 64), "per-query arrays not readable"),
     "the curves of another file": (
         lambda data: data["backfill"][0].update(sha256=data["arrays"][0]["sha256"]),
-        "its arrays do not fit it",
+        "no backfill curves",
     ),
     "no record": (lambda data: data.clear(), "schema version None"),
 }
