@@ -168,7 +168,7 @@ def test_relevance_judgements_take_the_place_of_classes(files: dict[str, Any]) -
     output = run(*words, "--adapters", "ridge,slerp", "--fit-pairs", "100")
     found = read()
     assert (found.inputs.judged_by, found.inputs.classes, found.parts.queries) == ("qrels", None, 39)
-    assert "1 queries left out: no relevant item is judged" in output
+    assert "1 query left out: no relevant item is judged" in output
     assert "slerp skipped: needs class labels, and only relevance judgements were given" in output
     items = read_items(Path("g_old.npz"), Path("g_new.npz"))
     assert found.parts.fitting_pairs == 100

@@ -54,6 +54,13 @@ def test_flips_disagreement_and_moved_scores_are_remarked() -> None:
     assert len(verdict([*references(0.1), best])) == 2
 
 
+def test_a_gain_beyond_the_new_models_own_is_put_down_to_the_labels() -> None:
+    line = "That is more than the new model itself has to give: its fit saw class labels"
+    for gain, needs, said in ((0.2, ["labels"], True), (0.2, [], False), (0.05, ["labels"], False)):
+        lines = verdict([*references(0.1), row("a", gain, needs=needs)])
+        assert any(one.startswith(line) for one in lines) is said
+
+
 def test_without_any_fitted_adapter_the_backfill_is_what_is_left() -> None:
     skipped = Outcome(name="mlp", role="adapter", skipped="no time")
     assert verdict([*references(0.1), skipped]) == ["no adapter could be fitted; a full backfill gains 10.0 ± 1.0."]

@@ -13,8 +13,8 @@ from compatbench.records import Environment
 SCHEMA_VERSION = 1
 
 
-BOTH_ENCODERS, GALLERY_REWRITE = "both encoders online", "gallery rewrite"
-"""Two values of `compatbench.method.Need`, which needs torch."""
+BOTH_ENCODERS, GALLERY_REWRITE, LABELS = "both encoders online", "gallery rewrite", "labels"
+"""Values of `compatbench.method.Need`, which needs torch."""
 
 
 class _Model(BaseModel):

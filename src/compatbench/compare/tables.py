@@ -130,15 +130,15 @@ def _groups(*groups: tuple[str, Sequence[Row]]) -> tuple[Group, ...]:
 
 def _caption(comparison: Comparison) -> str:
     parts, inputs = comparison.parts, comparison.inputs
+    nothing = "no relevant item is searched" if inputs.judged_by == "labels" else "no relevant item is judged"
     left_out = [
-        f"{count:,} queries left out: {why}"
+        f"{count:,} {'query' if count == 1 else 'queries'} left out: {why}"
         for count, why in (
-            (parts.unanswerable_queries, "no relevant item is searched"
-             if inputs.judged_by == "labels" else "no relevant item is judged"),
-            (parts.fitting_queries, "they are among the fitting items"),
+            (parts.unanswerable_queries, nothing),
+            (parts.fitting_queries, "among the fitting items"),
         )
         if count
-    ]  # fmt: skip
+    ]
     judged = f"{inputs.classes:,} classes" if inputs.classes is not None else "relevance judgements"
     sentences = [
         f"{parts.queries:,} of {parts.candidate_queries:,} queries, drawn at random, search {parts.searched_items:,} "

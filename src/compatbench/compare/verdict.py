@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import FULL_BACKFILL, Number, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, LABELS, Number, Outcome
 from compatbench.report.tables import Unit, number
 
 SIGNIFICANCE = 0.05
@@ -29,7 +29,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
             f"points); {_of_the_backfill(backfill)}."
         ]
     best = winners[0]
-    sentences = [f"{_deed(best)}; {_of_the_backfill(backfill)}.", *_remarks(best)]
+    sentences = [f"{_deed(best)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill)]
     plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
     if plain is not None and plain is not best:
         sentences.append(f"With one encoder and the index as it is: {_deed(plain)}.")
@@ -58,9 +58,14 @@ def _of_the_backfill(gain: Number) -> str:
     return f"a full backfill gains nothing that can be told from 0 ({_points(gain)})"
 
 
-def _remarks(best: Outcome) -> list[str]:
+def _remarks(best: Outcome, backfill: Number) -> list[str]:
     flips, first = best.metric("relative_NFR@1"), best.metric(f"cross_gain:{SECOND}")
     remarks = []
+    if LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
+        remarks.append(
+            "That is more than the new model itself has to give: its fit saw class labels, and what it gains on these "
+            "classes it need not gain on others."
+        )
     if flips.value is not None:
         remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
     if not first.above_zero:
