@@ -70,11 +70,12 @@ def _remarks(best: Outcome, backfill: Number) -> list[str]:
         remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
     if not first.above_zero:
         remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
-    moved = best.metric(f"transfer_FAR@{_STRICT_RATE}")
+    moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
     if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
         remarks.append(
-            f"Where scores are cut, set a new threshold: the old one for {_percent(0.001)} of false accepts lets "
-            f"{_percent(moved.value)} of them through."
+            f"Where scores are cut, set a new threshold: at the old one for {_percent(0.001)} of false accepts, "
+            f"{_percent(moved.value)} of the impostor pairs and {_percent(accepted.value or 0.0)} of the genuine ones "
+            "are accepted."
         )
     return remarks
 
@@ -89,4 +90,6 @@ def _points(gain: Number) -> str:
 
 
 def _percent(share: float) -> str:
+    if 0 < share < 1e-4:
+        return "less than 0.01%"
     return f"{100 * share:.2g}%" if share < 0.1 else f"{100 * share:.0f}%"
