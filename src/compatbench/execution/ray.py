@@ -9,6 +9,7 @@ worker is lost starts again on another one.
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ RETRIES = 3
 """Times that a cell is started again after its node or its worker was lost."""
 
 POLL_SECONDS = 0.5
+
+CONNECT_SECONDS = 10.0
 
 SHARED = ("models", "embeddings", "evaluations", "arrays")
 """Folders of a store whose files are named by their content or origin, so that they are right wherever they lie."""
@@ -70,6 +73,8 @@ class RayExecutor:
                 for folder in workplace.method_folders
             ),
         )
+        if address is not None:
+            check_reachable(address)
         try:
             ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -270,6 +275,17 @@ def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple
         text = store.record(spec).read_text(encoding="utf-8")
         assert record.spec == spec
         return {"record": text, "log": log}, {name: content for name, content in made.items() if name not in given}
+
+
+def check_reachable(address: str) -> None:
+    """Raise RequestError where nothing listens at `host:port`, for which Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return  # `auto` and `ray://…` are Ray's to find
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise RequestError(f"no Ray cluster at {address}: {error}; start one with `ray start --head`") from error
 
 
 def _data(spec: CellSpec, data: Path) -> Path:
