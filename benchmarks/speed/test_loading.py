@@ -1,4 +1,4 @@
-"""Speed of the data path: reading Fashion-MNIST, resizing it, gathering and augmenting batches."""
+"""Speed of the data path: reading Fashion-MNIST, resizing it, gathering and augmenting batches, decoding files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from compatbench.data import fashion_mnist
 from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.fashion_mnist import IdxFile
+from compatbench.data.image_file import Decoding
+from compatbench.data.image_files import ImageFiles, in_order
 from compatbench.data.resize import resize
+from compatbench.data.verification import verify
 
 BATCH = 128
+PHOTOGRAPHS = 32
+"""In a batch."""
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +100,41 @@ def test_gather_augment_normalize(benchmark: BenchmarkFixture, train: Split, kin
     benchmark.extra_info["images"] = BATCH
     batch = benchmark(lambda: normalize(augment(train.gather(rows), generator)))
     assert batch.shape == (BATCH, 1, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> ImageFiles:
+    """JPEG files of ImageNet's usual size, 500x375 pixels and about 70 kB."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    paths = [f"{number}.jpg" for number in range(4 * PHOTOGRAPHS)]
+    for path in paths:
+        coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8))
+        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(folder / path, quality=90)
+    return ImageFiles(
+        folder=folder,
+        paths=np.array([path.encode() for path in paths]),
+        hashes=np.zeros((len(paths), 32), np.uint8),
+        decoding=Decoding(fit="centre"),
+        size=224,
+        rows=torch.arange(len(paths)),
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_decode_batches(benchmark: BenchmarkFixture, photographs: ImageFiles, workers: int) -> None:
+    """Four batches of 224x224 out of files, the start of the worker processes included."""
+    benchmark.extra_info["images"] = len(photographs)
+    batches = in_order(len(photographs), PHOTOGRAPHS)
+    found = benchmark.pedantic(lambda: list(photographs.batches(batches, workers)), rounds=3)
+    assert [batch.shape for batch in found] == [(PHOTOGRAPHS, 3, 224, 224)] * 4
+
+
+def test_look_at_known_files(benchmark: BenchmarkFixture, photographs: ImageFiles) -> None:
+    """What loading a dataset costs once its files were verified."""
+    paths = [path.decode() for path in photographs.paths]
+    ledger = photographs.folder / ".checked" / "toy.parquet"
+    verify(photographs.folder, paths, ledger, lambda line: None)
+    benchmark.extra_info["images"] = len(paths)
+    found = benchmark(verify, photographs.folder, paths, ledger, lambda line: None)
+    assert len(found.sizes) == len(paths)
