@@ -51,6 +51,8 @@ def test_flips_disagreement_and_moved_scores_are_remarked() -> None:
         "Where scores are cut, set a new threshold: at the old one for 0.1% of false accepts, 2% of the impostor pairs "
         "and 43% of the genuine ones are accepted.",
     ]
+    best.metrics["cross_gain:CMC@1"] = interval(0.013, 0.02)
+    assert "By CMC@1 its gain cannot be told from 0 (1.3 ± 2.0)." in verdict([*references(0.1), best])
     best.metrics["transfer_FAR@FAR=0.001"] = interval(0.0011, 0.001)
     best.metrics["cross_gain:CMC@1"] = interval(0.013, 0.002)
     assert len(verdict([*references(0.1), best])) == 2

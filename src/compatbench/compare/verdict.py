@@ -68,8 +68,10 @@ def _remarks(best: Outcome, backfill: Number) -> list[str]:
         )
     if flips.value is not None:
         remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
-    if not first.above_zero:
+    if first.below_zero:
         remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
+    elif not first.above_zero:
+        remarks.append(f"By {SECOND} its gain cannot be told from 0 ({_points(first)}).")
     moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
     if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
         remarks.append(
