@@ -30,6 +30,12 @@ def test_every_dataset_is_listed_with_size_licence_and_place(tmp_path: Path) -> 
     assert "dataset 'folder' needs the option 'path': a suite's dataset_options, or --set" in text
 
 
+def test_some_datasets_are_listed_by_name(tmp_path: Path) -> None:
+    lines = run("list", "svhn", "cub200", "--data", tmp_path).output.splitlines()
+    assert [lines[0].partition(":")[0], lines[3].partition(":")[0], len(lines)] == ["svhn", "cub200", 6]
+    assert "did you mean 'cub200'?" in str(run("list", "cub20", "--data", tmp_path).exception)
+
+
 def write_faces(folder: Path) -> None:
     for name in ("train/x/1.jpg", "train/y/1.jpg", "lfw/A/A_0001.jpg", "lfw/A/A_0002.jpg", "lfw/B/B_0001.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -30,11 +30,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def data_list(data: Data = DEFAULT_DATA) -> None:
+def data_list(
+    names: Annotated[list[str] | None, typer.Argument(help="Only these datasets.", metavar="[NAME]...")] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
     """List the datasets: size, licence, where each goes, and what of it is missing there."""
     from compatbench.data.catalogue import FAMILIES
+    from compatbench.data.catalogue import family as family_of
 
-    for family in FAMILIES.values():
+    for family in [family_of(name) for name in names] if names else FAMILIES.values():
         print(f"{family.name}: {family.description}")
         print(f"    {_size(family)}licence: {family.licence}")
         print(f"    {_state(family, data)}")

@@ -162,6 +162,15 @@ def test_places_is_split_as_published(scenes: Path) -> None:
     assert dataset.train.image_size == 256
 
 
+def test_places_may_lie_as_the_archive_unpacks(scenes: Path) -> None:
+    (scenes / "places365" / "data_256_standard").rename(scenes / "places365" / "data_256")
+    dataset = load("places365", None, scenes, {})
+    assert dataset.train.names[1] == "data_256/b/bow_window/indoor/00000007.jpg"
+    (scenes / "places365" / "data_256").rename(scenes / "places365" / "other")
+    with pytest.raises(RequestError, match=r"missing: \S+places365/data_256; get it from"):
+        load("places365", None, scenes, {})
+
+
 def test_a_changed_list_of_places_is_named(scenes: Path) -> None:
     path = scenes / "places365" / "places365_val.txt"
     path.write_text(path.read_text().replace(" 1", " 0"))

@@ -16,7 +16,7 @@ from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.folder_listing import Entry, list_folder, read_manifest
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files, read_listed
-from compatbench.data.verification import SoundFiles
+from compatbench.data.sound_files import SoundFiles
 from compatbench.errors import RequestError
 
 CHECK_SIZE = 8

@@ -16,7 +16,7 @@ from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding, clipped
 from compatbench.data.image_files import ImageFiles, Images, load_all
-from compatbench.data.verification import Notify, SoundFiles, verify
+from compatbench.data.sound_files import Notify, SoundFiles, verify
 from compatbench.errors import RequestError
 from compatbench.judgements import Judgements
 from compatbench.pairs import Pairs

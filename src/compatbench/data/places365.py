@@ -14,6 +14,9 @@ from compatbench.data.family import Options
 from compatbench.data.file_family import Counts, FileFamily
 from compatbench.data.listing import Listed, Listing
 
+TRAIN = ("data_256", "data_256_standard")
+"""The folder that the authors' archive unpacks into, and the name that torchvision gives it."""
+
 
 class Places365(FileFamily[Options]):
     """Train is the published standard training set, query = gallery the validation set, read by torchvision."""
@@ -28,13 +31,18 @@ class Places365(FileFamily[Options]):
         "categories_places365.txt",
         "places365_train_standard.txt",
         "places365_val.txt",
-        "data_256_standard",
         "val_256",
     )
     published = Counts(train=1_803_460, query=36_500)
 
+    def missing(self, root: Path, options: Options) -> tuple[str, ...]:
+        """The lists and the two folders; that of the training images may have either of its names."""
+        folder = self.folder(root)
+        train = () if any((folder / name).is_dir() for name in TRAIN) else (str(folder / TRAIN[0]),)
+        return super().missing(root, options) + train
+
     def list_images(self, folder: Path, options: Options) -> Listed:
-        """From the authors' lists; `data_256_standard` is what their archive unpacks as `data_256`."""
+        """From the authors' lists."""
         train, names = _read(folder, "train-standard", 0)
         val, _ = _read(folder, "val", len(train))
         return Listed(names, train, val)
@@ -48,6 +56,8 @@ def _read(folder: Path, split: str, first_id: int) -> tuple[Listing, tuple[str, 
     except RuntimeError as error:  # a list has not the published md5
         raise ValueError(str(error)) from error
     paths = tuple(Path(os.path.relpath(path, folder)).as_posix() for path, _ in found.imgs)
+    if split != "val" and not (folder / TRAIN[1]).is_dir():
+        paths = tuple(path.replace(TRAIN[1], TRAIN[0], 1) for path in paths)
     names = sorted(found.class_to_idx, key=found.class_to_idx.__getitem__)
     ids = np.arange(first_id, first_id + len(paths))
     return Listing(paths, np.array(found.targets, dtype=np.int64), ids), tuple(names)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compatbench.data import verification
-from compatbench.data.verification import verify
+from compatbench.data import sound_files
+from compatbench.data.sound_files import verify
 from compatbench.errors import RequestError
 
 PATHS = ["a/1.png", "b/2.jpg", "a/3.png"]
@@ -17,13 +17,13 @@ PATHS = ["a/1.png", "b/2.jpg", "a/3.png"]
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files whose content was read."""
     names: list[str] = []
-    read_one = verification._read_one
+    read_one = sound_files._read_one
 
     def spy(path: Path):
         names.append(path.name)
         return read_one(path)
 
-    monkeypatch.setattr(verification, "_read_one", spy)
+    monkeypatch.setattr(sound_files, "_read_one", spy)
     return names
 
 
@@ -89,14 +89,14 @@ def test_a_truncated_image_is_found(root: Path) -> None:
 
 
 def test_an_interrupted_look_keeps_what_was_done(root: Path, monkeypatch, looked_at: list[str]) -> None:
-    monkeypatch.setattr(verification, "CHUNK", 1)
+    monkeypatch.setattr(sound_files, "CHUNK", 1)
     done: list[str] = []
 
     def interrupt(line: str) -> None:
         done.append(line)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verification, "REPORT_SECONDS", -1.0)
+    monkeypatch.setattr(sound_files, "REPORT_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
         verify(root / "images", PATHS, root / ".checked" / "toy.parquet", interrupt)
     assert done == ["checking images: 1 of 3, about 0 minutes left"]
