@@ -20,7 +20,7 @@ from compatbench.data.fashion_mnist import IdxFile
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, in_order
 from compatbench.data.resize import resize
-from compatbench.data.verification import verify
+from compatbench.data.sound_files import verify
 
 BATCH = 128
 PHOTOGRAPHS = 32
