@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -85,3 +87,42 @@ def test_all_methods_among_the_adapters_are_compared(catalogue: Catalogue) -> No
 def test_other_methods_are_refused(name: str, complaint: str) -> None:
     with pytest.raises(RequestError, match=complaint):
         choose_adapters((name,), ())
+
+
+FAILING = '''"""Fails."""
+
+import torch
+from torch import nn
+
+from compatbench.method import Adapter, Maps
+
+
+class Failing(Adapter):
+    """Fails (made up)."""
+
+    name = "failing"
+
+    def build(self, dim, old_dim):
+        return Maps(query=nn.Linear(dim, old_dim))
+
+    def fit(self, new, old, labels):
+        maps = self.build(new.shape[1], old.shape[1])
+        WHAT
+        return maps
+'''
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("raise ValueError('no luck\\ntoday')", "failed: ValueError: no luck today"),
+        ("maps.query.weight.data.fill_(torch.nan)", "it maps vectors to NaN or infinite values"),
+    ],
+)
+def test_an_adapter_that_fails_is_a_row_with_its_reason(tmp_path: Path, what: str, reason: str) -> None:
+    (tmp_path / "failing.py").write_text(FAILING.replace("WHAT", what))
+    (plugin,) = choose_adapters(("failing",), (tmp_path,))
+    fit = fit_within(plugin, pairs(), 10, 0)
+    assert fit.adapter is None
+    assert fit.reason.endswith(reason)
+    assert "\n" not in fit.reason

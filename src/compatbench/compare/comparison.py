@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -145,19 +145,9 @@ class Comparison(_Model):
                 return outcome
         raise KeyError(name)
 
-    @property
-    def adapters(self) -> list[Outcome]:
-        """The adapters that have numbers, in their order."""
-        return [one for one in self.outcomes if one.role == "adapter" and not one.skipped]
-
 
 STATUS_QUO, FULL_BACKFILL, UNADAPTED, ORACLE = "status quo", "full backfill", "no adapter", "oracle ceiling"
 """The reference rows."""
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a comparison."""
-    return Comparison.model_json_schema()
 
 
 def to_json(comparison: Comparison) -> str:

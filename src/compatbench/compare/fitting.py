@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 
 from compatbench.adapters import FittedAdapter, embeddings_task, fit_plugin
-from compatbench.errors import RequestError
+from compatbench.errors import InvalidResultError, RequestError
 from compatbench.method import Need, Params, Role, Task
-from compatbench.plugins import Plugin, discover
+from compatbench.plugins import Plugin, discover, one_line
 from compatbench.seeds import stream
 
 FEWEST_PAIRS = 1000
 """Trained on fewer, an adapter would be shown far below what it can do."""
+
+_PROBES = 256
+"""Pairs that are mapped once to see that a map gives numbers."""
 
 _PILOT_SECONDS = 0.2
 """A trial that took less says little about how long the rest will take."""
@@ -85,7 +88,8 @@ def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:
     """Fit an adapter at its published setting, on as many of the pairs as `seconds` allow.
 
     Closed forms get all pairs. An adapter that is trained for a number of epochs first runs one and two of them on few
-    pairs, which tells what a pair costs. Where fewer than FEWEST_PAIRS fit into the time, it is skipped.
+    pairs, which tells what a pair costs. Where fewer than FEWEST_PAIRS fit into the time, it is skipped. Where an
+    adapter fails, the reason says so.
     """
     params = plugin.resolve({})
     adapter = plugin.cls(params, pairs.task)
@@ -93,6 +97,13 @@ def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:
         return Fit(plugin, None, "needs class labels, and only relevance judgements were given")
     if reason := adapter.skip(pairs.task):
         return Fit(plugin, None, reason)
+    try:
+        return _fit_in_time(plugin, params, pairs, seconds, seed)
+    except Exception as error:
+        return Fit(plugin, None, f"failed: {one_line(error)}")
+
+
+def _fit_in_time(plugin: Plugin, params: Params, pairs: Pairs, seconds: float, seed: int) -> Fit:
     chosen = pairs
     epochs = getattr(params, "epochs", None)
     if epochs is not None:
@@ -110,7 +121,11 @@ def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:
             chosen = pairs.sample(affordable, seed)
     begun = time.perf_counter()
     fitted = _fit(plugin, params, chosen, seed)
-    return Fit(plugin, fitted, "", len(chosen), len(pairs), time.perf_counter() - begun)
+    seconds_taken = time.perf_counter() - begun
+    new, old = pairs.new[:_PROBES].cpu(), pairs.old[:_PROBES].cpu()
+    if not all(side.isfinite().all() for side in (fitted.query(new, old), fitted.gallery(old), fitted.new(new, old))):
+        raise InvalidResultError("it maps vectors to NaN or infinite values")
+    return Fit(plugin, fitted, "", len(chosen), len(pairs), seconds_taken)
 
 
 def _fit(plugin: Plugin, params: Params, pairs: Pairs, seed: int) -> FittedAdapter:
