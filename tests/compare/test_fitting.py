@@ -66,6 +66,17 @@ def test_the_trial_leaves_out_what_is_done_once(catalogue: Catalogue, monkeypatc
     assert fitting._seconds_per_pair(plugin, plugin.resolve({}), pairs(), 0) == pytest.approx(0.01)
 
 
+def test_a_sample_numbers_its_classes_without_gaps() -> None:
+    rare = Pairs(torch.eye(40), torch.eye(40), torch.arange(40))
+    sample = rare.sample(10, 0)
+    assert sample.classes is not None
+    assert sorted(sample.classes.tolist()) == list(range(10))
+    assert sample.task.num_classes == 10
+    kept = sample.new.argmax(dim=1)
+    assert torch.equal(kept, sample.old.argmax(dim=1))
+    assert torch.equal(kept.argsort().argsort(), sample.classes)
+
+
 def test_adapters_that_need_classes_are_skipped_without_them(catalogue: Catalogue) -> None:
     fit = fit_within(catalogue.get("slerp"), pairs(classes=False), 10, 0)
     assert fit.adapter is None

@@ -50,7 +50,9 @@ class Pairs:
     def sample(self, size: int, seed: int) -> Pairs:
         """At random `size` of them, without replacement."""
         rows = torch.randperm(len(self), generator=stream(seed, "compare", "pairs"))[:size].to(self.new.device)
-        return Pairs(self.new[rows], self.old[rows], None if self.classes is None else self.classes[rows])
+        # numbered anew: of a class without a pair there would be no mean
+        classes = None if self.classes is None else self.classes[rows].unique(return_inverse=True)[1]
+        return Pairs(self.new[rows], self.old[rows], classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugi
     """
     catalogue = discover(list(folders))
     adapters = [plugin for _, plugin in sorted(catalogue.methods.items()) if plugin.kind == "adapter"]
-    wanted = [catalogue.get(name) for name in names]
+    wanted = [catalogue.get(name) for name in dict.fromkeys(names)]
     for plugin in wanted:
         if plugin.kind != "adapter":
             raise RequestError(
