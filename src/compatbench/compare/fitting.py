@@ -51,7 +51,7 @@ class Pairs:
         """At random `size` of them, without replacement."""
         rows = torch.randperm(len(self), generator=stream(seed, "compare", "pairs"))[:size].to(self.new.device)
         # numbered anew: of a class without a pair there would be no mean
-        classes = None if self.classes is None else self.classes[rows].unique(return_inverse=True)[1]
+        classes = None if self.classes is None else torch.unique(self.classes[rows], return_inverse=True)[1]
         return Pairs(self.new[rows], self.old[rows], classes)
 
 
