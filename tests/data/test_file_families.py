@@ -1,5 +1,6 @@
 """What all families of image files share: what is missing, where it goes, and damage that is named."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,18 @@ def test_a_missing_or_damaged_image_is_named_before_anything_is_trained(birds: P
         ):
             with pytest.raises(RequestError, match=rf"1 images cannot be read: images/101.Pelican/{reason}"):
                 call()
+
+
+def test_check_trusts_no_earlier_look(birds: Path) -> None:
+    load("cub200", 8, birds, {})
+    path = birds / "cub200" / "images" / "101.Pelican" / "P_0002.jpg"
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(RequestError, match=r"1 images cannot be read: images/101.Pelican/P_0002.jpg"):
+        check("cub200", birds, {})
+    with pytest.raises(RequestError, match=r"P_0002.jpg"):  # and from then on it is known to be none
+        load("cub200", 8, birds, {})
 
 
 def test_another_number_of_images_than_published_is_named(birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,20 @@ def test_a_file_is_read_again_only_after_a_change(root: Path, looked_at: list[st
     assert looked_at[4:] == ["1.png"]
 
 
+def test_all_files_are_read_again_on_request(root: Path, looked_at: list[str]) -> None:
+    path = root / "images" / "b/2.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(8))  # what follows a JPEG's end is not looked at
+    before, first = path.stat(), look(root)
+    path.write_bytes(content + bytes(range(8)))  # as a failing disk would: same size, same time
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert look(root).hashes.tobytes() == first.hashes.tobytes()
+    again = verify(root / "images", PATHS, root / ".checked" / "toy.parquet", lambda line: None, again=True)
+    assert sorted(looked_at[3:]) == ["1.png", "2.jpg", "3.png"]
+    assert again.hashes[1].tobytes() == hashlib.sha256(path.read_bytes()).digest() != first.hashes[1].tobytes()
+    assert look(root).hashes.tobytes() == again.hashes.tobytes()
+
+
 def test_a_damaged_ledger_costs_one_more_look(root: Path, looked_at: list[str]) -> None:
     look(root)
     (root / ".checked" / "toy.parquet").write_bytes(b"damaged")

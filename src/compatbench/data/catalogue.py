@@ -85,9 +85,9 @@ def get(name: str, root: Path, notify: Notify, options: Mapping[str, Any] = NO_O
     return family(name).get(root, parse_options(name, options), notify)
 
 
-def check(name: str, root: Path, options: Mapping[str, Any]) -> str:
+def check(name: str, root: Path, options: Mapping[str, Any], notify: Notify = lambda line: None) -> str:
     """One line that says dataset `name` is complete and sound; raises RequestError, one line too, if not."""
-    return family(name).check(root, parse_options(name, options))
+    return family(name).check(root, parse_options(name, options), notify)
 
 
 def parse_options(name: str, options: Mapping[str, Any]) -> Options:

@@ -49,8 +49,11 @@ class Family(ABC, Generic[OptionsT]):
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Bring it below `root` unless it is there; one line on where it is. RequestError if that fails."""
 
-    def check(self, root: Path, options: OptionsT) -> str:
-        """One line that says it is complete and sound; RequestError, also one line, if it is not."""
+    def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
+        """One line that says it is complete and sound; RequestError, also one line, if it is not.
+
+        Whatever was found before, everything is read again.
+        """
         dataset = self.load(root, options, None)
         check_dataset(dataset)
         return summary(dataset)

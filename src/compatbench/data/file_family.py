@@ -69,15 +69,22 @@ class FileFamily(Family[OptionsT]):
         """Download it where that is allowed and it is not there, then look into every file once."""
         source = f", from {self._fetch(root, options, notify)}" if self.missing(root, options) else ""
         listed = self._listed(root, options)
-        check_files(self.name, listed, self.folder(root), root, lambda line: notify(f"{self.name}: {line}"))
+        self._look(listed, root, notify)
         return f"{self.name}: ready{source}"
 
-    def check(self, root: Path, options: OptionsT) -> str:
-        """Look into every file that changed since the last look, and check that the splits fit together."""
+    def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
+        """Look into every file again, and check that the splits fit together."""
         listed = self._listed(root, options)
+        self._look(listed, root, notify, again=True)
         dataset = read_listed(self.name, listed, self.folder(root), self.decoding, CHECK_SIZE, root, memory=0)
         check_dataset(dataset)
         return summary(dataset)
+
+    def _look(self, listed: Listed, root: Path, notify: Notify, *, again: bool = False) -> None:
+        def tell(line: str) -> None:
+            notify(f"{self.name}: {line}")
+
+        check_files(self.name, listed, self.folder(root), root, tell, again=again)
 
     def _listed(self, root: Path, options: OptionsT) -> Listed:
         if self.missing(root, options):

@@ -49,15 +49,23 @@ class Folder(Family[FolderOptions]):
 
     def get(self, root: Path, options: FolderOptions, notify: Notify) -> str:
         """Nothing to bring; look into every file once."""
-        listed = self._list(root, options)
-        check_files(self.name, listed, self._folder(root, options), root, lambda line: notify(f"{self.name}: {line}"))
+        self.look(root, options, notify)
         return f"{self.name}: your own images in {self._folder(root, options)}"
 
-    def check(self, root: Path, options: FolderOptions) -> str:
-        """Look into every image that changed since the last look."""
+    def check(self, root: Path, options: FolderOptions, notify: Notify) -> str:
+        """Look into every image again."""
+        self.look(root, options, notify, again=True)
         dataset = self.read(root, options, CHECK_SIZE, 0)
         check_dataset(dataset)
         return summary(dataset)
+
+    def look(self, root: Path, options: FolderOptions, notify: Notify, *, again: bool = False) -> None:
+        """Look into every image that changed since the last look, or into all of them."""
+
+        def tell(line: str) -> None:
+            notify(f"{self.name}: {line}")
+
+        check_files(self.name, self._list(root, options), self._folder(root, options), root, tell, again=again)
 
     def missing(self, root: Path, options: FolderOptions) -> tuple[str, ...]:
         """The folder, or the manifest, where it is not there."""

@@ -53,9 +53,10 @@ class Hub(Family[HubOptions]):
         """Read the files that `get` left."""
         return self._read(root, options, image_size, IN_MEMORY)
 
-    def check(self, root: Path, options: HubOptions) -> str:
-        """Look into every image that changed since the last look."""
+    def check(self, root: Path, options: HubOptions, notify: Notify) -> str:
+        """Look into every image again."""
         dataset = self._read(root, options, CHECK_SIZE, 0)
+        Folder().look(root, self._as_folder(root, options), notify, again=True)
         check_dataset(dataset)
         return summary(dataset)
 
@@ -71,7 +72,7 @@ class Hub(Family[HubOptions]):
             write_whole(folder / "options.json", json.dumps(options.model_dump(), indent=1))
             manifest.to_parquet(folder / f".{MANIFEST}")
             (folder / f".{MANIFEST}").replace(folder / MANIFEST)
-        Folder().get(root, self._as_folder(root, options), notify)
+        Folder().look(root, self._as_folder(root, options), notify)
         return f"{self.name}: {options.path} ready in {folder}"
 
     def missing(self, root: Path, options: HubOptions) -> tuple[str, ...]:

@@ -114,13 +114,19 @@ def read_listed(
 
 
 def check_files(
-    name: str, listed: Listed, folder: Path, root: Path, notify: Notify = lambda line: None
+    name: str,
+    listed: Listed,
+    folder: Path,
+    root: Path,
+    notify: Notify = lambda line: None,
+    *,
+    again: bool = False,
 ) -> dict[str, SoundFiles]:
-    """What is known of the files of each split, each read whole at least once since it last changed."""
+    """What is known of the files of each split, each read whole once since it last changed, or now for `again`."""
     splits = listed.splits
     files = list(dict.fromkeys(path for listing in splits.values() for path in listing.paths))
     ledger = root / ".checked" / f"{name}-{digest(str(folder.resolve()))[:12]}.parquet"
-    sound = verify(folder, files, ledger, notify)
+    sound = verify(folder, files, ledger, notify, again=again)
     row_of = {path: row for row, path in enumerate(files)}
     parts = {}
     for part, listing in splits.items():

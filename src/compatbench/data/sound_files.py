@@ -44,8 +44,8 @@ class SoundFiles:
     """(M, 2) width and height in pixels, as in the file, before any rotation."""
 
 
-def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify) -> SoundFiles:
-    """Look at all `paths` below `folder`, and into those that changed since `ledger` was written.
+def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, again: bool = False) -> SoundFiles:
+    """Look at all `paths` below `folder`, and into those that changed since `ledger` was written; into all for `again`.
 
     The ledger is a Parquet file of path, bytes, changed (nanoseconds), sha256, width and height, written where its
     folder's parent exists. Raises RequestError that names the files that are missing or cannot be decoded.
@@ -59,20 +59,18 @@ def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify) -> 
     before = known.reindex(stats.index)
     same = (before[["bytes", "changed"]].to_numpy() == stats.to_numpy()).all(axis=1)
     failures = [f"{path} (missing)" for path in stats.index[stats["bytes"] < 0]]
-    todo = stats.index[~same & (stats["bytes"] >= 0).to_numpy()]
+    todo = stats.index[(again | ~same) & (stats["bytes"] >= 0).to_numpy()]
     if len(todo):
-        found: dict[str, tuple[bytes, int, int]] = {}
+        found: dict[str, tuple[bytes, int, int] | str] = {}
         try:
-            for path, result in _look_into(folder, todo, notify):
-                if isinstance(result, str):
-                    failures.append(f"{path} ({result})")
-                else:
-                    found[path] = result
+            found.update(_look_into(folder, todo, notify))
         finally:  # also when interrupted: what was looked into need not be again
-            columns = pd.DataFrame.from_dict(found, orient="index", columns=["sha256", "width", "height"])
+            sound = {path: result for path, result in found.items() if not isinstance(result, str)}
+            columns = pd.DataFrame.from_dict(sound, orient="index", columns=["sha256", "width", "height"])
             fresh = stats.loc[columns.index].join(columns)
-            known = pd.concat([known[~known.index.isin(fresh.index)], fresh])
+            known = pd.concat([known[~known.index.isin(list(found))], fresh])
             _write(ledger, known)
+        failures += [f"{path} ({result})" for path, result in found.items() if isinstance(result, str)]
     if failures:
         raise RequestError(
             f"{folder}: {len(failures)} images cannot be read: {listed(failures)}; mend, replace or remove them"
