@@ -42,7 +42,7 @@ class Runs:
                     found.append(int(folder.name))
         return found
 
-    def wait_for_none(self, seconds: float = 60.0) -> None:
+    def wait_for_none(self, seconds: float = 200.0) -> None:
         """Until all of them have ended; the test fails where one does not."""
         end = time.monotonic() + seconds
         while alive := self.alive():
