@@ -19,7 +19,7 @@ from compatbench.records import IndexSearch, Record
 from compatbench.serving import ServedGeneration, pair
 from compatbench.store import Store
 
-SEARCH_QUERIES = 1000
+SEARCH_QUERIES = 500
 """Queries that are asked, drawn in proportion to their labels; the gallery is whole."""
 
 BUILDS = 3
