@@ -183,6 +183,14 @@ def test_centre_is_resize_to_256_and_crop_224(size: tuple[int, int]) -> None:
     assert abs(found - np.asarray(expected).astype(int)).max() <= 2
 
 
+def test_what_was_cut_to_a_box_is_not_cut_again() -> None:
+    content, box = encode(Image.fromarray(GRADIENT)), (1, 0, 9, 4)
+    for fit in ("squash", "centre"):
+        cut = decode(content, Decoding(fit=fit), 4, box)
+        expected = Image.fromarray(GRADIENT[:4, 1:]).resize((4, 4), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(cut, np.asarray(expected).transpose(2, 0, 1))
+
+
 def test_squash_keeps_the_whole_image() -> None:
     image = Image.new("RGB", (40, 10), "black")
     image.paste("white", (0, 0, 20, 10))

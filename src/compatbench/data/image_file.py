@@ -30,7 +30,10 @@ class Decoding:
     channels: Literal[1, 3] = 3
     """1 for grey, 3 for RGB."""
     fit: Literal["squash", "centre"] = "squash"
-    """`squash` resizes the whole image to a square; `centre` the square in its middle, 7/8 of the shorter side."""
+    """`squash` resizes the whole image to a square; `centre` the square in its middle, 7/8 of the shorter side.
+
+    What was cut to a box is not cut again.
+    """
 
 
 def decode(content: bytes, decoding: Decoding, size: int | None, box: Box | None = None) -> NDArray[np.uint8]:
@@ -45,7 +48,7 @@ def decode(content: bytes, decoding: Decoding, size: int | None, box: Box | None
         image = _opaque(ImageOps.exif_transpose(file if box is None else file.crop(clipped(box, file.size))))
         image = image.convert("L" if decoding.channels == 1 else "RGB")
     if size is not None:
-        part = _centre(image.size) if decoding.fit == "centre" else None
+        part = _centre(image.size) if decoding.fit == "centre" and box is None else None
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=part)
     pixels = np.array(image)
     return pixels[None] if decoding.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
