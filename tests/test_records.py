@@ -58,7 +58,10 @@ REFUSED: dict[str, tuple[Callable[[Record], Any], str]] = {
     "key": (lambda record: changed(record, colour=1), "colour: Extra inputs are not permitted"),
     "seconds": (lambda record: changed(record, seconds="long"), "seconds: Input should be a valid number"),
     "metric": (lambda record: changed(record, metrics=[{"name": "mAP"}]), "metrics.0.query_generation: Field required"),
-    "newer": (lambda record: changed(record, schema_version=99), "schema version 99, where this CompatBench reads 1 to 2"),
+    "newer": (
+        lambda record: changed(record, schema_version=99),
+        "schema version 99, where this CompatBench reads 1 to 2",
+    ),
     "list": (lambda record: [], "schema version None"),
     "missing": (lambda record: {"schema_version": 1}, "status: Field required"),
 }
