@@ -110,9 +110,7 @@ def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
     return estimate_seconds(cells, bench.dataset, jobs) / 60
 
 
-def run(
-    bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None
-) -> list[Record]:
+def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None) -> list[Record]:
     """Run `cells` where `choice` says, showing progress on `console`; every one of them leaves a record.
 
     Raises RequestError where the folder of runs cannot be written, and MachineError where it no longer can.

@@ -38,8 +38,9 @@ def add_index_search(record: Record, trainer: ChainTrainer, served: Sequence[Ser
         _Side.of(pair(list(served), trainer, query, gallery), str(query), str(gallery))
         for query, gallery in ((old, old), (new, old), (new, new))
     )
+    allowed = [kind for kind in kinds(len(before.questions.vectors)) if kind in record.spec.index_search]
     with faiss_threads(1):
-        for done, kind in enumerate(allowed := kinds(len(before.questions.vectors))):
+        for done, kind in enumerate(allowed):
             trainer.progress("search", done / len(allowed))
             first = _first(kind, before.questions.vectors, store, trainer.notify)
             rewritten = not np.array_equal(cross.questions.vectors, before.questions.vectors)

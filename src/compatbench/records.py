@@ -76,7 +76,8 @@ class CellSpec(_Model):
     image_size: int
     train_limit: int | None = None
     query_limit: int | None = None
-    index_search: bool = True
+    index_search: tuple[str, ...] = ("flat", "hnsw", "ivfpq")
+    """Kinds of index that are measured."""
     scenario: FolderName
     generations: list[dict[str, Any]]
     """The resolved chain, oldest first; what was left open is left out."""

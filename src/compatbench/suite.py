@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -58,8 +58,8 @@ class Suite(BaseModel):
     """Use about this many training images, stratified; all where absent."""
     query_limit: int | None = Field(None, ge=2)
     """Ask about this many of the queries, stratified; all where absent. The gallery stays whole."""
-    index_search: bool = True
-    """Measure Faiss indexes in every cell, which takes seconds each: as long as training in the lightest suites."""
+    index_search: tuple[Literal["flat", "hnsw", "ivfpq"], ...] = ("flat", "hnsw", "ivfpq")
+    """Kinds of Faiss index to measure in every cell; they take seconds each, as long as training in light suites."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0)
     """A cell that runs longer is stopped and recorded as `timeout`."""
