@@ -12,7 +12,7 @@ from compatbench.cell import Workplace
 from compatbench.errors import RequestError
 from compatbench.execution.display import Display
 from compatbench.records import Record, Status, read_record
-from compatbench.verification.reproduce import Reproduction, reproduce, same_environment, threads_of
+from compatbench.verification.reproduce import Reproduction, reproduce, same_environment
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def record(ran: Published) -> Record:
 
 
 def again(record: Record, folder: Path) -> Reproduction:
-    workplace = Workplace(folder / "again", folder / "data", (), threads_of(record))
+    # not `threads_of`: cells that other tests ran in this process may have left it fewer threads
+    workplace = Workplace(folder / "again", folder / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         return reproduce(record, workplace, display, timeout_seconds=250)
 
