@@ -70,6 +70,17 @@ def run(spec: CellSpec, tmp_path: Path) -> Run:
     return run_it
 
 
+def test_the_record_names_the_threads_that_the_cell_got(spec: CellSpec, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)  # what another cell left in this process
+        workplace = Workplace(tmp_path / "runs", tmp_path / "data", (), 1)
+        record = run_cell(spec, workplace, lambda stage, share: None, lambda line: None)
+    finally:
+        torch.set_num_threads(before)
+    assert (record.status, record.environment.cpu_threads) == (Status.OK, 1)
+
+
 def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     told: list[tuple[str, float]] = []
     record = run(report=lambda stage, share: told.append((stage, share)))

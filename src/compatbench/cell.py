@@ -71,6 +71,7 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     """
     started = now()
     begun = time.perf_counter()
+    torch.set_num_threads(workplace.threads)  # before the record notes how many there are
     record = empty_record(spec, Status.FAILED, started)
     watch = Stopwatch(report)
     try:
@@ -120,7 +121,6 @@ def now() -> str:
 def _fill(
     record: Record, spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]
 ) -> None:
-    torch.set_num_threads(workplace.threads)
     store = Store(workplace.runs)
     with watch.stage("data"):
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)

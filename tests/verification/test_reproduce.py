@@ -21,7 +21,6 @@ def record(ran: Published) -> Record:
 
 
 def again(record: Record, folder: Path) -> Reproduction:
-    # not `threads_of`: cells that other tests ran in this process may have left it fewer threads
     workplace = Workplace(folder / "again", folder / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         return reproduce(record, workplace, display, timeout_seconds=250)
