@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from compatbench.cli_options import DEFAULT_DATA, DEFAULT_RUNS, Data, Methods, Runs, Scenarios, Seeds
-
-if TYPE_CHECKING:
-    pass
+from compatbench.cli_options import (
+    DEFAULT_DATA,
+    DEFAULT_RUNS,
+    Data,
+    Methods,
+    Runs,
+    Scenarios,
+    Seeds,
+    selection_of,
+    split_folders,
+)
 
 DEFAULT_LEADERBOARD = Path("results/leaderboard")
 Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the committed results.")]
@@ -34,7 +41,6 @@ def verify(
 
     On the leaderboard the tables too. Exit code 1 where something cannot be trusted.
     """
-    from compatbench.cli_options import selection_of
     from compatbench.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.problems import serious
@@ -68,7 +74,6 @@ def submit(
 ) -> None:
     """Put verified runs on the leaderboard, with their per-query arrays, and write its tables again."""
     from compatbench.bench import prepare
-    from compatbench.cli_options import selection_of
     from compatbench.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.submit import submit as promote
@@ -105,7 +110,6 @@ def reproduce(
     from rich.console import Console
 
     from compatbench.cell import Workplace
-    from compatbench.cli_options import split_folders
     from compatbench.execution.display import Display
     from compatbench.records import read_record
     from compatbench.verification.reproduce import reproduce as run_again

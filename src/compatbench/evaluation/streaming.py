@@ -111,7 +111,6 @@ def score(
 
     Thresholds are read from the first queries, at most VERIFIED_QUERIES that make at most VERIFIED_PAIRS.
     """
-    order = np.arange(len(ids))
     room = BLOCK_BYTES // (8 * len(systems) * relevant.widest) // ROW_TILE * ROW_TILE
     height = max(ROW_TILE, min(BLOCK_QUERIES, room))
     verified = min(height, len(ids), VERIFIED_QUERIES, max(1, VERIFIED_PAIRS // relevant.items))
@@ -119,11 +118,11 @@ def score(
     limits: dict[str, dict[float, float]] = {}
     with torch.no_grad(), full_float32(device or torch.device("cpu")):
         for begin in range(0, len(ids), height):
-            rows = order[begin : begin + height]
+            rows = slice(begin, begin + height)
             block = _Block(
                 {name: system.queries[rows] for name, system in systems.items()},
                 {name: system.gallery for name, system in systems.items()},
-                relevant[begin : begin + height],
+                relevant[rows],
                 chunks,
                 verified if begin == 0 else 0,
                 device or torch.device("cpu"),
