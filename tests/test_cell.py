@@ -94,6 +94,7 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     assert record.parents["1"] == record.parents["*1"] != record.parents["0"], "the rotation adapts the shared model"
     assert {term: len(curve) for term, curve in record.losses["1"].items()} == {"classification": 1}
     assert set(record.losses) == {"0", "1"}
+    assert [(one.query_generation, one.gallery_generation) for one in record.examples] == [("1", "0")] * 2
     assert set(record.timings) == {"data", "reference", "models", "evaluation"}
     assert sum(record.timings.values()) <= record.seconds
     assert record.costs["train_images_per_second"] is not None

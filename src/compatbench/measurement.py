@@ -19,6 +19,7 @@ from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.example_retrievals import add_example_retrievals
 from compatbench.files import write_whole
 from compatbench.index_search import add_index_search
 from compatbench.method import Expectation
@@ -67,6 +68,7 @@ def measure(
     add_flips(record, matrix.results, len(served))
     add_chain_scores(record, matrix.results, len(served))
     add_worst_flips(record, trainer, served, matrix.results)
+    add_example_retrievals(record, trainer, served)
     add_backfill(record, trainer, served, matrix.results, store)
     if record.spec.index_search:
         add_index_search(record, trainer, served, store)

@@ -223,6 +223,31 @@ class WorstFlip(_Model):
     new_right: list[bool] = Field(default_factory=list)
 
 
+class FirstFound(_Model):
+    """The first items that a system finds for a query, best first, the query's own sample left out."""
+
+    ids: list[int]
+    """Sample ids."""
+    right: list[bool]
+    """Whether they are relevant."""
+
+
+class ExampleRetrieval(_Model):
+    """A query with what it finds around an upgrade; the same queries in all records of a scenario."""
+
+    query_generation: str
+    gallery_generation: str
+    """The generation before, whose vectors are searched by the old system and by new queries."""
+    id: int
+    """The query's sample id."""
+    old: FirstFound
+    """Old queries on old vectors."""
+    cross: FirstFound
+    """New queries on old vectors."""
+    new: FirstFound
+    """New queries on new vectors."""
+
+
 class Environment(_Model):
     """Where a cell ran: versions and hardware, and nothing that names a machine or a person."""
 
@@ -265,6 +290,8 @@ class Record(_Model):
     """Empty where the dataset has no list of pairs."""
     worst_flips: list[WorstFlip] = Field(default_factory=list)
     """Worst first within each system."""
+    examples: list[ExampleRetrieval] = Field(default_factory=list)
+    """Not in the first records."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Mean of each loss term per epoch, by generation label and term."""
     timings: dict[str, float] = Field(default_factory=dict)

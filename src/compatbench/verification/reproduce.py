@@ -23,7 +23,7 @@ TOLERANCE = 0.02
 
 REPRODUCED = (
     *("status", "split_hash", "parents", "metrics", "arrays", "backfill"),
-    *("verification", "protocols", "pairs", "worst_flips", "losses"),
+    *("verification", "protocols", "pairs", "worst_flips", "examples", "losses"),
 )
 """Parts of a record that follow from its spec; the others are times, and where and when it ran."""
 
