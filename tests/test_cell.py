@@ -15,7 +15,7 @@ import torch
 from compatbench import cell as cell_module
 from compatbench.canonical import digest
 from compatbench.cell import Workplace, command, run_cell, without_absolute_paths
-from compatbench.cli_options import split_list
+from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
 from compatbench.errors import InvalidResultError
 from compatbench.plugins import discover

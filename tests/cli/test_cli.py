@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from compatbench import cli
-from compatbench.cli_options import parse_seeds, split_folders, split_list
+from compatbench.cli.console import plain_console
+from compatbench.cli.options import parse_seeds, split_folders, split_list
 from compatbench.errors import RequestError
 
 VARIANT = "bct(variant=prototypes)"
@@ -180,7 +181,7 @@ def test_a_plan_gives_the_reasons_to_skip(command: Command, tmp_path: Path) -> N
 
 
 def test_brackets_and_colons_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    cli._console().print("[bold]list[int] [/x] :smile:")
+    plain_console().print("[bold]list[int] [/x] :smile:")
     assert capsys.readouterr().out == "[bold]list[int] [/x] :smile:\n"
 
 

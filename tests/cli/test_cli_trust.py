@@ -10,7 +10,7 @@ import pytest
 
 from compatbench import cli
 
-HISTORIC = Path(__file__).parent / "historic" / "version_1"
+HISTORIC = Path(__file__).parents[1] / "historic" / "version_1"
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from compatbench.cli_options import (
+from compatbench.cli.console import plain_console
+from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
     Data,
@@ -107,8 +108,6 @@ def reproduce(
     """Run a recorded cell again from nothing, in a folder of its own, and compare."""
     import tempfile
 
-    from rich.console import Console
-
     from compatbench.cell import Workplace
     from compatbench.execution.display import Display
     from compatbench.records import read_record
@@ -119,7 +118,7 @@ def reproduce(
     _, folders = split_folders(methods)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         workplace = Workplace(Path(scratch), data, folders, threads_of(recorded))
-        with Display(Console(markup=False, emoji=False, highlight=False), 1) as display:
+        with Display(plain_console(), 1) as display:
             outcome = run_again(recorded, workplace, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
     how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"
     for difference in outcome.differences:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from compatbench.cli_adapters import FILES, Folders
+from compatbench.cli.adapters import FILES, Folders
+from compatbench.cli.console import plain_console
 from compatbench.errors import RequestError
 
 
@@ -60,7 +61,7 @@ def search(
     with Console(stderr=True).status("index search") as status:
         found = list(search_embeddings(items, fitted, **options, notify=status.update))
     table = search_table(found, f"Index search: {old.name} → {new.name}", len(items), threads)
-    print_table(table, Console(markup=False, emoji=False, highlight=False))
+    print_table(table, plain_console())
     if output is not None:
         write_whole(output, to_csv(table) if output.suffix == ".csv" else to_markdown(table))
         print(f"written: {output}")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compatbench.cli_adapters import FILES, Folders
+from compatbench.cli.adapters import FILES, Folders
+from compatbench.cli.console import plain_console
+from compatbench.cli.options import split_list
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -72,7 +74,6 @@ def compare(
         raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
-    from compatbench.cli_options import split_list
     from compatbench.compare.evaluate import Settings, Stages
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
@@ -116,12 +117,10 @@ def _command(context: typer.Context) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
-
     from compatbench.compare.tables import COMPACT, WITH_INTERVAL, scores_table, thresholds_table
     from compatbench.report.terminal import print_table
 
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = plain_console()
     table = scores_table(comparison)
     print_table(table.select(*COMPACT), console, intervals=WITH_INTERVAL)
     for outcome in comparison.outcomes:

@@ -5,7 +5,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from compatbench.cli import app
-from compatbench.cli_data import options_of
+from compatbench.cli.data import options_of
 from compatbench.data.catalogue import FAMILIES
 from compatbench.errors import RequestError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compatbench.cli_options import DEFAULT_DATA, Data
+from compatbench.cli.options import DEFAULT_DATA, Data
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:

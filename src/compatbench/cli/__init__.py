@@ -1,0 +1,35 @@
+"""The command line. Exit codes: 0 done, 1 a cell failed or a gate did not hold, 2 the request is wrong.
+
+Heavy libraries are imported inside the commands, so that `--help` and a typing mistake answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from compatbench.cli import adapters, compare, data, methods, search, suites, trust
+from compatbench.errors import MachineError, RequestError
+
+app = typer.Typer(
+    name="compatbench",
+    help="Benchmark backward-compatible embeddings: one protocol, many methods, honest tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for group in (suites, trust, methods, adapters, compare, search, data):
+    group.register(app)
+
+
+def main() -> None:
+    """Entry point of the `compatbench` command."""
+    try:
+        app()
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MachineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

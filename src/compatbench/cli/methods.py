@@ -1,0 +1,57 @@
+"""Commands about method files: new, check, docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compatbench.errors import RequestError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    for command in (new, check, docs):
+        app.command()(command)
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The method's name, e.g. my_method.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,
+) -> None:
+    """Write a method file that keeps the contract, to start from."""
+    from compatbench.builtin import builtin_folder
+    from compatbench.scaffold import new_method
+
+    path = new_method(name, folder or builtin_folder("methods"))
+    print(f"written: {path}")
+    print(f"next: compatbench check {path}; compatbench run digits --methods {name}")
+
+
+def check(
+    method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
+) -> None:
+    """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
+    from compatbench.builtin import builtin_folder
+    from compatbench.contract import check as check_method
+
+    path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"
+    if not path.is_file():
+        raise RequestError(f"no method file {path}; give the name of a built-in method, or a path to a .py file")
+    outcome = check_method(path)
+    print(outcome)
+    if not outcome.passed:
+        raise typer.Exit(1)
+
+
+def docs(
+    folder: Annotated[Path, typer.Option("--folder", help="Holds reproduction.yaml; gets methods.md.")] = Path("docs"),
+) -> None:
+    """Write docs/methods.md, the overview of all methods, from their files."""
+    from compatbench.files import write_whole
+    from compatbench.method_page import methods_page
+
+    path = folder / "methods.md"
+    write_whole(path, methods_page(folder))
+    print(f"written: {path}")
