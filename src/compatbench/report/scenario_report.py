@@ -22,7 +22,7 @@ from compatbench.report.leaderboard import leaderboard
 from compatbench.report.plots import Point
 from compatbench.report.published import published_rows, with_published
 from compatbench.report.rows import MethodRow, method_rows
-from compatbench.report.runs import scenarios
+from compatbench.report.runs import ScenarioRuns, scenarios
 from compatbench.report.scores import ScoreReader
 from compatbench.report.tables import Table
 from compatbench.report.verification import verification_table
@@ -33,6 +33,9 @@ class ScenarioReport:
     """Tables, banner and plot points of one scenario."""
 
     title: str
+    runs: ScenarioRuns
+    rows: tuple[MethodRow, ...]
+    """As the table of scores has them: ranked ones first."""
     scores: Table
     flips: Table
     backfill: Table | None
@@ -79,6 +82,8 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
         reports.append(
             ScenarioReport(
                 title=scenario.title,
+                runs=scenario,
+                rows=tuple(rows),
                 scores=with_published(leaderboard(scenario, rows), published, scenario.scenario),
                 flips=flips_table(scenario, rows, reader),
                 backfill=backfill_table(scenario, backfills),
