@@ -1,8 +1,7 @@
 """Exact retrieval scoring, in blocks of queries: memory is bounded by the block, not by the gallery.
 
 Per block of queries the scores of the relevant items are taken first; then the gallery passes in chunks, and for each
-relevant item the irrelevant ones that score as high or higher are counted. With `a_i` of them ahead of the
-i-th relevant item, its rank is `i + a_i` and `AP = mean_i i / (i + a_i)`.
+relevant item the irrelevant ones that score as high or higher are counted: `ranks.rank_numbers` has the formulas.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_ahead
+from compatbench.evaluation.ranks import rank_numbers
 from compatbench.evaluation.relevance import Relevance, find
 from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
 from compatbench.evaluation.threads import in_threads
@@ -80,9 +80,7 @@ def evaluate(
     of the query vectors, in products of at most `chunk_items` columns and about `block_scores` entries (a query whose
     relevant items are more than that still holds all of them at once).
 
-    With `trapezoid` the average precision is the area under the precision-recall curve by the trapezoidal rule:
-    mean_i (i/r_i + (i−1)/(r_i−1)) / 2 with r_i the rank of the i-th relevant item and 0/0 = 1, as the authors of
-    the revisited Oxford and Paris buildings compute it (Radenović et al., CVPR 2018).
+    With `trapezoid` the average precision is the one of the revisited Oxford and Paris buildings, see `rank_numbers`.
 
     Raises ValueError for unequal dimensions, a sample that is twice in the gallery or a query without judgements
     where there are any, and InvalidResultError for vectors that cannot be ranked.
@@ -119,7 +117,9 @@ def _evaluate(
                 rows = slice(begin, begin + block)
                 scores = _BlockScores(queries[rows], items, len(gallery), chunk, relevance[rows], product)
                 where = relevance.order[rows]
-                first_rank[where], average_precision[where], ap_at_r[where] = _rank(scores, trapezoid)
+                first_rank[where], average_precision[where], ap_at_r[where] = rank_numbers(
+                    scores.ahead(), scores.relevance.count, trapezoid=trapezoid
+                )
 
     in_threads(rank_blocks, threads)
     relevant = np.empty(len(query), dtype=np.int32)
@@ -146,6 +146,14 @@ class _BlockScores:
         self.relevance = relevance
         self.product = product[: len(queries) * chunk].view(len(queries), chunk)
         self.current = -1
+
+    def ahead(self) -> Tensor:
+        """(B, P) irrelevant items ahead of each relevant one, the lowest-ranked first."""
+        positives = self.positives()
+        ahead = torch.zeros(positives.shape, dtype=torch.int64, device=positives.device)
+        for irrelevant in self.irrelevant():
+            ahead += count_ahead(irrelevant, positives)
+        return ahead
 
     def positives(self) -> Tensor:
         """Scores (B, P) of each query's relevant items, FLOOR in place of its own and of those that it has fewer."""
@@ -179,30 +187,6 @@ class _BlockScores:
             torch.mm(self.queries, items.T, out=self.product)
             self.current = chunk
         return offset, self.product[: len(self.relevance.order), : self.size - offset]
-
-
-def _rank(scores: _BlockScores, trapezoid: bool) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """First rank, AP and AP@R (B,) of one block."""
-    positives = scores.positives()
-    relevant = torch.from_numpy(scores.relevance.count).to(positives.device)
-    ahead = torch.zeros(positives.shape, dtype=torch.int64, device=positives.device)
-    for irrelevant in scores.irrelevant():
-        ahead += count_ahead(irrelevant, positives)
-    order = torch.arange(positives.shape[1], 0, -1, device=positives.device)
-    ranks = order + ahead
-    precision = order.double() / ranks
-    precision[order > relevant[:, None]] = 0
-    ap = (_trapezoids(precision, order, ranks) if trapezoid else precision).sum(dim=1) / relevant
-    precision[ranks > relevant[:, None]] = 0
-    ap_at_r = precision.sum(dim=1) / relevant
-    first_rank = ranks[:, -1] * (relevant > 0)
-    return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
-
-
-def _trapezoids(precision: Tensor, order: Tensor, ranks: Tensor) -> Tensor:
-    """(B, P) mean of the precision at each relevant item and of that just ahead of it, 1 at the very top."""
-    ahead = torch.where(ranks > 1, (order - 1).double() / (ranks - 1).clamp(min=1), 1.0)
-    return torch.where(precision > 0, (precision + ahead) / 2, 0.0)
 
 
 def score_factors(

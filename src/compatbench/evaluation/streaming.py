@@ -20,6 +20,7 @@ from torch import Tensor
 from compatbench.evaluation.acceptance import Acceptance, supported_rates
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_ahead
+from compatbench.evaluation.ranks import rank_numbers
 from compatbench.evaluation.retrieval import COLUMN_TILE, ROW_TILE, full_float32
 from compatbench.evaluation.verification import ImpostorScores
 
@@ -207,16 +208,7 @@ class _Block:
 
     def numbers(self, name: str) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
         """First rank, AP and AP@R (B,) of one system."""
-        relevant = torch.from_numpy(self.relevant.count).to(self.device)
-        order = torch.arange(self.ahead[name].shape[1], 0, -1, device=self.device)
-        ranks = order + self.ahead[name]
-        precision = order.double() / ranks
-        precision[order > relevant[:, None]] = 0
-        ap = precision.sum(dim=1) / relevant
-        precision[ranks > relevant[:, None]] = 0
-        ap_at_r = precision.sum(dim=1) / relevant
-        first_rank = ranks[:, -1] * (relevant > 0)
-        return first_rank.int().cpu().numpy(), ap.float().cpu().numpy(), ap_at_r.float().cpu().numpy()
+        return rank_numbers(self.ahead[name], self.relevant.count)
 
     def _passes(self) -> Iterator[tuple[_Places, Iterator[tuple[str, Tensor]]]]:
         """Chunk by chunk: where relevant items are, and each system's scores (B, n), which are overwritten by the next.
