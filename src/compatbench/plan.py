@@ -58,7 +58,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     The baseline row is always there: every table needs it, and its models are everybody's references. Raises
     RequestError for an unknown method, scenario or backbone, and for parameters out of bounds.
     """
-    entries = _select_methods(suite, catalogue, selection.methods)
+    entries = select_methods(suite, catalogue, selection.methods)
     scenarios = _select(suite.scenarios, selection.scenarios, "scenario")
     seeds = tuple(dict.fromkeys(selection.seeds)) or suite.seeds
     cells = []
@@ -165,7 +165,7 @@ def _tested(
         raise RequestError(f"scenario '{scenario}': {error}") from error
 
 
-def _select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
+def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
     """Entries of the suite by name or label, `all` being the methods that it does not name, with their defaults.
 
     So does a method run that is wanted and that the suite does not list.

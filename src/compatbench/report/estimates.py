@@ -6,7 +6,7 @@ The estimator is the hierarchical bootstrap of `compatbench.evaluation.statistic
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ ROUNDING = 1e-12
 """Fractions closer to 0 than this differ from it by the order of summation only."""
 
 Values = NDArray[np.float64]
+
+ENTRIES = (OLD, CROSS, NEW, REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -70,31 +72,43 @@ class Compatibility:
     """M(n,n) − M(*,*)"""
 
 
-def estimate(rows: Mapping[str, Scores]) -> dict[str, dict[str, Compatibility]]:
-    """Compatibility by row and retrieval number. Rows with equally many seeds share the bootstrap's draws."""
+def bootstrap_means(
+    rows: Mapping[str, Scores], metrics: Sequence[str] = METRICS
+) -> dict[tuple[str, str], dict[str, Values]]:
+    """Resampled means (B,) of every entry of the matrix, by row and retrieval number, then by entry.
+
+    Rows with equally many seeds share the bootstrap's draws.
+    """
     alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for label, scores in rows.items():
-        alike[scores.of(METRICS[0], OLD).shape].append(label)
-    found: dict[str, dict[str, Compatibility]] = {}
+        alike[scores.of(metrics[0], OLD).shape].append(label)
+    found: dict[tuple[str, str], dict[str, Values]] = {}
     for labels in alike.values():
         columns = {
             f"{metric}/{entry}/{label}": rows[label].of(metric, entry)
             for label in labels
-            for metric in METRICS
-            for entry in (OLD, CROSS, NEW, REFERENCE)
+            for metric in metrics
+            for entry in ENTRIES
         }
         draws = hierarchical_bootstrap(columns)
         for label in labels:
-            found[label] = {
-                metric: _compatibility(
-                    *(
-                        (float(columns[key].mean()), draws[key])
-                        for key in (f"{metric}/{entry}/{label}" for entry in (OLD, CROSS, NEW, REFERENCE))
-                    )
-                )
-                for metric in METRICS
-            }
+            for metric in metrics:
+                found[label, metric] = {entry: draws[f"{metric}/{entry}/{label}"] for entry in ENTRIES}
     return found
+
+
+def estimate(rows: Mapping[str, Scores]) -> dict[str, dict[str, Compatibility]]:
+    """Compatibility by row and retrieval number."""
+    draws = bootstrap_means(rows)
+    return {
+        label: {
+            metric: _compatibility(
+                *((float(scores.of(metric, entry).mean()), draws[label, metric][entry]) for entry in ENTRIES)
+            )
+            for metric in METRICS
+        }
+        for label, scores in rows.items()
+    }
 
 
 def _compatibility(

@@ -89,7 +89,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     groups: dict[str, list[Row]] = {"method": [], "reference": _status_quo(scenario, rows), "control": []}
     partial: dict[str, list[str]] = {}
     for row in rows:
-        cells = _cells(row, scenario, show_l2) | _verdict_cells(row)
+        cells = _cells(row, scenario, show_l2) | {"verdict": Cell(verdict_text(row))}
         cells["rank"] = Cell(ranks.get(row.label))
         for key, tied in best.items():
             if row.label in tied:
@@ -180,13 +180,14 @@ def _cells(row: MethodRow, scenario: ScenarioRuns, show_l2: bool) -> dict[str, C
     }
 
 
-def _verdict_cells(row: MethodRow) -> dict[str, Cell]:
+def verdict_text(row: MethodRow) -> str:
+    """What the table's column of verdicts says: the criterion, whether an expectation was met, or how cells ended."""
     numbers: Compatibility | None = row.compatibility
     if numbers is None:
-        return {"verdict": Cell(outcome(row.runs.records, name_seeds=False))}
+        return outcome(row.runs.records, name_seeds=False)
     if not row.runs.method.expects:
-        return {"verdict": Cell(verdict(numbers))}
-    return {"verdict": Cell("✗ not as expected" if misbehaviour(row) else "as expected")}
+        return verdict(numbers)
+    return "✗ not as expected" if misbehaviour(row) else "as expected"
 
 
 def _seeds(row: MethodRow, scenario: ScenarioRuns) -> Cell:

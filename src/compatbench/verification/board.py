@@ -1,0 +1,83 @@
+"""Gathers a leaderboard's folder: its records as tables, what the suites plan today, and what is outdated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from compatbench.builtin import builtin_folder
+from compatbench.canonical import digest
+from compatbench.plan import select_methods
+from compatbench.plugins import Catalogue
+from compatbench.records import Record, read_record
+from compatbench.report.board import Board, BoardSuite, SuitePlan
+from compatbench.report.runs import file_of
+from compatbench.report.scenario_report import ScenarioReport, scenario_reports
+from compatbench.store import Store
+from compatbench.suite import Suite, available_suites, load_suite
+from compatbench.verification.record_files import record_files, suites_in
+from compatbench.verification.staleness import stale
+
+
+def gather(store: Store, catalogue: Catalogue) -> Board:
+    """Everything in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
+    found = {name: [read_record(path) for path in record_files(store, name)] for name in suites_in(store)}
+    return Board(tuple(board_suite(name, records, store, catalogue) for name, records in found.items() if records))
+
+
+def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: Catalogue) -> BoardSuite:
+    """One suite by all of its records. Raises RequestError for records that give no tables."""
+    suite = load_suite(name)[1] if name in available_suites() else None
+    reasons = {file_of(record): tuple(stale(record.spec, suite, catalogue)) for record in records}
+    shown, left_out = _comparable(records, {file for file, several in reasons.items() if several})
+    plan = suite_plan(suite, catalogue) if suite else None
+    order = {scenario: place for place, scenario in enumerate(plan.scenarios)} if plan else {}
+
+    def place(report: ScenarioReport) -> tuple[int, str]:
+        return order.get(report.runs.scenario, len(order)), report.runs.scenario
+
+    return BoardSuite(
+        name=name,
+        title=suite.title if suite else name,
+        plan=plan,
+        reports=tuple(sorted(scenario_reports(shown, store.arrays), key=place)),
+        outdated={file_of(record): reasons[file_of(record)] for record in shown if reasons[file_of(record)]},
+        left_out=tuple(left_out),
+    )
+
+
+def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
+    """What `suite` asks for with the built-in methods. Needs no data."""
+    folder = builtin_folder("methods").resolve()
+    builtin = Catalogue({name: one for name, one in catalogue.methods.items() if one.path.parent == folder})
+    rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.methods]
+    return SuitePlan(
+        scenarios=tuple(suite.scenarios),
+        roles={entry.label: builtin.get(entry.name).cls.role.value for entry in rows},
+        seeds=suite.seeds,
+    )
+
+
+def _comparable(records: Sequence[Record], outdated: set[str]) -> tuple[list[Record], list[Record]]:
+    """The records that may share tables, and outdated ones that may not, since newer ones are there."""
+    shown, left_out = list(records), []
+    for group, version in _SHARED:
+        current = {group(record): version(record) for record in shown if file_of(record) not in outdated}
+        fits = [version(record) == current.get(group(record), version(record)) for record in shown]
+        left_out += [record for record, fit in zip(shown, fits, strict=True) if not fit]
+        shown = [record for record, fit in zip(shown, fits, strict=True) if fit]
+    return shown, left_out
+
+
+def _settings(record: Record) -> str:
+    return digest(record.spec.model_dump(mode="json", exclude={"method", "seed"}))
+
+
+_SHARED: tuple[tuple[Callable[[Record], Hashable], Callable[[Record], Hashable]], ...] = (
+    (lambda record: None, lambda record: record.protocol_version),
+    (lambda record: record.spec.scenario, _settings),
+    (
+        lambda record: (record.spec.scenario, record.spec.method.label),
+        lambda record: digest([record.spec.method.source_hash, record.spec.method.params]),
+    ),
+)
+"""What must not differ among which records of a suite, see `compatbench.report.runs.scenarios`."""
