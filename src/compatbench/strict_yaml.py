@@ -1,4 +1,4 @@
-"""YAML files read safely and strictly: no key given twice, no aliases that unfold to more than a person writes."""
+"""YAML read safely and strictly: no key given twice, no aliases that unfold to more than a person writes."""
 
 from __future__ import annotations
 
@@ -37,14 +37,23 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The mapping that the YAML file at `path` holds. Raises RequestError where it holds none."""
     try:
-        data = _parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # for some input PyYAML raises what Python does: KeyError, IndexError, RecursionError …
-        raise RequestError(f"{path}: not valid YAML: {_problem(error)}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: not valid YAML: {error}") from error
+    data = read_value(text, str(path))
     if not isinstance(data, dict):
         raise RequestError(f"{path}: must be a mapping, with lines such as `key: value`")
     return data
+
+
+def read_value(text: str, source: str) -> Any:
+    """The value of some YAML. Raises RequestError, which begins with `source`, where it is not valid."""
+    try:
+        return _parse(text)
+    except Exception as error:  # for some input PyYAML raises what Python does: KeyError, IndexError, RecursionError …
+        raise RequestError(f"{source}: not valid YAML: {_problem(error)}") from error
 
 
 def _problem(error: Exception) -> str:

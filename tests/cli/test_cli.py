@@ -13,8 +13,6 @@ import pytest
 
 from compatbench import cli
 from compatbench.cli.console import plain_console
-from compatbench.cli.options import parse_seeds, split_folders, split_list
-from compatbench.errors import RequestError
 
 VARIANT = "bct(variant=prototypes)"
 
@@ -191,32 +189,3 @@ def test_datasets_are_listed_found_and_checked(command: Command) -> None:
     checked = command("data", "check", "digits")
     assert checked.code == 0
     assert checked.out == "digits: ok, 1,000 train, 797 query = gallery images, 10 classes\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", ()),
-        ("a", ("a",)),
-        (" a , b,,", ("a", "b")),
-        ("bct(variant=old_classes, weight=2),l2", ("bct(variant=old_classes, weight=2)", "l2")),
-        ("x(a=(1, 2), b=3),y", ("x(a=(1, 2), b=3)", "y")),
-    ],
-)
-def test_lists_are_split_at_commas_outside_of_brackets(text: str, words: tuple[str, ...]) -> None:
-    assert split_list(text) == words
-
-
-def test_seeds_are_whole_numbers() -> None:
-    assert parse_seeds("2, 0") == (2, 0)
-    assert parse_seeds("") == ()
-    for wrong in ("0.5", "a", "1 2"):
-        with pytest.raises(RequestError, match="give whole numbers"):
-            parse_seeds(wrong)
-
-
-def test_folders_are_told_from_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("mine", "bct"):
-        (tmp_path / name).mkdir()
-    assert split_folders("mine,bct,./bct,other") == (("bct", "other"), (Path("mine"), Path("bct")))

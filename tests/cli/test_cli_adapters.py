@@ -90,7 +90,7 @@ def test_old_vectors_and_labels_come_from_files_of_their_own(files: dict[str, An
     [
         ("fit old.npy new.npy -o a.bin", "an adapter is saved as a .safetensors file"),
         ("fit old.npy new.npy -o a.safetensors --param epsilon", "give name=value"),
-        ("fit old.npy new.npy -o a.safetensors --param epsilon=[", "'\\[' is no value"),
+        ("fit old.npy new.npy -o a.safetensors --param epsilon=[", "--param epsilon=\\[: not valid YAML"),
         ("fit old.npy new.npy -o a.safetensors --method ridge --param eps=1", "did you mean 'epsilon'"),
         ("fit old.npy new.npy -o a.safetensors --method slerp", "needs labels"),
         ("fit old.npz new.npy -o a.safetensors", "old.npz has ids and new.npy has none"),

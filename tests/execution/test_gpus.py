@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from compatbench.errors import RequestError
-from compatbench.execution.choice import parse_options
 from compatbench.execution.gpus import CELL_BYTES, CELLS_PER_GPU, Gpu, cells_on, gpu_slots
 
 
@@ -25,10 +21,3 @@ def test_every_gpu_comes_once_before_any_comes_twice() -> None:
     gpus = [Gpu("2", 2 * CELL_BYTES), Gpu("3", 0), Gpu("GPU-5", 3 * CELL_BYTES)]
     assert gpu_slots(gpus) == ["2", "3", "GPU-5", "2", "GPU-5", "GPU-5"]
     assert gpu_slots([]) == []
-
-
-def test_options_of_slurm_jobs() -> None:
-    assert parse_options(["slurm_partition=gpu", "mem_gb=8"]) == {"slurm_partition": "gpu", "mem_gb": 8}
-    for word in ("gpu", "=x", "a b=c", "x=[", "x={"):
-        with pytest.raises(RequestError, match="--option "):
-            parse_options([word])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
+from compatbench.cli.options import assignments
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def fit(
     """Fit an adapter on the embeddings of the same items by an old and a new model."""
     if output.suffix != ".safetensors":
         raise RequestError(f"{output}: an adapter is saved as a .safetensors file")
-    params = parse_params(param or [])
+    params = assignments("--param", param, "epochs=20")
 
     import torch
     import torch.nn.functional as F
@@ -118,20 +118,6 @@ def apply(
     else:
         write_table(output, replace(table, vectors=mapped))
     print(f"written: {output}: {' × '.join(str(size) for size in mapped.shape)}")
-
-
-def parse_params(words: list[str]) -> dict[str, Any]:
-    """Parameters from `name=value`. Raises RequestError for other words."""
-    params = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise RequestError(f"--param {word}: give name=value, e.g. --param epochs=20")
-        try:
-            params[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise RequestError(f"--param {word}: '{value}' is no value; e.g. --param epochs=20") from error
-    return params
 
 
 def _map_blocks(

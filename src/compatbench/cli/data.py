@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compatbench.cli.options import DEFAULT_DATA, Data
+from compatbench.cli.options import DEFAULT_DATA, Data, assignments
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -57,30 +56,14 @@ def data_get(
 
     if source is not None:
         _link(name, source, data)
-    print(get(name, data, print, options_of(settings or [])))
+    print(get(name, data, print, assignments("--set", settings, "path=my-images")))
 
 
 def data_check(name: Name, data: Data = DEFAULT_DATA, settings: Settings = None) -> None:
     """Check that a dataset is complete and sound: every file is read whole, whatever was found before."""
     from compatbench.data.catalogue import check
 
-    print(check(name, data, options_of(settings or []), print))
-
-
-def options_of(settings: Sequence[str]) -> dict[str, Any]:
-    """Options from `name=value` words, the values as YAML has them. Raises RequestError for other words."""
-    import yaml
-
-    options = {}
-    for setting in settings:
-        option, equals, value = setting.partition("=")
-        if not equals or not option:
-            raise RequestError(f"--set {setting}: give OPTION=VALUE, e.g. --set path=my-images")
-        try:
-            options[option] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise RequestError(f"--set {setting}: {value!r} is no value that YAML knows") from error
-    return options
+    print(check(name, data, assignments("--set", settings, "path=my-images"), print))
 
 
 def _link(name: str, source: Path, data: Path) -> None:

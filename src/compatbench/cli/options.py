@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compatbench.errors import RequestError
+from compatbench.strict_yaml import read_value
 
 if TYPE_CHECKING:
     from compatbench.plan import Selection
@@ -64,3 +66,17 @@ def split_list(text: str) -> tuple[str, ...]:
         else:
             current += character
     return tuple(word.strip() for word in [*words, current] if word.strip())
+
+
+def assignments(option: str, words: Sequence[str] | None, example: str) -> dict[str, Any]:
+    """Values by name from the words `name=value` of a repeated option, each value as YAML has it.
+
+    Raises RequestError, which names `option` and shows the `example`, for other words.
+    """
+    values = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise RequestError(f"{option} {word}: give name=value, e.g. {option} {example}")
+        values[name.strip()] = read_value(value, f"{option} {word}")
+    return values

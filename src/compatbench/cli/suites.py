@@ -18,6 +18,7 @@ from compatbench.cli.options import (
     Scenarios,
     Seeds,
     SuiteArgument,
+    assignments,
     selection_of,
     split_folders,
 )
@@ -56,6 +57,7 @@ def run(
     from compatbench.plan import remaining
     from compatbench.records import Status
 
+    choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"))
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
@@ -67,7 +69,7 @@ def run(
             f"about {minutes:.0f} min",
             soft_wrap=True,
         )
-        benching.run(bench, todo, chosen, console, Choice(executor, address, tuple(option or ())))
+        benching.run(bench, todo, chosen, console, choice)
     else:
         console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
     records = benching.report(bench, console)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from compatbench.cell import Workplace
 from compatbench.errors import RequestError
@@ -24,8 +22,8 @@ class Choice:
     name: str = "local"
     address: str | None = None
     """Of a Ray cluster; one is started on this machine where it is None."""
-    options: tuple[str, ...] = ()
-    """`name=value`, for the Slurm jobs: submitit's parameters, e.g. `slurm_partition=gpu`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the Slurm jobs: submitit's parameters, e.g. `slurm_partition`."""
 
 
 def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_seconds: float) -> Any:
@@ -40,19 +38,5 @@ def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_secon
         case "slurm":
             from compatbench.execution.slurm import SlurmExecutor
 
-            return SlurmExecutor(workplace, timeout_seconds, parse_options(choice.options))
+            return SlurmExecutor(workplace, timeout_seconds, choice.options)
     raise RequestError(f"no executor '{choice.name}'{did_you_mean(choice.name, NAMES)}")
-
-
-def parse_options(words: Sequence[str]) -> dict[str, Any]:
-    """Values by name from `name=value`. Raises RequestError for other words."""
-    options = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name.isidentifier():
-            raise RequestError(f"--option {word}: give name=value, e.g. --option slurm_partition=gpu")
-        try:
-            options[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise RequestError(f"--option {word}: '{value}' is no value") from error
-    return options

@@ -1,0 +1,54 @@
+"""How the words of options are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compatbench.cli.options import assignments, parse_seeds, split_folders, split_list
+from compatbench.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ()),
+        ("a", ("a",)),
+        (" a , b,,", ("a", "b")),
+        ("bct(variant=old_classes, weight=2),l2", ("bct(variant=old_classes, weight=2)", "l2")),
+        ("x(a=(1, 2), b=3),y", ("x(a=(1, 2), b=3)", "y")),
+    ],
+)
+def test_lists_are_split_at_commas_outside_of_brackets(text: str, words: tuple[str, ...]) -> None:
+    assert split_list(text) == words
+
+
+def test_seeds_are_whole_numbers() -> None:
+    assert parse_seeds("2, 0") == (2, 0)
+    assert parse_seeds("") == ()
+    for wrong in ("0.5", "a", "1 2"):
+        with pytest.raises(RequestError, match="give whole numbers"):
+            parse_seeds(wrong)
+
+
+def test_folders_are_told_from_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "bct"):
+        (tmp_path / name).mkdir()
+    assert split_folders("mine,bct,./bct,other") == (("bct", "other"), (Path("mine"), Path("bct")))
+
+
+def test_values_are_read_as_in_a_suite() -> None:
+    words = ["crop=true", "path=a=b", " channels =1", "splits={train: x, test: y}", "none="]
+    expected = {"crop": True, "path": "a=b", "channels": 1, "splits": {"train": "x", "test": "y"}, "none": None}
+    assert assignments("--set", words, "crop=true") == expected
+    assert assignments("--set", None, "crop=true") == {}
+
+
+@pytest.mark.parametrize("word", ["gpu", "=x", "x=[", "x={a: 1, a: 2}", "x=2024-13-01", "x=" + "[" * 9999])
+def test_what_is_no_assignment_is_named_with_its_option(word: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        assignments("--option", [word], "slurm_partition=gpu")
+    assert str(refused.value).startswith(f"--option {word}: ")
+    assert "\n" not in str(refused.value)
