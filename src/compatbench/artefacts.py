@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from compatbench import processes
 from compatbench.files import remove_leftovers, whole_file
 
 Notify = Callable[[str], None]
@@ -46,6 +47,31 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
             found = make()
             write_artefact(path, found)
     return found
+
+
+def get_or_make_together(
+    folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None
+) -> Artefact:
+    """`get_or_make` by all processes that train together, where `make` takes all of them.
+
+    The first alone looks, locks and writes; the others make when it does, and have what it wrote. Raises RuntimeError
+    in a process that cannot read that.
+    """
+
+    def make_together() -> Artefact:
+        processes.agree(True)
+        return make()
+
+    if processes.is_first():
+        found = get_or_make(folder, name, make_together, notify)
+        processes.agree(False)
+        return found
+    while processes.agree(False):
+        make()
+    read, problem = read_artefact(folder / f"{name}.safetensors")
+    if read is None:
+        raise RuntimeError(f"{name} was stored by the first process, but {problem or 'is not here'}: share one disk")
+    return read
 
 
 def tensors_hash(tensors: dict[str, Tensor]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from compatbench.artefacts import Artefact, Notify, get_or_make, tensors_hash
+from compatbench.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.canonical import digest
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
@@ -147,7 +147,7 @@ class ChainTrainer:
             images = self.training_set(generation).images
             return Artefact({"embeddings": embed_images(model, images, self.normalize)})
 
-        stored = get_or_make(self.store.embeddings, name, make, self.notify)
+        stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
         return stored.tensors["embeddings"].to(self.device)
 
     def embed_split(self, trained: TrainedModel, side: Side, generation: int) -> tuple[Tensor, float]:
@@ -172,7 +172,7 @@ class ChainTrainer:
             rate = embedding_rate(model, images, self.normalize)
             return Artefact({"embeddings": embeddings}, {"images_per_second": rate})
 
-        stored = get_or_make(self.store.embeddings, name, make, self.notify)
+        stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
         return stored.tensors["embeddings"], stored.facts["images_per_second"]
 
     def _task(self, generation: int) -> Task:
@@ -227,7 +227,7 @@ class ChainTrainer:
             trained_here = True
             return self._train(model, plugin.name, generation, old, independent)
 
-        stored = get_or_make(self.store.models, name, make, self.notify)
+        stored = get_or_make_together(self.store.models, name, make, self.notify)
         if not trained_here:
             self._restore(model, stored, old, generation)
         return TrainedModel(name, model.eval().requires_grad_(False), dim, stored.facts, old)

@@ -14,6 +14,10 @@ class InvalidResultError(Exception):
     """A cell produced numbers that cannot count (NaN loss, zero vectors): the record says `invalid`."""
 
 
+class LostProcessError(Exception):
+    """Another process that trained the same model is gone: what became of it is the cell's outcome."""
+
+
 class ContractError(Exception):
     """A method breaks the contract; the message says what its author should change."""
 

@@ -13,6 +13,7 @@ from compatbench.encoders import Encoder
 from compatbench.errors import ContractError
 from compatbench.heads import Head
 from compatbench.method import Need, TrainingMethod
+from compatbench.processes import in_shares
 
 
 class EmbeddingModel(nn.Module):
@@ -29,6 +30,11 @@ class EmbeddingModel(nn.Module):
         self.head = head
         self.method = method
         self.document_encoder = document_encoder
+
+    @property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """One, or that of the queries and that of the documents."""
+        return (self.encoder,) if self.document_encoder is None else (self.encoder, self.document_encoder)
 
     @property
     def documents(self) -> EmbeddingModel:
@@ -98,7 +104,7 @@ class View:
             torch.set_grad_enabled(not self._frozen),
             torch.autocast(images.device.type, torch.bfloat16, enabled=self._mixed_precision),
         ):
-            features: Tensor = self._model.encoder(images)
+            features = in_shares(self._model.encoder, images)
         return features.float() if self._mixed_precision else features
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compatbench.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
-from compatbench.artefacts import Artefact, get_or_make
+from compatbench.artefacts import Artefact, get_or_make_together
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.evaluation.retrieval import Vectors
@@ -137,7 +137,7 @@ def _fitted(
             plugin, params, task, new_vectors, old_vectors, labels, trainer.seed, "fit", generation
         ).artefact()
 
-    stored = get_or_make(trainer.store.models, name, make, trainer.notify)
+    stored = get_or_make_together(trainer.store.models, name, make, trainer.notify)
     return restore(stored, lambda _: plugin)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
+from compatbench import processes
 from compatbench.data.augmentation import Normalization
-from compatbench.data.image_files import Images, in_order, read, read_batches
+from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import ContractError
 from compatbench.loss_log import LossLog
 from compatbench.method import Batch, Need, TrainingMethod
@@ -60,10 +62,11 @@ def embed_images(model: EmbeddingModel, images: Images, normalize: Normalization
     """Embeddings (N, D) float32 of uint8 images (N, C, H, W), in evaluation mode, not normalised."""
     was_training = model.training
     model.eval()
-    batches = read_batches(images, in_order(len(images), EMBEDDING_BATCH))
+    own = images[processes.share(len(images))]
+    batches = read_batches(own, in_order(len(own), EMBEDDING_BATCH))
     parts = [model(channels_last(normalize(batch))).float() for batch in batches]
     model.train(was_training)
-    return torch.cat(parts)
+    return processes.gather(torch.cat(parts), len(images))
 
 
 def channels_last(images: Tensor) -> Tensor:
@@ -103,6 +106,8 @@ def train(
         method.setup(new, old)
     model.to(device).to(memory_format=torch.channels_last)
     model.train()
+    for encoder in model.encoders:
+        processes.share_batch_norm(encoder, device)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = recipe.build_optimizer(parameters)
 
@@ -122,7 +127,7 @@ def train(
             permutation = torch.randperm(len(data), generator=order).to(device)
             window = time.perf_counter()
             indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
-            for step, (index, raw) in enumerate(zip(indices, read_batches(data.images, indices), strict=True)):
+            for step, (index, raw) in enumerate(zip(indices, _whole_batches(data.images, indices), strict=True)):
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.rate(done)
@@ -143,9 +148,7 @@ def train(
                 if model.document_encoder is not None:  # the shared head ties the two encoders to one space
                     documents = view(model.documents, images, frozen=False)
                     terms[DOCUMENTS_TERM] = method.classification(batch, documents, seen_by_old).float()
-                optimizer.zero_grad(set_to_none=True)
-                torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+                _step(optimizer, parameters, torch.stack(list(terms.values())).sum())
                 log.add(terms)
                 if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
                     log.look()
@@ -155,8 +158,26 @@ def train(
                     progress((epoch * steps + step + 1) / (recipe.epochs * steps))
             log.end_epoch()
 
+    processes.copy_from_first(model.state_dict().values())
     model.eval()
     return TrainingReport(log.curves, time.perf_counter() - begun, statistics.median(rates))
+
+
+def _whole_batches(images: Images, indices: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The images (B, C, S, S) uint8 at each of `indices`; those in files are decoded in shares."""
+    if not isinstance(images, ImageFiles):
+        yield from read_batches(images, indices)
+        return
+    own = read_batches(images, [index[processes.share(len(index))] for index in indices])
+    for index, part in zip(indices, own, strict=True):
+        yield processes.gather(part, len(index))
+
+
+def _step(optimizer: torch.optim.Optimizer, parameters: Sequence[Parameter], loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    processes.average_gradients(parameters)
+    optimizer.step()
 
 
 def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None) -> dict[str, Tensor]:
