@@ -29,8 +29,11 @@ from compatbench.store import Store
 
 FLIP_CUTOFFS = (1, 10)
 CHAIN_METRICS = ("mAP", "CMC@1")
-BACKFILL_QUERIES = 1000
-"""Queries that are followed through a backfill, drawn in proportion to their labels; the gallery is whole."""
+BACKFILL_QUERIES = 200, 1000
+"""Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
+
+The gallery is whole. A curve takes 21 times the room of an entry of the matrix.
+"""
 RANDOM_ORDERS = 3
 """Seeded orders of each kind that is left to chance."""
 
@@ -144,7 +147,9 @@ def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) ->
 
 def _sampled(side: Side, device: torch.device) -> Side:
     """Some of the queries: those with the same labels and ids for every method, seed and space."""
-    queries, gallery = sample(*side, max_queries=BACKFILL_QUERIES, max_gallery=len(side[1]))
+    queries, gallery = sample(
+        *side, max_queries=int(np.clip(len(side[0]) // 2, *BACKFILL_QUERIES)), max_gallery=len(side[1])
+    )
     return queries.to(device), gallery.to(device)
 
 

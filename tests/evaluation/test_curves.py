@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import write_columns
 from compatbench.evaluation.curves import BETAS, QueryCurves, area, backfill_numbers, mean_curves
 
 SHARES = (0.0, 0.25, 0.75, 1.0)
@@ -63,8 +64,11 @@ def test_queries_without_an_answer_enter_no_curve() -> None:
 def test_the_mean_of_backfills_is_taken_query_by_query() -> None:
     one, other = query_curves(1), query_curves(2)
     mean = mean_curves([one, other])
-    np.testing.assert_allclose(mean.values["CMC@1"], (one.values["CMC@1"] + other.values["CMC@1"]) / 2)
-    assert mean.values["mAP"].dtype == np.float32
+    expected = (one.values["CMC@1"] + other.values["CMC@1"]) / 2
+    np.testing.assert_allclose(mean.values["CMC@1"], expected, rtol=0, atol=0.5001 / 2**16)
+    kept = mean.values["mAP"]
+    assert kept.dtype == np.float32
+    np.testing.assert_array_equal(kept * 2**16, np.round(kept * 2**16), "a multiple of the step")
 
 
 def test_files_give_back_what_was_written(tmp_path: Path) -> None:
@@ -77,6 +81,30 @@ def test_files_give_back_what_was_written(tmp_path: Path) -> None:
     for metric, values in curves.values.items():
         np.testing.assert_array_equal(again.values[metric], values)
     assert again.write(tmp_path / "again") == sha256
+
+
+def test_the_first_files_had_one_column_for_every_beta(tmp_path: Path) -> None:
+    curves = query_curves(3)
+    columns = {
+        f"{metric} at {beta}": values[:, at]
+        for metric, values in curves.values.items()
+        for at, beta in enumerate(BETAS)
+    }
+    again = QueryCurves.read(tmp_path, write_columns(tmp_path, {"ids": curves.ids, **columns}))
+    np.testing.assert_array_equal(again.ids, curves.ids)
+    assert again.betas == BETAS
+    for metric, values in curves.values.items():
+        np.testing.assert_array_equal(again.values[metric], values)
+
+
+@pytest.mark.parametrize("column", ["beta", "ids"])
+def test_other_arrays_are_refused(tmp_path: Path, column: str) -> None:
+    columns = {"beta": np.repeat([0.0, 1.0], 3), "ids": np.tile([1, 2, 3], 2), "mAP": np.zeros(6, np.float32)}
+    del columns[column]
+    columns["CMC@1"] = np.zeros(6, np.float32)
+    sha256 = write_columns(tmp_path, columns)
+    with pytest.raises(RequestError, match="no backfill curves"):
+        QueryCurves.read(tmp_path, sha256)
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def _stratified(side: Vectors, size: int, generator: np.random.Generator) -> Vec
     # every (N / size)-th of the items sorted by label, in random order within a label
     order = np.lexsort((generator.random(len(side)), side.labels.cpu().numpy()))
     spaced = np.floor((np.arange(size) + generator.random()) * (len(side) / size)).astype(np.int64)
-    chosen = torch.from_numpy(order[spaced]).to(side.labels.device)
+    chosen = torch.from_numpy(np.sort(order[spaced])).to(side.labels.device)
     return Vectors(side.values[chosen], side.labels[chosen], side.ids[chosen], side.judgements)
 
 

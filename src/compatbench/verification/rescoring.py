@@ -10,7 +10,7 @@ import numpy as np
 
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import METRICS, QueryResults
-from compatbench.evaluation.curves import QueryCurves
+from compatbench.evaluation.curves import STEP, QueryCurves
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.measurement import Distance, add_compatibility, entry_metrics
 from compatbench.protocol_scores import pair_metrics, protocol_metrics
@@ -22,8 +22,8 @@ from compatbench.verification.identities import broken_identities
 TOLERANCE = 1e-9
 """Between means that were summed in another order."""
 
-ROUNDING = 1e-6
-"""Between curves in double precision and the float32 that they are kept in."""
+ROUNDING = 0.5001 * STEP
+"""Between curves in double precision and the steps, in float32, that they are kept in."""
 
 Coordinates = tuple[str, str, str, str, str]
 """Name, query generation, gallery generation, subset, distance."""
