@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.report.backfill import ORDER_TITLES, RowBackfill
-from compatbench.report.svg import INK, to_svg
+from compatbench.report.svg import INK, axes_in_inches, panel_title, to_svg
 from compatbench.report.tables import Unit, number
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ _CELL = 1.7, 1.5
 """Width and height of a panel and the space around it, in inches."""
 _PANEL = 1.45, 1.0
 _MARGIN = 0.5
-_TITLE_WIDTH = 24
-"""Characters of a line of a panel's title, of which there are two at most."""
 
 Values = NDArray[np.float64]
 
@@ -73,11 +70,7 @@ def backfill_svg(backfills: Sequence[RowBackfill], name: str) -> Markup | None:
     ]
 
     def draw(figure: Figure) -> None:
-        # one system of coordinates, in inches: an Axes a panel takes longer than all the rest of the report
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, size[0])
-        axes.set_ylim(0, size[1])
+        axes = axes_in_inches(figure)
         for panel in panels:
             _draw(axes, panel)
         _legend(figure, backfills)
@@ -142,7 +135,8 @@ def _draw_scale(axes: Axes, panel: _Panel) -> None:
     left, right, bottom, top = panel.left, panel.left + _PANEL[0], panel.bottom, panel.bottom + _PANEL[1]
     axes.plot([left, left, right], [top, bottom, bottom], color=INK, linewidth=0.7)
     axes.plot([left, right], [panel.y(0)] * 2, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), alpha=0.7)
-    axes.text((left + right) / 2, top + 0.05, _title(panel), ha="center", fontsize=7.5, parse_math=False)
+    title = panel_title(panel.backfills[0].row.label)
+    axes.text((left + right) / 2, top + 0.05, title, ha="center", fontsize=7.5, parse_math=False)
     if panel.first:
         middle = (bottom + top) / 2
         axes.text(left - 0.42, middle, "mAP − M(o,o)", ha="center", va="center", fontsize=7, rotation=90)
@@ -164,11 +158,6 @@ def _ticks(low: float, high: float) -> list[float]:
 
     ticks = MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(low, high)
     return [float(tick) for tick in ticks if low <= tick <= high]
-
-
-def _title(panel: _Panel) -> str:
-    label = panel.backfills[0].row.label.replace("(", " (", 1)
-    return "\n".join(textwrap.wrap(label, _TITLE_WIDTH, max_lines=2, placeholder=" …"))
 
 
 def _legend(figure: Figure, backfills: Sequence[RowBackfill]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -12,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from compatbench.report.chains import ChainRow
-from compatbench.report.svg import INK, to_svg
+from compatbench.report.svg import INK, axes_in_inches, panel_title, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +27,6 @@ _SIDE = 1.35
 _GAP = 0.3, 0.62
 """Space beside and above a panel."""
 _MARGIN = 0.45
-_TITLE_WIDTH = 24
 
 
 def heat_map_caption() -> str:
@@ -63,11 +61,7 @@ def heat_map_svg(chains: Sequence[ChainRow], name: str) -> Markup:
     ]
 
     def draw(figure: Figure) -> None:
-        # one system of coordinates, in inches: an Axes a panel takes longer than all the rest of the report
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, size[0])
-        axes.set_ylim(0, size[1])
+        axes = axes_in_inches(figure)
         for panel in panels:
             _draw(axes, panel)
 
@@ -122,7 +116,8 @@ def _draw(axes: Axes, panel: _Panel) -> None:
             )
         )
     middle = panel.left + _SIDE / 2
-    axes.text(middle, panel.top + 0.05, _title(panel), ha="center", va="bottom", fontsize=7.5, parse_math=False)
+    title = panel_title(panel.chain.row.label)
+    axes.text(middle, panel.top + 0.05, title, ha="center", va="bottom", fontsize=7.5, parse_math=False)
     for number in range(1, len(matrix) + 1):
         at = (number - 0.5) * side
         axes.text(panel.left + at, panel.top - _SIDE - 0.04, str(number), ha="center", va="top", fontsize=6, color=INK)
@@ -133,8 +128,3 @@ def _draw(axes: Axes, panel: _Panel) -> None:
             panel.left - 0.3, panel.top - _SIDE / 2, "queries of", ha="center", va="center", fontsize=7, rotation=90
         )
     axes.text(middle, panel.top - _SIDE - 0.15, "gallery of", ha="center", va="top", fontsize=6.5)
-
-
-def _title(panel: _Panel) -> str:
-    label = panel.chain.row.label.replace("(", " (", 1)
-    return "\n".join(textwrap.wrap(label, _TITLE_WIDTH, max_lines=2, placeholder=" …"))

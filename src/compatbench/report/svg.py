@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#010203"
 """Stands for the page's text colour: it becomes `currentColor`, so figures follow light and dark."""
+_TITLE_WIDTH = 24
+"""Characters of a line of a panel's title."""
 
 
 def to_svg(
@@ -54,6 +58,24 @@ def to_svg(
     for reference in ('id="', 'href="#', "url(#"):
         svg = svg.replace(reference, f"{reference}{name}-")
     return Markup(svg)  # matplotlib has escaped the texts
+
+
+def axes_in_inches(figure: Figure) -> Axes:
+    """Axes over the whole figure without lines of their own, whose coordinates are inches from the lower left.
+
+    For many small panels: an Axes for each takes longer than all the rest of the report.
+    """
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    return axes
+
+
+def panel_title(label: str) -> str:
+    """A row's label in at most two lines, for a small panel."""
+    return "\n".join(textwrap.wrap(label.replace("(", " (", 1), _TITLE_WIDTH, max_lines=2, placeholder=" …"))
 
 
 def as_file(svg: Markup) -> str:
