@@ -158,3 +158,12 @@ def test_the_published_schema_takes_a_record_and_refuses_a_changed_one(record: R
     assert violations({**written, "seconds": "long"}, published, definitions) == [".seconds: long"]
     assert violations({"status": "ok"}, published, definitions)
     assert set(definitions["Status"]["enum"]) == {"ok", "failed", "timeout", "oom", "killed", "skipped", "invalid"}
+
+
+def test_a_file_has_one_line_for_each_metric_and_the_same_content(record: Record, tmp_path: Path) -> None:
+    write_record(record, tmp_path / "record.json")
+    text = (tmp_path / "record.json").read_text()
+    assert json.dumps(json.loads(text)) == json.dumps(json.loads(record.model_dump_json()))  # NaN included
+    lines = [line.strip().rstrip(",") for line in text.splitlines()]
+    for metric in record.metrics:
+        assert json.dumps(json.loads(metric.model_dump_json())) in lines

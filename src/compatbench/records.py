@@ -333,8 +333,20 @@ class Record(_Model):
 
 def write_record(record: Record, path: Path) -> None:
     """Write `record` at `path`, whole or not at all, and to stay also if the machine stops at once."""
-    write_whole(path, record.model_dump_json(indent=1) + "\n")
+    write_whole(path, record_text(record))
     keep_names(path.parent)
+
+
+def record_text(record: Record) -> str:
+    """`record` as JSON with a line for each metric, curve, array …: to read, to compare, and in half the room."""
+    parts = []
+    for name, value in json.loads(record.model_dump_json()).items():
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f"  {json.dumps(entry)}" for entry in value) + "\n ]"
+        else:
+            text = json.dumps(value, indent=1).replace("\n", "\n ") if name == "spec" else json.dumps(value)
+        parts.append(f' "{name}": {text}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def read_record(path: Path) -> Record:
