@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
 from compatbench.data.dataset import Dataset, Split
 from compatbench.plugins import Plugin, discover
-from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
+from compatbench.serving import ServedGeneration, matrix_entries, pair, serve, serve_baseline
 from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]
@@ -281,3 +282,21 @@ def test_a_random_rotation_changes_nothing_within_its_generation(trainer: Traine
 
     assert torch.allclose(similarities(rotated.query), similarities(plain.query), atol=1e-5)
     assert not torch.allclose(rotated.query, F.normalize(plain.query), atol=1e-2)
+
+
+def test_the_matrix_is_the_lower_triangle_and_the_references(trainer: Trainer, small_test: Dataset) -> None:
+    chain = trainer([{"classes": 5}, {"classes": 8}, {}], dataset=small_test)
+    served = served_by(chain, "identity")
+    reference = serve_baseline(chain, 2)
+    entries = {(entry.query, entry.gallery): entry for entry in matrix_entries(chain, served, {2: reference})}
+    triangle = [("0", "0"), ("1", "0"), ("1", "1"), ("2", "0"), ("2", "1"), ("2", "2")]
+    assert list(entries) == [*triangle, ("*2", "*2")]
+    for at in triangle:
+        queries, documents = pair(served, chain, int(at[0]), int(at[1]))
+        assert torch.equal(entries[at].queries.values, queries.values)
+        assert torch.equal(entries[at].documents.values, documents.values)
+    assert torch.equal(entries["*2", "*2"].queries.values, reference.query)
+    assert torch.equal(entries["*2", "*2"].documents.values, reference.gallery)
+    assert len({entry.id for entry in entries.values()}) == len(entries)
+    assert entries["2", "0"].id == digest([one.id for one in served])  # every model on the way has a map in it
+    assert entries["1", "1"].id == digest([served[1].id])

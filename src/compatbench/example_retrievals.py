@@ -29,8 +29,7 @@ def add_example_retrievals(record: Record, trainer: ChainTrainer, served: Sequen
     count = len(trainer.dataset.query.ids)
     rows = torch.randperm(count, generator=stream(0, "example retrievals", record.split_hash))[:QUERIES]
     before, across, after = (
-        _found(*pair(list(served), trainer, query, gallery), rows)
-        for query, gallery in ((old, old), (new, old), (new, new))
+        _found(*pair(served, trainer, query, gallery), rows) for query, gallery in ((old, old), (new, old), (new, new))
     )
     for place, sample in enumerate(trainer.dataset.query.ids[rows].tolist()):
         record.examples.append(

@@ -35,7 +35,7 @@ def add_index_search(record: Record, trainer: ChainTrainer, served: Sequence[Ser
     """
     new, old = len(served) - 1, len(served) - 2
     before, cross, after = (
-        _Side.of(pair(list(served), trainer, query, gallery), str(query), str(gallery))
+        _Side.of(pair(served, trainer, query, gallery), str(query), str(gallery))
         for query, gallery in ((old, old), (new, old), (new, new))
     )
     allowed = [kind for kind in kinds(len(before.questions.vectors)) if kind in record.spec.index_search]

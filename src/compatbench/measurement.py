@@ -17,7 +17,7 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
-from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.example_retrievals import add_example_retrievals
 from compatbench.files import write_whole
@@ -25,7 +25,7 @@ from compatbench.index_search import add_index_search
 from compatbench.method import Expectation
 from compatbench.protocol_scores import add_protocol_scores
 from compatbench.records import ArrayRef, Metric, Record
-from compatbench.serving import ServedGeneration, pair, vectors
+from compatbench.serving import MatrixEntry, ServedGeneration, matrix_entries, pair
 from compatbench.store import Store
 from compatbench.threshold_transfer import add_threshold_transfer
 from compatbench.upgrade import add_backfill, add_chain_scores, add_flips
@@ -47,21 +47,8 @@ def measure(
     """Score every pair of generations and the references, and add metrics, arrays and costs to `record`."""
     matrix = Matrix(record, trainer, store)
     total = len(served) * (len(served) + 1) // 2 + len(references)
-    done = 0
-    for query in range(len(served)):
-        for gallery in range(query + 1):
-            key = digest([one.id for one in served[gallery : query + 1]])
-            matrix.score(str(query), str(gallery), *pair(served, trainer, query, gallery), key)
-            done += 1
-            trainer.progress("evaluate", done / total)
-    for step, reference in references.items():
-        matrix.score(
-            f"*{step}",
-            f"*{step}",
-            *vectors(trainer, reference.query, reference.gallery),
-            digest([reference.id]),
-        )
-        done += 1
+    for done, entry in enumerate(matrix_entries(trainer, served, references), start=1):
+        matrix.score(entry)
         trainer.progress("evaluate", done / total)
     for step in references:
         add_compatibility(record, str(step), str(step - 1))
@@ -95,11 +82,12 @@ class Matrix:
         old_classes = torch.tensor(trainer.chain[0].class_ids(trainer.dataset.train_classes))
         self.seen = torch.isin(trainer.dataset.query.labels, old_classes).numpy()
 
-    def score(self, query: str, gallery: str, queries: Vectors, documents: Vectors, key: str) -> None:
-        """Add M[query][gallery] by cosine and by L2 distance; `key` names the vectors by their origin."""
+    def score(self, entry: MatrixEntry) -> None:
+        """Add M[query][gallery] by cosine and by L2 distance."""
+        query, gallery = entry.query, entry.gallery
         distances: tuple[Distance, ...] = ("cosine", "l2")
         for distance in distances:
-            results, sha256 = self._results(queries, documents, distance, key)
+            results, sha256 = self._results(entry, distance)
             if distance == "cosine":
                 self.results[query, gallery] = results
             self.record.arrays.append(
@@ -112,16 +100,16 @@ class Matrix:
             for subset, mask in subsets:
                 self.record.metrics += entry_metrics(results, mask, query, gallery, subset, distance)
 
-    def _results(self, queries: Vectors, documents: Vectors, distance: Distance, key: str) -> tuple[QueryResults, str]:
+    def _results(self, entry: MatrixEntry, distance: Distance) -> tuple[QueryResults, str]:
         """Per-query results, from an earlier cell that scored the same vectors where there was one."""
-        name = digest([key, self.fingerprint, distance])
+        name = digest([entry.id, self.fingerprint, distance])
         pointer = self.store.evaluations / f"{name}.json"
         try:
             sha256 = str(json.loads(pointer.read_text())["sha256"])
             return QueryResults.read(self.store.arrays, sha256), sha256
         except (OSError, ValueError, KeyError, RequestError):
             pass  # not scored yet, or damaged: score it
-        results = evaluate(queries.to(self.device), documents.to(self.device), distance)
+        results = evaluate(entry.queries.to(self.device), entry.documents.to(self.device), distance)
         sha256 = results.write(self.store.arrays)
         write_whole(pointer, json.dumps({"sha256": sha256}))
         return results, sha256

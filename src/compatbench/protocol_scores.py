@@ -12,10 +12,10 @@ from compatbench.chain import ChainTrainer
 from compatbench.evaluation.acceptance import supported_rates
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
-from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.records import Metric, PairScores, ProtocolScores, Record
-from compatbench.serving import ServedGeneration, pair, vectors
+from compatbench.serving import ServedGeneration, matrix_entries
 from compatbench.store import Store
 
 PROTOCOL_METRICS = ("mAP", "CMC@1")
@@ -32,21 +32,21 @@ def add_protocol_scores(
     dataset = trainer.dataset
     if not dataset.protocols and dataset.pairs is None:
         return
-    for (query, gallery), (queries, documents) in _entries(trainer, served, references):
+    for at in matrix_entries(trainer, served, references):
         for protocol, judgements in dataset.protocols.items():
-            judged = replace(queries, judgements=judgements).to(trainer.device)
-            results = evaluate(judged, documents.to(trainer.device), trapezoid=True)
+            judged = replace(at.queries, judgements=judgements).to(trainer.device)
+            results = evaluate(judged, at.documents.to(trainer.device), trapezoid=True)
             entry = ProtocolScores(
                 protocol=protocol,
-                query_generation=query,
-                gallery_generation=gallery,
+                query_generation=at.query,
+                gallery_generation=at.gallery,
                 sha256=results.write(store.arrays),
             )
             record.protocols.append(entry)
             record.metrics += protocol_metrics(entry, results)
         if dataset.pairs is not None:
-            sha256 = score_pairs(queries, documents, dataset.pairs).write(store.arrays)
-            record.pairs.append(PairScores(query_generation=query, gallery_generation=gallery, sha256=sha256))
+            sha256 = score_pairs(at.queries, at.documents, dataset.pairs).write(store.arrays)
+            record.pairs.append(PairScores(query_generation=at.query, gallery_generation=at.gallery, sha256=sha256))
     record.metrics += pair_metrics(record.pairs, lambda sha256: ScoredPairs.read(store.arrays, sha256))
 
 
@@ -73,17 +73,6 @@ def pair_metrics(entries: Sequence[PairScores], read: Callable[[str], ScoredPair
             rates = supported_rates(int((tuned_on.same == 0).sum()))
             for rate, accepted in zip(rates, accepted_same(scored[at], tuned_on, rates), strict=True):
                 yield _metric(f"{prefix}pair_TAR@FAR={rate:g}", entry, accepted)
-
-
-def _entries(
-    trainer: ChainTrainer, served: Sequence[ServedGeneration], references: Mapping[int, ServedGeneration]
-) -> Iterator[tuple[tuple[str, str], tuple[Vectors, Vectors]]]:
-    """Every entry of the matrix and every reference, oldest first, with its vectors."""
-    for query in range(len(served)):
-        for gallery in range(query + 1):
-            yield (str(query), str(gallery)), pair(list(served), trainer, query, gallery)
-    for step, reference in references.items():
-        yield (f"*{step}", f"*{step}"), vectors(trainer, reference.query, reference.gallery)
 
 
 def _metric(name: str, entry: ProtocolScores | PairScores, values: NDArray[np.generic]) -> Metric:

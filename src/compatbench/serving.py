@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -161,7 +161,34 @@ def _of_new_alone(mapping: Map) -> QueryMap:
     return to_previous
 
 
-def pair(served: list[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:
+@dataclass(frozen=True, eq=False)
+class MatrixEntry:
+    """What M[query][gallery] is scored from."""
+
+    query: str
+    """Generation that embeds the queries; `"*1"` is the reference of generation 1."""
+    gallery: str
+    id: str
+    """Names the vectors by the models that they come from."""
+    queries: Vectors
+    documents: Vectors
+
+
+def matrix_entries(
+    trainer: ChainTrainer, served: Sequence[ServedGeneration], references: Mapping[int, ServedGeneration]
+) -> Iterator[MatrixEntry]:
+    """Every entry of the matrix, oldest first, and then every reference on its own gallery."""
+    for query in range(len(served)):
+        for gallery in range(query + 1):
+            name = digest([one.id for one in served[gallery : query + 1]])
+            yield MatrixEntry(str(query), str(gallery), name, *pair(served, trainer, query, gallery))
+    for step, one in references.items():
+        yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *vectors(trainer, one.query, one.gallery))
+
+
+def pair(
+    served: Sequence[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int
+) -> tuple[Vectors, Vectors]:
     """Vectors of M[query][gallery]: queries led down, or the gallery led up, until they are comparable."""
     queries, documents = served[query].query, served[gallery].gallery
     last = documents_of(served, gallery)

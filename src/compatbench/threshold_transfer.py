@@ -32,7 +32,7 @@ def add_threshold_transfer(
     new, old = len(served) - 1, len(served) - 2
     trainer.progress("verification", 0.0)
     sides = {
-        (str(query), str(gallery)): pair(list(served), trainer, query, gallery)
+        (str(query), str(gallery)): pair(served, trainer, query, gallery)
         for query, gallery in ((old, old), (new, old), (new, new))
     }
     if new in references:

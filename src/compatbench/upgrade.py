@@ -91,7 +91,7 @@ def add_backfill(
     new, old = len(served) - 1, len(served) - 2
     trainer.progress("backfill", 0.0)
     unchanged = results[str(old), str(old)]
-    before, after = (_sampled(pair(list(served), trainer, new, gallery), trainer.device) for gallery in (old, new))
+    before, after = (_sampled(pair(served, trainer, new, gallery), trainer.device) for gallery in (old, new))
     for order, backfills in backfill(before, after, refresh_orders(trainer, served)).items():
         curves = mean_curves(backfills)
         if not curves.answerable.any():

@@ -36,8 +36,8 @@ def add_worst_flips(
         first, second = (
             first_items(_some(queries, rows), documents, SHOWN)
             for queries, documents in (
-                pair(list(served), trainer, old, old),
-                pair(list(served), trainer, new, gallery),
+                pair(served, trainer, old, old),
+                pair(served, trainer, new, gallery),
             )
         )
         for place, sample in enumerate(before.ids[rows].tolist()):
