@@ -54,7 +54,7 @@ def compare(
     ] = 10_000,
     fit_seconds: Annotated[
         float, typer.Option("--fit-seconds", min=0.1, help="Fitting one adapter may take so long.")
-    ] = 10.0,
+    ] = 8.0,
     require: Annotated[
         list[str] | None,
         typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),

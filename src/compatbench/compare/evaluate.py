@@ -51,7 +51,7 @@ class Settings:
     """Scored at most, drawn at random; the gallery is whole but for the fitting part."""
     fit_pairs: int = 10_000
     """Items to fit on at most, and at most half of all."""
-    fit_seconds: float = 10.0
+    fit_seconds: float = 8.0
     """Allowed for fitting one adapter."""
     seed: int = 0
     adapters: tuple[str, ...] = ()

@@ -137,6 +137,7 @@ def _fit(plugin: Plugin, params: Params, pairs: Pairs, seed: int) -> FittedAdapt
 def _seconds_per_pair(plugin: Plugin, params: Params, pairs: Pairs, seed: int) -> float:
     """What one epoch costs a pair: the second epoch alone, so that what is done once does not count."""
     size = min(len(pairs), getattr(params, "batch_size", 256))
+    _fit(plugin, params.model_copy(update={"epochs": 1}), pairs.sample(size, seed), seed)  # a first fit is a slow one
     while True:
         few = pairs.sample(size, seed)
         trials = []
