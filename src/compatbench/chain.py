@@ -19,6 +19,7 @@ from compatbench.canonical import digest
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.encoders import Encoder
+from compatbench.id_lookup import IdLookup
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
@@ -157,11 +158,11 @@ class ChainTrainer:
         """
         split: Split = getattr(self.dataset, side)
         gallery = self.dataset.gallery
-        shared = trained.model.document_encoder is None
-        if side == "query" and shared and bool(torch.isin(split.ids, gallery.ids).all()):
-            embeddings, rate = self.embed_split(trained, "gallery", generation)
-            by_id = gallery.ids.argsort()
-            return embeddings[by_id[torch.searchsorted(gallery.ids[by_id], split.ids)]], rate
+        if side == "query" and trained.model.document_encoder is None:
+            rows = IdLookup(gallery.ids.numpy()).rows(split.ids.numpy())
+            if (rows >= 0).all():
+                embeddings, rate = self.embed_split(trained, "gallery", generation)
+                return embeddings[torch.from_numpy(rows)], rate
         model = trained.side(side)
         name = digest({"model": trained.id, "test": self.dataset.fingerprint, "gallery": side == "gallery"})
 

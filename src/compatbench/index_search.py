@@ -15,6 +15,7 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.search import Questions, ask, unit_rows
+from compatbench.id_lookup import IdLookup
 from compatbench.records import IndexSearch, Record
 from compatbench.serving import ServedGeneration, pair
 from compatbench.store import Store
@@ -63,10 +64,7 @@ class _Side:
     @classmethod
     def of(cls, vectors: tuple[Vectors, Vectors], query: str, gallery: str) -> _Side:
         asked, documents = sample(*vectors, max_queries=SEARCH_QUERIES, max_gallery=len(vectors[1]))
-        ids = documents.ids.numpy()
-        by_id = np.argsort(ids)
-        nearest = by_id[np.searchsorted(ids, asked.ids.numpy(), sorter=by_id).clip(max=len(ids) - 1)]
-        own = np.where(ids[nearest] == asked.ids.numpy(), nearest, -1)
+        own = IdLookup(documents.ids.numpy()).rows(asked.ids.numpy())
         unit = unit_rows(asked.values.numpy(), "query"), unit_rows(documents.values.numpy(), "gallery")
         return cls(Questions.of(*unit, own), query, gallery)
 

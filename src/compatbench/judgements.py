@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.id_lookup import IdLookup
+
 Ids = NDArray[np.int64]
 
 
@@ -67,9 +69,8 @@ class Judgements:
 
     def rows(self, queries: Ids) -> NDArray[np.intp]:
         """Where the queries of these ids stand. Raises ValueError for one that was never judged."""
-        order = np.argsort(self.queries)
-        rows: NDArray[np.intp] = order[np.searchsorted(self.queries, queries, sorter=order).clip(max=len(order) - 1)]
-        if not np.array_equal(self.queries[rows], queries):
+        rows = IdLookup(self.queries).rows(queries)
+        if (rows < 0).any():
             raise ValueError("some of the queries have no judgements")
         return rows
 

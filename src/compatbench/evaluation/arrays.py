@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from compatbench.bounded_parquet import read_bounded
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
+from compatbench.id_lookup import IdLookup
 
 CUTOFFS = (1, 5, 10)
 METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))
@@ -71,9 +72,8 @@ class QueryResults:
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
         """Where the queries of these sample ids stand. Raises ValueError where one is missing."""
-        by_id = np.argsort(self.ids)
-        rows: NDArray[np.intp] = by_id[np.searchsorted(self.ids, ids, sorter=by_id).clip(max=len(self) - 1)]
-        if not np.array_equal(self.ids[rows], ids):
+        rows = IdLookup(self.ids).rows(ids)
+        if (rows < 0).any():
             raise ValueError("some of the queries are not among the results")
         return rows
 

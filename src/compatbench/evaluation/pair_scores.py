@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compatbench.evaluation.arrays import read_columns, write_columns
 from compatbench.evaluation.retrieval import Vectors, full_float32
 from compatbench.evaluation.similarity import ranking_vectors, valid_norms
+from compatbench.id_lookup import IdLookup
 from compatbench.pairs import Pairs
 
 _COLUMNS = ("score", "same", "fold")
@@ -44,7 +45,8 @@ def score_pairs(query: Vectors, gallery: Vectors, pairs: Pairs) -> ScoredPairs:
 
     A pair of which an image is missing there is left out. Raises InvalidResultError for vectors without direction.
     """
-    first, second = (_rows(side, ids) for side, ids in ((query, pairs.first), (gallery, pairs.second)))
+    first = IdLookup(query.ids.cpu().numpy()).rows(pairs.first)
+    second = IdLookup(gallery.ids.cpu().numpy()).rows(pairs.second)
     there = (first >= 0) & (second >= 0)
     valid_norms(query.values, "query")
     valid_norms(gallery.values, "gallery")
@@ -103,11 +105,3 @@ def accepted_same(system: ScoredPairs, tuned_on: ScoredPairs, rates: Sequence[fl
         limit = impostors[allowed] if allowed < len(impostors) else -np.inf
         found.append(system.score[system.same == 1] > limit)
     return found
-
-
-def _rows(side: Vectors, ids: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Where the samples of these ids stand, −1 where they do not."""
-    there = side.ids.cpu().numpy()
-    by_id = np.argsort(there)
-    nearest = by_id[np.searchsorted(there, ids, sorter=by_id).clip(max=len(there) - 1)]
-    return np.where(there[nearest] == ids, nearest, -1)

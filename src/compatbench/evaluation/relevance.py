@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.judgements import IdLists, Ids, Judgements
+from compatbench.id_lookup import IdLookup
+from compatbench.judgements import Ids, Judgements
 
 Rows = NDArray[np.intp]
 Index = Rows | slice
@@ -202,44 +203,38 @@ def find(query: tuple[Ids, Ids], gallery: tuple[Ids, Ids], judgements: Judgement
     has no judgements where there are any.
     """
     ids = gallery[1]
-    by_id = np.argsort(ids)
-    if (repeated := ids[by_id][1:][np.diff(ids[by_id]) == 0]).size:
+    lookup = IdLookup(ids)
+    if (repeated := lookup.repeated()).size:
         raise ValueError(f"gallery ids must differ: {repeated[0]} is there more than once")
     if judgements is not None:
-        return np.arange(len(ids)), _by_judgement(query[1], ids, by_id, judgements)
+        return np.arange(len(ids)), _by_judgement(query[1], lookup, judgements)
     gallery_order = np.argsort(gallery[0], kind="stable")
     labels = gallery[0][gallery_order]
     order = np.argsort(query[0], kind="stable")
     query_labels = query[0][order]
     place = np.empty(len(ids), dtype=np.intp)
     place[gallery_order] = np.arange(len(ids))
-    own = _columns(query[1][order], ids, by_id)
+    own = lookup.rows(query[1][order])
     own[own >= 0] = place[own[own >= 0]]
     start, stop = (np.searchsorted(labels, query_labels, side) for side in ("left", "right"))
     return gallery_order, ByLabel(order, query_labels, start, stop, own)
 
 
-def _by_judgement(queries: Ids, ids: Ids, by_id: Rows, judgements: Judgements) -> ByJudgement:
+def _by_judgement(queries: Ids, gallery: IdLookup, judgements: Judgements) -> ByJudgement:
     judged = judgements.rows(queries)
-    own = _columns(queries, ids, by_id)
+    own = gallery.rows(queries)
     lists = []
     for listed in (judgements.relevant, judgements.ignored):
-        columns = [_found(listed, row, ids, by_id) for row in judged.tolist()]
+        columns = [_found(listed[row], gallery) for row in judged.tolist()]
         lists.append([found[found != mine] for found, mine in zip(columns, own, strict=True)])
     ignored = [np.append(found, mine) if mine >= 0 else found for found, mine in zip(lists[1], own, strict=True)]
     return ByJudgement(np.arange(len(queries)), _joined(lists[0]), _joined(ignored))
 
 
-def _found(listed: IdLists, row: int, ids: Ids, by_id: Rows) -> Rows:
+def _found(listed: Ids, gallery: IdLookup) -> Rows:
     """Columns of those in a list that the gallery holds."""
-    columns = _columns(listed[row], ids, by_id)
+    columns = gallery.rows(listed)
     return columns[columns >= 0]
-
-
-def _columns(wanted: Ids, ids: Ids, by_id: Rows) -> Rows:
-    """Where each of `wanted` stands in `ids`, −1 where it does not."""
-    nearest = by_id[np.searchsorted(ids, wanted, sorter=by_id).clip(max=len(ids) - 1)]
-    return np.where(ids[nearest] == wanted, nearest, -1)
 
 
 def _joined(lists: list[Rows]) -> Columns:

@@ -1,0 +1,24 @@
+"""Where ids stand in a list of ids. Knows nothing of torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class IdLookup:
+    """Finds ids among N ≥ 1 given ones, which are sorted once for all that is asked."""
+
+    def __init__(self, ids: NDArray[np.int64]) -> None:
+        self.ids = ids
+        self._order = np.argsort(ids)
+
+    def rows(self, wanted: NDArray[np.int64]) -> NDArray[np.intp]:
+        """(n,) the row of each of `wanted`, −1 where it is not there; of equal ids any row."""
+        nearest = self._order[np.searchsorted(self.ids, wanted, sorter=self._order).clip(max=len(self.ids) - 1)]
+        return np.where(self.ids[nearest] == wanted, nearest, -1)
+
+    def repeated(self) -> NDArray[np.int64]:
+        """Ids that are there more than once, ascending."""
+        ascending = self.ids[self._order]
+        return np.unique(ascending[1:][np.diff(ascending) == 0])
