@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ def check_unpacked(name: str, packed: int, unpacked: int) -> None:
         )
 
 
-def read_bounded(source: Path | bytes, name: str) -> Any:
+def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = ()) -> Any:
     """The pyarrow table in a Parquet file of numbers, text, and lists of numbers; text is kept as a dictionary.
+
+    The columns named by `binary` may hold bytes.
 
     Raises RequestError, which calls the file `name`, for a damaged file, other columns, and one that unpacks to far
     more than its size.
@@ -39,6 +42,8 @@ def read_bounded(source: Path | bytes, name: str) -> Any:
         schema = pq.read_schema(given)
         texts = [field.name for field in schema if _is_text(field.type)]
         for field in schema:
+            if field.name in binary and _is_binary(field.type):
+                continue
             if not (_is_number(field.type) or _is_text(field.type) or _is_number(_items(field.type))):
                 raise RequestError(f"{name}: '{field.name}' is {field.type}; give numbers, text or lists of numbers")
         file = pq.ParquetFile(source if isinstance(source, Path) else pa.BufferReader(source), read_dictionary=texts)
@@ -59,6 +64,12 @@ def _is_number(kind: Any) -> bool:
     import pyarrow.types as kinds
 
     return kind is not None and bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind))
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow.types as kinds
+
+    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind))
 
 
 def _is_text(kind: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from compatbench.arxiv import ARXIV, abstract
 from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.method import Need, Role
@@ -19,7 +20,6 @@ from compatbench.report.render_markdown import escape
 from compatbench.strict_yaml import read_mapping
 from compatbench.validation import explain
 
-ARXIV = re.compile(r"\b(\d{4}\.\d{4,5}|[a-z-]+/\d{7})\b")
 REPRODUCTION_FILE = "reproduction.yaml"
 CODE_SPAN = re.compile(r"(`[^`]+`)")
 
@@ -121,7 +121,7 @@ def docstring_markdown(docstring: str) -> str:
 
 def link_arxiv(text: str) -> str:
     """`text` with its arXiv numbers linked to their abstracts."""
-    return ARXIV.sub(r"[\1](https://arxiv.org/abs/\1)", text)
+    return ARXIV.sub(lambda found: f"[{found[0]}]({abstract(found[0])})", text)
 
 
 def _overview(rows: list[tuple[Plugin, Size]]) -> str:

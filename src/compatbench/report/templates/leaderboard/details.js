@@ -1,0 +1,78 @@
+// Everything about one row, in a dialog.
+function showDetails(scenario, row, place) {
+  const dialog = part("details");
+  dialog.replaceChildren(
+    h(
+      "header",
+      {},
+      h("div", {}, h("h2", { id: "details-title" }, row.label), h("p", { class: "caption" }, `${scenario.scenario} on ${scenario.dataset}, suite ${scenario.suite} · ${scenario.backbones}`)),
+      h("button", { type: "button", "aria-label": "Close", click: () => dialog.close() }, "✕"),
+    ),
+    h("div", { class: "inside" }, facts(row), seedNumbers(row), records(row), losses(row), examples(row)),
+  );
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+  if (place === "records") part("details-numbers").scrollIntoView();
+}
+
+function facts(row) {
+  const papers = row.papers.map(([name, link], index) => [index ? ", " : "", h("a", { href: link, rel: "noopener" }, `arXiv ${name}`)]);
+  const needs = row.needs.map((need, index) => {
+    const term = data.terms[`needs: ${need}`];
+    return [index ? ", " : "", term ? h("a", { href: `#${term}`, click: () => part("details").close() }, need) : need];
+  });
+  const params = row.params.map(([name, value], index) => [index ? ", " : "", h("code", {}, `${name} = ${JSON.stringify(value)}`)]);
+  return h(
+    "dl",
+    { class: "facts-list" },
+    fact("Method", row.summary || row.name),
+    fact("Paper", papers.length ? papers : "none named by the method"),
+    fact("Source", h("a", { href: `../methods/${encodeURIComponent(row.name)}.py` }, `methods/${row.name}.py`)),
+    fact("Kind", row.kind === "adapter" ? "adapter on frozen embeddings" : "trained with the new model"),
+    fact("Role", row.role === "method" ? `method, ${row.ranked ? "ranked" : "not ranked"}` : `${row.role}, never ranked`),
+    fact("Parameters", params.length ? params : "none"),
+    fact("Needs", needs.length ? needs : "nothing beyond the new training data"),
+  );
+}
+
+function fact(name, content) {
+  return [h("dt", {}, name), h("dd", {}, content)];
+}
+
+function seedNumbers(row) {
+  const titles = ["M(o,o)", "M(n,o)", "M(n,n)", "M(*,*)", "Γ", "tax"];
+  const files = new Map(row.records.map(([seed, , file]) => [seed, recordLink(file)]));
+  const lines = row.seeds.map(([seed, ...values]) =>
+    h("tr", {}, h("th", { scope: "row" }, `seed ${seed}`), values.map((value, index) =>
+      h("td", { class: "right" }, h("a", { class: "number", href: files.get(seed) }, number(value, index === 4 ? "share" : "points"))),
+    )),
+  );
+  const heads = ["seed", ...titles].map((title, index) => h("th", { scope: "col", class: index ? "right" : null }, title));
+  const table = h("table", {}, h("caption", {}, h("span", {}, "On mAP, in points; each number links to the record that it comes from.")), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
+  return [
+    h("h3", { id: "details-numbers" }, "What each seed gave"),
+    lines.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Numbers of each seed" }, table) : h("p", {}, "No seed ended well; the reasons are below."),
+  ];
+}
+
+function records(row) {
+  const entries = row.records.map(([seed, status, file, command, reason, started, commit, machine, seconds]) => [
+    h("h4", {}, `Seed ${seed}: `, h("a", { href: recordLink(file) }, "record"), " ", status === "ok" ? null : h("span", { class: status === "skipped" ? "tag" : "tag bad" }, status)),
+    reason ? h("p", {}, reason) : null,
+    h("pre", {}, command),
+    h("p", { class: "caption" }, [started, commit ? `commit ${commit}` : "", machine, `${grouped(seconds)} s`].filter(Boolean).join(" · ")),
+  ]);
+  return [h("h3", {}, "Records and commands"), entries];
+}
+
+function losses(row) {
+  const charts = lossCharts(row);
+  if (!charts.length) return null;
+  return [h("h3", {}, h("a", { href: termLink("loss curve"), click: () => part("details").close() }, "Loss curves")), h("div", { class: "small-charts" }, charts)];
+}
+
+function examples(row) {
+  if (!row.examples.length) return null;
+  const cut = data["left out"] ? " Some examples are left out to keep the page small." : "";
+  return [h("h3", {}, "Example retrievals"), h("p", { class: "caption" }, `The same queries for all rows of a scenario, drawn by the split alone; of the first seed. ✓ relevant, ✗ not.${cut}`), exampleSheets(row)];
+}

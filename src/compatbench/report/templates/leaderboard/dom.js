@@ -1,0 +1,39 @@
+"use strict";
+
+// Elements are made of text and attributes only: nothing that a record says is ever read as markup.
+const SVG = "http://www.w3.org/2000/svg";
+
+function h(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+function s(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+function part(id) {
+  return document.getElementById(id);
+}
+
+// Draws into `container` at its width, and again when that changes.
+function responsive(container, draw) {
+  let last = 0;
+  const again = () => {
+    const width = Math.floor(container.clientWidth);
+    if (width > 0 && width !== last) {
+      last = width;
+      container.replaceChildren(draw(width));
+    }
+  };
+  new ResizeObserver(again).observe(container);
+  again();
+}

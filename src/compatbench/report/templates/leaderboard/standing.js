@@ -1,0 +1,87 @@
+// The view over all scenarios: mean ranks with intervals, and every row's place in every scenario.
+const SIGNS = { "not ranked": "·", unfinished: "✗", missing: "?", "not planned": "" };
+
+function drawStanding() {
+  const { rows, scenarios, contests, missing } = data.standings;
+  const methods = rows.filter((row) => row.role === "method");
+  const worst = Math.max(1, ...rows.flatMap((row) => row.rank ?? []).filter((value) => value !== null));
+  const suites = new Set(scenarios.map(([suite]) => suite)).size;
+  const heads = [
+    standingHead("place", "place"), standingHead("method", "method", "name"), standingHead("mean rank", "mean rank"),
+    standingHead("competed", "competed"), standingHead("compatible", "compatible in"),
+    ...scenarios.map(([suite, scenario]) => scenarioHead(suite, scenario, suites > 1)),
+  ];
+  const groups = [["Methods", "method"], ["References", "reference"], ["Controls", "control"]].map(([title, role]) => {
+    const lines = rows.filter((row) => row.role === role).map((row) => standingRow(row, worst, contests));
+    return lines.length ? h("tbody", { class: role }, h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: heads.length }, h("span", {}, title))), lines) : null;
+  });
+  const ranked = methods.filter((row) => row.place !== null).length;
+  part("standing-body").replaceChildren(
+    h("p", { class: "caption" }, `${plural(contests, "scenario")} with at least two ranked methods. ${plural(ranked, "method")} of ${methods.length} competed in all of them and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first."),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Standing over all scenarios" },
+      h("table", { class: "standing" }, h("caption", { class: "hidden-label" }, "Mean ranks over all scenarios, and the rank in each"), h("thead", {}, h("tr", {}, heads)), groups)),
+    missingCells(rows, scenarios, missing),
+  );
+}
+
+function standingHead(title, term, kind = "left") {
+  return h("th", { scope: "col", class: kind }, h("span", { class: "head" }, title, h("a", { class: "term", href: termLink(term), "aria-label": `definition of ${title}` }, "?")));
+}
+
+function scenarioHead(suite, scenario, several) {
+  const known = find(suite, scenario);
+  const text = scenario.replaceAll("_", " ");
+  const name = known < 0 ? text : h("a", { href: address(data.scenarios[known]) }, text);
+  return h("th", { scope: "col", class: "scenario" }, name, several ? h("small", { class: "caption" }, ` ${suite}`) : null);
+}
+
+function standingRow(row, worst, contests) {
+  const { scenarios } = data.standings;
+  const first = scenarios.map(([suite, scenario]) => find(suite, scenario)).find((index) => index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label));
+  const label = first === undefined ? row.label : h("a", { href: address(data.scenarios[first], row.label), "aria-haspopup": "dialog" }, row.label);
+  const method = row.role === "method";
+  const [sure, unsure] = row.compatible;
+  return h(
+    "tr",
+    {},
+    h("td", { class: "right" }, row.place === null ? UNDEFINED : `${row.place}`),
+    h("th", { scope: "row", class: "name" }, label, row.tied && row.place !== null ? h("span", { class: "tag good" }, row.place === 1 ? "first" : "tied with first") : null),
+    h("td", {}, row.rank ? [h("b", {}, number(row.rank[0], "share")), " ", h("small", {}, interval(row.rank[1], row.rank[2], "share")), spread(row.rank, worst)] : UNDEFINED),
+    h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
+    h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
+    row.cells.map((cell, index) => placeCell(row, cell, scenarios[index])),
+  );
+}
+
+function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenario]) {
+  const index = find(suite, scenario);
+  const there = index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label);
+  const words = [`${row.label} in ${scenario}`, rank === null ? why || kind : `rank ${number(rank, "text")} of ${competitors}`, verdict].filter(Boolean).join(": ");
+  const skipped = why.startsWith("skipped");
+  const shown = rank !== null ? String(rank) : skipped ? "skip" : kind === "not ranked" && verdict ? { c: "✓", n: "✗" }[verdict[0]] ?? SIGNS[kind] : SIGNS[kind];
+  const cell = h("td", { class: "place", title: words }, there
+    ? h("a", { href: address(data.scenarios[index], row.label), class: rank === null ? "none" : null, "aria-label": words, tabindex: "-1" }, shown)
+    : h("span", { "aria-label": words, role: "img" }, shown));
+  if (rank !== null && competitors > 1) colour(cell, 1 - (rank - 1) / (competitors - 1));
+  return cell;
+}
+
+function spread([mean, low, high], worst) {
+  const x = d3.scaleLinear([1, worst], [4, 140]);
+  return s("svg", { class: "spread", viewBox: "0 0 144 16", "aria-hidden": "true" },
+    s("line", { class: "grid", x1: 4, x2: 140, y1: 8, y2: 8 }),
+    low === null ? null : s("line", { class: "dot", "stroke-width": 3, opacity: 0.45, x1: x(low), x2: x(high), y1: 8, y2: 8 }),
+    s("circle", { class: "dot", cx: x(mean), cy: 8, r: 4 }));
+}
+
+function missingCells(rows, scenarios, missing) {
+  const lines = rows.flatMap((row) => row.cells.flatMap(([kind, , , why, , seeds], index) => {
+    const parts = [kind === "unfinished" || (kind === "not ranked" && why) ? why : "", seeds.length ? `seed ${seeds.join(", ")} not run` : ""].filter(Boolean);
+    return parts.length ? [h("tr", {}, h("th", { scope: "row", class: "name" }, row.label), h("td", {}, scenarios[index][1]), h("td", { class: "text" }, parts.join("; ")))] : [];
+  }));
+  if (!lines.length) return h("p", { class: "caption" }, "No cell is missing, failed or skipped.");
+  const heads = ["method", "scenario", "why it has no rank"].map((title, index) => h("th", { scope: "col", class: index ? null : "name" }, title));
+  return h("details", { class: "missing" },
+    h("summary", {}, `Missing, failed, skipped and unranked: ${plural(lines.length, "entry", "entries")}, ${plural(missing, "planned cell")} not run`),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Missing, failed, skipped and unranked" }, h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines))));
+}
