@@ -120,9 +120,10 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         tempfile.TemporaryFile(dir=bench.store.root).close()
     except OSError as error:
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
-    threads = max(1, cores() // jobs)
-    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, threads)
-    executor = make_executor(choice or Choice(), workplace, jobs, bench.suite.timeout_minutes * 60)
+    choice = choice or Choice()
+    sharing = jobs if choice.lead is None else choice.lead.launch.local_size
+    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, max(1, cores() // sharing))
+    executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
         records: list[Record] = executor.run(cells, display)
     return records

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 
+from compatbench import processes
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
 from compatbench.environment import device, environment
-from compatbench.errors import InvalidResultError, MachineError
+from compatbench.errors import InvalidResultError, LostProcessError, MachineError
 from compatbench.measurement import measure
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe
@@ -66,8 +67,8 @@ class Stopwatch:
 def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:
     """Run one cell and return its record; a failure is a record too, never an exception.
 
-    Only KeyboardInterrupt is raised, and MachineError where the disk is full or cannot be written: that is not the
-    cell's outcome, and the next cell would meet it too.
+    Only KeyboardInterrupt is raised, MachineError where the disk is full or cannot be written, and LostProcessError:
+    these are not the cell's outcome, and the next cell would meet a full disk too.
     """
     started = now()
     begun = time.perf_counter()
@@ -79,6 +80,8 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
         record.status = Status.OK
     except InvalidResultError as error:
         record.status, record.reason = Status.INVALID, str(error)
+    except LostProcessError:
+        raise
     except BaseException as error:
         if _machine_failed(error):
             raise MachineError.of(error) from error
@@ -92,23 +95,27 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     return record
 
 
-def empty_record(spec: CellSpec, status: Status, started: str, reason: str = "") -> Record:
-    """A record of `spec` without numbers."""
+def empty_record(
+    spec: CellSpec, status: Status, started: str, reason: str = "", world_size: int | None = None
+) -> Record:
+    """A record of `spec` without numbers; `world_size` is that of this process's group unless given."""
+    size = world_size or processes.size()
     return Record(
         status=status,
         reason=reason,
         spec_hash=spec_hash(spec),
         spec=spec,
-        environment=environment(),
-        command=command(spec),
+        environment=environment().model_copy(update={"processes": size}),
+        command=command(spec, size),
         started=started,
         seconds=0.0,
     )
 
 
-def command(spec: CellSpec) -> str:
+def command(spec: CellSpec, world_size: int = 1) -> str:
     """What runs this cell again."""
-    parts = ["compatbench", "run", spec.suite, "--methods", spec.method.label]
+    launcher = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(world_size), "-m"]
+    parts = [*(launcher if world_size > 1 else []), "compatbench", "run", spec.suite, "--methods", spec.method.label]
     parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
     return shlex.join(parts)
 
@@ -146,8 +153,9 @@ def _fill(
         references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
     with watch.stage("models"):
         served = serve(trainer, plugin, params)
-    with watch.stage("evaluation"):
-        measure(record, trainer, served, references, store)
+    if processes.is_first():
+        with watch.stage("evaluation"):
+            measure(record, trainer, served, references, store)
     record.parents = {str(step): one.trained.id for step, one in enumerate(served)} | {
         f"*{step}": one.trained.id for step, one in references.items()
     }

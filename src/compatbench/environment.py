@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from compatbench import processes
 from compatbench.records import Environment
 
 RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scipy")
@@ -29,7 +28,6 @@ def environment() -> Environment:
         packages={name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
         cpu=_cpu(),
         cpu_threads=torch.get_num_threads(),
-        processes=processes.size(),
         gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         git_sha=sha,
         git_dirty=dirty,

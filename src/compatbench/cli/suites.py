@@ -22,6 +22,7 @@ from compatbench.cli.options import (
     selection_of,
     split_folders,
 )
+from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     from compatbench.bench import Bench
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     suite: SuiteArgument = "fashion",
     methods: Methods = "",
     scenarios: Scenarios = "",
@@ -54,19 +56,27 @@ def run(
     """Run what is missing of a suite, then write and print its tables."""
     from compatbench import bench as benching
     from compatbench.execution.choice import Choice
+    from compatbench.execution.together import follow, launched, leading
     from compatbench.plan import remaining
     from compatbench.records import Status
 
-    choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"))
+    launch = launched()
+    if launch is not None and launch.rank > 0:
+        follow(launch)
+        return
+    lead = context.with_resource(leading(launch)) if launch else None
+    if lead is not None and (jobs > 1 or executor != "local"):
+        raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
+    choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"), lead)
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
-        chosen = jobs or benching.default_jobs()
+        chosen = 1 if lead else jobs or benching.default_jobs()
         minutes = benching.estimate_minutes(bench, todo, chosen)
         console.print(
-            f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time, "
-            f"about {minutes:.0f} min",
+            f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time"
+            f"{f' in {lead.launch.size} processes' if lead else ''}, about {minutes:.0f} min",
             soft_wrap=True,
         )
         benching.run(bench, todo, chosen, console, choice)

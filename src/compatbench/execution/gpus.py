@@ -27,11 +27,17 @@ def visible_gpus() -> list[Gpu]:
     """The GPUs that this process may use, with the memory that is free now."""
     import torch
 
+    return [Gpu(name, torch.cuda.mem_get_info(index)[0]) for index, name in enumerate(gpu_names())]
+
+
+def gpu_names() -> list[str]:
+    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` calls them; takes up no memory of theirs."""
+    import torch
+
     if not torch.cuda.is_available():
         return []
     given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    names = given or [str(index) for index in range(torch.cuda.device_count())]
-    return [Gpu(name, torch.cuda.mem_get_info(index)[0]) for index, name in enumerate(names)]
+    return given or [str(index) for index in range(torch.cuda.device_count())]
 
 
 def cells_on(gpu: Gpu) -> int:

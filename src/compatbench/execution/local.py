@@ -13,9 +13,11 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from compatbench.cell import Workplace, now
 from compatbench.errors import MachineError
@@ -24,6 +26,7 @@ from compatbench.execution.logs import log_tail
 from compatbench.execution.schedule import run_cells, write_outcome
 from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.plan import Cell
+from compatbench.processes import Group
 from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
 
@@ -58,24 +61,29 @@ class LocalExecutor:
     def start(self, cell: Cell) -> LocalJob:
         """Fork a process for `cell`; from a new fork server where something ended the last one."""
         gpu = self._free_gpus.pop(0) if self._free_gpus else None
-        try:
-            job = self._start(cell, gpu)
-        except (OSError, EOFError):
-            job = self._start(cell, gpu)
+        started = now()
+        process, pipe = self.fork(cell, self.store.log(cell.spec), gpu)
+        job = LocalJob(cell, self.store, process, pipe, started, self.timeout_seconds)
         if gpu is not None:
             job.at_end = partial(self._free_gpus.append, gpu)
         return job
 
-    def _start(self, cell: Cell, gpu: str | None) -> LocalJob:
+    def fork(
+        self, cell: Cell, log: Path, gpu: str | None, group: Group | None = None
+    ) -> tuple[BaseProcess, Connection]:
+        """A process that runs `cell`, as one of `group` where there is one, and the pipe that it tells through."""
+        try:
+            return self._fork(cell, log, gpu, group)
+        except (OSError, EOFError):
+            return self._fork(cell, log, gpu, group)
+
+    def _fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
         mine, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=work,
-            args=(cell.spec.model_dump_json(), self.workplace, self.store.log(cell.spec), theirs, gpu),
-        )
-        started = now()
+        arguments = (cell.spec.model_dump_json(), self.workplace, log, theirs, gpu, group)
+        process = self._context.Process(target=work, args=arguments)
         process.start()
         theirs.close()
-        return LocalJob(cell, self.store, process, mine, started, self.timeout_seconds)
+        return process, mine
 
     def wait(self, jobs: Sequence[Job]) -> None:
         """Until a process says something or ends, and half a second at most."""
@@ -86,8 +94,21 @@ class LocalExecutor:
         """Nothing is held between cells."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """How a cell ended whose process left no record."""
+
+    status: Status
+    reason: str
+    error: str = ""
+    """Traceback."""
+
+
 class LocalJob:
     """A cell in a process of its own."""
+
+    processes = 1
+    """World size."""
 
     def __init__(
         self,
@@ -107,6 +128,10 @@ class LocalJob:
         self.deadline = time.monotonic() + timeout_seconds
         self.done = False
         self.timed_out = False
+        self.lost = ""
+        """What it said when another process of the same cell was gone."""
+        self.told: Failure | None = None
+        """What a process says that others write the record for."""
         self.halt = ""
         """Why the machine cannot go on."""
         self.at_end: Callable[[], object] = lambda: None
@@ -131,16 +156,25 @@ class LocalJob:
         """The record that the cell wrote, or the one that its parent writes for it."""
         if self.halt:
             raise MachineError(self.halt)
-        if self.done:
-            return read_record(self.store.record(self.cell.spec))
+        failure = self.failure()
+        return read_record(self.store.record(self.cell.spec)) if failure is None else self.write(failure)
+
+    def failure(self) -> Failure | None:
+        """How the process of a cell that has ended failed; None where it did all that it was to do."""
+        if self.done or self.told is not None:
+            return self.told
+        if self.lost:
+            return Failure(Status.FAILED, self.lost)
         if self.timed_out:
-            return self._write(Status.TIMEOUT, f"stopped after {self.timeout_seconds / 60:g} minutes")
+            return Failure(Status.TIMEOUT, f"stopped after {self.timeout_seconds / 60:g} minutes")
+        if self.halt:
+            return Failure(Status.FAILED, self.halt)
         code = self.process.exitcode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
             hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
-            return self._write(Status.KILLED, f"killed by {name}{hint}")
-        return self._write(Status.FAILED, f"its process ended early with exit code {code}")
+            return Failure(Status.KILLED, f"killed by {name}{hint}")
+        return Failure(Status.FAILED, f"its process ended early with exit code {code}")
 
     def stop(self) -> None:
         """Kill the cell's whole process group; the process alone where it has no group of its own yet."""
@@ -155,15 +189,19 @@ class LocalJob:
     def _drain(self, watcher: Watcher) -> None:
         try:
             while self.pipe.poll():
-                message = self.pipe.recv()
-                if message[0] == "done":
-                    self.done = True
-                elif message[0] == "halt":
-                    self.halt = message[1]
-                elif message[0] == "progress":
-                    watcher.progressed(self.cell, message[1], message[2])
-                else:
-                    watcher.noticed(self.cell, message[1])
+                match self.pipe.recv():
+                    case ("done",):
+                        self.done = True
+                    case ("halt", reason):
+                        self.halt = reason
+                    case ("lost", reason):
+                        self.lost = reason
+                    case ("failed", status, reason, error):
+                        self.told = Failure(Status(status), reason, error)
+                    case ("progress", stage, share):
+                        watcher.progressed(self.cell, stage, share)
+                    case ("notice", line):
+                        watcher.noticed(self.cell, line)
         except (EOFError, OSError):
             pass  # the process is gone; its sentinel says so too
 
@@ -173,6 +211,9 @@ class LocalJob:
             os.kill(self.process.pid or 0, TELL_WHERE)
             self.process.join(LAST_WORDS_SECONDS)
 
-    def _write(self, status: Status, reason: str) -> Record:
+    def write(self, failure: Failure) -> Record:
+        """Leave the record of a cell that could not."""
         tail = log_tail(self.store.log(self.cell.spec))
-        return write_outcome(self.cell, status, self.started, reason, self.store, tail)
+        return write_outcome(
+            self.cell, failure.status, self.started, failure.reason, self.store, tail, failure.error, self.processes
+        )

@@ -126,10 +126,20 @@ class _Schedule:
         self.watcher.finished(cell, record)
 
 
-def write_outcome(cell: Cell, status: Status, started: str, reason: str, store: Store, log: str = "") -> Record:
+def write_outcome(
+    cell: Cell,
+    status: Status,
+    started: str,
+    reason: str,
+    store: Store,
+    log: str = "",
+    error: str = "",
+    processes: int = 1,
+) -> Record:
     """The record of a cell that could not write its own. Raises MachineError where it cannot be written."""
-    record = empty_record(cell.spec, status, started, reason)
+    record = empty_record(cell.spec, status, started, reason, processes)
     record.log = log
+    record.error = error
     _working(lambda: write_record(record, store.record(cell.spec)))
     return record
 

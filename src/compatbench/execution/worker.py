@@ -10,21 +10,31 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from compatbench import processes
 from compatbench.cell import Workplace, run_cell
-from compatbench.errors import MachineError
+from compatbench.errors import LostProcessError, MachineError
 from compatbench.execution.logs import log_tail
-from compatbench.records import CellSpec, write_record
+from compatbench.processes import Group
+from compatbench.records import CellSpec, Status, write_record
 from compatbench.store import Store
 
 TELL_WHERE = signal.SIGUSR1
 """Asks a cell to write into its log where it is."""
 
 
-def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection, gpu: str | None = None) -> None:
+def work(
+    spec_json: str,
+    workplace: Workplace,
+    log: Path,
+    parent: Connection,
+    gpu: str | None = None,
+    group: Group | None = None,
+) -> None:
     """Run the cell of `spec_json`, on the GPU that `gpu` names where there are any, and leave its record.
 
     Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`, or
-    `("halt", reason)` where the machine cannot take a record.
+    `("halt", reason)` where the machine cannot take a record. In a `group` the first process leaves the record; the
+    others tell `("failed", status, reason, traceback)` before, and any `("lost", reason)` where one of them is gone.
     """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
     if gpu is not None:
@@ -49,11 +59,19 @@ def work(spec_json: str, workplace: Workplace, log: Path, parent: Connection, gp
         tell("notice", line)
 
     try:
+        if group is not None:
+            processes.join(group)
         record = run_cell(spec, workplace, report, notify)
         record.log = log_tail(log)
         if record.error:
             print(record.error, flush=True)
-        write_record(record, Store(workplace.runs).record(spec))
+        if processes.is_first():
+            write_record(record, Store(workplace.runs).record(spec))
+        elif record.status is not Status.OK:
+            tell("failed", record.status.value, record.reason, record.error)
+    except LostProcessError as error:
+        print(error, flush=True)
+        tell("lost", str(error))
     except MachineError as error:
         tell("halt", str(error))
     except OSError as error:

@@ -69,7 +69,7 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
         yield "does not lie where its suite, scenario, seed and hash place it"
     if record.spec.protocol != record.protocol_version:
         yield f"protocol {record.protocol_version}, but its spec says {record.spec.protocol}"
-    if record.command != command(record.spec):
-        yield f"its command is not the one that runs this cell: {command(record.spec)}"
+    if record.command != command(record.spec, record.environment.processes):
+        yield f"its command is not the one that runs this cell: {command(record.spec, record.environment.processes)}"
     if without_absolute_paths(text) != text:
         yield "it names an absolute path of the machine that it was made on"
