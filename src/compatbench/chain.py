@@ -24,13 +24,11 @@ from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.recipe import Recipe
+from compatbench.records import BASELINE
 from compatbench.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
 from compatbench.seeds import global_stream
 from compatbench.store import Store
 from compatbench.training import TrainingSet, embed_images, embedding_rate, train
-
-BASELINE = "independent"
-"""The method without compatibility: its models are the status quo and the upper bound of every table."""
 
 TRAINING_VERSION = 1
 """Raised when the engine changes what a training computes; part of every model's name."""

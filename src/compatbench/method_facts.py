@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from compatbench.adapters import fitted_numbers
-from compatbench.chain import BASELINE, embedding_dim
+from compatbench.chain import embedding_dim
 from compatbench.contract.choices import choices
 from compatbench.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
 from compatbench.costs import serving_parameters
 from compatbench.method import Adapter, Need, Task
 from compatbench.plugins import Catalogue, Plugin
+from compatbench.records import BASELINE
 
 DIM = 128
 """D_n and D_o at which methods are measured; one that must skip it is measured at K − 1, the simplex's dimension."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from compatbench.chain import BASELINE, embedding_dim, task_of
+from compatbench.chain import embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import check_encoder, full_name
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.method import Adapter, Need, Task, TrainingMethod
 from compatbench.plugins import Catalogue, Plugin
-from compatbench.records import CellSpec, MethodInfo, Record, Status, read_record
+from compatbench.records import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
 from compatbench.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
 from compatbench.store import Store
 from compatbench.suite import MethodEntry, Suite

@@ -20,6 +20,9 @@ from compatbench.migrations import migrate
 
 SCHEMA_VERSION = 2
 
+BASELINE = "independent"
+"""The method without compatibility: its models are the status quo and the upper bound of every table."""
+
 FOLDER_NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}$"
 FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
 """Becomes the name of a folder: one part of a path, and none that leads elsewhere."""

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from compatbench.chain import BASELINE
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import EncoderSpec
 from compatbench.method import Need
 from compatbench.plan import Cell
-from compatbench.records import CellSpec
+from compatbench.records import BASELINE, CellSpec
 from compatbench.scenarios import GenerationSpec, documents_from, image_ranges
 
 

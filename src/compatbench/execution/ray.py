@@ -26,7 +26,7 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.files import write_whole
 from compatbench.plan import Cell
-from compatbench.records import CellSpec, Record, Status, read_record
+from compatbench.records import BASELINE, CellSpec, Record, Status, read_record
 from compatbench.store import Store
 
 RETRIES = 3
@@ -140,7 +140,7 @@ class RayExecutor:
                 record = read_record(path)
             except RequestError:
                 continue
-            if record.spec.seed == cell.spec.seed and record.spec.method.name == "independent":
+            if record.spec.seed == cell.spec.seed and record.spec.method.name == BASELINE:
                 for parent in record.parents.values():
                     model = self.store.models / f"{parent}.safetensors"
                     if model.is_file():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compatbench.canonical import digest
 from compatbench.errors import RequestError
-from compatbench.records import MethodInfo, Record, Status
+from compatbench.records import BASELINE, MethodInfo, Record, Status
 from compatbench.store import Store
 
 
@@ -70,7 +70,7 @@ class ScenarioRuns:
     @cached_property
     def independent(self) -> MethodRuns | None:
         """The row of the new model without any compatibility term."""
-        return next((row for row in self.rows if row.method.name == "independent"), None)
+        return next((row for row in self.rows if row.method.name == BASELINE), None)
 
 
 def scenarios(records: Iterable[Record]) -> list[ScenarioRuns]:
