@@ -8,7 +8,7 @@ OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry) $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan status report verify submit changed list docs test lint check new torture fuzz speed
+.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test lint check new torture fuzz speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ verify: $(READY)  ## check all records against their per-query arrays, and the l
 
 submit: $(READY)  ## put verified runs of SUITE on the leaderboard
 	$(BIN)/compatbench submit $(SUITE) $(OPTIONS)
+
+tables: $(READY)  ## the leaderboard's tables and pages again, and its part of README.md
+	$(BIN)/compatbench tables
 
 changed: $(READY)  ## the digits suite, for the methods that differ from BASE (default origin/main)
 	@methods=$$($(BIN)/python scripts/changed_methods.py $(BASE)) && \

@@ -37,6 +37,7 @@ def test_all_files_are_written_and_named(bench, tmp_path):
         "README.md",
         *(f"flips/extended_data/{label}.csv" for label in FINISHED),
         "index.html",
+        "plots/extended_data-pareto.svg",
         "tables/extended_data-costs.csv",
         "tables/extended_data-costs.md",
         "tables/extended_data-costs.tex",
@@ -51,6 +52,8 @@ def test_all_files_are_written_and_named(bench, tmp_path):
     assert readme.startswith("# The \\<i\\>suite\\</i\\>\n")
     assert "> **✓ controls as expected: independent, relational**" in readme
     assert readme.count("- **M(n,o)**") == 1
+    assert "](plots/extended_data-pareto.svg)" in readme
+    assert "good" in "".join(ET.parse(out / "plots/extended_data-pareto.svg").getroot().itertext())
     assert (out / "tables/extended_data.csv").read_text() == (GOLDEN / "scores.csv").read_text()
     assert (out / "tables/extended_data.tex").read_text() == (GOLDEN / "scores.tex").read_text()
     frame = pd.read_csv(out / "tables/extended_data.csv").set_index("method")

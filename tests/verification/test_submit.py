@@ -14,8 +14,10 @@ from compatbench.plan import Cell, Selection
 from compatbench.plugins import discover
 from compatbench.records import read_record
 from compatbench.store import Store
+from compatbench.verification.board import gather
 from compatbench.verification.problems import serious
 from compatbench.verification.submit import submit
+from compatbench.verification.tables import write_board
 from compatbench.verification.verify import verify
 
 
@@ -31,7 +33,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def board(fresh: Published) -> Store:
-    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert serious(submission.problems) == []
     assert (len(submission.added), submission.replaced, submission.missing) == (2, [], [])
     return fresh.leaderboard
@@ -45,11 +47,11 @@ def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Pu
         for sha256 in read_record(path).array_hashes:
             copied.pop(f"arrays/{sha256}.parquet", None)
     assert not any(name.endswith((".json", ".parquet")) for name in copied)
-    assert {"historic/README.md", "historic/index.html", "historic/tables/extended_class.md"} <= set(copied)
-    assert "bct" in copied["historic/README.md"].decode()
+    assert {"historic/README.md", "historic/tables/extended_class.csv"} <= set(copied)
+    assert "bct" in copied["historic/tables/extended_class.md"].decode()
     assert told(board) == []
     before = files(board.root)
-    submit(fresh.cells, fresh.runs, board)
+    submit(fresh.cells, fresh.runs, board, discover())
     assert files(board.root) == before, "a second submission changes nothing"
 
 
@@ -58,7 +60,7 @@ def test_a_changed_score_is_not_submitted(fresh: Published) -> None:
     data = json.loads(path.read_text())
     data["metrics"][0]["value"] += 0.01
     path.write_text(json.dumps(data))
-    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert serious(submission.problems)
     assert submission.added == []
     assert not fresh.leaderboard.root.exists()
@@ -75,7 +77,7 @@ def test_a_record_takes_the_place_of_an_older_one_of_its_row(fresh: Published, b
     old_table = board.suite("historic") / "tables" / "gone.md"
     old_table.write_text("gone")
     assert any("outdated: the source of method 'bct' changed" in line for line in told(board))
-    submission = submit(fresh.cells, fresh.runs, board)
+    submission = submit(fresh.cells, fresh.runs, board, discover())
     assert submission.replaced == [path]
     assert not path.exists()
     assert not extra.exists()
@@ -98,28 +100,64 @@ def test_what_is_changed_on_the_leaderboard_is_found(fresh: Published, board: St
     assert told(board) == [f"arrays/{'1' * 64}.parquet: no record needs this file; remove it"]
     array_path(board.arrays, "1" * 64).unlink()
     board.record(fresh.cells[1].spec).unlink()
-    assert "historic/README.md: is not what the records give; " + REMEDY in told(board), "a record was taken away"
+    assert "historic/tables/extended_class.md: is not what the records give; " + REMEDY in told(board), (
+        "a record was taken away"
+    )
 
 
-REMEDY = "`compatbench submit` writes them again"
+REMEDY = "`compatbench tables` writes it again"
 
 
 def test_what_cannot_be_submitted_is_refused(fresh: Published, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="left no records to submit; run it first"):
-        submit(fresh.cells, Store(tmp_path / "none"), fresh.leaderboard)
+        submit(fresh.cells, Store(tmp_path / "none"), fresh.leaderboard, discover())
     own = [Cell(cell.spec.model_copy(update={"suite": "mine"}), None) for cell in fresh.cells]
     with pytest.raises(RequestError, match="suite 'mine' is not built in"):
-        submit(own, fresh.runs, fresh.leaderboard)
+        submit(own, fresh.runs, fresh.leaderboard, discover())
     fresh.leaderboard.root.mkdir()
     (tmp_path / "elsewhere").mkdir()
     fresh.leaderboard.suite("historic").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RequestError, match="is a link: nothing is written through it"):
-        submit(fresh.cells, fresh.runs, fresh.leaderboard)
+        submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_part_of_a_suite_can_be_submitted(fresh: Published) -> None:
     fresh.runs.record(fresh.cells[1].spec).unlink()
-    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard)
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert [cell.spec.method.name for cell in submission.missing] == ["bct"]
     assert told(fresh.leaderboard) == []
+
+
+def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fresh: Published, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    begin = "<!-- begin: compatbench leaderboard historic/extended_class -->"
+    readme.write_text(f"before\n{begin}\nas it was\n<!-- end -->\nafter\n")
+    submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    shown, page = readme.read_text(), fresh.leaderboard.root.parent / "README.md"
+    assert shown.startswith(f"before\n{begin}\n")
+    assert shown.endswith("<!-- end -->\nafter\n")
+    record = fresh.leaderboard.record(fresh.cells[1].spec).relative_to(tmp_path).as_posix()
+    assert f"[{fresh.cells[1].spec.seed}]({record})" in shown, "a row leads to its record"
+    assert "as it was" not in shown
+    assert told(fresh.leaderboard) == []
+    for path, name in ((page, "fresh/README.md"), (readme, "README.md")):
+        right = path.read_bytes()
+        path.write_bytes(right.replace(b"bct", b"bcd", 1))
+        assert told(fresh.leaderboard) == [f"{name}: is not what the records give; {REMEDY}"]
+        write_board(gather(fresh.leaderboard, discover()), fresh.leaderboard)
+        assert path.read_bytes() == right
+    readme.write_text(shown.replace("historic/extended_class -->", "historic/gone -->"))
+    problems = verify(fresh.leaderboard, discover(), (), Selection(), published=True).problems
+    assert ("README.md", "is to show historic/gone, which is not on the leaderboard", False) in [
+        (problem.where, problem.message.partition(";")[0], problem.serious) for problem in problems
+    ]
+
+
+def test_a_page_written_by_hand_is_not_replaced(fresh: Published) -> None:
+    page = fresh.leaderboard.root.parent / "README.md"
+    page.write_text("# Mine\n")
+    with pytest.raises(RequestError, match=r"README\.md was not written by CompatBench and would be replaced"):
+        submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    assert page.read_text() == "# Mine\n"
+    assert not fresh.leaderboard.root.exists()

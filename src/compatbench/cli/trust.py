@@ -1,4 +1,4 @@
-"""Commands about trust in results: verify, submit, reproduce."""
+"""Commands about trust in results: verify, submit, tables, reproduce."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from compatbench.cli.options import (
     selection_of,
     split_folders,
 )
+from compatbench.errors import RequestError
 
 DEFAULT_LEADERBOARD = Path("results/leaderboard")
 Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the committed results.")]
@@ -26,7 +27,7 @@ Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    for command in (verify, submit, reproduce):
+    for command in (verify, submit, tables, reproduce):
         app.command()(command)
 
 
@@ -73,15 +74,16 @@ def submit(
     data: Data = DEFAULT_DATA,
     leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
 ) -> None:
-    """Put verified runs on the leaderboard, with their per-query arrays, and write its tables again."""
+    """Put verified runs on the leaderboard, with their per-query arrays, and write its tables and pages again."""
     from compatbench.bench import prepare
+    from compatbench.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.submit import submit as promote
 
     selection, folders = selection_of(methods, scenarios, seeds)
     bench = prepare(suite, selection, Store(runs), data, folders, print)
-    submission = promote(bench.cells, bench.store, Store(leaderboard))
+    submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders))
     for problem in submission.problems:
         print(problem)
     if bad := serious(submission.problems):
@@ -93,7 +95,22 @@ def submit(
     )
     if submission.missing:
         print(f"{len(submission.missing)} selected cells have no record yet: compatbench plan {suite}")
-    print("next: commit the folder; CI re-scores every record from its arrays")
+    print(f"next: commit {leaderboard.parent} and README.md; CI re-scores every record from its arrays")
+
+
+def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
+    """Write the leaderboard's tables and pages, and its part of README.md, again from its records."""
+    from compatbench.plugins import discover
+    from compatbench.store import Store
+    from compatbench.verification.board import gather
+    from compatbench.verification.tables import write_board
+
+    store = Store(leaderboard)
+    board = gather(store, discover())
+    if not board.suites:
+        raise RequestError(f"{leaderboard} holds no records; put some there with `compatbench submit`")
+    written = write_board(board, store)
+    print(f"{len(written)} files written from the records in {leaderboard}")
 
 
 def reproduce(

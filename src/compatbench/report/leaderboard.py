@@ -15,6 +15,9 @@ from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 COMPACT = ("method", "oo", "no", "nn", "reference", "gamma", "tax", "verdict", "time", "needs")
 """The columns for narrow places: the terminal, and papers."""
 
+STATUS_QUO = "status quo"
+"""The row of the old model as it is."""
+
 _L2_DIFFERS = 0.0005
 """Fraction from which two readings differ in the table's one decimal."""
 
@@ -141,7 +144,7 @@ def _status_quo(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> list[Row]:
     return [
         Row(
             {
-                "method": Cell("status quo"),
+                "method": Cell(STATUS_QUO),
                 "seeds": _seeds(row, scenario),
                 "oo": _points(numbers.old),
                 "reference": _points(numbers.reference),

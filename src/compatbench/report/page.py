@@ -8,7 +8,7 @@ from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles
 from compatbench.report.heat_map import heat_map_caption
-from compatbench.report.plots import pareto_svg, plot_caption
+from compatbench.report.plots import plot_caption
 from compatbench.report.render_html import templates, to_html
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Table
@@ -32,7 +32,7 @@ def render_page(
             "headline": report.banner.headline,
             "problems": report.banner.problems,
             "scores": to_html(report.scores),
-            "plot": pareto_svg(report.points, f"plot-{report.scores.name}"),
+            "plot": report.pareto_plot,
             "plot_caption": plot_caption(report.points),
             "chain": _chain(report.chain) if report.chain else None,
             "flips": to_html(report.flips),

@@ -43,7 +43,7 @@ def _grid(table: Table) -> str:
         heading = [""] * len(table.columns)
         heading[label] = f"**{escape(group.title)}**"
         lines.append(heading)
-        lines += [[_cell(row.cell(column), column) for column in table.columns] for row in group.rows]
+        lines += [[to_cell(row.cell(column), column) for column in table.columns] for row in group.rows]
     return tabulate(
         lines,
         headers=[escape(column.title) for column in table.columns],
@@ -53,7 +53,8 @@ def _grid(table: Table) -> str:
     )
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def to_cell(cell: Cell, column: Column) -> str:
+    """One cell with its interval, emphasis and marks."""
     text = escape(value(cell, column.unit))
     if cell.bold:
         text = f"**{text}**"

@@ -19,7 +19,7 @@ from compatbench.report.flip_lists import FlipList, flip_lists
 from compatbench.report.flips import flips_table
 from compatbench.report.index_search import index_table, recall_table
 from compatbench.report.leaderboard import leaderboard
-from compatbench.report.plots import Point
+from compatbench.report.plots import Point, pareto_svg
 from compatbench.report.published import published_rows, with_published
 from compatbench.report.rows import MethodRow, method_rows
 from compatbench.report.runs import ScenarioRuns, scenarios
@@ -53,6 +53,11 @@ class ScenarioReport:
     flip_lists: tuple[FlipList, ...]
     chain: ChainReport | None
     """None for a single upgrade."""
+
+    @cached_property
+    def pareto_plot(self) -> Markup | None:
+        """Γ against tax as an SVG element; None where no point lies within the frame."""
+        return pareto_svg(self.points, f"plot-{self.scores.name}")
 
     @cached_property
     def backfill_plot(self) -> Markup | None:

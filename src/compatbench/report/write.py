@@ -13,6 +13,7 @@ from compatbench.report.flip_lists import Samples
 from compatbench.report.heat_map import heat_map_caption
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.page import render_page
+from compatbench.report.plots import plot_caption
 from compatbench.report.render_csv import to_csv
 from compatbench.report.render_latex import to_latex
 from compatbench.report.render_markdown import escape, to_legend, to_markdown
@@ -38,10 +39,10 @@ def write_report(
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
     `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
-    generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-backfill.svg`, for such chains also
-    `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are given;
-    `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON
-    of a pytest-benchmark run, and RequestError says where it is none.
+    generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-pareto.svg`, `-backfill.svg`, for such
+    chains also `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are
+    given; `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is
+    the JSON of a pytest-benchmark run, and RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
     contents: dict[Path, str] = {}
@@ -49,13 +50,7 @@ def write_report(
     for files in (one for several in flips.values() for one in several):
         contents |= {out_folder / name: content for name, content in files.contents.items()}
     for report in reports:
-        contents |= _table_files(report.scores, out_folder / "tables", report.scores.select(*COMPACT), _banner(report))
-        for table in report.details:
-            contents |= _table_files(table, out_folder / "tables", table)
-        if report.backfill_plot:
-            contents[out_folder / _plot_file(report)] = as_file(report.backfill_plot)
-        if report.chain:
-            contents[out_folder / _heat_map_file(report.chain)] = as_file(report.chain.heat_map)
+        contents |= table_files(report, out_folder) | plot_files(report, out_folder)
     if measured:
         contents |= _table_files(measured, out_folder / "tables", measured)
     contents[out_folder / "README.md"] = _readme(title, reports, measured, flips)
@@ -63,6 +58,23 @@ def write_report(
     for path, content in contents.items():
         write_whole(path, content)
     return list(contents)
+
+
+def table_files(report: ScenarioReport, out_folder: Path) -> dict[Path, str]:
+    """Content of the files of one scenario's tables, in `<out>/tables`."""
+    folder = out_folder / "tables"
+    contents = _table_files(report.scores, folder, report.scores.select(*COMPACT), _banner(report))
+    for table in report.details:
+        contents |= _table_files(table, folder, table)
+    return contents
+
+
+def plot_files(report: ScenarioReport, out_folder: Path) -> dict[Path, str]:
+    """Content of the files of one scenario's plots, in `<out>/plots`."""
+    plots = {pareto_file(report): report.pareto_plot, _backfill_file(report): report.backfill_plot}
+    if report.chain:
+        plots[_heat_map_file(report.chain)] = report.chain.heat_map
+    return {out_folder / name: as_file(plot) for name, plot in plots.items() if plot}
 
 
 def _table_files(table: Table, folder: Path, narrow: Table, banner: str = "") -> dict[Path, str]:
@@ -87,6 +99,7 @@ def _readme(
             f"## {escape(report.title)}",
             _banner(report),
             to_markdown(report.scores, heading="###", legend=False),
+            *_pareto(report),
             *(_chain(report.chain, report.title) if report.chain else []),
             to_markdown(report.flips, heading="###", legend=False),
             _flips(flips[report.scores.name]),
@@ -113,6 +126,15 @@ def _flips(files: Sequence[FlipFiles]) -> str:
     return f"Every query that flips, and the worst in pictures: {' · '.join(links)}" if links else ""
 
 
+def _pareto(report: ScenarioReport) -> list[str]:
+    if not report.pareto_plot:
+        return []
+    return [
+        f"![Update gain against tax, {escape(report.title)}]({pareto_file(report)})",
+        escape(plot_caption(report.points)),
+    ]
+
+
 def _backfill(report: ScenarioReport) -> list[str]:
     if not report.backfill:
         return []
@@ -121,7 +143,7 @@ def _backfill(report: ScenarioReport) -> list[str]:
         return [table]
     return [
         table,
-        f"![Backfill curves of {escape(report.title)}]({_plot_file(report)})",
+        f"![Backfill curves of {escape(report.title)}]({_backfill_file(report)})",
         escape(backfill_caption()),
     ]
 
@@ -134,11 +156,16 @@ def _chain(chain: ChainReport, title: str) -> list[str]:
     ]
 
 
+def pareto_file(report: ScenarioReport) -> str:
+    """The plot of Γ against tax, below the folder of its suite."""
+    return f"plots/{report.scores.name}-pareto.svg"
+
+
 def _heat_map_file(chain: ChainReport) -> str:
     return f"plots/{chain.name}-matrix.svg"
 
 
-def _plot_file(report: ScenarioReport) -> str:
+def _backfill_file(report: ScenarioReport) -> str:
     return f"plots/{report.scores.name}-backfill.svg"
 
 

@@ -10,13 +10,15 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.files import write_whole
 from compatbench.plan import Cell
+from compatbench.plugins import Catalogue
 from compatbench.records import Record, read_record
 from compatbench.store import Store
 from compatbench.suite import available_suites
+from compatbench.verification.board import gather
 from compatbench.verification.problems import Problem, serious
 from compatbench.verification.record_files import check_record, links, record_files
 from compatbench.verification.rescoring import Rescorer
-from compatbench.verification.tables import write_tables
+from compatbench.verification.tables import refuse_foreign, write_board
 
 
 @dataclass
@@ -31,17 +33,19 @@ class Submission:
     """Selected cells that left no record yet."""
 
 
-def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store) -> Submission:
-    """Copy the records of `cells`, of one suite, from `runs` to `leaderboard`, and write its tables again.
+def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store, catalogue: Catalogue) -> Submission:
+    """Copy the records of `cells`, of one suite, from `runs` to `leaderboard`, and write all tables again.
 
     A record takes the place of an older one of the same row, scenario and seed. Raises RequestError where there is
-    nothing to copy, for a suite that readers do not have, and where the leaderboard's folder leads elsewhere.
+    nothing to copy, for a suite that readers do not have, where the leaderboard's folder leads elsewhere, and where
+    results/README.md was written by hand.
     """
     suite = cells[0].spec.suite
     if suite not in available_suites():
         raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
     if outside := links(leaderboard.root):
         raise RequestError(f"{outside[0]} is a link: nothing is written through it; put a folder or file there")
+    refuse_foreign(leaderboard)
     submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
     if not paths:
@@ -62,7 +66,8 @@ def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store) -> Submission
         write_whole(target, path.read_bytes())
         submission.added.append(target)
     submission.replaced = _remove_older(leaderboard, suite, submission.added)
-    _tidy(leaderboard, suite)
+    _remove_needless_arrays(leaderboard)
+    write_board(gather(leaderboard, catalogue), leaderboard)
     return submission
 
 
@@ -79,16 +84,9 @@ def _row(record: Record) -> tuple[str, str, int]:
     return record.spec.scenario, record.spec.method.label, record.spec.seed
 
 
-def _tidy(leaderboard: Store, suite: str) -> None:
-    """Write the suite's tables anew, and remove files that no record leads to any more."""
+def _remove_needless_arrays(leaderboard: Store) -> None:
     everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
     needed = {sha256 for record in everything for sha256 in record.array_hashes}
     for path in leaderboard.arrays.glob("*.parquet"):
         if path.stem not in needed:
-            path.unlink()
-    folder = leaderboard.suite(suite)
-    of_suite = [read_record(path) for path in record_files(leaderboard, suite)]
-    written = set(write_tables(of_suite, leaderboard, folder))
-    for path in folder.rglob("*"):
-        if path.is_file() and path not in written and leaderboard.records(suite) not in path.parents:
             path.unlink()

@@ -1,49 +1,106 @@
-"""The generated tables beside a folder of records: written from all of them, and compared with what is there."""
+"""The generated files of the leaderboard: written from all of its records, and compared with what is there."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
-from compatbench.records import Record
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.write import write_report
+from compatbench.files import write_whole
+from compatbench.report.board import Board, BoardSuite
+from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
+from compatbench.report.readme_section import unknown_scenario, with_section
+from compatbench.report.standing import standings
+from compatbench.report.suite_files import write_suite
 from compatbench.store import Store
-from compatbench.suite import available_suites, load_suite
 from compatbench.verification.problems import Problem
 
-REMEDY = "`compatbench submit` writes them again"
+REMEDY = "`compatbench tables` writes it again"
 
 
-def write_tables(records: Sequence[Record], store: Store, out: Path) -> list[Path]:
-    """Write the report of all `records`, of one suite, into the folder `out`.
+def write_board(board: Board, store: Store) -> list[Path]:
+    """Write every generated file of the leaderboard in `store`, remove those that no record leads to any more.
 
-    Times of `make speed` are left out: they are of one machine. Raises RequestError for records that cannot share
-    a table.
+    They are those of each suite, results/README.md, and the leaderboard's part of the project's README.md. Raises
+    RequestError, before anything is written, for a results/README.md that is not a generated one.
     """
-    suite = records[0].spec.suite
-    title = load_suite(suite)[1].title if suite in available_suites() else suite
-    return write_report(scenario_reports(records, store.arrays), out, title)
+    refuse_foreign(store)
+    written = [path for suite in board.suites for path in write_suite(suite, store.suite(suite.name))]
+    for suite in board.suites:
+        for path in _generated(store, suite.name):
+            if path not in written:
+                path.unlink()
+    for path, content in _pages(board, store).items():
+        write_whole(path, content)
+        written.append(path)
+    return written
 
 
-def table_problems(records: Sequence[Record], store: Store) -> list[Problem]:
-    """Where the committed tables of one suite are not, byte for byte, those of its records."""
-    suite = records[0].spec.suite
-    folder = store.suite(suite)
+def refuse_foreign(store: Store) -> None:
+    """Raise RequestError where the leaderboard's README.md would replace one that was written by hand."""
+    path = store.root.absolute().parent / "README.md"
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(GENERATED):
+        raise RequestError(
+            f"{path} was not written by CompatBench and would be replaced; give the leaderboard a folder of its own, "
+            "such as results/leaderboard"
+        )
+
+
+def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
+    """Where the generated files of one suite are not, byte for byte, those of its records."""
+    folder = store.suite(suite.name)
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            written = write_tables(records, store, Path(scratch))
-        except RequestError as error:
-            return [Problem(suite, f"its records give no tables: {error}")]
+        written = write_suite(suite, Path(scratch))
         expected = {path.relative_to(scratch): path.read_bytes() for path in written}
-    there = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-    extra = {path for path in there if path.parts[0] != "records"} - set(expected)
-    problems = [Problem(f"{suite}/{path}", "no record leads to this file; remove it") for path in sorted(extra)]
+    there = {path.relative_to(folder) for path in _generated(store, suite.name)}
+    problems = [
+        Problem(f"{suite.name}/{path}", "no record leads to this file; remove it")
+        for path in sorted(there - set(expected))
+    ]
     for path, content in sorted(expected.items()):
-        if path not in there:
-            problems.append(Problem(f"{suite}/{path}", f"is missing; {REMEDY}"))
-        elif (folder / path).read_bytes() != content:
-            problems.append(Problem(f"{suite}/{path}", f"is not what the records give; {REMEDY}"))
+        problems += _difference(f"{suite.name}/{path}", folder / path, content)
     return problems
+
+
+def page_problems(board: Board, store: Store) -> list[Problem]:
+    """Where results/README.md, or its part of the project's README.md, is not what the records give."""
+    problems = []
+    for path, content in _pages(board, store).items():
+        problems += _difference(path.relative_to(_project(store)).as_posix(), path, content.encode())
+    readme = _project(store) / "README.md"
+    if readme.is_file() and (name := unknown_scenario(readme.read_text(encoding="utf-8"), board)):
+        told = f"is to show {name}, which is not on the leaderboard; name a suite and scenario that are"
+        problems.append(Problem("README.md", told, serious=False))
+    return problems
+
+
+def _difference(name: str, path: Path, content: bytes) -> list[Problem]:
+    if not path.is_file():
+        return [Problem(name, f"is missing; {REMEDY}")]
+    return [] if path.read_bytes() == content else [Problem(name, f"is not what the records give; {REMEDY}")]
+
+
+def _generated(store: Store, suite: str) -> list[Path]:
+    """Everything in a suite's folder beside its records."""
+    files = (path for path in store.suite(suite).rglob("*") if path.is_file())
+    return [path for path in files if store.records(suite) not in path.parents]
+
+
+def _pages(board: Board, store: Store) -> dict[Path, str]:
+    """Content of the files that show all suites."""
+    if not board.suites:
+        return {}
+    results, ranked = store.root.absolute().parent, standings(board.current)
+    pages = {results / "README.md": leaderboard_readme(board, ranked, store.root.name)}
+    readme = _project(store) / "README.md"
+    if readme.is_file():
+        text = readme.read_text(encoding="utf-8")
+        shown = with_section(text, board, ranked, PurePosixPath(results.name, store.root.name))
+        if shown != text or not unknown_scenario(text, board):
+            pages[readme] = shown
+    return pages
+
+
+def _project(store: Store) -> Path:
+    """The folder that holds `results/`."""
+    return store.root.absolute().parent.parent

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from compatbench.errors import RequestError
 from compatbench.plan import Selection
 from compatbench.plugins import Catalogue
 from compatbench.records import Record
+from compatbench.report.board import Board, BoardSuite
 from compatbench.store import Store
 from compatbench.suite import Suite, available_suites, load_suite
+from compatbench.verification.board import board_suite
 from compatbench.verification.problems import Problem
 from compatbench.verification.record_files import check_record, links, record_files, suites_in
 from compatbench.verification.rescoring import Rescorer
 from compatbench.verification.staleness import stale
-from compatbench.verification.tables import table_problems
+from compatbench.verification.tables import page_problems, suite_problems
 
 
 @dataclass
@@ -31,8 +34,8 @@ def verify(
 ) -> Verdict:
     """Check the selected records of `suites`, of all there are where none is named.
 
-    `published` records, those of the leaderboard, must be up to date, have the tables beside them that they give,
-    and share their folder with no file that no record needs. On a machine's own runs an outdated record is worth
+    `published` records, those of the leaderboard, must be up to date, have the tables and pages beside them that they
+    give, and share their folder with no file that no record needs. On a machine's own runs an outdated record is worth
     a note only: it is no longer shown.
     """
     verdict = Verdict()
@@ -40,6 +43,7 @@ def verify(
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
     rescorer = Rescorer(store.arrays)
+    board: list[BoardSuite] = []
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
         everything: list[Record] = []
@@ -56,8 +60,14 @@ def verify(
             where = path.relative_to(store.root).as_posix()
             verdict.problems += _outdated(record, where, suite, catalogue, published)
         if published and everything:
-            verdict.problems += table_problems(everything, store)
+            try:
+                board.append(board_suite(name, everything, store, catalogue))
+            except RequestError as error:
+                verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
+            else:
+                verdict.problems += suite_problems(board[-1], store)
     if published and not suites and selection == Selection():
+        verdict.problems += page_problems(Board(tuple(board)), store)
         verdict.problems += _needless_arrays(store, verdict.records)
     return verdict
 

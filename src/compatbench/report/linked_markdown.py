@@ -1,0 +1,50 @@
+"""Tables as Markdown whose headings lead to definitions and whose rows lead to records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+from compatbench.records import Record
+from compatbench.report.page_data.terms import Terms
+from compatbench.report.render_markdown import escape, to_cell
+from compatbench.report.runs import file_of
+from compatbench.report.tables import Column, Row, Table
+
+Link = Callable[[Row, Column], str]
+"""Where the text of a cell leads to; empty for nowhere."""
+
+
+def linked_table(
+    table: Table, terms: Terms | None, link: Link = lambda row, column: "", records: Callable[[Row], str] | None = None
+) -> str:
+    """Caption, rows and footnotes of `table`, without padding, for pages that people do not read as plain text.
+
+    Headings lead to their definitions, which are added to `terms`; `records` is the text of a last column.
+    """
+    heads = [
+        f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" if terms else escape(one.title)
+        for one in table.columns
+    ]
+    rules = [":-" if column.align == "left" else "-:" for column in table.columns]
+    if records:
+        heads, rules = [*heads, "records by seed"], [*rules, ":-"]
+    lines = [heads, rules]
+    for group in table.groups:
+        lines.append([f"**{escape(group.title)}**" if column is table.label else "" for column in table.columns])
+        for row in group.rows:
+            lines.append([_linked(to_cell(row.cell(column), column), link(row, column)) for column in table.columns])
+            if records:
+                lines[-1].append(records(row))
+    grid = "\n".join(f"|{'|'.join(line)}|" for line in lines)
+    footnotes = "  \n".join(f"{escape(mark)} {escape(text)}" for mark, text in table.footnotes.items())
+    return "\n\n".join(part for part in (escape(table.caption), grid, footnotes) if part)
+
+
+def record_links(records: Sequence[Record], folder: str) -> str:
+    """The seed of each record, leading to its file below `folder`."""
+    return " ".join(f"[{record.spec.seed}]({quote(f'{folder}/{file_of(record)}')})" for record in records)
+
+
+def _linked(text: str, target: str) -> str:
+    return f"[{text}]({target})" if text and target else text

@@ -1,0 +1,85 @@
+"""The leaderboard's part of the project's README.md: mean ranks, and the table and plot of one scenario.
+
+It stands between the lines `<!-- begin: compatbench leaderboard SUITE/SCENARIO -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import PurePosixPath
+
+from compatbench.report.board import Board, BoardSuite
+from compatbench.report.leaderboard_readme import anchor, banner, records_of
+from compatbench.report.linked_markdown import linked_table
+from compatbench.report.plots import plot_caption
+from compatbench.report.render_markdown import escape, to_legend
+from compatbench.report.scenario_report import ScenarioReport
+from compatbench.report.standing import Standings
+from compatbench.report.standing_table import COMPACT, standings_table
+from compatbench.report.tables import Column, Row
+from compatbench.report.write import pareto_file
+
+BLOCK = re.compile(
+    r"(?P<begin><!-- begin: compatbench leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) -->\n)"
+    r".*?(?P<end><!-- end -->)",
+    re.DOTALL,
+)
+COLUMNS = ("rank", "method", "oo", "no", "nn", "gamma", "tax", "verdict", "time")
+
+
+def with_section(text: str, board: Board, standings: Standings, folder: PurePosixPath) -> str:
+    """`text` with the leaderboard between its marks; as it is where it has none, and where they name what is not there.
+
+    `folder` holds the records, seen from the file: results/leaderboard.
+    """
+    return BLOCK.sub(partial(_replaced, board=board, standings=standings, folder=folder), text)
+
+
+def unknown_scenario(text: str, board: Board) -> str:
+    """The first `SUITE/SCENARIO` that the marks in `text` name and that is not on the leaderboard, or nothing."""
+    named = ((match["suite"], match["scenario"]) for match in BLOCK.finditer(text))
+    return next((f"{suite}/{scenario}" for suite, scenario in named if not _find(board, suite, scenario)), "")
+
+
+def _find(board: Board, suite: str, scenario: str) -> tuple[BoardSuite, ScenarioReport] | None:
+    return next(
+        (
+            (one, report)
+            for one in board.suites
+            for report in one.reports
+            if (one.name, report.runs.scenario) == (suite, scenario)
+        ),
+        None,
+    )
+
+
+def _replaced(match: re.Match[str], board: Board, standings: Standings, folder: PurePosixPath) -> str:
+    found = _find(board, match["suite"], match["scenario"])
+    return f"{match['begin']}\n{_section(*found, board, standings, folder)}\n{match['end']}" if found else match[0]
+
+
+def _section(
+    suite: BoardSuite, report: ScenarioReport, board: Board, standings: Standings, folder: PurePosixPath
+) -> str:
+    ranks = standings_table(standings, name_suites=len(board.suites) > 1)
+    table = report.scores.select(*COLUMNS)
+    page, sortable = folder.parent / "README.md", folder.parent / "index.html"
+
+    def to_section(row: Row, column: Column) -> str:
+        return f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else ""
+
+    parts = [
+        f"Generated from [{folder}]({page}), where every scenario has its table and every row its records; "
+        f"[{sortable}]({sortable}) is the page to sort and filter.",
+        banner(board),
+        "### Mean ranks over all scenarios",
+        linked_table(ranks.select(*COMPACT), None),
+        f"### {escape(report.title)}",
+        f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
+        escape(plot_caption(report.points)),
+        linked_table(table, None, to_section, lambda row: records_of(report, row, str(folder))),
+        f"<details><summary>What the columns mean</summary>\n\n{to_legend(ranks.select(*COMPACT).columns)}\n"
+        f"{to_legend(table.columns)}\n\n</details>",
+    ]
+    return "\n\n".join(parts) + "\n"
