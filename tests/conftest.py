@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from compatbench import chain as chain_module
 from compatbench.chain import ChainTrainer
 from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset
@@ -17,6 +18,7 @@ from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Environment, MethodInfo, Metric, Record, Status
 from compatbench.scenarios import GenerationSpec
 from compatbench.store import Store
+from compatbench.training import train
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -69,6 +71,19 @@ def trainer(digits: Dataset, catalogue: Catalogue, tmp_path: Path) -> Trainer:
         )
 
     return build
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was trained during the test, as `method generation`."""
+    done: list[str] = []
+
+    def counted(model: Any, *arguments: Any, generation: int, **named: Any) -> Any:
+        done.append(f"{model.method.name} {generation}")
+        return train(model, *arguments, generation=generation, **named)
+
+    monkeypatch.setattr(chain_module, "train", counted)
+    return done
 
 
 @pytest.fixture

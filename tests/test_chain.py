@@ -18,24 +18,11 @@ from compatbench.data.dataset import Dataset
 from compatbench.method import Task
 from compatbench.plugins import Catalogue, discover
 from compatbench.scenarios import GenerationSpec
-from compatbench.training import embed_images, train
+from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]
 
 TRAINING_METHODS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "training")
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was trained during the test, as `method generation`."""
-    done: list[str] = []
-
-    def counted(model: Any, *arguments: Any, generation: int, **named: Any) -> Any:
-        done.append(f"{model.method.name} {generation}")
-        return train(model, *arguments, generation=generation, **named)
-
-    monkeypatch.setattr(chain_module, "train", counted)
-    return done
 
 
 def models(trainer: ChainTrainer, name: str, **params: Any) -> list[TrainedModel]:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from compatbench import chain as chain_module
 from compatbench.chain import ChainTrainer, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.plan import Selection, make_plan
@@ -18,25 +17,13 @@ from compatbench.plugins import Catalogue
 from compatbench.scenarios import GenerationSpec, documents_from
 from compatbench.serving import ServedGeneration, documents_of, pair, serve
 from compatbench.suite import parse_suite
-from compatbench.training import DOCUMENTS_TERM, embed_images, train
+from compatbench.training import DOCUMENTS_TERM, embed_images
 
 Trainer = Callable[..., ChainTrainer]
 
 QUERY_ONLY = ({"share": 0.5}, {"document_encoder": "previous"})
 TWO_ENCODERS = ({"share": 0.5}, {"query_encoder": {"backbone": "test_resnet.r160_in1k"}})
 ACROSS = ({"share": 0.3}, {"share": 0.6, "document_encoder": "previous"}, {"dim": 20})
-
-
-@pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    done: list[str] = []
-
-    def counted(model: Any, *arguments: Any, generation: int, **named: Any) -> Any:
-        done.append(f"{model.method.name} {generation}")
-        return train(model, *arguments, generation=generation, **named)
-
-    monkeypatch.setattr(chain_module, "train", counted)
-    return done
 
 
 def served_by(chain: ChainTrainer, name: str) -> list[ServedGeneration]:
