@@ -18,9 +18,9 @@ def items(labels: str | None = "labels.npy") -> Items:
 
 
 def test_items_of_the_same_class_are_relevant_but_for_the_query_itself(upgrade: Upgrade) -> None:
-    judgements = by_class(items(), None)
+    relevant_items = by_class(items(), None)
     gallery, queries = np.arange(0, 400, 2), np.array([4, 7, 398])
-    found = judgements.among(gallery, queries)
+    found = relevant_items.among(gallery, queries)
     for place, query in enumerate(queries):
         expected = [at for at, row in enumerate(gallery) if upgrade.labels[row] == upgrade.labels[query]]
         assert found.groups[found.group[place]].tolist() == expected
@@ -29,23 +29,23 @@ def test_items_of_the_same_class_are_relevant_but_for_the_query_itself(upgrade: 
 
 
 def test_an_answerable_query_has_another_item_of_its_class(upgrade: Upgrade) -> None:
-    judgements = by_class(items(), None)
+    relevant_items = by_class(items(), None)
     kept = np.zeros(400, dtype=bool)
     kept[[0, 1, 2, 3, 4, 5, 6]] = True
     expected = [
         any(upgrade.labels[row] == upgrade.labels[query] and row != query for row in range(7)) for query in range(400)
     ]
     assert 0 < sum(expected) < 400
-    assert judgements.answerable(kept).tolist() == expected
+    assert relevant_items.answerable(kept).tolist() == expected
 
 
 def test_separate_queries_with_ids_skip_the_item_of_their_id(upgrade: Upgrade) -> None:
     np.savez("q_old.npz", vectors=upgrade.old[:3], ids=np.array(["item 5", "x", "item 0"]), labels=upgrade.labels[:3])
     np.savez("q_new.npz", vectors=upgrade.new[:3], ids=np.array(["item 5", "x", "item 0"]))
     gallery = read_items(Path("old.npz"), Path("new.npz"))
-    judgements = by_class(gallery, read_items(Path("q_old.npz"), Path("q_new.npz")))
-    assert judgements.own.tolist() == [5, -1, 0]
-    assert judgements.of(np.intp(1)).tolist() == np.flatnonzero(upgrade.labels == upgrade.labels[1]).tolist()
+    relevant_items = by_class(gallery, read_items(Path("q_old.npz"), Path("q_new.npz")))
+    assert relevant_items.own.tolist() == [5, -1, 0]
+    assert relevant_items.of(np.intp(1)).tolist() == np.flatnonzero(upgrade.labels == upgrade.labels[1]).tolist()
 
 
 @pytest.mark.usefixtures("upgrade")
@@ -71,14 +71,14 @@ def asked(upgrade: Upgrade) -> tuple[Items, Items]:
 
 def test_judgements_above_zero_are_relevant(asked: tuple[Items, Items], upgrade: Upgrade) -> None:
     Path("three.tsv").write_text(THREE)
-    judgements = read_qrels(Path("three.tsv"), *asked)
-    assert [judgements.of(np.intp(query)).tolist() for query in range(3)] == [[3], [3], []]
-    assert judgements.own.tolist() == [-1, -1, -1]  # queries and documents have ids of their own
-    assert np.flatnonzero(judgements.relevant_to_any()).tolist() == [3]
-    assert judgements.answerable(np.ones(400, dtype=bool)).tolist() == [True, True, False]
+    relevant_items = read_qrels(Path("three.tsv"), *asked)
+    assert [relevant_items.of(np.intp(query)).tolist() for query in range(3)] == [[3], [3], []]
+    assert relevant_items.own.tolist() == [-1, -1, -1]  # queries and documents have ids of their own
+    assert np.flatnonzero(relevant_items.relevant_to_any()).tolist() == [3]
+    assert relevant_items.answerable(np.ones(400, dtype=bool)).tolist() == [True, True, False]
     without = np.ones(400, dtype=bool)
     without[3] = False
-    assert not judgements.answerable(without).any()
+    assert not relevant_items.answerable(without).any()
     names = np.char.replace(upgrade.ids, " ", "_")
     np.savez("new.npz", vectors=upgrade.new, ids=names)
     np.savez("old.npz", vectors=upgrade.old, ids=names)
@@ -90,8 +90,8 @@ def test_judgements_above_zero_are_relevant(asked: tuple[Items, Items], upgrade:
 @pytest.mark.usefixtures("upgrade")
 def test_without_queries_items_are_asked_by_row_number(upgrade: Upgrade) -> None:
     Path("rows.txt").write_text("0 1 1\n0 0 1\n5 399 3\n")
-    judgements = read_qrels(Path("rows.txt"), items(None), None)
-    found = judgements.among(np.arange(400), np.array([0, 5]))
+    relevant_items = read_qrels(Path("rows.txt"), items(None), None)
+    found = relevant_items.among(np.arange(400), np.array([0, 5]))
     assert [found.groups[group].tolist() for group in found.group] == [[0, 1], [399]]
     assert found.count.tolist() == [1, 1]  # a query that is judged relevant to itself does not count
 

@@ -17,7 +17,7 @@ from compatbench.errors import RequestError
 if TYPE_CHECKING:
     from compatbench.compare.comparison import Comparison
     from compatbench.compare.inputs import Items
-    from compatbench.compare.relevance import Judgements
+    from compatbench.compare.relevance import RelevantItems
 
 
 def register(app: typer.Typer) -> None:
@@ -87,8 +87,8 @@ def compare(
     with stages.stage("read"):
         items = read_items(old, new, labels)
         asked = read_items(old_queries, new_queries, query_labels) if old_queries and new_queries else None
-        judgements = _judgements(qrels, items, asked)
-    comparison, results = run(items, asked, judgements, settings, _command(context), device(), stages)
+        relevant_items = _relevant_items(qrels, items, asked)
+    comparison, results = run(items, asked, relevant_items, settings, _command(context), device(), stages)
     comparison.gates = check_gates(requirements, comparison.outcomes)
     written = write_comparison(comparison, results, output)
     _print(comparison)
@@ -97,7 +97,7 @@ def compare(
         raise typer.Exit(1)
 
 
-def _judgements(qrels: Path | None, items: Items, asked: Items | None) -> Judgements:
+def _relevant_items(qrels: Path | None, items: Items, asked: Items | None) -> RelevantItems:
     from compatbench.compare.relevance import by_class, read_qrels
 
     return by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)

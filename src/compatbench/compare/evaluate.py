@@ -26,7 +26,7 @@ from compatbench.compare.comparison import (
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, Rows
 from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
-from compatbench.compare.relevance import Judgements
+from compatbench.compare.relevance import RelevantItems
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
@@ -76,7 +76,7 @@ class Stages:
 def compare(
     gallery: Items,
     queries: Items | None,
-    judgements: Judgements,
+    relevant_items: RelevantItems,
     settings: Settings,
     command: str,
     device: torch.device,
@@ -95,20 +95,20 @@ def compare(
             f"{gallery.new.dim}: embed both by the same two models"
         )
     with stages.stage("split"):
-        split = make_split(judgements, settings.fit_pairs, settings.queries, settings.seed)
+        split = make_split(relevant_items, settings.fit_pairs, settings.queries, settings.seed)
     with stages.stage("fit"):
-        pairs = _pairs(gallery, judgements, split.fit, device)
+        pairs = _pairs(gallery, relevant_items, split.fit, device)
         fits = [fit_within(plugin, pairs, settings.fit_seconds, settings.seed) for plugin in adapters]
     with stages.stage("score"):
         new, old = asked.new_vectors(split.queries), asked.old_vectors(split.queries)
-        relevant = judgements.among(split.gallery, split.queries)
+        relevant = relevant_items.among(split.gallery, split.queries)
         times = {fit.plugin.name: query_milliseconds(fit.adapter, new, old) for fit in fits if fit.adapter}
         systems, chunks = build_systems(fits, new, old, relevant, gallery, split.gallery)
         scored = score(systems, chunks, relevant, split.queries.astype(np.int64), STATUS_QUO, device)
     with stages.stage("intervals"):
         outcomes = _outcomes(fits, scored, times)
     found = Comparison(
-        inputs=_inputs(gallery, queries, judgements),
+        inputs=_inputs(gallery, queries, relevant_items),
         parts=_parts(split),
         seed=settings.seed,
         fit_seconds_allowed=settings.fit_seconds,
@@ -123,9 +123,9 @@ def compare(
     return found, {name: one.results for name, one in scored.items()}
 
 
-def _pairs(gallery: Items, judgements: Judgements, rows: Rows, device: torch.device) -> Pairs:
+def _pairs(gallery: Items, relevant_items: RelevantItems, rows: Rows, device: torch.device) -> Pairs:
     classes = None
-    if judgements.by_class and gallery.labels is not None:
+    if relevant_items.by_class and gallery.labels is not None:
         classes = torch.from_numpy(np.unique(gallery.labels[rows], return_inverse=True)[1]).to(device)
     return Pairs(gallery.new_vectors(rows).to(device), gallery.old_vectors(rows).to(device), classes)
 
@@ -163,14 +163,14 @@ def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float
     return rows
 
 
-def _inputs(gallery: Items, queries: Items | None, judgements: Judgements) -> Inputs:
-    labels = gallery.labels if judgements.by_class else None
+def _inputs(gallery: Items, queries: Items | None, relevant_items: RelevantItems) -> Inputs:
+    labels = gallery.labels if relevant_items.by_class else None
     return Inputs(
         old=Path(gallery.old.name).name,
         new=Path(gallery.new.name).name,
         old_queries=None if queries is None else Path(queries.old.name).name,
         new_queries=None if queries is None else Path(queries.new.name).name,
-        judged_by="labels" if judgements.by_class else "qrels",
+        judged_by="labels" if relevant_items.by_class else "qrels",
         items=len(gallery),
         old_dim=gallery.old.dim,
         new_dim=gallery.new.dim,

@@ -17,7 +17,7 @@ _QRELS = "a qrels file has lines of query id, document id and relevance (or the 
 
 
 @dataclass(frozen=True, eq=False)
-class Judgements:
+class RelevantItems:
     """Which of N gallery items are relevant to which of Q queries; queries of one group share them."""
 
     group: Rows
@@ -62,7 +62,7 @@ class Judgements:
         return Relevant(groups, group.astype(np.intp), position[self.own[queries]], len(gallery))
 
 
-def by_class(gallery: Items, queries: Items | None) -> Judgements:
+def by_class(gallery: Items, queries: Items | None) -> RelevantItems:
     """Items of a query's class are relevant; a query with the id of a gallery item is that item.
 
     Raises RequestError where classes are missing.
@@ -90,7 +90,7 @@ def by_class(gallery: Items, queries: Items | None) -> Judgements:
     starts = np.searchsorted(codes[:size][items], np.arange(len(names) + 1))
     own = np.arange(size) if queries is None else _same_ids(gallery, queries)
     group = codes if queries is None else codes[size:]
-    return Judgements(group, starts, items, own, len(gallery), by_class=True)
+    return RelevantItems(group, starts, items, own, len(gallery), by_class=True)
 
 
 def _same_ids(gallery: Items, queries: Items) -> Rows:
@@ -101,7 +101,7 @@ def _same_ids(gallery: Items, queries: Items) -> Rows:
     return own
 
 
-def read_qrels(path: Path, gallery: Items, queries: Items | None) -> Judgements:
+def read_qrels(path: Path, gallery: Items, queries: Items | None) -> RelevantItems:
     """Relevance judgements by id, from 1 on relevant; queries and documents have ids of their own.
 
     Without a file of queries, the queries are items of the gallery, and do not find themselves. Raises RequestError
@@ -129,7 +129,7 @@ def read_qrels(path: Path, gallery: Items, queries: Items | None) -> Judgements:
     starts = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.intp)
     own = np.arange(len(asked)) if queries is None else np.full(len(asked), -1)
     items = np.concatenate(lists)
-    return Judgements(np.arange(len(asked)), starts, items, own.astype(np.intp), len(gallery), by_class=False)
+    return RelevantItems(np.arange(len(asked)), starts, items, own.astype(np.intp), len(gallery), by_class=False)
 
 
 def _judged(path: Path) -> Iterator[tuple[int, str, str, float]]:

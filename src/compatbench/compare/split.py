@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.compare.inputs import Rows
-from compatbench.compare.relevance import Judgements
+from compatbench.compare.relevance import RelevantItems
 from compatbench.errors import RequestError
 
 FEWEST_ITEMS = 20
@@ -31,24 +31,24 @@ class Split:
     """Queries left out since they are among the fitting items."""
 
 
-def make_split(judgements: Judgements, fit_pairs: int, query_limit: int, seed: int) -> Split:
+def make_split(relevant_items: RelevantItems, fit_pairs: int, query_limit: int, seed: int) -> Split:
     """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
 
     Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
     By class every item is alike. Raises RequestError where too little is left.
     """
-    size = judgements.gallery_size
+    size = relevant_items.gallery_size
     if size < FEWEST_ITEMS:
         raise RequestError(f"{size} items are too few to fit on one half and search the other; give {FEWEST_ITEMS}")
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(size)
-    if not judgements.by_class:
-        shuffled = shuffled[np.argsort(judgements.relevant_to_any()[shuffled], kind="stable")]
+    if not relevant_items.by_class:
+        shuffled = shuffled[np.argsort(relevant_items.relevant_to_any()[shuffled], kind="stable")]
     fit = np.sort(shuffled[: min(fit_pairs, size // 2)])
     kept = np.ones(size, dtype=np.bool_)
     kept[fit] = False
-    fitted = (judgements.own >= 0) & ~kept[judgements.own]
-    answerable = judgements.answerable(kept)
+    fitted = (relevant_items.own >= 0) & ~kept[relevant_items.own]
+    answerable = relevant_items.answerable(kept)
     candidates = np.flatnonzero(answerable & ~fitted)
     if not len(candidates):
         raise RequestError(
