@@ -22,20 +22,22 @@ def linked_table(
 
     Headings lead to their definitions, which are added to `terms`; `records` is the text of a last column.
     """
-    heads = [
-        f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" if terms else escape(one.title)
-        for one in table.columns
+    lines = [
+        [
+            f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" if terms else escape(one.title)
+            for one in table.columns
+        ],
+        [":-" if column.align == "left" else "-:" for column in table.columns],
     ]
-    rules = [":-" if column.align == "left" else "-:" for column in table.columns]
-    if records:
-        heads, rules = [*heads, "records by seed"], [*rules, ":-"]
-    lines = [heads, rules]
+    ends = ["records by seed", ":-"]
     for group in table.groups:
         lines.append([f"**{escape(group.title)}**" if column is table.label else "" for column in table.columns])
+        ends.append("")
         for row in group.rows:
             lines.append([_linked(to_cell(row.cell(column), column), link(row, column)) for column in table.columns])
-            if records:
-                lines[-1].append(records(row))
+            ends.append(records(row) if records else "")
+    if records:
+        lines = [[*line, end] for line, end in zip(lines, ends, strict=True)]
     grid = "\n".join(f"|{'|'.join(line)}|" for line in lines)
     footnotes = "  \n".join(f"{escape(mark)} {escape(text)}" for mark, text in table.footnotes.items())
     return "\n\n".join(part for part in (escape(table.caption), grid, footnotes) if part)

@@ -1,0 +1,36 @@
+"""Suites of a leaderboard made of plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from synthetic import Bench
+
+from compatbench.records import Record
+from compatbench.report.board import Board, BoardSuite, SuitePlan
+from compatbench.report.scenario_report import scenario_reports
+
+SEEDS = range(3)
+
+
+def row(bench: Bench, label: str, cross: float, scenario: str, new: float = 0.625, **options: object) -> list[Record]:
+    """Three seeds of one row, with M(o,o) = 25, M(*,*) = 75 and every query alike, so that no interval has a width."""
+    entries = {"oo": 0.25, "no": cross, "nn": new, "ss": 0.75}
+    precisions = {pair: [value] * 4 for pair, value in entries.items()}
+    return [bench.record(label, seed, precisions, scenario=scenario, **options) for seed in SEEDS]
+
+
+def board_suite(
+    bench: Bench, records: Sequence[Record], plan: Mapping[str, Sequence[str]] | None = None, **options: object
+) -> BoardSuite:
+    """The suite of `records`; `plan` holds its scenarios, and its methods."""
+    planned = None
+    if plan is not None:
+        planned = SuitePlan(tuple(plan["scenarios"]), dict.fromkeys(plan["methods"], "method"), tuple(SEEDS))
+    reports = scenario_reports(records, bench.folder)
+    return BoardSuite("synthetic", "Plain numbers", planned, tuple(reports), **options)
+
+
+def board(*suites: BoardSuite) -> Board:
+    """A leaderboard of these suites."""
+    return Board(suites)

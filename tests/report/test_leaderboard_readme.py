@@ -1,0 +1,121 @@
+"""results/README.md and its part of README.md: every link leads somewhere, and every warning is told."""
+
+import re
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import pytest
+from boards import board, board_suite, row
+
+from compatbench.records import Status
+from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
+from compatbench.report.readme_section import unknown_scenario, with_section
+from compatbench.report.runs import file_of
+from compatbench.report.standing import standings
+from compatbench.report.suite_files import write_suite
+
+MARKED = "before\n<!-- begin: compatbench leaderboard synthetic/one -->\nold\n<!-- end -->\nafter\n"
+FOLDER = PurePosixPath("results/leaderboard")
+
+
+@pytest.fixture
+def records(bench):
+    found = []
+    for scenario in ("one", "two"):
+        found += row(bench, "independent", 0.125, scenario, role="reference")
+        found += row(bench, "shuffled", 0.125, scenario, role="control", expects=["cross below status quo"])
+        found += row(bench, "a(x=1)", 0.5, scenario)
+        found += row(bench, "b", 0.4, scenario)
+    skipped = {"status": Status.SKIPPED, "reason": "needs <9> | dims"}
+    return found + [bench.record("c", seed, scenario="one", **skipped) for seed in range(3)]
+
+
+@pytest.fixture
+def made(bench, records):
+    plan = {"scenarios": ["one", "two", "three"], "methods": ["a(x=1)", "b", "c"]}
+    return board(board_suite(bench, records, plan))
+
+
+def readme(made):
+    return leaderboard_readme(made, standings(made.current))
+
+
+def targets(text):
+    return [unquote(target) for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+
+
+def test_every_link_leads_to_a_record_a_definition_a_section_or_a_file(made, records, tmp_path):
+    text = readme(made)
+    files = {path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path / "synthetic")}
+    known = {f"leaderboard/{file_of(record)}" for record in records} | {f"leaderboard/{file}" for file in files}
+    known |= {f"../docs/{page}.md" for page in ("protocol", "records", "trust")} | {"index.html", "#definitions"}
+    known |= {f"#{name}" for name in re.findall(r'<a name="([^"]+)"></a>', text)}
+    assert set(targets(text)) <= known
+    assert {target for target in known if target.endswith(".json")} <= set(targets(text)), "every record is linked"
+    assert len(re.findall(r'<a name="([^"]+)"', text)) == len(set(re.findall(r'<a name="([^"]+)"', text)))
+
+
+def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
+    text = readme(made)
+    assert text.startswith(f"{GENERATED}\n")
+    assert "|1|a(x=1)|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|[1](#synthetic-one)|[1](#synthetic-two)|" in text
+    assert "|–|c|–|–|0/2|–|[skipped](#synthetic-one)|[not run](#synthetic-two)|" in text
+    assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
+    assert "Missing: 12 planned cells left no record" in text
+    assert "- `synthetic`, two: c (seed 0, 1, 2)" in text
+    assert "- `synthetic`, three: no cell was run" in text
+    assert "✅ Controls are as expected in every scenario (shuffled)" in text
+    assert text.count("<details") == text.count("</details>")
+
+
+def test_rows_of_every_table_have_as_many_cells_as_headings(made):
+    lines = re.sub(r"\\\|", "", readme(made)).splitlines()
+    tables = "\n".join(line if line.startswith("|") else "" for line in lines).split("\n\n")
+    widths = [{line.count("|") for line in table.strip().splitlines()} for table in tables if table.strip()]
+    assert len(widths) == 3
+    assert all(len(width) == 1 for width in widths)
+
+
+def test_what_is_wrong_stands_on_top_in_words_with_a_red_mark(bench, records):
+    wrong = row(bench, "worse", 0.5, "one", role="control", expects=["cross below status quo"])
+    made = board(board_suite(bench, [*records, *wrong], outdated={"x.json": ("the source of method 'b' changed",)}))
+    text = readme(made)
+    top = text[: text.index("## All scenarios")]
+    assert "> ❌ **Not everything is as it should be" in top
+    assert "> - synthetic, one: worse: M(n,o) = 50.0 should be below M(o,o) = 25.0" in top
+    assert "> - synthetic: 1 record is outdated, run before a change: the source of method 'b' changed" in top
+    assert "✅" not in top
+    assert "✗ not as expected" in text[text.index("## All scenarios") :]
+    assert "> ❌" in with_section(MARKED, made, standings(made.current), FOLDER)
+
+
+def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records):
+    ranked = standings(made.current)
+    once = with_section(MARKED, made, ranked, FOLDER)
+    assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic/one -->\n")
+    assert once.endswith("<!-- end -->\nafter\n")
+    assert "\nold\n" not in once
+    assert "](results/leaderboard/synthetic/plots/one-pareto.svg)" in once
+    assert {f"results/leaderboard/{file_of(one)}" for one in records if one.spec.scenario == "one"} <= set(
+        targets(once)
+    )
+    assert with_section(once, made, ranked, FOLDER) == once
+
+
+def test_marks_of_what_is_not_there_leave_the_text_alone(made):
+    ranked = standings(made.current)
+    other = MARKED.replace("synthetic/one", "synthetic/gone")
+    assert with_section(other, made, ranked, FOLDER) == other
+    assert unknown_scenario(other, made) == "synthetic/gone"
+    assert unknown_scenario(MARKED, made) == ""
+    assert with_section("no marks", made, ranked, FOLDER) == "no marks"
+
+
+def test_a_suite_on_the_leaderboard_keeps_no_page_and_no_lists_of_flips(made, tmp_path):
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path))
+    tables = [f"tables/{name}{kind}" for name in ("one", "two") for kind in ("", "-costs", "-flips")]
+    expected = [f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")]
+    assert written == sorted([*expected, "README.md", "plots/one-pareto.svg", "plots/two-pareto.svg"])
+    text = (tmp_path / "README.md").read_text()
+    linked = [target for target in targets(text) if not target.startswith("..")]
+    assert sorted(linked) == sorted(set(written) - {"README.md"})
