@@ -27,6 +27,8 @@ class Store:
         self.indexes = root / "indexes"
         self.evaluations = root / "evaluations"
         self.arrays = root / "arrays"
+        self.thumbnails = root / "thumbnails"
+        """On the leaderboard alone: pictures of the samples that its page shows, one file a dataset."""
         self.speed = root / "speed.json"
         """Results of `make speed`, shown in every report."""
 

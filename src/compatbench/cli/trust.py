@@ -76,6 +76,7 @@ def submit(
 ) -> None:
     """Put verified runs on the leaderboard, with their per-query arrays, and write its tables and pages again."""
     from compatbench.bench import prepare
+    from compatbench.data.samples import Samples
     from compatbench.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.problems import serious
@@ -83,7 +84,7 @@ def submit(
 
     selection, folders = selection_of(methods, scenarios, seeds)
     bench = prepare(suite, selection, Store(runs), data, folders, print)
-    submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders))
+    submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders), Samples(bench.dataset))
     for problem in submission.problems:
         print(problem)
     if bad := serious(submission.problems):

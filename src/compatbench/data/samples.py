@@ -21,6 +21,9 @@ class Samples:
             names = (dataset.class_names[label] for label in split.labels.tolist())
             self._labels |= dict(zip(ids, names, strict=True))
 
+    def __contains__(self, sample: int) -> bool:
+        return sample in self._places
+
     def label(self, sample: int) -> str:
         """Name of its class."""
         return self._labels[sample]

@@ -8,13 +8,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 
 from markupsafe import Markup
 
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
 from compatbench.report.board import Board
+from compatbench.report.leaderboard_readme import GENERATED
 from compatbench.report.page_data.numbers import Json
 from compatbench.report.page_data.pictures import Album, Thumbnails
 from compatbench.report.page_data.scenario import scenario_json
@@ -30,9 +29,6 @@ _ROOM = 20_000
 """Left free beside the pictures, which take what the limit leaves."""
 MOST_PICTURE_BYTES = 700_000
 
-RECORDS = "leaderboard"
-"""Folder of the records, seen from the page."""
-
 LIBRARY = ("array", "color", "format", "interpolate", "time", "time-format", "scale", "path", "shape")
 """Modules of d3, each after those that it needs."""
 SCRIPTS = (
@@ -42,14 +38,12 @@ SCRIPTS = (
 STYLES = ("base", "controls", "tables", "charts", "details")
 
 
-def write_page(board: Board, standings: Standings, thumbnails: Mapping[str, Thumbnails], path: Path) -> Path:
-    """Write `leaderboard_page` at `path`, beside the folder of the leaderboard."""
-    write_whole(path, leaderboard_page(board, standings, thumbnails))
-    return path
-
-
-def leaderboard_page(board: Board, standings: Standings, thumbnails: Mapping[str, Thumbnails]) -> str:
+def leaderboard_page(
+    board: Board, standings: Standings, thumbnails: Mapping[str, Thumbnails], folder: str = "leaderboard"
+) -> str:
     """The page of a whole leaderboard; `thumbnails` are the pictures by dataset. Equal input gives equal bytes.
+
+    `folder` holds the records, seen from the page.
 
     Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
     """
@@ -61,9 +55,9 @@ def leaderboard_page(board: Board, standings: Standings, thumbnails: Mapping[str
         for record in row.runs.records
     ]
     try:
-        bare = _render(board, standings, Album((), {}, 0))
+        bare = _render(board, standings, Album((), {}, 0), folder)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, standings, Album(records, thumbnails, budget))
+        page = _render(board, standings, Album(records, thumbnails, budget), folder)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -72,7 +66,7 @@ def leaderboard_page(board: Board, standings: Standings, thumbnails: Mapping[str
     return page
 
 
-def _render(board: Board, standings: Standings, album: Album) -> str:
+def _render(board: Board, standings: Standings, album: Album, folder: str) -> str:
     terms = Terms()
     columns = Columns(terms)
     scenarios: list[Json] = [
@@ -85,7 +79,7 @@ def _render(board: Board, standings: Standings, album: Album) -> str:
         "standings": standings_json(standings),
         "pictures": album.pictures,
         "left out": album.left_out,
-        "records": RECORDS,
+        "records": folder,
     }
     library, script = (
         _joined("vendor/d3-{}.min.js", LIBRARY),
@@ -105,6 +99,8 @@ def _render(board: Board, standings: Standings, album: Album) -> str:
             terms=terms.sorted(),
             warnings=board.warnings,
             checked=sorted({label for report in reports for label in report.banner.checked}),
+            generated=Markup(GENERATED),
+            folder=folder,
             protocol=board.protocol,
             scenarios=len(reports),
             methods=len(standings.of("method")),

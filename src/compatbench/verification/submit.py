@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.files import write_whole
@@ -19,6 +20,7 @@ from compatbench.verification.problems import Problem, serious
 from compatbench.verification.record_files import check_record, links, record_files
 from compatbench.verification.rescoring import Rescorer
 from compatbench.verification.tables import refuse_foreign, write_board
+from compatbench.verification.thumbnails import write_thumbnails
 
 
 @dataclass
@@ -33,9 +35,12 @@ class Submission:
     """Selected cells that left no record yet."""
 
 
-def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store, catalogue: Catalogue) -> Submission:
+def submit(
+    cells: Sequence[Cell], runs: Store, leaderboard: Store, catalogue: Catalogue, samples: Samples | None = None
+) -> Submission:
     """Copy the records of `cells`, of one suite, from `runs` to `leaderboard`, and write all tables again.
 
+    `samples` are those of the suite's dataset; the pictures of what the page shows of them are written too.
     A record takes the place of an older one of the same row, scenario and seed. Raises RequestError where there is
     nothing to copy, for a suite that readers do not have, where the leaderboard's folder leads elsewhere, and where
     results/README.md was written by hand.
@@ -66,7 +71,10 @@ def submit(cells: Sequence[Cell], runs: Store, leaderboard: Store, catalogue: Ca
         write_whole(target, path.read_bytes())
         submission.added.append(target)
     submission.replaced = _remove_older(leaderboard, suite, submission.added)
-    _remove_needless_arrays(leaderboard)
+    everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
+    _remove_needless_arrays(leaderboard, everything)
+    if samples is not None:
+        write_thumbnails(leaderboard, everything, cells[0].spec.dataset, samples)
     write_board(gather(leaderboard, catalogue), leaderboard)
     return submission
 
@@ -84,8 +92,7 @@ def _row(record: Record) -> tuple[str, str, int]:
     return record.spec.scenario, record.spec.method.label, record.spec.seed
 
 
-def _remove_needless_arrays(leaderboard: Store) -> None:
-    everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
+def _remove_needless_arrays(leaderboard: Store, everything: Sequence[Record]) -> None:
     needed = {sha256 for record in everything for sha256 in record.array_hashes}
     for path in leaderboard.arrays.glob("*.parquet"):
         if path.stem not in needed:

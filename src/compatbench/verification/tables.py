@@ -8,21 +8,25 @@ from pathlib import Path, PurePosixPath
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 from compatbench.report.board import Board, BoardSuite
+from compatbench.report.leaderboard_page import leaderboard_page
 from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.readme_section import unknown_scenario, with_section
 from compatbench.report.standing import standings
 from compatbench.report.suite_files import write_suite
 from compatbench.store import Store
 from compatbench.verification.problems import Problem
+from compatbench.verification.thumbnails import thumbnails
 
 REMEDY = "`compatbench tables` writes it again"
+_HEAD = 300
+"""Characters of a file that say whether it was generated."""
 
 
 def write_board(board: Board, store: Store) -> list[Path]:
     """Write every generated file of the leaderboard in `store`, remove those that no record leads to any more.
 
-    They are those of each suite, results/README.md, and the leaderboard's part of the project's README.md. Raises
-    RequestError, before anything is written, for a results/README.md that is not a generated one.
+    They are those of each suite, results/README.md, results/index.html, and the leaderboard's part of the project's
+    README.md. Raises RequestError, before anything is written, where one of the two in results/ is not a generated one.
     """
     refuse_foreign(store)
     written = [path for suite in board.suites for path in write_suite(suite, store.suite(suite.name))]
@@ -37,13 +41,14 @@ def write_board(board: Board, store: Store) -> list[Path]:
 
 
 def refuse_foreign(store: Store) -> None:
-    """Raise RequestError where the leaderboard's README.md would replace one that was written by hand."""
-    path = store.root.absolute().parent / "README.md"
-    if path.exists() and not path.read_text(encoding="utf-8").startswith(GENERATED):
-        raise RequestError(
-            f"{path} was not written by CompatBench and would be replaced; give the leaderboard a folder of its own, "
-            "such as results/leaderboard"
-        )
+    """Raise RequestError where the leaderboard's README.md or page would replace one that was written by hand."""
+    for name in ("README.md", "index.html"):
+        path = store.root.absolute().parent / name
+        if path.exists() and GENERATED not in path.read_text(encoding="utf-8", errors="replace")[:_HEAD]:
+            raise RequestError(
+                f"{path} was not written by CompatBench and would be replaced; give the leaderboard a folder of its "
+                "own, such as results/leaderboard"
+            )
 
 
 def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
@@ -63,9 +68,13 @@ def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
 
 
 def page_problems(board: Board, store: Store) -> list[Problem]:
-    """Where results/README.md, or its part of the project's README.md, is not what the records give."""
+    """Where results/README.md, results/index.html, or the project's README.md is not what the records give."""
+    try:
+        pages = _pages(board, store)
+    except RequestError as error:
+        return [Problem("index.html", str(error))]
     problems = []
-    for path, content in _pages(board, store).items():
+    for path, content in pages.items():
         problems += _difference(path.relative_to(_project(store)).as_posix(), path, content.encode())
     readme = _project(store) / "README.md"
     if readme.is_file() and (name := unknown_scenario(readme.read_text(encoding="utf-8"), board)):
@@ -91,7 +100,10 @@ def _pages(board: Board, store: Store) -> dict[Path, str]:
     if not board.suites:
         return {}
     results, ranked = store.root.absolute().parent, standings(board.current)
-    pages = {results / "README.md": leaderboard_readme(board, ranked, store.root.name)}
+    pages = {
+        results / "README.md": leaderboard_readme(board, ranked, store.root.name),
+        results / "index.html": leaderboard_page(board, ranked, thumbnails(store), store.root.name),
+    }
     readme = _project(store) / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")

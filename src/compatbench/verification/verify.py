@@ -18,6 +18,7 @@ from compatbench.verification.record_files import check_record, links, record_fi
 from compatbench.verification.rescoring import Rescorer
 from compatbench.verification.staleness import stale
 from compatbench.verification.tables import page_problems, suite_problems
+from compatbench.verification.thumbnails import needless_pictures
 
 
 @dataclass
@@ -69,6 +70,7 @@ def verify(
     if published and not suites and selection == Selection():
         verdict.problems += page_problems(Board(tuple(board)), store)
         verdict.problems += _needless_arrays(store, verdict.records)
+        verdict.problems += needless_pictures(store, verdict.records)
     return verdict
 
 

@@ -69,7 +69,7 @@ def _record(record: Record) -> Json:
 
 
 def _seeds(row: MethodRow) -> Json:
-    """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*) and tax in points of mAP, and Γ; as the record has them."""
+    """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*), in points of mAP, then Γ, then tax in points."""
     if row.scores is None:
         return []
     entries = {entry: row.scores.of(METRICS[0], entry).mean(axis=1) for entry in (OLD, CROSS, NEW, REFERENCE)}

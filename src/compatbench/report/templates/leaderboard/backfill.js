@@ -64,9 +64,10 @@ function backfillSvg(order, rows, slots, width) {
     }))
     .filter(({ row }) => rows.includes(row));
   const height = Math.round(Math.max(300, Math.min(460, width * 0.45)));
-  const x = d3.scaleLinear([0, 1]);
+  const x = d3.scaleLinear();
   const chosen = curves.filter(({ row }) => slots.includes(row.label));
-  const y = d3.scaleLinear(extent((chosen.length ? chosen : curves).flatMap(({ points, quo }) => [quo, ...points.flatMap(({ low, high }) => [low, high])]), 0.06));
+  const framed = (chosen.length ? chosen : curves).flatMap(({ points, quo }) => [quo, ...points.flatMap(({ low, high }) => [low, high])]);
+  const y = d3.scaleLinear().domain(extent(framed, 0.06));
   const label = `Backfill curves of ${chosen.map(({ row }) => row.label).join(", ")}; their numbers are in the table Backfill.`;
   const svg = frame({ width, height, x, y, label, xTitle: "β: share of the gallery that holds new vectors", yTitle: "M(β), mAP points" });
   const clip = `clip-${state.order}`;

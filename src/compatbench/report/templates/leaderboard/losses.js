@@ -16,8 +16,8 @@ function lossCharts(row) {
 function lossSvg(generation, curves, terms, width) {
   const longest = d3.max(curves, ({ values }) => values.length) ?? 1;
   const finite = curves.flatMap(({ values }) => values).filter((value) => value !== null);
-  const x = d3.scaleLinear([1, Math.max(2, longest)]);
-  const y = d3.scaleLinear(extent([0, ...finite], 0.05));
+  const x = d3.scaleLinear().domain([1, Math.max(2, longest)]);
+  const y = d3.scaleLinear().domain(extent([0, ...finite], 0.05));
   const label = `Losses of generation ${Number(generation) + 1} by epoch: ${terms.join(", ")}`;
   const svg = frame({ width, height: 190, x, y, label, xTitle: "epoch", yTitle: "mean loss", ticks: Math.min(8, longest) });
   const line = d3.line((value, epoch) => x(epoch + 1), (value) => y(value)).defined((value) => value !== null);

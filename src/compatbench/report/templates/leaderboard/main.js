@@ -32,7 +32,15 @@ function follow() {
   }
 }
 
+// At first the largest suite is shown, from its first scenario on.
+function largest() {
+  const cells = d3.rollup(data.scenarios, (ones) => d3.sum(ones, ({ rows, seeds }) => rows.length * seeds.length), ({ suite }) => suite);
+  const best = d3.greatest([...cells], ([, count]) => count)?.[0];
+  return Math.max(0, data.scenarios.findIndex(({ suite }) => suite === best));
+}
+
 function start() {
+  choose(largest());
   startTheme();
   const dialog = part("details");
   dialog.addEventListener("click", (event) => {

@@ -32,8 +32,8 @@ function front(points) {
 
 function paretoSvg(points, best, width, unnamed) {
   const height = Math.round(Math.max(340, Math.min(560, width * 0.55)));
-  const x = d3.scaleLinear(extent(points.map(({ tax }) => tax[0]), 0.1));
-  const y = d3.scaleLinear(extent(points.map(({ gain }) => gain[0]), 0.1));
+  const x = d3.scaleLinear().domain(extent(points.map(({ tax }) => tax[0]), 0.1));
+  const y = d3.scaleLinear().domain(extent(points.map(({ gain }) => gain[0]), 0.1));
   const label = `Update gain against tax of ${points.length} methods. On the Pareto front: ${best.map(({ row }) => row.label).join(", ")}.`;
   const svg = frame({ width, height, x, y, label, xTitle: "tax: M(n,n) − M(*,*), mAP points", yTitle: "update gain Γ" });
   const [x0, x1] = x.range();

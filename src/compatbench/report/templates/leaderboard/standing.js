@@ -38,7 +38,7 @@ function scenarioHead(suite, scenario, several) {
 function standingRow(row, worst, contests) {
   const { scenarios } = data.standings;
   const first = scenarios.map(([suite, scenario]) => find(suite, scenario)).find((index) => index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label));
-  const label = first === undefined ? row.label : h("a", { href: address(data.scenarios[first], row.label), "aria-haspopup": "dialog" }, row.label);
+  const label = first === undefined ? breakable(row.label) : h("a", { href: address(data.scenarios[first], row.label), "aria-haspopup": "dialog" }, breakable(row.label));
   const method = row.role === "method";
   const [sure, unsure] = row.compatible;
   return h(
@@ -46,7 +46,7 @@ function standingRow(row, worst, contests) {
     {},
     h("td", { class: "right" }, row.place === null ? UNDEFINED : `${row.place}`),
     h("th", { scope: "row", class: "name" }, label, row.tied && row.place !== null ? h("span", { class: "tag good" }, row.place === 1 ? "first" : "tied with first") : null),
-    h("td", {}, row.rank ? [h("b", {}, number(row.rank[0], "share")), " ", h("small", {}, interval(row.rank[1], row.rank[2], "share")), spread(row.rank, worst)] : UNDEFINED),
+    h("td", {}, row.rank ? h("span", { class: "with-spread" }, spread(row.rank, worst), h("b", {}, number(row.rank[0], "share")), h("small", {}, interval(row.rank[1], row.rank[2], "share"))) : UNDEFINED),
     h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
     h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
     row.cells.map((cell, index) => placeCell(row, cell, scenarios[index])),
@@ -67,9 +67,9 @@ function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenari
 }
 
 function spread([mean, low, high], worst) {
-  const x = d3.scaleLinear([1, worst], [4, 140]);
-  return s("svg", { class: "spread", viewBox: "0 0 144 16", "aria-hidden": "true" },
-    s("line", { class: "grid", x1: 4, x2: 140, y1: 8, y2: 8 }),
+  const x = d3.scaleLinear().domain([1, worst]).range([4, 108]);
+  return s("svg", { class: "spread", viewBox: "0 0 112 16", "aria-hidden": "true" },
+    s("line", { class: "grid", x1: 4, x2: 108, y1: 8, y2: 8 }),
     low === null ? null : s("line", { class: "dot", "stroke-width": 3, opacity: 0.45, x1: x(low), x2: x(high), y1: 8, y2: 8 }),
     s("circle", { class: "dot", cx: x(mean), cy: 8, r: 4 }));
 }

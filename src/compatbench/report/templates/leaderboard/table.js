@@ -100,9 +100,15 @@ function openRow(event, row) {
 }
 
 function nameCell(row, cell) {
-  const text = number(cell.value, "text");
+  const text = breakable(number(cell.value, "text"));
   const link = row ? h("a", { href: address(current(), row.label), "aria-haspopup": "dialog" }, text) : text;
   return h("th", { scope: "row", class: "name" }, link, marks(cell.marks));
+}
+
+// Lets a long label break before its parameters.
+function breakable(label) {
+  const at = label.indexOf("(");
+  return at < 0 ? label : [label.slice(0, at), h("wbr"), label.slice(at)];
 }
 
 function reasonCells(row, cells, columns, name) {
@@ -114,7 +120,10 @@ function reasonCells(row, cells, columns, name) {
 
 function valueCell(row, cell, column) {
   if (column.key === "verdict" || column.key === "ordering") return h("td", { class: "text" }, verdictContent(cell.value));
-  if (column.unit === "text") return h("td", { class: "text" }, number(cell.value, "text"), marks(cell.marks));
+  if (column.unit === "text") {
+    const text = number(cell.value, "text");
+    return h("td", { class: text.length > 28 ? "text long" : "text" }, text, marks(cell.marks));
+  }
   const shown = number(cell.value, column.unit);
   const text = cell.bold ? h("b", {}, shown) : shown;
   const links = row && cell.value !== null && column.key !== "rank";
