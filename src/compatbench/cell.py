@@ -20,7 +20,7 @@ from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
 from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
-from compatbench.measurement import measure
+from compatbench.measurement.measure import measure
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Record, Status

@@ -12,11 +12,11 @@ from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.curves import STEP, QueryCurves
 from compatbench.evaluation.pair_scores import ScoredPairs
-from compatbench.measurement import Distance, add_compatibility, entry_metrics
-from compatbench.protocol_scores import pair_metrics, protocol_metrics
+from compatbench.measurement.measure import Distance, add_compatibility, entry_metrics
+from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
+from compatbench.measurement.threshold_transfer import verification_metrics
+from compatbench.measurement.upgrade import add_chain_scores, add_flips, curve_metrics
 from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.threshold_transfer import verification_metrics
-from compatbench.upgrade import add_chain_scores, add_flips, curve_metrics
 from compatbench.verification.identities import broken_identities
 
 TOLERANCE = 1e-9

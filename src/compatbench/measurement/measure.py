@@ -12,24 +12,24 @@ import torch
 
 from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
-from compatbench.costs import costs, step_costs
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
-from compatbench.example_retrievals import add_example_retrievals
 from compatbench.files import write_whole
-from compatbench.index_search import add_index_search
+from compatbench.measurement.costs import costs, step_costs
+from compatbench.measurement.example_retrievals import add_example_retrievals
+from compatbench.measurement.index_search import add_index_search
+from compatbench.measurement.protocol_scores import add_protocol_scores
+from compatbench.measurement.threshold_transfer import add_threshold_transfer
+from compatbench.measurement.upgrade import add_backfill, add_chain_scores, add_flips
+from compatbench.measurement.worst_flips import add_worst_flips
 from compatbench.method import Expectation
-from compatbench.protocol_scores import add_protocol_scores
 from compatbench.records import ArrayRef, Metric, Record
 from compatbench.serving import MatrixEntry, ServedGeneration, matrix_entries, pair
 from compatbench.store import Store
-from compatbench.threshold_transfer import add_threshold_transfer
-from compatbench.upgrade import add_backfill, add_chain_scores, add_flips
-from compatbench.worst_flips import add_worst_flips
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from compatbench import measurement
 from compatbench.chain import ChainTrainer
-from compatbench.costs import costs, serving_parameters
 from compatbench.data.dataset import Dataset, Split
 from compatbench.evaluation.arrays import METRICS, QueryResults, array_path
-from compatbench.measurement import measure
+from compatbench.measurement import measure as measurement
+from compatbench.measurement.costs import costs, serving_parameters
+from compatbench.measurement.measure import measure
 from compatbench.method import Expectation
 from compatbench.records import Record
 from compatbench.serving import ServedGeneration, pair, serve, serve_baseline

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench import index_search
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import Questions, unit_rows
-from compatbench.index_search import add_index_search
+from compatbench.measurement import index_search
+from compatbench.measurement.index_search import add_index_search
 from compatbench.records import IndexSearch, Record
 from compatbench.serving import ServedGeneration
 from compatbench.store import Store

@@ -13,10 +13,10 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from compatbench.evaluation.acceptance import Acceptance
+from compatbench.measurement.threshold_transfer import add_threshold_transfer, verification_metrics
 from compatbench.records import Record
 from compatbench.serving import ServedGeneration
 from compatbench.store import Store
-from compatbench.threshold_transfer import add_threshold_transfer, verification_metrics
 
 ITEMS = 260
 RATE = 1e-2

@@ -14,10 +14,10 @@ from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.judgements import IdLists, Judgements
-from compatbench.measurement import measure
+from compatbench.measurement.measure import measure
+from compatbench.measurement.protocol_scores import pair_metrics
 from compatbench.pairs import Pairs
 from compatbench.plugins import Catalogue
-from compatbench.protocol_scores import pair_metrics
 from compatbench.records import CellSpec, PairScores, Record, Status
 from compatbench.serving import pair, serve, serve_baseline
 from compatbench.store import Store

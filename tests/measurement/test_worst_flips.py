@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench import worst_flips
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.measurement import worst_flips
+from compatbench.measurement.worst_flips import add_worst_flips
 from compatbench.records import Record
 from compatbench.serving import ServedGeneration, pair
-from compatbench.worst_flips import add_worst_flips
 
 ITEMS = 60
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.example_retrievals import add_example_retrievals
+from compatbench.measurement.example_retrievals import add_example_retrievals
 from compatbench.records import FirstFound, Record
 from compatbench.serving import ServedGeneration
 

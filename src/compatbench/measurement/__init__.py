@@ -1,0 +1,1 @@
+"""What a cell measures of its models, and puts into its record."""
