@@ -100,6 +100,9 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records)
         targets(once)
     )
     assert with_section(once, made, ranked, FOLDER) == once
+    anchors = {target.partition("#")[2] for target in targets(once) if target.startswith("results/README.md#")}
+    assert anchors
+    assert all(f'<a name="{name}"></a>' in readme(made) for name in anchors), "terms are defined on the other page"
 
 
 def test_marks_of_what_is_not_there_leave_the_text_alone(made):

@@ -16,17 +16,18 @@ Link = Callable[[Row, Column], str]
 
 
 def linked_table(
-    table: Table, terms: Terms | None, link: Link = lambda row, column: "", records: Callable[[Row], str] | None = None
+    table: Table,
+    terms: Terms,
+    link: Link = lambda row, column: "",
+    records: Callable[[Row], str] | None = None,
+    page: str = "",
 ) -> str:
     """Caption, rows and footnotes of `table`, without padding, for pages that people do not read as plain text.
 
-    Headings lead to their definitions, which are added to `terms`; `records` is the text of a last column.
+    Headings lead to their definitions on `page`, where `terms` stand; `records` is the text of a last column.
     """
     lines = [
-        [
-            f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" if terms else escape(one.title)
-            for one in table.columns
-        ],
+        [f"[{escape(one.title)}]({page}#{terms.define(one.title, one.description)})" for one in table.columns],
         [":-" if column.align == "left" else "-:" for column in table.columns],
     ]
     ends = ["records by seed", ":-"]

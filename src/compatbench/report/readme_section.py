@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from compatbench.report.board import Board, BoardSuite
-from compatbench.report.leaderboard_readme import anchor, banner, records_of
+from compatbench.report.leaderboard_readme import anchor, banner, definitions, records_of
 from compatbench.report.linked_markdown import linked_table
 from compatbench.report.plots import plot_caption
-from compatbench.report.render_markdown import escape, to_legend
+from compatbench.report.render_markdown import escape
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.standing import Standings
 from compatbench.report.standing_table import COMPACT, standings_table
@@ -63,8 +63,8 @@ def _section(
     suite: BoardSuite, report: ScenarioReport, board: Board, standings: Standings, folder: PurePosixPath
 ) -> str:
     ranks = standings_table(standings, name_suites=len(board.suites) > 1)
-    table = report.scores.select(*COLUMNS)
-    page, sortable = folder.parent / "README.md", folder.parent / "index.html"
+    page, sortable = str(folder.parent / "README.md"), folder.parent / "index.html"
+    terms = definitions(board, standings)
 
     def to_section(row: Row, column: Column) -> str:
         return f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else ""
@@ -74,12 +74,12 @@ def _section(
         f"[{sortable}]({sortable}) is the page to sort and filter.",
         banner(board),
         "### Mean ranks over all scenarios",
-        linked_table(ranks.select(*COMPACT), None),
+        linked_table(ranks.select(*COMPACT), terms, page=page),
         f"### {escape(report.title)}",
         f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
         escape(plot_caption(report.points)),
-        linked_table(table, None, to_section, lambda row: records_of(report, row, str(folder))),
-        f"<details><summary>What the columns mean</summary>\n\n{to_legend(ranks.select(*COMPACT).columns)}\n"
-        f"{to_legend(table.columns)}\n\n</details>",
+        linked_table(
+            report.scores.select(*COLUMNS), terms, to_section, lambda row: records_of(report, row, str(folder)), page
+        ),
     ]
     return "\n\n".join(parts) + "\n"
