@@ -1,0 +1,397 @@
+"""The leaderboard's page in a real browser: what a reader can do with it, and what it must never do."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from page_case import EVIL, METHODS, page_board, pictures
+from synthetic import Bench
+
+from compatbench.report.board import Board
+from compatbench.report.leaderboard_page import leaderboard_page
+from compatbench.report.standing import standings
+from compatbench.report.tables import interval, value
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="no playwright: `make setup` installs it with the group dev"
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory) -> Board:
+    return page_board(Bench(tmp_path_factory.mktemp("arrays")))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, board) -> Path:
+    results = tmp_path_factory.mktemp("results")
+    (results / "index.html").write_text(leaderboard_page(board, standings(board.current), pictures()), encoding="utf-8")
+    return results
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium` brings one")
+    with playwright.sync_playwright() as driver:
+        # without the sandbox, which a browser that root starts in a container does not get
+        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Opened:
+    """A page with all that it said and asked for."""
+
+    def __init__(self, browser, address: str, **options) -> None:
+        self.context = browser.new_context(**{"viewport": DESK, **options})
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(address)
+
+    def requests(self) -> list[str]:
+        return [address for address in self.asked if not address.startswith("data:")]
+
+
+@pytest.fixture
+def opened(browser, folder) -> Iterator[object]:
+    """Opens the page from its file; at the end no test has left an error or a request behind."""
+    address = (folder / "index.html").as_uri()
+    pages: list[Opened] = []
+
+    def open_page(part: str = "", **options) -> Opened:
+        pages.append(Opened(browser, address + part, **options))
+        return pages[-1]
+
+    yield open_page
+    for one in pages:
+        assert one.said == []
+        assert {url.partition("#")[0] for url in one.requests()} == {address}
+        one.context.close()
+
+
+def names(page, group: str = "method") -> list[str]:
+    return page.locator(f"#table tbody.{group} tr.row:visible th.name").all_inner_texts()
+
+
+def to_scenario(page, name: str) -> None:
+    page.select_option("#pick-scenario", name)
+
+
+def test_every_cell_is_written_as_in_the_other_tables(opened, board):
+    page = opened("#/synthetic/extended_data").page
+    report = next(one for one in board.suites[1].reports if one.runs.scenario == "extended_data")
+    for name, table in (("Compatibility", report.scores), ("Flips", report.flips), ("Costs", report.costs)):
+        page.locator(".choice button", has_text=name).first.click()
+        heads = [text.split(" ↕")[0].strip() for text in page.locator("#table thead button.sort").all_inner_texts()]
+        assert sorted(heads) == sorted(column.title for column in table.columns)
+        columns = {column.title: column for column in table.columns}
+        shown = page.locator("#table tbody tr:not(.group)").evaluate_all(
+            "lines => lines.map((line) => [...line.cells].map((cell) => cell.innerText))"
+        )
+        rows = [row for group in table.groups for row in group.rows]
+        assert len(shown) == len(rows)
+        compared = 0
+        for cells, row in zip(shown, rows, strict=True):
+            if len(cells) < len(heads):  # a row that has a reason in place of numbers
+                assert value(row.cell(columns["verdict"]), columns["verdict"].unit) in cells[-1]
+                continue
+            for text, head in zip(cells, heads, strict=True):
+                column = columns[head]
+                if head in ("verdict", "ordered"):
+                    continue  # said with signs
+                assert value(row.cell(column), column.unit) in text
+                assert interval(row.cell(column), column.unit) in text
+                compared += 1
+    assert compared > 20
+
+
+def test_rows_are_sorted_by_the_column_that_is_clicked(opened):
+    page = opened("#/synthetic/extended_data").page
+    ranked = ["strong", "own", EVIL, "twice", "rewriter", "weak"]
+    assert [name.rstrip("†") for name in names(page)][:6] == ranked
+    cross = page.locator("#table thead th", has_text="M(n,o)").first
+    head = page.locator("#table thead th").nth(
+        page.locator("#table thead th").all_inner_texts().index(cross.inner_text())
+    )
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.evaluate("document.activeElement.textContent") == "M(n,o)"
+    assert [name.rstrip("†") for name in names(page)] == [*ranked, "broken", "narrow"]
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [name.rstrip("†") for name in names(page)] == [*ranked[::-1], "broken", "narrow"]  # undefined stays last
+    assert names(page, "reference") == ["independent"]  # in groups of their own, whatever the order
+    assert names(page, "control") == ["relational"]
+
+
+@pytest.mark.parametrize(
+    ("filter_name", "needs"),
+    [
+        ("no old model at training time", {"old encoder", "old classifier", "old features", "old weights"}),
+        ("no second encoder online", {"both encoders online"}),
+        ("gallery untouched", {"gallery rewrite"}),
+    ],
+)
+def test_filters_keep_the_methods_that_do_without(opened, filter_name, needs):
+    page = opened("#/synthetic/extended_data").page
+    page.get_by_role("checkbox", name=filter_name).check()
+    kept = [label for label, (_, own) in METHODS.items() if not needs & set(own)]
+    assert 0 < len(kept) < len(METHODS)
+    assert [name.rstrip("†") for name in names(page)] == [*kept, "broken", "narrow"]
+    gone = set(METHODS) - set(kept)
+    drawn = set(page.locator("#pareto-body text.label").all_inner_texts())
+    assert drawn
+    assert not drawn & gone
+    assert not set(page.locator("#matrices-body li > a").all_inner_texts()) & gone
+
+
+def test_words_find_rows_and_the_count_is_announced(opened):
+    page = opened("#/synthetic/extended_data").page
+    page.get_by_label("Find rows").fill("REWRITE")
+    assert names(page) == ["rewriter"]
+    assert page.locator("#count").inner_text() == "1 of 11 rows shown"
+    assert page.locator("#count").get_attribute("aria-live") == "polite"
+
+
+def test_the_picker_leads_to_every_scenario(opened):
+    page = opened().page
+    seen = set()
+    for dataset, suite in (("toy", "synthetic"), ("zoo", "other")):
+        page.select_option("#pick-dataset", dataset)
+        for scenario in ("extended_data", "backbone"):
+            to_scenario(page, scenario)
+            assert page.evaluate("location.hash") == f"#/{suite}/{scenario}"
+            assert f"{scenario} on {dataset}" in page.locator("#table caption").inner_text()
+            backbones = page.locator("#pick-backbones option").all_inner_texts()
+            assert backbones == (["small"] if scenario == "extended_data" else ["small → large"])
+            seen.add(page.evaluate("location.hash"))
+    assert len(seen) == 4
+
+
+def test_a_row_opens_with_everything_about_it(opened, board):
+    one = opened("#/synthetic/extended_data")
+    page = one.page
+    page.locator("#table tr.row", has_text="strong").locator("td").nth(2).click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("heading", name="strong").is_visible()
+    assert page.evaluate("location.hash") == "#/synthetic/extended_data/strong"
+    text = dialog.inner_text()
+    record = next(row for row in board.suites[1].reports[0].rows if row.label == "strong").runs.records[0]
+    assert record.command in text
+    assert 'variant = "a<b>"' in text
+    links = dialog.locator("a").evaluate_all("ones => ones.map((one) => one.getAttribute('href'))")
+    assert "https://arxiv.org/abs/2003.11942" in links
+    assert sum(link.startswith("leaderboard/synthetic/records/extended_data/strong--seed0--") for link in links) >= 7
+    numbers = dialog.locator("table tbody tr").first.locator("td").all_inner_texts()
+    assert numbers == ["25.0", "62.5", "62.5", "75.0", "0.75", "−12.5"]
+    assert dialog.locator(".legend li").all_inner_texts() == ["classification", "influence"]
+    assert dialog.locator("svg path.curve").count() == 6  # two terms, three seeds
+    images = dialog.locator("img").evaluate_all(
+        "ones => ones.map((one) => [one.alt, one.complete && one.naturalWidth])"
+    )
+    assert images[0] == ["class 7, sample 7", 8]
+    assert [width for _, width in images] == [8] * 13  # the query, and four of five items in three systems
+    assert dialog.locator(".no-picture").count() == 3
+
+
+def test_rows_without_numbers_say_why(opened):
+    page = opened("#/synthetic/extended_data").page
+    assert "skipped: needs 9 dimensions, not 8" in page.locator("#table tr.row", has_text="narrow").inner_text()
+    assert f"✗ failed: ValueError: {EVIL}" in page.locator("#table tr.row", has_text="broken").inner_text()
+    page.locator("#table tr.row", has_text="narrow").locator("th a").click()
+    assert "needs 9 dimensions, not 8" in page.get_by_role("dialog").inner_text()
+
+
+def test_the_keyboard_opens_and_closes_a_row(opened):
+    page = opened("#/synthetic/extended_data").page
+    link = page.locator("#table tbody th.name a").first
+    link.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.textContent") == link.inner_text()
+    assert page.evaluate("location.hash") == "#/synthetic/extended_data"
+
+
+def test_numbers_lead_to_their_records_and_terms_to_their_definitions(opened):
+    page = opened("#/synthetic/extended_data").page
+    loose = page.locator("#table tr.row td.right").evaluate_all(
+        "all => all.filter((one) => /\\d/.test(one.textContent) && !one.querySelector('a') && one.cellIndex > 0).length"
+    )
+    assert loose == 0
+    terms = page.locator("a.term, a[href^='#term']").evaluate_all(
+        "ones => ones.map((one) => one.getAttribute('href').slice(1))"
+    )
+    assert len(set(terms)) > 20
+    assert page.evaluate("ids => ids.filter((id) => !document.getElementById(id))", terms) == []
+    page.locator("#table td a.number").first.click()
+    assert page.evaluate("location.hash").endswith("/records")
+    assert page.get_by_role("dialog").locator("#details-numbers").is_visible()
+
+
+def test_a_method_named_like_a_script_shows_as_text(opened):
+    one = opened(f"#/synthetic/extended_data/{EVIL.replace('/', '%2F')}")
+    assert one.page.get_by_role("dialog").get_by_role("heading").first.inner_text() == EVIL
+    one.page.keyboard.press("Escape")
+    for place in ("#standing", "#table", "#pareto-body", "#matrices-body"):
+        assert one.page.locator(place).get_by_text(EVIL).count() > 0
+    assert one.page.locator("script").count() == 3  # data, d3, and the page's own
+    assert one.said == []
+
+
+def test_all_scenarios_are_one_table_with_what_is_missing(opened):
+    page = opened().page
+    lines = {
+        line.locator("th").inner_text().split("\n")[0]: line.locator("td").all_inner_texts()
+        for line in page.locator(".standing tbody tr:not(.group)").all()
+    }
+    first = next(cells for name, cells in lines.items() if name.startswith("strong"))
+    assert first[0] == "1"
+    assert first[-4:] == ["1", "1", "1", "1"]
+    weak = next(cells for name, cells in lines.items() if name.startswith("weak"))
+    assert weak[0] == "–"
+    assert sorted(weak[-4:]) == ["", "6", "6", "?"]  # one suite has a plan, the other does not
+    page.locator("details.missing summary").click()
+    assert "seed 0, 1, 2 not run" in page.locator("details.missing").inner_text()
+
+
+def test_the_banner_is_red_where_a_control_misbehaves(opened):
+    page = opened("#/synthetic/extended_data").page
+    assert "red" in page.locator("#banner").get_attribute("class")
+    assert "relational" in page.locator("#banner").inner_text()
+    assert "green" in page.locator("#scenario-head .banner").get_attribute("class")
+    to_scenario(page, "backbone")
+    assert "red" in page.locator("#scenario-head .banner").get_attribute("class")
+
+
+def test_backfill_curves_are_drawn_to_scale(opened):
+    page = opened("#/synthetic/extended_data").page
+    assert page.locator("#backfill-body .chips button").all_inner_texts() == ["strong"]
+    path = page.locator("#backfill-body path.curve").get_attribute("d")
+    points = [tuple(map(float, point.split(","))) for point in path.removeprefix("M").split("L")]
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.01)
+    assert (y0 - y2) == pytest.approx(1.5 * (y1 - y2), rel=0.01)  # 37.5, 50, 75: the means of two queries
+    page.locator("#backfill-body .chips button").click()
+    assert page.locator("#backfill-body path.curve").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_light_and_dark(opened, scheme):
+    page = opened(color_scheme=scheme).page
+    pairs = [("ink", "paper"), ("muted", "paper"), ("muted", "raised"), ("accent", "paper"), ("accent", "raised")]
+    pairs += [
+        ("good", "good-paper"),
+        ("bad", "bad-paper"),
+        ("warn", "warn-paper"),
+        ("bad", "raised"),
+        ("ink", "raised"),
+    ]
+    colours = page.evaluate(
+        """names => names.map((name) => {
+          const one = document.body.appendChild(document.createElement("i"));
+          one.style.color = `var(--${name})`;
+          return getComputedStyle(one).color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        })""",
+        [name for pair in pairs for name in pair],
+    )
+    for pair, text, ground in zip(pairs, colours[::2], colours[1::2], strict=True):
+        assert contrast(text, ground) >= 4.5, pair
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(background[:3]) < 150) == (scheme == "dark")
+
+
+def test_the_reader_may_choose_light_or_dark(opened):
+    page = opened(color_scheme="light").page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    button = page.locator("#theme")
+    while button.inner_text() != "Theme: dark":
+        button.click()
+    assert page.evaluate(ground) != light
+    page.reload()
+    assert button.inner_text() == "Theme: dark"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK])
+def test_only_tables_scroll_sideways(opened, viewport):
+    page = opened("#/synthetic/extended_data", viewport=viewport).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    region = page.locator("#tables .scroll")
+    if viewport is PHONE:
+        assert region.evaluate("one => one.scrollWidth > one.clientWidth")
+        region.evaluate("one => { one.scrollLeft = 300; }")
+        name, frame = page.locator("#table th.name").nth(2).bounding_box(), region.bounding_box()
+        assert abs(name["x"] - frame["x"]) < 3  # the name stays
+    page.goto(page.url + "/strong")
+    page.get_by_role("dialog").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_everything_has_a_name_for_those_who_cannot_see_it(opened):
+    page = opened("#/synthetic/extended_data/strong").page
+    unnamed = page.evaluate(
+        """() => {
+          const named = "a, button, input, select, img, svg[role=img], [role=region], [role=group]";
+          const text = (one) => one.getAttribute("aria-label") || one.textContent.trim() || one.alt;
+          const silent = (one) => !text(one) && !one.labels?.length;
+          return [...document.querySelectorAll(named)].filter(silent).map((one) => one.outerHTML);
+        }"""
+    )
+    assert unnamed == []
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(ids) == len(set(ids))
+    assert page.locator("#table caption").count() == 1
+    assert page.locator("#table thead th:not([scope=col])").count() == 0
+    assert page.locator("#table thead th:not([aria-sort])").count() == 0
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_it_works_from_a_static_host_too(browser, folder):
+    handler = partial(_Silent, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/index.html"
+        one = Opened(browser, address)
+        assert names(one.page)
+        assert one.said == []
+        assert one.requests() == [address]
+        one.context.close()
+        server.shutdown()
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def contrast(first, second) -> float:
+    """WCAG 2's ratio of two colours."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour) -> float:
+    linear = [
+        one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in (part / 255 for part in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
