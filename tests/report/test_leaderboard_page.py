@@ -1,0 +1,232 @@
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from page_case import EVIL, ITEMS, QUERY, page_board, page_records, picture, pictures
+from synthetic import Bench
+
+from compatbench.errors import RequestError
+from compatbench.report import leaderboard_page as page_module
+from compatbench.report.board import Board
+from compatbench.report.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
+from compatbench.report.page_data.pictures import Album
+from compatbench.report.page_data.terms import Terms
+from compatbench.report.runs import file_of
+from compatbench.report.standing import standings
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text of every script and style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.blocks: list[tuple[str, str]] = []
+        self.inside = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag in ("script", "style")
+        if self.inside:
+            self.blocks.append((tag, ""))
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.blocks[-1] = (self.blocks[-1][0], self.blocks[-1][1] + data)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("arrays"))
+
+
+@pytest.fixture(scope="module")
+def board(bench) -> Board:
+    return page_board(bench)
+
+
+@pytest.fixture(scope="module")
+def html(board) -> str:
+    return leaderboard_page(board, standings(board.current), pictures())
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+@pytest.fixture(scope="module")
+def data(page) -> dict:
+    return json.loads(page.blocks[1][1])
+
+
+@pytest.fixture(scope="module")
+def scenario(data) -> dict:
+    return next(one for one in data["scenarios"] if (one["suite"], one["scenario"]) == ("synthetic", "extended_data"))
+
+
+def test_the_page_may_load_and_run_nothing_but_itself(html, page):
+    policy = next(attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    (_, style), (_, _), *scripts = page.blocks
+    assert rules["style-src"] == _hash(style)
+    assert rules["script-src"] == " ".join(_hash(script) for _, script in scripts)
+    for tag, attributes in page.tags:
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+        if tag not in ("a", "link"):
+            assert not {"src", "href", "action", "srcset"} & set(attributes)
+    assert [attributes["href"] for tag, attributes in page.tags if tag == "link"] == ["data:,"]
+    assert "@import" not in html
+    assert "url(" not in style
+
+
+def test_texts_of_records_stay_data(html, page, data):
+    assert [tag for tag, _ in page.blocks] == ["style", "script", "script", "script"]
+    assert EVIL not in html
+    assert EVIL in json.dumps(data, ensure_ascii=False)
+    hostile = {"a": "</script><!--<script>&\u2028", "b": [float("nan"), float("inf"), 1.5]}
+    text = script_json(hostile)
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"a": hostile["a"], "b": [None, None, 1.5]}
+
+
+def test_equal_records_give_equal_bytes(board, html):
+    assert leaderboard_page(board, standings(board.current), pictures()) == html
+
+
+def test_every_record_is_linked_from_its_row(board, data):
+    for suite in board.suites:
+        for report in suite.reports:
+            (shown,) = (
+                one
+                for one in data["scenarios"]
+                if (one["suite"], one["scenario"]) == (suite.name, report.runs.scenario)
+            )
+            for row, told in zip(report.rows, shown["rows"], strict=True):
+                assert told["label"] == row.label
+                assert [one[2] for one in told["records"]] == [file_of(record) for record in row.runs.records]
+                assert [one[3] for one in told["records"]] == [record.command for record in row.runs.records]
+
+
+def test_numbers_of_a_row_are_those_of_the_formulas(scenario):
+    row = next(one for one in scenario["rows"] if one["label"] == "strong")
+    assert row["seeds"] == [[seed, 25, 62.5, 62.5, 75, 0.75, -12.5] for seed in range(3)]
+    assert row["point"] == [[0.75, 0.75, 0.75], [-12.5, -12.5, -12.5]]
+    assert row["papers"] == [["2003.11942", "https://arxiv.org/abs/2003.11942"]]
+    assert row["losses"][0] == {
+        "1": {"classification": [2.0, 1.0], "influence": [1.5, None]}
+    }  # the old model is shared
+    matrices = {scenario["rows"][index]["label"]: (values, below) for index, values, below in scenario["matrices"]}
+    assert matrices["strong"] == ([25, 62.5, 62.5], [])
+    assert matrices["weak"] == ([25, 12.5, 62.5], [1])
+
+
+def test_backfill_curves_are_hundredths_of_points(scenario):
+    (order,) = scenario["backfill"]
+    assert order["betas"] == [0, 0.5, 1]
+    (_, quo, mean, low, high), *others = order["curves"]
+    assert others == []
+    assert (quo, mean) == (2500, [3750, 5000, 7500])
+    assert low == high == [500, 500, 500]
+
+
+def test_backbones_are_told_oldest_first(data):
+    told = {(one["scenario"], one["backbones"]) for one in data["scenarios"]}
+    assert told == {("extended_data", "small"), ("backbone", "small → large")}
+
+
+def test_every_column_has_a_definition(data, page):
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert len(data["columns"]) > 20
+    assert {anchor for *_, anchor in data["columns"]} <= anchors
+    assert set(data["terms"].values()) <= anchors
+
+
+def test_terms_of_one_name_and_two_meanings_are_two():
+    terms = Terms()
+    first, again, second = terms.define("Γ", "one"), terms.define("Γ", "one"), terms.define("Γ", "two")
+    assert first == again == "term-gamma"
+    assert second == "term-gamma-2"
+
+
+@pytest.mark.parametrize("warning", ["controls", "outdated", "left out", "protocol"])
+def test_the_banner_is_red(board, warning):
+    sound = board.suites[1]
+    quiet = _quiet(sound)
+    assert Board((quiet,)).warnings == ()
+    assert 'class="banner green"' in _banner(Board((quiet,)))
+    records = quiet.reports[0].rows[0].runs.records
+    changed = {
+        "controls": Board((sound,)),
+        "outdated": Board((replace(quiet, outdated={file_of(records[0]): ("the source of method 'x' changed",)}),)),
+        "left out": Board((replace(quiet, left_out=(records[0],)),)),
+        "protocol": Board((quiet, _older(quiet))),
+    }[warning]
+    html = _banner(changed)
+    assert 'class="banner red"' in html
+    assert changed.warnings
+    for line in changed.warnings:
+        assert re.sub(r"[^\w ]", "", line)[:40] in re.sub(r"&#?\w+;|[^\w ]", "", html)
+
+
+def test_a_page_that_would_be_too_large_is_refused(board, monkeypatch):
+    monkeypatch.setattr(page_module, "MOST_BYTES", 100_000)
+    with pytest.raises(RequestError, match=r"the page would have [\d,]+ bytes, more than 100,000"):
+        leaderboard_page(board, standings(board.current), {})
+
+
+def test_pictures_take_what_room_there_is(bench, html):
+    assert len(html.encode()) < MOST_BYTES
+    records = page_records(bench)
+    whole = Album(records, pictures(), 10_000)
+    strong = [record for record in records if record.spec.method.label == "strong"]
+    (sheet,) = whole.sheets([one for one in strong if one.spec.scenario == "extended_data"])
+    assert [whole.pictures[number][1] for number in (sheet.query, *sheet.lines[0][0][:-1])] == [QUERY, *ITEMS[:-1]]
+    assert sheet.lines[0][0][-1] is None  # of the last item there is no picture
+    assert list(sheet.lines[2][1]) == [1, 0, 1, 1, 0]
+    assert whole.left_out == 0
+    assert len(whole.pictures) == 5  # each once, though two scenarios show them
+    address = whole.pictures[sheet.query][2]
+    assert base64.b64decode(address.removeprefix("data:image/webp;base64,")) == picture(QUERY)
+    small = Album(records, pictures(), 200)
+    assert (small.pictures, small.left_out) == ([], 2)
+    assert small.sheets(strong) == []
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _banner(board: Board) -> str:
+    html = leaderboard_page(board, standings(board.current), {})
+    return html[html.index('<div class="banner') : html.index("<nav")]
+
+
+def _quiet(suite):
+    """The suite without the scenario whose control misbehaves."""
+    return replace(suite, reports=tuple(one for one in suite.reports if not one.banner.problems))
+
+
+def _older(suite):
+    """The suite as another version of the protocol measured it."""
+
+    def older(record):
+        return record.model_copy(update={"protocol_version": 0})
+
+    reports = []
+    for report in suite.reports:
+        runs = [replace(row.runs, records=tuple(map(older, row.runs.records))) for row in report.rows]
+        rows = tuple(replace(row, runs=one) for row, one in zip(report.rows, runs, strict=True))
+        reports.append(replace(report, rows=rows, runs=replace(report.runs, rows=tuple(runs))))
+    return replace(suite, name="older", reports=tuple(reports))
