@@ -17,18 +17,19 @@ MOST_TIMES = 100
 BATCH_ROWS = 16_384
 
 
-def check_unpacked(name: str, packed: int, unpacked: int) -> None:
+def check_unpacked(name: str, packed: int, unpacked: int, free: int | None = None) -> None:
     """Raise RequestError where a file of `packed` bytes asks for `unpacked` bytes of memory, and that is too many."""
-    if unpacked > max(FREE_BYTES, MOST_TIMES * packed):
+    if unpacked > max(FREE_BYTES if free is None else free, MOST_TIMES * packed):
         raise RequestError(
             f"{name}: its {packed:,} bytes unpack to more than {unpacked:,}; if it is sound, write it uncompressed"
         )
 
 
-def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = ()) -> Any:
+def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = (), free: int | None = None) -> Any:
     """The pyarrow table in a Parquet file of numbers, text, and lists of numbers; text is kept as a dictionary.
 
-    The columns named by `binary` may hold bytes.
+    The columns named by `binary` may hold bytes; `free`, by default FREE_BYTES, is what the file may
+    unpack to whatever its size.
 
     Raises RequestError, which calls the file `name`, for a damaged file, other columns, and one that unpacks to far
     more than its size.
@@ -47,11 +48,11 @@ def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = ()) 
             if not (_is_number(field.type) or _is_text(field.type) or _is_number(_items(field.type))):
                 raise RequestError(f"{name}: '{field.name}' is {field.type}; give numbers, text or lists of numbers")
         file = pq.ParquetFile(source if isinstance(source, Path) else pa.BufferReader(source), read_dictionary=texts)
-        check_unpacked(name, packed, file.metadata.num_rows * max(1, len(schema)))
+        check_unpacked(name, packed, file.metadata.num_rows * max(1, len(schema)), free)
         batches, unpacked = [], 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             unpacked += batch.nbytes
-            check_unpacked(name, packed, unpacked)
+            check_unpacked(name, packed, unpacked, free)
             batches.append(batch)
         return pa.Table.from_batches(batches, file.schema_arrow).unify_dictionaries().combine_chunks()
     except RequestError:

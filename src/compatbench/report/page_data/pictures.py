@@ -20,6 +20,8 @@ MOST_BYTES = 4096
 FORMATS = {"PNG": "image/png", "WEBP": "image/webp"}
 REMEDY = "`compatbench submit` writes it again"
 
+_FREE_BYTES = 32 * 2**20
+"""Of one file: ten thousand pictures."""
 _SHEET = 320
 """Bytes of one example on the page beside its pictures."""
 
@@ -59,7 +61,7 @@ def read_thumbnails(path: Path, name: str) -> dict[int, Thumbnail]:
 
     Raises RequestError, in one line that calls the file `name`, where it holds anything else.
     """
-    table = read_bounded(path, name, binary=("image",))
+    table = read_bounded(path, name, binary=("image",), free=_FREE_BYTES)
     if sorted(table.column_names) != ["id", "image", "label"]:
         raise RequestError(f"{name}: has the columns {', '.join(table.column_names)}, not id, label, image; {REMEDY}")
     columns = [table.column(column).to_pylist() for column in ("id", "label", "image")]
