@@ -95,6 +95,8 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records)
     assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic/one -->\n")
     assert once.endswith("<!-- end -->\nafter\n")
     assert "\nold\n" not in once
+    assert "|1|a(x=1)|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|\n" in once
+    assert "never ranked)**" not in once, "references have no part in mean ranks"
     assert "](results/leaderboard/synthetic/plots/one-pareto.svg)" in once
     assert {f"results/leaderboard/{file_of(one)}" for one in records if one.spec.scenario == "one"} <= set(
         targets(once)

@@ -16,7 +16,7 @@ from compatbench.report.plots import plot_caption
 from compatbench.report.render_markdown import escape
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.standing import Standings
-from compatbench.report.standing_table import COMPACT, standings_table
+from compatbench.report.standing_table import summary_table
 from compatbench.report.tables import Column, Row
 from compatbench.report.write import pareto_file
 
@@ -62,7 +62,6 @@ def _replaced(match: re.Match[str], board: Board, standings: Standings, folder: 
 def _section(
     suite: BoardSuite, report: ScenarioReport, board: Board, standings: Standings, folder: PurePosixPath
 ) -> str:
-    ranks = standings_table(standings, name_suites=len(board.suites) > 1)
     page, sortable = str(folder.parent / "README.md"), folder.parent / "index.html"
     terms = definitions(board, standings)
 
@@ -74,7 +73,7 @@ def _section(
         f"[{sortable}]({sortable}) is the page to sort and filter.",
         banner(board),
         "### Mean ranks over all scenarios",
-        linked_table(ranks.select(*COMPACT), terms, page=page),
+        linked_table(summary_table(standings), terms, page=page),
         f"### {escape(report.title)}",
         f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
         escape(plot_caption(report.points)),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compatbench.report.leaderboard import NOT_SIGNIFICANT
 from compatbench.report.rows import ROLE_TITLES
 from compatbench.report.standing import Entry, Standing, Standings
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit, number
 
-COMPACT = ("place", "method", "mean", "relative", "competed", "compatible")
-"""The columns without those of the scenarios."""
-
-_COLUMNS = (
+SUMMARY = (
     Column("place", "place", "By mean rank. Only methods that competed in every contest have one.", Unit.COUNT),
     Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
     Column(
@@ -38,35 +35,48 @@ _COLUMNS = (
     ),
     Column(
         "compatible",
-        "compatible",
+        "compatible in",
         "Scenarios with M(n,o) > M(o,o), significantly, of those in which the row was measured; n.s.: further ones "
         "in which the interval of the gain holds 0.",
         Unit.TEXT,
     ),
 )
+"""The columns before those of the scenarios."""
 _FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the paired interval holds 0."}
 
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:
     """All rows, with one column a scenario that has records; `name_suites` where there are several suites."""
+    roles = {f"{ROLE_TITLES[role]} (never ranked)": standings.of(role) for role in ("reference", "control")}
     shown = [at for at, _ in enumerate(standings.scenarios) if any(row.entries[at].records for row in standings.rows)]
+    columns = [_scenario_column(*standings.scenarios[at], name_suites) for at in shown]
+    return _table(standings, _methods(standings) | roles, shown, columns)
+
+
+def summary_table(standings: Standings) -> Table:
+    """The methods alone, without the columns of the scenarios."""
+    return _table(standings, _methods(standings), (), ())
+
+
+def _methods(standings: Standings) -> dict[str, Sequence[Standing]]:
     methods = standings.of("method")
-    everywhere = [row for row in methods if row.place is not None]
-    somewhere = [row for row in methods if row.place is None and row.competed]
-    nowhere = [row for row in methods if not row.competed]
-    groups = {
-        "Competed everywhere": everywhere,
-        "Competed in some contests": somewhere,
-        "Not ranked anywhere": nowhere,
-        **{f"{ROLE_TITLES[role]} (never ranked)": standings.of(role) for role in ("reference", "control")},
+    return {
+        "Competed everywhere": [row for row in methods if row.place is not None],
+        "Competed in some contests": [row for row in methods if row.place is None and row.competed],
+        "Not ranked anywhere": [row for row in methods if not row.competed],
     }
-    first = next((row.label for row in everywhere), "")
-    tied = sum(row.tied_with_first for row in everywhere) > 1
+
+
+def _table(
+    standings: Standings, groups: Mapping[str, Sequence[Standing]], shown: Sequence[int], columns: Sequence[Column]
+) -> Table:
+    first = next((row.label for row in standings.rows if row.place is not None), "")
+    tied = sum(row.tied_with_first for row in standings.rows) > 1
     return Table(
         name="standings",
         title="All scenarios",
         caption=_caption(standings),
-        columns=(*_COLUMNS, *(_scenario_column(*standings.scenarios[at], name_suites) for at in shown)),
+        columns=(*SUMMARY, *columns),
         groups=tuple(
             Group(title, tuple(_row(row, standings, shown, first) for row in rows))
             for title, rows in groups.items()

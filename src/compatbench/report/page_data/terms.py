@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from compatbench.report.rows import LONGEST_REASON, RANKED_SEEDS
+from compatbench.report.standing_table import SUMMARY
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,7 @@ GENERAL = {
     "must, the banner turns red. Never ranked.",
     "ranked": f"Methods with at least {RANKED_SEEDS} seeds that ended well and for which Γ is defined. Fewer seeds are "
     "shown and not ranked.",
-    "place": "By mean rank over all scenarios; only methods that competed in every one of them have one.",
-    "mean rank": "Mean of the places by Γ, then tax, over all scenarios with at least two ranked methods. Its 95% "
-    "interval is a bootstrap over scenarios, seeds and queries.",
-    "competed": "Scenarios in which the method was ranked.",
-    "compatible in": "Scenarios with M(n,o) > M(o,o) on mAP beyond the 95% interval of the gain, of those in which the "
-    "row has numbers.",
-    "method": "The method, with the parameters that differ from its defaults.",
+    **{column.title: column.description for column in SUMMARY},
     "seed": "One seed covers the old, the new and the independent model.",
     "skipped": f"The method cannot run on this cell; the reason is beside it (here its first {LONGEST_REASON} "
     "characters, in the record all of it).",
