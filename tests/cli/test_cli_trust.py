@@ -1,4 +1,4 @@
-"""The commands verify, submit and reproduce: exit codes and what they say."""
+"""The commands verify, submit, tables and reproduce: exit codes and what they say."""
 
 from __future__ import annotations
 
@@ -50,3 +50,20 @@ def test_wrong_requests_are_one_line(
     path.write_text(path.read_text().replace('"source_hash": "', '"source_hash": "0'))
     assert command(monkeypatch, "reproduce", str(path)) == 2
     assert "its source changed; check out the commit" in capsys.readouterr().err
+
+
+def test_tables_writes_the_pages_of_a_leaderboard_again(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, "tables") == 2
+    assert "results/leaderboard holds no records; put some there with" in capsys.readouterr().err
+    runs.rename("results/leaderboard")
+    Path("README.md").write_text("<!-- begin: compatbench leaderboard historic/extended_class -->\n<!-- end -->\n")
+    assert command(monkeypatch, "tables") == 0
+    assert " files written from the records in results/leaderboard" in capsys.readouterr().out
+    for page in (Path("results/README.md"), Path("README.md")):
+        assert "> - historic: 2 records are outdated, run before a change: there is no suite" in page.read_text()
+    assert command(monkeypatch, "verify") == 1
+    told = capsys.readouterr().out
+    assert "outdated: there is no suite 'historic' any more" in told
+    assert "is not what the records give" not in told
