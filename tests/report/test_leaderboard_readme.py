@@ -49,6 +49,7 @@ def test_every_link_leads_to_a_record_a_definition_a_section_or_a_file(made, rec
     files = {path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path / "synthetic")}
     known = {f"leaderboard/{file_of(record)}" for record in records} | {f"leaderboard/{file}" for file in files}
     known |= {f"../docs/{page}.md" for page in ("protocol", "records", "trust")} | {"index.html", "#definitions"}
+    known |= {f"../docs/methods.md#{name}" for name in ("a", "b", "c", "independent", "shuffled")}
     known |= {f"#{name}" for name in re.findall(r'<a name="([^"]+)"></a>', text)}
     assert set(targets(text)) <= known
     assert {target for target in known if target.endswith(".json")} <= set(targets(text)), "every record is linked"
@@ -58,8 +59,9 @@ def test_every_link_leads_to_a_record_a_definition_a_section_or_a_file(made, rec
 def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     text = readme(made)
     assert text.startswith(f"{GENERATED}\n")
-    assert "|1|a(x=1)|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|[1](#synthetic-one)|[1](#synthetic-two)|" in text
-    assert "|–|c|–|–|0/2|–|[skipped](#synthetic-one)|[not run](#synthetic-two)|" in text
+    method = "[a(x=1)](../docs/methods.md#a)"
+    assert f"|1|{method}|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|[1](#synthetic-one)|[1](#synthetic-two)|" in text
+    assert "|–|[c](../docs/methods.md#c)|–|–|0/2|–|[skipped](#synthetic-one)|[not run](#synthetic-two)|" in text
     assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
     assert "Missing: 12 planned cells left no record" in text
     assert "- `synthetic`, two: c (seed 0, 1, 2)" in text
@@ -95,7 +97,7 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records)
     assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic/one -->\n")
     assert once.endswith("<!-- end -->\nafter\n")
     assert "\nold\n" not in once
-    assert "|1|a(x=1)|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|\n" in once
+    assert "|1|[a(x=1)](docs/methods.md#a)|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|\n" in once
     assert "never ranked)**" not in once, "references have no part in mean ranks"
     assert "](results/leaderboard/synthetic/plots/one-pareto.svg)" in once
     assert {f"results/leaderboard/{file_of(one)}" for one in records if one.spec.scenario == "one"} <= set(

@@ -6,7 +6,7 @@ import re
 
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard import STATUS_QUO
-from compatbench.report.linked_markdown import linked_table, record_links
+from compatbench.report.linked_markdown import Link, linked_table, record_links
 from compatbench.report.page_data.terms import Terms
 from compatbench.report.plots import plot_caption
 from compatbench.report.render_markdown import escape
@@ -35,19 +35,24 @@ _INTRODUCTION = (
 def leaderboard_readme(board: Board, standings: Standings, folder: str = "leaderboard") -> str:
     """The file's text; `folder` holds the records, seen from the file. Equal boards give equal text."""
     terms = definitions(board, standings)
+    to_docs = to_method(standings, "../docs")
+
+    def link(row: Row, column: Column) -> str:
+        return to_docs(row, column) or _to_scenario(row, column)
+
     several, first = len(board.suites) > 1, board.suites[0].reports[0]
     parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board), "## All scenarios"]
     if several:
         parts.append("\n".join(f"- {_suite_line(suite, folder)}" for suite in board.suites))
     parts += [
-        linked_table(standings_table(standings, name_suites=several), terms, _to_scenario),
+        linked_table(standings_table(standings, name_suites=several), terms, link),
         _unranked(standings, several),
         _missing(standings),
     ]
     for suite in board.suites:
         parts += [f"## {escape(suite.title)}", _suite_line(suite, folder)]
         for report in suite.reports:
-            parts += _scenario(suite, report, terms, folder, is_open=report is first)
+            parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
     listed = [f'- <a name="{one.anchor}"></a>**{escape(one.name)}**: {escape(one.text)}' for one in terms.sorted()]
     parts += ["## Definitions", "\n".join(listed)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -90,6 +95,17 @@ def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
     return record_links(runs.records, folder) if runs else ""
 
 
+def to_method(standings: Standings, docs: str) -> Link:
+    """Leads from the name of a row to its method in the folder `docs`."""
+    names = {row.label: row.label.partition("(")[0] for row in standings.rows}
+
+    def link(row: Row, column: Column) -> str:
+        name = names.get(str(row.cell(column).value)) if column.key == "method" else None
+        return f"{docs}/methods.md#{name}" if name else ""
+
+    return link
+
+
 def _to_scenario(row: Row, column: Column) -> str:
     suite, _, scenario = column.key.partition("/")
     return f"#{anchor(suite, scenario)}" if scenario else ""
@@ -107,7 +123,9 @@ def _suite_line(suite: BoardSuite, folder: str) -> str:
     )
 
 
-def _scenario(suite: BoardSuite, report: ScenarioReport, terms: Terms, folder: str, *, is_open: bool) -> list[str]:
+def _scenario(
+    suite: BoardSuite, report: ScenarioReport, terms: Terms, folder: str, link: Link, *, is_open: bool
+) -> list[str]:
     table = report.scores.select(*COLUMNS)
     rows = sum(len(group.rows) for group in table.groups)
     tables = f"{folder}/{suite.name}/tables/{table.name}"
@@ -116,7 +134,7 @@ def _scenario(suite: BoardSuite, report: ScenarioReport, terms: Terms, folder: s
         banner_lines(report),
         *_plot(suite, report, folder),
         f"<details{' open' if is_open else ''}><summary>The table: {rows} rows</summary>",
-        linked_table(table, terms, records=lambda row: records_of(report, row, folder)),
+        linked_table(table, terms, link, lambda row: records_of(report, row, folder)),
         f"All columns: [Markdown]({tables}.md), [CSV]({tables}.csv), [LaTeX]({tables}.tex).",
         "</details>",
     ]

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from compatbench.report.board import Board, BoardSuite
-from compatbench.report.leaderboard_readme import anchor, banner, definitions, records_of
+from compatbench.report.leaderboard_readme import anchor, banner, definitions, records_of, to_method
 from compatbench.report.linked_markdown import linked_table
 from compatbench.report.plots import plot_caption
 from compatbench.report.render_markdown import escape
@@ -65,20 +65,23 @@ def _section(
     page, sortable = str(folder.parent / "README.md"), folder.parent / "index.html"
     terms = definitions(board, standings)
 
-    def to_section(row: Row, column: Column) -> str:
-        return f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else ""
+    to_docs = to_method(standings, "docs")
+
+    def link(row: Row, column: Column) -> str:
+        section = f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else ""
+        return section or to_docs(row, column)
 
     parts = [
         f"Generated from [{folder}]({page}), where every scenario has its table and every row its records; "
         f"[{sortable}]({sortable}) is the page to sort and filter.",
         banner(board),
         "### Mean ranks over all scenarios",
-        linked_table(summary_table(standings), terms, page=page),
+        linked_table(summary_table(standings), terms, link, page=page),
         f"### {escape(report.title)}",
         f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
         escape(plot_caption(report.points)),
         linked_table(
-            report.scores.select(*COLUMNS), terms, to_section, lambda row: records_of(report, row, str(folder)), page
+            report.scores.select(*COLUMNS), terms, link, lambda row: records_of(report, row, str(folder)), page
         ),
     ]
     return "\n\n".join(parts) + "\n"
