@@ -6,15 +6,15 @@ function textWidth(text, size = 11.5) {
   return CHARACTER.measureText(text).width;
 }
 
-function frame({ width, height, x, y, xTitle, yTitle, label, left = 46, right = 14, top = 12, bottom = 40, ticks = 8 }) {
+function frame({ width, height, x, y, xTitle, yTitle, label, left = 46, right = 14, top = 12, bottom = 40, ticks = 8, whole = false }) {
   x.range([left, width - right]);
   y.range([height - bottom, top]);
-  const columns = Math.max(2, Math.min(ticks, Math.floor((width - left - right) / 55)));
+  const columns = Math.max(1, Math.min(ticks, Math.floor((width - left - right) / 55)));
   const rows = Math.max(2, Math.floor((height - top - bottom) / 42));
-  const xFormat = x.tickFormat(columns);
+  const xFormat = whole ? String : x.tickFormat(columns);
   const yFormat = y.tickFormat(rows);
   const axis = s("g", { class: "axis" });
-  for (const tick of x.ticks(columns)) {
+  for (const tick of x.ticks(columns).filter((one) => !whole || Number.isInteger(one))) {
     axis.append(
       s("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: height - bottom }),
       s("text", { x: x(tick), y: height - bottom + 16, "text-anchor": "middle" }, xFormat(tick)),

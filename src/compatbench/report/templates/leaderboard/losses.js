@@ -19,7 +19,7 @@ function lossSvg(generation, curves, terms, width) {
   const x = d3.scaleLinear().domain([1, Math.max(2, longest)]);
   const y = d3.scaleLinear().domain(extent([0, ...finite], 0.05));
   const label = `Losses of generation ${Number(generation) + 1} by epoch: ${terms.join(", ")}`;
-  const svg = frame({ width, height: 190, x, y, label, xTitle: "epoch", yTitle: "mean loss", ticks: Math.min(8, longest) });
+  const svg = frame({ width, height: 190, x, y, label, xTitle: "epoch", yTitle: "mean loss", ticks: Math.min(8, longest - 1), whole: true });
   const line = d3.line((value, epoch) => x(epoch + 1), (value) => y(value)).defined((value) => value !== null);
   for (const { values, slot, term } of curves) {
     svg.append(s("g", { class: `s${slot % 8}` }, s("title", {}, term), s("path", { class: "curve", d: line(values), "stroke-width": 1.4 })));

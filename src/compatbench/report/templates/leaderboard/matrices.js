@@ -15,7 +15,7 @@ function drawMatrices() {
     h(
       "li",
       {},
-      h("a", { href: address(scenario, scenario.rows[index].label), "aria-haspopup": "dialog" }, scenario.rows[index].label),
+      h("a", { href: address(scenario, scenario.rows[index].label), "aria-haspopup": "dialog" }, breakable(scenario.rows[index].label)),
       matrixElement(scenario.rows[index].label, entries, below, size, (value) => (high > low ? (value - low) / (high - low) : 0.5)),
     ),
   );

@@ -1,5 +1,5 @@
 // The view over all scenarios: mean ranks with intervals, and every row's place in every scenario.
-const SIGNS = { "not ranked": "·", unfinished: "✗", missing: "?", "not planned": "" };
+const SIGNS = { "not ranked": "·", unfinished: "fail", missing: "?", "not planned": "" };
 
 function drawStanding() {
   const { rows, scenarios, contests, missing } = data.standings;
@@ -17,7 +17,7 @@ function drawStanding() {
   });
   const ranked = methods.filter((row) => row.place !== null).length;
   part("standing-body").replaceChildren(
-    h("p", { class: "caption" }, `${plural(contests, "scenario")} with at least two ranked methods. ${plural(ranked, "method")} of ${methods.length} competed in all of them and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first."),
+    h("p", { class: "caption" }, `${plural(contests, "scenario")} with at least two ranked methods. ${plural(ranked, "method")} of ${methods.length} competed in all of them and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there; without one ✓ or ✗ for compatible or not, skip, fail, or ? for not run. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Standing over all scenarios" },
       h("table", { class: "standing" }, h("caption", { class: "hidden-label" }, "Mean ranks over all scenarios, and the rank in each"), h("thead", {}, h("tr", {}, heads)), groups)),
     missingCells(rows, scenarios, missing),
@@ -75,12 +75,18 @@ function spread([mean, low, high], worst) {
 }
 
 function missingCells(rows, scenarios, missing) {
-  const lines = rows.flatMap((row) => row.cells.flatMap(([kind, , , why, , seeds], index) => {
-    const parts = [kind === "unfinished" || (kind === "not ranked" && why) ? why : "", seeds.length ? `seed ${seeds.join(", ")} not run` : ""].filter(Boolean);
-    return parts.length ? [h("tr", {}, h("th", { scope: "row", class: "name" }, row.label), h("td", {}, scenarios[index][1]), h("td", { class: "text" }, parts.join("; ")))] : [];
-  }));
+  const lines = rows.flatMap((row) => {
+    const reasons = new Map();
+    row.cells.forEach(([kind, , , why, , seeds], index) => {
+      const parts = [kind === "unfinished" || (kind === "not ranked" && why) ? why : "", seeds.length ? `seed ${seeds.join(", ")} not run` : ""].filter(Boolean).join("; ");
+      if (parts) reasons.set(parts, [...(reasons.get(parts) ?? []), scenarios[index][1]]);
+    });
+    return [...reasons].map(([reason, where]) =>
+      h("tr", {}, h("th", { scope: "row", class: "name" }, breakable(row.label)), h("td", { class: "text long" }, where.join(", ")), h("td", { class: "text" }, reason)),
+    );
+  });
   if (!lines.length) return h("p", { class: "caption" }, "No cell is missing, failed or skipped.");
-  const heads = ["method", "scenario", "why it has no rank"].map((title, index) => h("th", { scope: "col", class: index ? null : "name" }, title));
+  const heads = ["method", "scenarios", "why it has no rank"].map((title, index) => h("th", { scope: "col", class: index ? null : "name" }, title));
   return h("details", { class: "missing" },
     h("summary", {}, `Missing, failed, skipped and unranked: ${plural(lines.length, "entry", "entries")}, ${plural(missing, "planned cell")} not run`),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Missing, failed, skipped and unranked" }, h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines))));
