@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,10 @@ def test_what_is_changed_on_the_leaderboard_is_found(fresh: Published, board: St
     array_path(board.arrays, "1" * 64).write_bytes(b"")
     assert told(board) == [f"arrays/{'1' * 64}.parquet: no record needs this file; remove it"]
     array_path(board.arrays, "1" * 64).unlink()
+    for leftover in ("gone", "gone/records", "gone/tables"):
+        (board.root / leftover).mkdir()
+    assert told(board) == ["gone: no record leads to what is here; remove it"]
+    shutil.rmtree(board.root / "gone")
     board.record(fresh.cells[1].spec).unlink()
     assert "historic/tables/extended_class.md: is not what the records give; " + REMEDY in told(board), (
         "a record was taken away"

@@ -15,6 +15,7 @@ from compatbench.report.standing import standings
 from compatbench.report.suite_files import write_suite
 from compatbench.store import Store
 from compatbench.verification.problems import Problem
+from compatbench.verification.record_files import record_files, suites_in
 from compatbench.verification.thumbnails import thumbnails
 
 REMEDY = "`compatbench tables` writes it again"
@@ -80,7 +81,17 @@ def page_problems(board: Board, store: Store) -> list[Problem]:
     if readme.is_file() and (name := unknown_scenario(readme.read_text(encoding="utf-8"), board)):
         told = f"is to show {name}, which is not on the leaderboard; name a suite and scenario that are"
         problems.append(Problem("README.md", told, serious=False))
-    return problems
+    return problems + _foreign_entries(store)
+
+
+def _foreign_entries(store: Store) -> list[Problem]:
+    known = {name for name in suites_in(store) if record_files(store, name)}
+    known |= {store.arrays.name, store.thumbnails.name}
+    return [
+        Problem(path.name, "no record leads to what is here; remove it")
+        for path in sorted(store.root.iterdir())
+        if path.name not in known
+    ]
 
 
 def _difference(name: str, path: Path, content: bytes) -> list[Problem]:
