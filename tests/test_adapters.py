@@ -87,6 +87,16 @@ def test_vectors_are_taken_at_any_length_and_of_any_kind() -> None:
     assert torch.allclose(adapter.query(new), scaled.query(new * scale), atol=1e-5)
 
 
+def test_arrays_are_mapped_as_tensors_are() -> None:
+    new, old, labels = pairs()
+    arrays = new.double().numpy(), old.double().numpy()
+    slerp, fastfill = fit("slerp", new, old, labels), fit("fastfill", new, old, labels, params={"epochs": 1})
+    assert torch.equal(slerp.query(*arrays), slerp.query(new, old))
+    assert torch.equal(slerp.new(*arrays), slerp.new(new, old))
+    assert torch.equal(fastfill.gallery(arrays[1]), fastfill.gallery(old))
+    assert torch.equal(fastfill.order(arrays[1]), fastfill.order(old))
+
+
 def test_labels_may_be_numbers_with_gaps_or_text() -> None:
     new, old, labels = pairs()
     alike = [labels, labels.numpy() * 10 - 7, np.array(["dog", "cat", "eel"])[labels], ["c", "a", "b"] * 20]
@@ -258,7 +268,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     page = (Path(__file__).parents[1] / "docs" / "adapters.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     new, old, _ = pairs()
-    names = {"new": new.numpy(), "old": old.numpy(), "queries": new[:5]}
+    names = {"new": new.numpy(), "old": old.numpy(), "queries": new[:5].numpy()}
     monkeypatch.chdir(tmp_path)
     exec(example, names)
     assert torch.equal(names["mapped"], fit("procrustes", new, old).query(new[:5]))

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compatbench.artefacts import Artefact, read_artefact, write_artefact
@@ -27,6 +28,9 @@ from compatbench.errors import RequestError
 from compatbench.method import Adapter, Maps, Need, Params, Task, to_dim
 from compatbench.plugins import Plugin, discover
 from compatbench.seeds import global_stream
+
+Matrix = Tensor | NDArray[np.floating]
+"""Vectors (N, D), as a tensor on any device or as an array."""
 
 FORMAT = 1
 """Of a saved adapter."""
@@ -53,7 +57,7 @@ def fitted_numbers(*modules: nn.Module | None) -> int:
 
 @dataclass(frozen=True)
 class FittedAdapter:
-    """The maps of an adapter as they serve, on any device, without gradient."""
+    """The maps of an adapter as they serve, on any device, without gradient: matrices in, tensors out."""
 
     plugin: Plugin
     params: Params
@@ -68,37 +72,35 @@ class FittedAdapter:
     facts: dict[str, Any]
     """What was noted when it was fitted, JSON-serialisable."""
 
-    def query(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+    def query(self, new: Matrix, old: Matrix | None = None) -> Tensor:
         """New query vectors (N, D_n) to query vectors for the old gallery, as `gallery` leaves that.
 
         `old` (N, D_o), the same queries by the old model, is for adapters that need both encoders online.
         """
         return unit(to_dim(self.to_old(self.new(new, old), old), self._gallery_dim))
 
-    def new(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+    def new(self, new: Matrix, old: Matrix | None = None) -> Tensor:
         """New vectors (N, D_n) as they are stored, and as they search each other; `old` as for `query`."""
-        self._check(new, self.dim, "new")
-        return self._apply(self.maps.new, new, old)
+        return self._apply(self.maps.new, self._tensor(new, self.dim, "new"), old)
 
-    def to_old(self, new: Tensor, old: Tensor | None = None) -> Tensor:
+    def to_old(self, new: Tensor, old: Matrix | None = None) -> Tensor:
         """Query vectors as `new` leaves them to query vectors for the old gallery; `old` as for `query`."""
         return self._apply(self.maps.query, new, old)
 
-    def gallery(self, old: Tensor) -> Tensor:
+    def gallery(self, old: Matrix) -> Tensor:
         """Stored old vectors (N, D_o), rewritten."""
-        self._check(old, self.old_dim, "old")
-        return unit(self._rewrite(old))
+        return unit(self._rewrite(self._tensor(old, self.old_dim, "old")))
 
-    def order(self, old: Tensor) -> Tensor:
+    def order(self, old: Matrix) -> Tensor:
         """Scores (N,) of stored old vectors (N, D_o): those with the highest are to be embedded anew first.
 
         Raises RequestError for an adapter that gives no order.
         """
-        self._check(old, self.old_dim, "old")
+        vectors = self._tensor(old, self.old_dim, "old")
         if self.maps.order is None:
             raise RequestError(f"method '{self.plugin.name}' gives no order of the backfill")
         with torch.no_grad():
-            scores: Tensor = self.maps.order(self._rewrite(old))
+            scores: Tensor = self.maps.order(self._rewrite(vectors))
         return scores
 
     def save(self, path: Path) -> None:
@@ -131,7 +133,7 @@ class FittedAdapter:
             rewritten: Tensor = self.maps.gallery(unit(old))
         return rewritten
 
-    def _apply(self, module: nn.Module | None, new: Tensor, old: Tensor | None) -> Tensor:
+    def _apply(self, module: nn.Module | None, new: Tensor, old: Matrix | None) -> Tensor:
         if module is None:
             return unit(new)
         with torch.no_grad():
@@ -141,15 +143,16 @@ class FittedAdapter:
                 raise RequestError(
                     f"method '{self.plugin.name}' needs both encoders online: give the same items' old vectors too"
                 )
-            self._check(old, self.old_dim, "old")
-            return unit(module(unit(new), unit(old)))
+            return unit(module(unit(new), unit(self._tensor(old, self.old_dim, "old"))))
 
-    def _check(self, vectors: Tensor, dim: int, side: str) -> None:
+    def _tensor(self, matrix: Matrix, dim: int, side: str) -> Tensor:
+        vectors = matrix if isinstance(matrix, Tensor) else torch.as_tensor(matrix, dtype=torch.float32)
         if vectors.ndim != 2 or vectors.shape[1] != dim:
             raise RequestError(
                 f"the adapter '{self.plugin.name}' was fitted on {side} vectors of {dim} dimensions, "
                 f"and these have shape {tuple(vectors.shape)}"
             )
+        return vectors
 
     def _probe(self) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(0)
