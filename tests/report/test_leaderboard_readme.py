@@ -27,7 +27,9 @@ def records(bench):
         found += row(bench, "a(x=1)", 0.5, scenario)
         found += row(bench, "b", 0.4, scenario)
     skipped = {"status": Status.SKIPPED, "reason": "needs <9> | dims"}
-    return found + [bench.record("c", seed, scenario="one", **skipped) for seed in range(3)]
+    found += [bench.record("c", seed, scenario="one", **skipped) for seed in range(3)]
+    other = {"status": Status.SKIPPED, "reason": "other backbone", "role": "reference"}
+    return found + [bench.record("finetune", seed, scenario="two", **other) for seed in range(3)]
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_every_link_leads_to_a_record_a_definition_a_section_or_a_file(made, rec
     files = {path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path / "synthetic")}
     known = {f"leaderboard/{file_of(record)}" for record in records} | {f"leaderboard/{file}" for file in files}
     known |= {f"../docs/{page}.md" for page in ("protocol", "records", "trust")} | {"index.html", "#definitions"}
-    known |= {f"../docs/methods.md#{name}" for name in ("a", "b", "c", "independent", "shuffled")}
+    known |= {f"../docs/methods.md#{name}" for name in ("a", "b", "c", "finetune", "independent", "shuffled")}
     known |= {f"#{name}" for name in re.findall(r'<a name="([^"]+)"></a>', text)}
     assert set(targets(text)) <= known
     assert {target for target in known if target.endswith(".json")} <= set(targets(text)), "every record is linked"
@@ -62,6 +64,7 @@ def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     method = "[a(x=1)](../docs/methods.md#a)"
     assert f"|1|{method}|**1.0** [1.0, 1.0]|0.00 [0.00, 0.00]|2/2|2/2|[1](#synthetic-one)|[1](#synthetic-two)|" in text
     assert "|–|[c](../docs/methods.md#c)|–|–|0/2|–|[skipped](#synthetic-one)|[not run](#synthetic-two)|" in text
+    assert "- finetune: skipped: other backbone (two)" in text, "of references too"
     assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
     assert "Missing: 12 planned cells left no record" in text
     assert "- `synthetic`, two: c (seed 0, 1, 2)" in text

@@ -148,9 +148,9 @@ def _plot(suite: BoardSuite, report: ScenarioReport, folder: str) -> list[str]:
 
 
 def _unranked(standings: Standings, several: bool) -> str:
-    """Why rows have no rank in a scenario, equal reasons told once."""
+    """Why rows have no rank, or no numbers at all, in a scenario; equal reasons are told once."""
     lines = []
-    for row in standings.of("method"):
+    for row in standings.rows:
         reasons: dict[str, list[str]] = {}
         for entry in row.entries:
             if entry.why and entry.records:
@@ -163,7 +163,7 @@ def _unranked(standings: Standings, several: bool) -> str:
         ]
     if not lines:
         return ""
-    summary = f"<details><summary>Why a row has no rank: {len(lines)} reasons</summary>"
+    summary = f"<details><summary>Why rows have no rank or no numbers: {_counted(len(lines), 'reason')}</summary>"
     return "\n\n".join([summary, "\n".join(lines), "</details>"])
 
 
@@ -179,7 +179,7 @@ def _missing(standings: Standings) -> str:
         unrun = not any(row.entries[at].records for row in standings.rows)
         what = "no cell was run" if unrun else ", ".join(_seeds(row, at) for row in lacking)
         lines.append(f"- `{suite}`, {escape(scenario)}: {what}")
-    summary = f"<details><summary>Missing: {standings.missing} planned cells left no record</summary>"
+    summary = f"<details><summary>Missing: {_counted(standings.missing, 'planned cell')} left no record</summary>"
     return "\n\n".join([summary, "\n".join(lines), "</details>"])
 
 
