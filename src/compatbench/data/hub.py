@@ -17,6 +17,7 @@ from pydantic import Field
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.folder import CHECK_SIZE, Folder, FolderOptions
+from compatbench.data.image_file import open_image
 from compatbench.data.listing import IN_MEMORY
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
@@ -129,10 +130,9 @@ def _open(source: str, options: HubOptions) -> Any:
 
 
 def _suffix(content: bytes) -> str:
-    """The manifest's reader goes by content; a suffix is for people."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    with Image.open(BytesIO(content)) as image:
-        return f".{(image.format or 'bin').lower()}"
+    """The manifest's reader goes by content, and names what is no image; a suffix is for people."""
+    try:
+        with open_image(content) as image:
+            return f".{(image.format or 'bin').lower()}"
+    except Exception:  # Pillow's decoders raise almost anything on a damaged file
+        return ".bin"

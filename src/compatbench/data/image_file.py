@@ -9,12 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are tried, all decoded in this process (Pillow would hand EPS to another program)."""
 
 MAX_PIXELS = 89_478_485
-"""Larger images are refused undecoded: a file of a few bytes can claim any size. The limit is Pillow's."""
+"""Larger images, and tiles of them, are refused undecoded: a file of a few bytes can claim any size. The limit is
+Pillow's. Pillow bounds what texts and colour profiles unpack to; of many frames the first alone is read."""
 
 CENTRE = 224 / 256
 """Side of the central crop over the shorter side of the image, as ImageNet models are evaluated."""
@@ -59,6 +61,10 @@ def open_image(content: bytes) -> Image.Image:
     file = Image.open(BytesIO(content), formats=FORMATS)
     if file.width * file.height > MAX_PIXELS:
         raise ValueError(f"{file.width}x{file.height} pixels are more than the {MAX_PIXELS:,} allowed")
+    if isinstance(file, TiffImageFile):  # a tile is decoded whole, also where the image is but a corner of it
+        width, height = int(file.tag_v2.get(TILEWIDTH, 0)), int(file.tag_v2.get(TILELENGTH, 0))
+        if width * height > MAX_PIXELS:
+            raise ValueError(f"tiles of {width}x{height} pixels are more than the {MAX_PIXELS:,} allowed")
     return file
 
 
