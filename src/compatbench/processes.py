@@ -140,8 +140,10 @@ def _others() -> Iterator[None]:
     """Around what needs all processes: it fails where one of them is gone."""
     try:
         yield
-    except RuntimeError as error:
-        raise LostProcessError(f"another process of this cell is gone: {error}") from error
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # which names addresses, as no record may
+        raise LostProcessError("another process of this cell is gone") from error
 
 
 def _concatenate(rows: Tensor, lengths: Sequence[int]) -> Tensor:
