@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from compatbench.records import BASELINE
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard import STATUS_QUO
 from compatbench.report.linked_markdown import Link, linked_table, record_links
@@ -90,7 +91,7 @@ def anchor(suite: str, scenario: str) -> str:
 def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
     """Links to the records of a line of the scenario's table; those of `independent` for the status quo."""
     label = row.cell(report.scores.label).value
-    sought = "independent" if label == STATUS_QUO else label
+    sought = BASELINE if label == STATUS_QUO else label
     runs = next((one for one in report.runs.rows if one.label == sought), None)
     return record_links(runs.records, folder) if runs else ""
 
