@@ -81,10 +81,8 @@ def _render(board: Board, standings: Standings, album: Album, folder: str) -> st
         "left out": album.left_out,
         "records": folder,
     }
-    library, script = (
-        _joined("vendor/d3-{}.min.js", LIBRARY),
-        f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n",
-    )
+    library = _joined("vendor/d3-{}.min.js", LIBRARY)
+    script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES)
     reports = [report for suite in board.suites for report in suite.reports]
     return (

@@ -40,9 +40,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, a
         "dataset": spec.dataset,
         "scenario": report.runs.scenario,
         "backbones": backbones(spec.generations),
-        "generations": [
-            [_generation(step), [[name, value] for name, value in step.items()]] for step in spec.generations
-        ],
+        "generations": [[[name, value] for name, value in step.items()] for step in spec.generations],
         "protocol": suite.protocol,
         "seeds": list(report.runs.seeds),
         "headline": banner.headline,

@@ -8,7 +8,7 @@ function lossCharts(row) {
     );
     const chart = h("div");
     responsive(chart, (width) => lossSvg(generation, curves, terms, width));
-    const key = terms.map((term, slot) => h("li", {}, h("i", { class: `s${slot % 8} swatch` }), term));
+    const key = terms.map((term, slot) => h("li", {}, h("i", { class: `s${slot % 8}` }), term));
     return h("figure", { class: "chart" }, h("figcaption", {}, `Generation ${Number(generation) + 1}`), chart, h("ul", { class: "legend" }, key));
   });
 }

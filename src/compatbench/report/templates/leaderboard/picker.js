@@ -41,7 +41,7 @@ function drawHead() {
     h("strong", {}, `${wrong ? "✗" : "✓"} ${scenario.headline}`),
     wrong ? h("ul", {}, scenario.problems.map((one) => h("li", {}, one))) : null,
   );
-  const steps = scenario.generations.map(([, settings], number) =>
+  const steps = scenario.generations.map((settings, number) =>
     h("li", {}, settings.map(([name, value]) => `${name.replaceAll("_", " ")} ${shownSetting(value)}`).join(", ") || "–", number === 0 ? " (old)" : ""),
   );
   part("scenario-head").replaceChildren(
