@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from compatbench.report.leaderboard import NEEDS
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
@@ -16,7 +17,6 @@ _TIME = Column(
     "Training images/s of the row independent ÷ own, same scenario and seed, median over seeds.",
     Unit.TIMES,
 )
-_NEEDS = Column("needs", "needs", "What the method asks for beyond the new training data.", Unit.TEXT)
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
     Column("train_images_per_second", "training img/s", "Training throughput, images a second.", Unit.AMOUNT, True),
@@ -46,7 +46,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         title=f"{scenario.title}: costs",
         caption="Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. "
         "Compare times only within this table.",
-        columns=(_METHOD, _TIME, *_MEASURED, _NEEDS),
+        columns=(_METHOD, _TIME, *_MEASURED, NEEDS),
         groups=tuple(
             Group(title, tuple(_row(row) for row in shown if row.role == role))
             for role, title in ROLE_TITLES.items()

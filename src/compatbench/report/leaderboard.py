@@ -12,6 +12,7 @@ from compatbench.report.runs import ScenarioRuns
 from compatbench.report.scores import CROSS, METRICS, NEW
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
+NEEDS = Column("needs", "needs", "What the method asks for beyond the new training data.", Unit.TEXT)
 COMPACT = ("method", "oo", "no", "nn", "reference", "gamma", "tax", "verdict", "time", "needs")
 """The columns for narrow places: the terminal, and papers."""
 
@@ -69,7 +70,7 @@ _COLUMNS = (
     ),
     Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
     Column("time", "time", "Training time per image, as a multiple of that of independent.", Unit.TIMES),
-    Column("needs", "needs", "What the method asks for beyond the new training data.", Unit.TEXT),
+    NEEDS,
 )
 _OPTIONAL = ("seen", "unseen", "chance", "l2")
 """Columns that are left out where no row has a number for them."""

@@ -76,6 +76,11 @@ class Standing:
         return sum(entry.rank is not None and entry.competitors > 1 for entry in self.entries)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What the method asks for beyond the new training data, as its records say."""
+        return next((tuple(entry.records[-1].spec.method.needs) for entry in self.entries if entry.records), ())
+
+    @property
     def measured(self) -> int:
         """Scenarios that it has numbers in."""
         return sum(bool(entry.verdict) for entry in self.entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compatbench.report.leaderboard import NOT_SIGNIFICANT
+from compatbench.report.leaderboard import NEEDS, NOT_SIGNIFICANT
 from compatbench.report.rows import ROLE_TITLES
 from compatbench.report.standing import Entry, Standing, Standings
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit, number
@@ -12,6 +12,7 @@ from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit, num
 SUMMARY = (
     Column("place", "place", "By mean rank. Only methods that competed in every contest have one.", Unit.COUNT),
     Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
+    NEEDS,
     Column(
         "mean",
         "mean rank",
@@ -114,6 +115,7 @@ def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) 
     cells = {
         "place": Cell(row.place),
         "method": Cell(row.label),
+        "needs": Cell(", ".join(row.needs) or "nothing"),
         "mean": Cell(mean.value, mean.low, mean.high, bold=row.tied_with_first, marks=marks),
         "relative": Cell(relative.value, relative.low, relative.high),
         "competed": Cell(f"{row.competed}/{standings.contests}" if row.role == "method" else None),

@@ -21,6 +21,7 @@ def _row(row: Standing) -> Json:
     return {
         "label": row.label,
         "role": row.role,
+        "needs": list(row.needs),
         "place": row.place,
         "tied": row.tied_with_first,
         "rank": _numbers(row.mean_rank),

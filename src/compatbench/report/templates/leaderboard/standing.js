@@ -7,7 +7,7 @@ function drawStanding() {
   const worst = Math.max(1, ...rows.flatMap((row) => row.rank ?? []).filter((value) => value !== null));
   const suites = new Set(scenarios.map(([suite]) => suite)).size;
   const heads = [
-    standingHead("place", "place"), standingHead("method", "method", "name"), standingHead("mean rank", "mean rank"),
+    standingHead("place", "place"), standingHead("method", "method", "name"), standingHead("needs", "needs"), standingHead("mean rank", "mean rank"),
     standingHead("competed", "competed"), standingHead("compatible", "compatible in"),
     ...scenarios.map(([suite, scenario]) => scenarioHead(suite, scenario, suites > 1)),
   ];
@@ -46,6 +46,7 @@ function standingRow(row, worst, contests) {
     {},
     h("td", { class: "right" }, row.place === null ? UNDEFINED : `${row.place}`),
     h("th", { scope: "row", class: "name" }, label, row.tied && row.place !== null ? h("span", { class: "tag good" }, row.place === 1 ? "first" : "tied with first") : null),
+    h("td", {}, row.needs.join(", ") || "nothing"),
     h("td", {}, row.rank ? h("span", { class: "with-spread" }, spread(row.rank, worst), h("b", {}, number(row.rank[0], "share")), h("small", {}, interval(row.rank[1], row.rank[2], "share"))) : UNDEFINED),
     h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
     h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
