@@ -33,6 +33,10 @@ def test_verify_says_what_it_checked(
     assert "results/runs: 2 records, 0 problems, " in capsys.readouterr().out
     assert command(monkeypatch, "verify", "--methods", "bct") == 0
     assert "results/runs: 1 records, 0 problems, " in capsys.readouterr().out
+    assert command(monkeypatch, "verify", str(runs.resolve())) == 0, "a folder, too"
+    assert "results/runs: 2 records, 0 problems, " in capsys.readouterr().out
+    assert command(monkeypatch, "verify", "histroic") == 2
+    assert "no records of 'histroic' in results/leaderboard or results/runs" in capsys.readouterr().err
     [path] = runs.rglob("bct--*.json")
     path.write_text(path.read_text().replace('"value": 0.', '"value": 1.', 1))
     assert command(monkeypatch, "verify", "historic") == 1

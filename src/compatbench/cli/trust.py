@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    suite: Annotated[str, typer.Argument(help="A suite by name; all that left records, where none is given.")] = "",
+    what: Annotated[
+        str, typer.Argument(help="A suite by name, or one of the two folders; everything, where none is given.")
+    ] = "",
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",
@@ -50,11 +52,16 @@ def verify(
 
     selection, folders = selection_of(methods, scenarios, seeds)
     catalogue = discover(folders)
+    stores = [(Store(root), published) for root, published in ((leaderboard, True), (runs, False)) if root.is_dir()]
+    of_folder = [one for one in stores if what and one[0].root.resolve() == Path(what).resolve()]
+    suites = (what,) if what and not of_folder else ()
+    if suites and not any(store.suite(what).is_dir() for store, _ in stores):
+        raise RequestError(
+            f"no records of '{what}' in {leaderboard} or {runs}: name a suite that left some, or a folder"
+        )
     failed = 0
-    for store, published in ((Store(leaderboard), True), (Store(runs), False)):
-        if not store.root.is_dir():
-            continue
-        verdict = check(store, catalogue, (suite,) if suite else (), selection, published=published)
+    for store, published in of_folder or stores:
+        verdict = check(store, catalogue, suites, selection, published=published)
         for problem in verdict.problems:
             print(problem)
         bad = serious(verdict.problems)
