@@ -46,7 +46,7 @@ function standingRow(row, worst, contests) {
     {},
     h("td", { class: "right" }, row.place === null ? UNDEFINED : `${row.place}`),
     h("th", { scope: "row", class: "name" }, label, row.tied && row.place !== null ? h("span", { class: "tag good" }, row.place === 1 ? "first" : "tied with first") : null),
-    h("td", {}, row.needs.join(", ") || "nothing"),
+    h("td", { class: "needs" }, h("small", {}, row.needs.join(", ") || "nothing")),
     h("td", {}, row.rank ? h("span", { class: "with-spread" }, spread(row.rank, worst), h("b", {}, number(row.rank[0], "share")), h("small", {}, interval(row.rank[1], row.rank[2], "share"))) : UNDEFINED),
     h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
     h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
