@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_methods import Faulty, Follower, alive
@@ -197,3 +198,30 @@ def test_no_more_cells_at_a_time_than_asked(faulty: Faulty) -> None:
     )
     assert len(records) == 5
     assert max(running) == 2
+
+
+def test_a_fork_server_that_takes_its_time_to_die_is_replaced(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes its socket first, and is a process for a while: connections are refused, and it looks alive."""
+    monkeypatch.setattr(local, "FORK_PAUSE", 0)
+    refusals: list[Exception] = [EOFError("unexpected EOF"), *(ConnectionRefusedError() for _ in range(5))]
+    fork = LocalExecutor._fork
+
+    def refuse(self: LocalExecutor, *arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop(0)
+        return fork(self, *arguments)
+
+    monkeypatch.setattr(LocalExecutor, "_fork", refuse)
+    [record] = LocalExecutor(faulty.workplace, 1, ENOUGH).run(faulty.plan("independent"), Follower())
+    assert (record.status, refusals) == (Status.OK, [])
+
+
+def test_a_process_that_cannot_be_made_is_told(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "FORK_PAUSE", 0)
+
+    def refuse(self: LocalExecutor, *arguments: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(LocalExecutor, "_fork", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        LocalExecutor(faulty.workplace, 1, ENOUGH).run(faulty.plan("independent"), Follower())

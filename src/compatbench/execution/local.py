@@ -31,6 +31,8 @@ from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
 
 POLL_SECONDS = 0.5
+FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1
+"""A fork server that was killed refuses connections for a while before the system gives its process back."""
 
 LAST_WORDS_SECONDS = 1.0
 """What a cell that is over its time gets to write into its log where it hangs."""
@@ -72,10 +74,12 @@ class LocalExecutor:
         self, cell: Cell, log: Path, gpu: str | None, group: Group | None = None
     ) -> tuple[BaseProcess, Connection]:
         """A process that runs `cell`, as one of `group` where there is one, and the pipe that it tells through."""
-        try:
-            return self._fork(cell, log, gpu, group)
-        except (OSError, EOFError):
-            return self._fork(cell, log, gpu, group)
+        for _ in range(FORK_ATTEMPTS - 1):
+            try:
+                return self._fork(cell, log, gpu, group)
+            except (OSError, EOFError):
+                time.sleep(FORK_PAUSE)
+        return self._fork(cell, log, gpu, group)
 
     def _fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
         mine, theirs = self._context.Pipe()
