@@ -129,7 +129,7 @@ class SlurmJob:
 
     def _refused(self) -> str:
         """Why the node could not run cells at all."""
-        if self.job.state not in ("FAILED", "COMPLETED"):
+        if self.job.state not in ("FAILED", "COMPLETED", "FINISHED"):  # the last is submitit's word on one machine
             return ""
         error = self.job.exception()
         said = str(error) if error is not None else ""
