@@ -56,7 +56,7 @@ def _stratified(side: Vectors, size: int, generator: np.random.Generator) -> Vec
     order = np.lexsort((generator.random(len(side)), side.labels.cpu().numpy()))
     spaced = np.floor((np.arange(size) + generator.random()) * (len(side) / size)).astype(np.int64)
     chosen = torch.from_numpy(np.sort(order[spaced])).to(side.labels.device)
-    return Vectors(side.values[chosen], side.labels[chosen], side.ids[chosen], side.judgements)
+    return side.at(chosen)
 
 
 def _orthogonal(dim: int, generator: np.random.Generator) -> torch.Tensor:

@@ -62,6 +62,10 @@ class Vectors:
         """The same on `device`."""
         return Vectors(self.values.to(device), self.labels.to(device), self.ids.to(device), self.judgements)
 
+    def at(self, rows: Tensor) -> Vectors:
+        """Those at `rows` (n,), in that order."""
+        return Vectors(self.values[rows], self.labels[rows], self.ids[rows], self.judgements)
+
 
 def evaluate(
     query: Vectors,

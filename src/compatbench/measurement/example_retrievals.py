@@ -45,8 +45,7 @@ def add_example_retrievals(record: Record, trainer: ChainTrainer, served: Sequen
 
 
 def _found(queries: Vectors, documents: Vectors, rows: torch.Tensor) -> FirstItems:
-    some = Vectors(queries.values[rows], queries.labels[rows], queries.ids[rows], queries.judgements)
-    return first_items(some, documents, SHOWN)
+    return first_items(queries.at(rows), documents, SHOWN)
 
 
 def _first(found: FirstItems, place: int) -> FirstFound:

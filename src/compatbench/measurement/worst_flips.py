@@ -10,7 +10,6 @@ from compatbench.chain import ChainTrainer
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.flips import worst_negative_flips
 from compatbench.evaluation.neighbours import first_items
-from compatbench.evaluation.retrieval import Vectors
 from compatbench.records import Record, WorstFlip
 from compatbench.serving import ServedGeneration, pair
 
@@ -34,7 +33,7 @@ def add_worst_flips(
         if not len(rows):
             continue
         first, second = (
-            first_items(_some(queries, rows), documents, SHOWN)
+            first_items(queries.at(rows), documents, SHOWN)
             for queries, documents in (
                 pair(served, trainer, old, old),
                 pair(served, trainer, new, gallery),
@@ -52,7 +51,3 @@ def add_worst_flips(
                     new_right=second.right[place].tolist(),
                 )
             )
-
-
-def _some(queries: Vectors, rows: torch.Tensor) -> Vectors:
-    return Vectors(queries.values[rows], queries.labels[rows], queries.ids[rows], queries.judgements)
