@@ -149,7 +149,7 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     except OSError as error:
         raise MachineError.of(error) from error
     if into is not None:
-        insert_tables(reports, into)
+        insert_tables(reports, bench.name, into)
     selected = {cell.spec.scenario for cell in bench.cells}
     print_report([one for one in reports if one.scores.name in selected], console)
     console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)

@@ -9,29 +9,57 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 from compatbench.report.leaderboard import COMPACT
-from compatbench.report.render_markdown import escape, to_markdown
+from compatbench.report.overview import overview_table
+from compatbench.report.render_markdown import escape, to_legend, to_markdown
 from compatbench.report.scenario_report import ScenarioReport
+from compatbench.report.tables import Column
 
-BLOCK = re.compile(r"(<!-- begin: compatbench report [^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 
+def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> None:
+    """Replace what stands between the marks of `suite` in the file at `path` by the main columns of all its reports.
 
-def insert_tables(reports: Sequence[ScenarioReport], path: Path) -> None:
-    """Replace what stands between the marks in the file at `path` by the main columns of all reports.
-
-    The marks are the lines `<!-- begin: compatbench report … -->` and `<!-- end -->`. Raises RequestError where the
-    file cannot be read or has none.
+    The marks are the lines `<!-- begin: compatbench report SUITE … -->` and `<!-- end -->`; those of other suites are
+    left alone. Raises RequestError where the file cannot be read or has none.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: cannot be read: {error}") from error
-    if not BLOCK.search(text):
+    block = re.compile(
+        rf"(<!-- begin: compatbench report {re.escape(suite)}(?: [^\n]*)?-->\n).*?(<!-- end -->)", re.DOTALL
+    )
+    if not block.search(text):
         raise RequestError(
-            f"{path}: has no place for tables; put the lines `<!-- begin: compatbench report SUITE -->` and "
+            f"{path}: has no place for tables; put the lines `<!-- begin: compatbench report {suite} -->` and "
             "`<!-- end -->` where they shall stand"
         )
-    tables = "\n".join(
-        f"{to_markdown(one.scores.select(*COMPACT), heading='###', legend=False)}\n{escape(one.banner.headline)}.\n"
-        for one in reports
-    )
-    write_whole(path, BLOCK.sub(lambda match: f"{match[1]}\n{tables}\n{match[2]}", text))
+    tables = _tables(reports)
+    write_whole(path, block.sub(lambda match: f"{match[1]}\n{tables}\n{match[2]}", text))
+
+
+def _tables(reports: Sequence[ScenarioReport]) -> str:
+    """As Markdown: where they come from, all scenarios side by side, then each, then what the columns mean."""
+    overview = overview_table(reports)
+    parts = [_origin(reports)]
+    columns: dict[str, Column] = {}
+    if overview:
+        parts.append(to_markdown(overview, heading="###", legend=False))
+    for report in reports:
+        scores = report.scores.select(*COMPACT)
+        parts += [to_markdown(scores, heading="###", legend=False), f"{escape(report.banner.headline)}."]
+        shown = [scores]
+        if report.chain:
+            parts.append(to_markdown(report.chain.numbers, heading="####", legend=False))
+            shown.append(report.chain.numbers)
+        columns |= {column.title: column for table in shown for column in table.columns}
+    parts += ["### What the columns mean", to_legend(columns.values())]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _origin(reports: Sequence[ScenarioReport]) -> str:
+    """How many records the tables are made of, and of which code and seeds."""
+    records = [record for report in reports for row in report.runs.rows for record in row.records]
+    seeds = sorted({record.spec.seed for record in records})
+    commits = sorted({record.environment.git_sha[:12] for record in records if record.environment.git_sha})
+    code = f", code of commit {', '.join(commits)}" if commits else ""
+    return f"{len(records)} records, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}{code}."

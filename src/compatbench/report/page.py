@@ -18,10 +18,11 @@ def render_page(
     title: str,
     introduction: str,
     reports: Sequence[ScenarioReport],
+    overview: Table | None = None,
     speed: Table | None = None,
     flip_files: Mapping[str, Sequence[FlipFiles]] = {},
 ) -> str:
-    """The page: of each scenario a banner, the leaderboard with its plot, and all other tables; then speed.
+    """The page: all scenarios; of each a banner, the leaderboard with its plot, and all other tables; then speed.
 
     `flip_files`, by name of the scenario, are linked from the page and lie beside it.
     """
@@ -53,6 +54,7 @@ def render_page(
         .render(
             title=title,
             introduction=introduction,
+            overview=to_html(overview) if overview else None,
             sections=sections,
             needs=sorted(needs),
             speed=to_html(speed) if speed else None,

@@ -12,6 +12,7 @@ from compatbench.report.flip_files import FlipFiles, flip_files
 from compatbench.report.flip_lists import Samples
 from compatbench.report.heat_map import heat_map_caption
 from compatbench.report.leaderboard import COMPACT
+from compatbench.report.overview import overview_table
 from compatbench.report.page import render_page
 from compatbench.report.plots import plot_caption
 from compatbench.report.render_csv import to_csv
@@ -40,21 +41,24 @@ def write_report(
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
     `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
     generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-pareto.svg`, `-backfill.svg`, for such
-    chains also `-matrix.svg`; the flips of every row in `<out>/flips/<scenario>/`, with pictures where `samples` are
-    given; `<out>/README.md` with all tables; `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is
-    the JSON of a pytest-benchmark run, and RequestError says where it is none.
+    chains also `-matrix.svg`; `<out>/tables/overview.*` where there are several scenarios; the flips of every row in
+    `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all tables;
+    `<out>/index.html`. `reports` come from `scenario_reports`; `speed` is the JSON of a pytest-benchmark run, and
+    RequestError says where it is none.
     """
     measured = speed_table(speed) if speed else None
+    overview = overview_table(reports)
     contents: dict[Path, str] = {}
     flips = {report.scores.name: flip_files(report, samples) for report in reports}
     for files in (one for several in flips.values() for one in several):
         contents |= {out_folder / name: content for name, content in files.contents.items()}
     for report in reports:
         contents |= table_files(report, out_folder) | plot_files(report, out_folder)
-    if measured:
-        contents |= _table_files(measured, out_folder / "tables", measured)
-    contents[out_folder / "README.md"] = _readme(title, reports, measured, flips)
-    contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, measured, flips)
+    for table in (overview, measured):
+        if table:
+            contents |= _table_files(table, out_folder / "tables", table)
+    contents[out_folder / "README.md"] = _readme(title, reports, overview, measured, flips)
+    contents[out_folder / "index.html"] = render_page(title, INTRODUCTION, reports, overview, measured, flips)
     for path, content in contents.items():
         write_whole(path, content)
     return list(contents)
@@ -90,9 +94,15 @@ def _table_files(table: Table, folder: Path, narrow: Table, banner: str = "") ->
 
 
 def _readme(
-    title: str, reports: Sequence[ScenarioReport], speed: Table | None, flips: Mapping[str, Sequence[FlipFiles]]
+    title: str,
+    reports: Sequence[ScenarioReport],
+    overview: Table | None,
+    speed: Table | None,
+    flips: Mapping[str, Sequence[FlipFiles]],
 ) -> str:
     parts = [f"# {escape(title)}", INTRODUCTION.replace("below each table", "at the end")]
+    if overview:
+        parts.append(to_markdown(overview, heading="##", legend=False))
     columns: dict[str, Column] = {}
     for report in reports:
         parts += [

@@ -1,0 +1,91 @@
+"""All scenarios side by side, from scores that are known beforehand."""
+
+import pytest
+from synthetic import Bench
+
+from compatbench.records import Record, Status
+from compatbench.report.overview import overview_table
+from compatbench.report.scenario_report import scenario_reports
+
+QUERIES = 20
+
+
+def scored(bench: Bench, label: str, scenario: str, old: float, cross: list[float], seed: int = 0) -> Record:
+    precisions = {"oo": [old] * QUERIES, "no": cross, "nn": [0.75] * QUERIES, "ss": [0.75] * QUERIES}
+    return bench.record(label, seed, precisions, scenario=scenario)
+
+
+def overview(bench: Bench, records: list[Record]):
+    return overview_table(scenario_reports(records, bench.folder))
+
+
+def labels(table):
+    return [row.cells["method"].value for group in table.groups for row in group.rows]
+
+
+def cells(table, label):
+    return next(row.cells for group in table.groups for row in group.rows if row.cells["method"].value == label)
+
+
+def test_gains_stand_side_by_side_and_say_where_a_method_breaks(bench):
+    table = overview(
+        bench,
+        [
+            scored(bench, "both", "a", 0.25, [0.5] * QUERIES),
+            scored(bench, "both", "b", 0.5, [0.75] * QUERIES),
+            scored(bench, "breaks", "a", 0.25, [0.5] * QUERIES),
+            scored(bench, "breaks", "b", 0.5, [0.25] * QUERIES),
+            scored(bench, "unsure", "a", 0.25, [0.0, 0.75] * (QUERIES // 2)),
+            scored(bench, "unsure", "b", 0.5, [0.25, 0.75] * (QUERIES // 2)),
+        ],
+    )
+    both, breaks, unsure = (cells(table, label) for label in ("both", "breaks", "unsure"))
+    assert (both["a"].value, both["b"].value) == pytest.approx((25.0, 25.0))
+    assert both["a"].bold
+    assert both["b"].bold
+    assert both["compatible"].value == "2/2"
+    assert breaks["b"].value == pytest.approx(-25.0)
+    assert breaks["a"].bold
+    assert not breaks["b"].bold
+    assert breaks["b"].marks == ("↓",)
+    assert breaks["compatible"].value == "1/2"
+    assert unsure["a"].value == pytest.approx(12.5)
+    assert not unsure["a"].bold
+    assert not unsure["a"].marks
+    assert unsure["compatible"].value == "0/2"
+    assert labels(table) == ["both", "breaks", "unsure"]
+    assert list(table.footnotes) == ["↓"]
+
+
+def test_a_scenario_that_a_row_did_not_finish_counts_for_nothing(bench):
+    table = overview(
+        bench,
+        [
+            scored(bench, "m", "a", 0.25, [0.5] * QUERIES),
+            bench.record("m", 0, scenario="b", status=Status.SKIPPED, reason="the dimension changes"),
+            scored(bench, "other", "b", 0.25, [0.5] * QUERIES),
+        ],
+    )
+    assert cells(table, "m")["b"].value is None
+    assert cells(table, "m")["compatible"].value == "1/1"
+    assert "a" not in cells(table, "other") or cells(table, "other")["a"].value is None
+
+
+def test_gains_against_an_old_model_of_its_own_are_marked(bench):
+    records = [scored(bench, "own", scenario, 0.25, [0.5] * QUERIES) for scenario in ("a", "b")]
+    for record in records:
+        record.spec.method.needs.append("own first generation")
+    table = overview(bench, records)
+    assert cells(table, "own")["method"].marks == ("†",)
+    assert "†" in table.footnotes
+
+
+def test_one_scenario_has_no_overview(bench):
+    assert overview(bench, [scored(bench, "m", "a", 0.25, [0.5] * QUERIES)]) is None
+
+
+def test_one_seed_is_said_to_be_one(bench):
+    one = [scored(bench, "m", scenario, 0.25, [0.5] * QUERIES) for scenario in ("a", "b")]
+    assert "one seed" in overview(bench, one).caption
+    two = [scored(bench, "m", scenario, 0.25, [0.5] * QUERIES, seed=1) for scenario in ("a", "b")]
+    assert "one seed" not in overview(bench, one + two).caption
