@@ -15,6 +15,7 @@ from compatbench import chain as chain_module
 from compatbench.artefacts import tensors_hash
 from compatbench.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
+from compatbench.data.outlines import stand_in
 from compatbench.method import Task
 from compatbench.plugins import Catalogue, discover
 from compatbench.scenarios import GenerationSpec
@@ -198,7 +199,7 @@ def test_labels_are_rows_of_the_generations_head(trainer: Trainer, digits: Datas
     )
     chain = trainer([{"classes": 3}, {}], dataset=replace(digits, train=train_split), limit=100)
     old, new = chain.training_set(0), chain.training_set(1)
-    assert [task_of(chain.chain, step, chain.dataset).classes for step in (0, 1)] == [(1, 3, 5), (1, 3, 5, 7, 9)]
+    assert [task_of(chain.chain, step, chain.dataset).classes for step in (0, 1)] == [(0, 1, 2), (0, 1, 2, 3, 4)]
     for data, indices, classes in ((old, chain.indices[0], (1, 3, 5)), (new, chain.indices[1], (1, 3, 5, 7, 9))):
         assert [classes[label] for label in data.labels.tolist()] == train_split.labels[indices].tolist()
         assert torch.equal(data.images, train_split.images[indices])
@@ -216,6 +217,15 @@ def test_what_a_task_knows(digits: Dataset) -> None:
     assert task_of(chain, 1, digits) == Task(
         1, "test_resnet", 12, "arcface", tuple(range(10)), 10, "test_vit", 8, (0, 1, 2, 3)
     )
+
+
+@pytest.mark.parametrize(("name", "trained"), [("cub200", 100), ("landmarks_roxford5k", 81_313)])
+def test_classes_that_are_only_tested_are_none_of_the_task(name: str, trained: int) -> None:
+    dataset = stand_in(name, 224)
+    assert dataset is not None
+    assert dataset.num_classes > trained
+    task = task_of((GenerationSpec(backbone="resnet18"),), 0, dataset)
+    assert (task.total_classes, task.classes[-1]) == (trained, trained - 1)
 
 
 def test_the_embedding_dimension_is_that_of_embed(catalogue: Catalogue, digits: Dataset) -> None:

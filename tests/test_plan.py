@@ -157,6 +157,15 @@ def test_reasons_to_skip_are_those_of_the_task(plan: Plan) -> None:
     assert skips["dimension", "independent"] is None
 
 
+def test_old_weights_fit_no_other_encoder(plan: Plan) -> None:
+    chain = [{"backbone": "test_resnet"}, {"backbone": "test_resnet", "batch_norm": True}]
+    skips = {cell.spec.method.name: cell.skip for cell in plan(seeds=[0], scenarios={"a": chain}, methods=["finetune"])}
+    assert skips["finetune"] == "starts from the old weights: batch_norm is True, and was False"
+    same = [{"backbone": "test_resnet", "batch_norm": True, "share": 0.5}, chain[1]]
+    skips = {cell.spec.method.name: cell.skip for cell in plan(seeds=[0], scenarios={"a": same}, methods=["finetune"])}
+    assert skips["finetune"] is None
+
+
 def test_a_first_generation_that_its_method_cannot_train_is_a_reason_too(plan: Plan) -> None:
     narrow = plan(seeds=[0], scenarios={"one": [{"dim": 4}, {"dim": 4}]}, methods=["etf", "bct"])
     assert {cell.spec.method.name: cell.skip for cell in narrow} == {

@@ -23,6 +23,7 @@ from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.plugins import Catalogue, discover
+from compatbench.pretrained import fetch_weights
 from compatbench.records import Record
 from compatbench.report.insert import insert_tables
 from compatbench.report.scenario_report import scenario_reports
@@ -113,8 +114,10 @@ def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None) -> list[Record]:
     """Run `cells` where `choice` says, showing progress on `console`; every one of them leaves a record.
 
-    Raises RequestError where the folder of runs cannot be written, and MachineError where it no longer can.
+    Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, and
+    MachineError where the folder can no longer be written.
     """
+    fetch_weights(cells)
     try:
         bench.store.root.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=bench.store.root).close()

@@ -43,16 +43,18 @@ def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset
     """What is known of one generation before anything is trained."""
     spec = chain[generation]
     old = chain[documents_from(chain, generation - 1)] if generation > 0 else None
+    # classes are numbered among those with training images: no method reserves room for one that is only tested on
+    place = {class_id: number for number, class_id in enumerate(dataset.train_classes)}
     return Task(
         generation=generation,
         backbone=_backbone(spec.query_encoder, spec),
         dim=spec.dim,
         loss=spec.loss,
-        classes=spec.class_ids(dataset.train_classes),
-        total_classes=dataset.num_classes,
+        classes=tuple(place[class_id] for class_id in spec.class_ids(dataset.train_classes)),
+        total_classes=len(place),
         old_backbone=_backbone(old.document_encoder, old) if old else None,
         old_dim=old.dim if old else None,
-        old_classes=old.class_ids(dataset.train_classes) if old else (),
+        old_classes=tuple(place[class_id] for class_id in old.class_ids(dataset.train_classes)) if old else (),
     )
 
 
@@ -132,7 +134,7 @@ class ChainTrainer:
     def training_set(self, generation: int) -> TrainingSet:
         """Images of `generation` on the device, with labels as rows of its head."""
         indices = self.indices[generation]
-        classes = torch.tensor(self._task(generation).classes)
+        classes = torch.tensor(self.chain[generation].class_ids(self.dataset.train_classes))
         labels = torch.searchsorted(classes, self.dataset.train.labels[indices])
         return TrainingSet(self.dataset.train.images[indices].to(self.device), labels.to(self.device))
 
@@ -205,7 +207,7 @@ class ChainTrainer:
             "training": TRAINING_VERSION,
             "dataset": self.dataset.train_fingerprint,
             "images": digest(self.indices[generation].tolist()),
-            "classes": model.method.task.classes,
+            "classes": self.chain[generation].class_ids(self.dataset.train_classes),
             "encoder": model.encoder.spec.model_dump(mode="json"),
             **({"documents": model.document_encoder.spec.model_dump(mode="json")} if model.document_encoder else {}),
             "loss": self.chain[generation].loss,

@@ -24,7 +24,10 @@ CELL_SECONDS = 60.0
 
 
 def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
-    """Hours of one GPU for all trainings, embeddings and evaluations of `cells`; good to a factor of two."""
+    """Hours of one GPU for all trainings, embeddings and evaluations of `cells`; good to a factor of two.
+
+    Image files must be decoded as fast as the GPU takes them; where there are too few cores for that, it takes longer.
+    """
     seconds = 0.0
     embedded = {id(split): len(split) for split in (dataset.query, dataset.gallery)}
     for training in trainings(cells, dataset):

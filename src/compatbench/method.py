@@ -97,9 +97,9 @@ class Task:
     loss: str
     """Classification loss of the scenario: softmax, normalized_softmax or arcface."""
     classes: tuple[int, ...]
-    """Dataset class of each label 0 … C−1 of this generation."""
+    """Class of each label 0 … C−1 of this generation: its place 0 … K−1 among those with training images."""
     total_classes: int
-    """K: all classes that may ever come."""
+    """K: all classes that may ever come, those with training images."""
     old_backbone: str | None = None
     old_dim: int | None = None
     old_classes: tuple[int, ...] = ()

@@ -8,6 +8,7 @@ from compatbench.bench import Bench, estimate_minutes
 from compatbench.environment import device
 from compatbench.gpu_hours import gpu_hours
 from compatbench.plan import outcome, remaining
+from compatbench.pretrained import missing_weights
 from compatbench.trainings import parents
 
 
@@ -34,3 +35,6 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
         yield f"data that are missing, so that the plan rests on their published sizes ({bench.suite.dataset}):"
         yield from (f"  {path}" for path in bench.missing)
         yield f"`compatbench data get {bench.suite.dataset}` fetches them, or says from where they come"
+    weights = missing_weights(todo)
+    if weights:
+        yield f"weights that are missing, and that timm downloads when the suite is run: {', '.join(weights)}"

@@ -13,14 +13,15 @@ from compatbench.data.sources import FetchError
 from compatbench.errors import RequestError
 
 FAMILY = {"cifar10": Cifar10, "cifar100": Cifar100}
-RECORDS = {"cifar10": (10, 4), "cifar100": (6, 4)}
+RECORDS = {"cifar10": (10, 10), "cifar100": (100, 100)}
+"""Of every class equally many, as in the published files."""
 
 
 def records(name: str, count: int, seed: int) -> np.ndarray:
     """(count, 1 or 2 labels + 3,072) bytes, as the authors' page describes the binary version."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (count, FAMILY[name].version.label_bytes + 3072), np.uint8)
-    rows[:, 0] = np.arange(count) % (10 if name == "cifar10" else 20)
+    rows[:, 0] = (np.arange(count) + count * seed) % (10 if name == "cifar10" else 20)
     if name == "cifar100":
         rows[:, 1] = 99 - np.arange(count)
     return rows
@@ -67,14 +68,16 @@ def test_images_labels_and_ids_are_those_of_the_records(name: str, tmp_path: Pat
     assert dataset.query is dataset.gallery
     assert dataset.class_names[3] == "class_3"
     assert dataset.num_classes == (10 if name == "cifar10" else 100)
-    assert check(name, tmp_path, {}).startswith(f"{name}: ok, {RECORDS[name][0]} train, 4 query = gallery images")
+    assert check(name, tmp_path, {}).startswith(
+        f"{name}: ok, {RECORDS[name][0]} train, {RECORDS[name][1]} query = gallery images"
+    )
 
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut": (lambda content: content[:-1], "no whole number of records"),
     "empty": (lambda content: b"", "no whole number of records"),
     "label": (lambda content: b"\xff\xff" + content[2:], "label 255 of 10"),
-    "short": (lambda content: content[: len(content) // 2], "training and 2 test images instead of"),
+    "short": (lambda content: content[: len(content) // 2], r"training and (5|50) test images instead of"),
 }
 
 
@@ -89,6 +92,30 @@ def test_a_damaged_file_is_named(name: str, tmp_path: Path, damage: str) -> None
         load(name, None, tmp_path, {})
     assert version.folder in str(caught.value)
     assert str(caught.value).endswith(f"delete it and run `compatbench data get {name}`")
+
+
+def test_labels_that_changed_are_noticed_at_first_sight(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name, name)
+    version = FAMILY[name].version
+    path = tmp_path / name / version.folder / version.test
+    width = version.label_bytes + 3072
+    path.write_bytes(path.read_bytes()[:width] + bytes(width) + path.read_bytes()[2 * width :])
+    with pytest.raises(RequestError, match="is damaged: the classes, equally large as published, have 0 to 2 test"):
+        load(name, None, tmp_path, {})
+
+
+def test_check_names_a_file_that_changed_after_get(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name, name)
+    get(name, tmp_path, print)
+    assert check(name, tmp_path, {}).startswith(f"{name}: ok")
+    version = FAMILY[name].version
+    path = tmp_path / name / version.folder / version.train[-1]
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    load(name, None, tmp_path, {})  # one bit of a pixel: nothing but the hash shows it
+    with pytest.raises(RequestError, match=rf"{path.name} has changed since it was fetched; delete its folder and run"):
+        check(name, tmp_path, {})
 
 
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:

@@ -88,3 +88,14 @@ def test_what_is_not_there_is_named(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"dataset '.*' of the hub: "):
         get("hub", root, print, options(repository, splits={"train": "train", "test": "validation"}))
     assert not list(root.rglob("manifest.parquet"))
+
+
+def test_other_options_are_other_data(repository: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    swapped = options(repository, splits={"train": "test", "test": "train"})
+    get("hub", root, print, options(repository))
+    with pytest.raises(RequestError, match="is not on this machine"):
+        load("hub", 8, root, swapped)
+    get("hub", root, print, swapped)
+    assert len(load("hub", 8, root, options(repository)).train) == 4
+    assert len(load("hub", 8, root, swapped).train) == 3

@@ -1,5 +1,6 @@
 """Images that stay in their files give what images in memory give, batch by batch, in training and embedding."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -178,3 +179,22 @@ def test_training_and_embedding_are_the_same_from_files(pets: Path, trainer, tmp
     assert torch.equal(here, there)
     assert same_losses == losses
     assert isinstance(chain.training_set(1).images, ImageFiles)
+
+
+class OnDevice(torch.Tensor):
+    """An index that stands for one on a GPU: whoever copies it to the CPU is noted by process."""
+
+    copied_by: list[int]
+
+    def cpu(self, *_: object, **__: object) -> torch.Tensor:
+        self.copied_by.append(os.getpid())
+        return self.as_subclass(torch.Tensor)
+
+
+def test_no_worker_touches_the_device(files: ImageFiles, in_memory: torch.Tensor) -> None:
+    """A forked worker cannot use the GPU of the process that it comes from."""
+    index = torch.arange(5).as_subclass(OnDevice)
+    index.copied_by = []
+    found = list(files.batches([index, torch.arange(5, 9)], workers=1))
+    assert torch.equal(torch.cat(found), in_memory[:9])
+    assert index.copied_by == [os.getpid()]

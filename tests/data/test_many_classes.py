@@ -127,6 +127,21 @@ def test_imagenet_without_a_truth_for_every_image_is_refused(as_archived: Path, 
         load("imagenet", 8, as_archived, {})
 
 
+def test_a_missing_validation_image_is_named(as_archived: Path) -> None:
+    (as_archived / "imagenet" / "val" / "ILSVRC2012_val_00000002.JPEG").unlink()
+    with pytest.raises(RequestError, match=r"1 images cannot be read: val/ILSVRC2012_val_00000002.JPEG \(missing\)"):
+        load("imagenet", 8, as_archived, {})
+
+
+def test_a_training_image_that_went_missing_is_named(by_class: Path) -> None:
+    load("imagenet", 8, by_class, {})
+    (by_class / "imagenet" / "train" / WNIDS[1] / f"{WNIDS[1]}_9.JPEG").unlink()
+    said = rf"lists 7 images in its train split, and 8 were published; gone since the last look: train/{WNIDS[1]}/"
+    for call in (lambda: load("imagenet", 8, by_class, {}), lambda: check("imagenet", by_class, {})):
+        with pytest.raises(RequestError, match=said):
+            call()
+
+
 @pytest.fixture
 def scenes(tmp_path: Path, write_image, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "places365"

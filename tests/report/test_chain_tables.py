@@ -96,6 +96,16 @@ def test_steps_add_up_and_are_compared_with_independent(bench):
     assert cells["m"]["method"].marks == tuple(table.footnotes) == ("†",)
 
 
+def test_the_steps_of_a_needed_independent_model_count(bench):
+    records = [
+        chain_record(bench, "independent", role="reference", seconds=(4.0, 1.0, 1.0, 2.0)),
+        chain_record(bench, "m", needs=["independent model"]),
+    ]
+    cells = by_label(scenario_reports(records, bench.folder)[0].chain.steps)["m"]
+    assert [cells[f"step {n}"].value for n in range(1, 5)] == [4.0, 2.0, 3.0, 5.0]
+    assert cells["relative"].value == pytest.approx(10 / 4)
+
+
 def test_a_record_without_step_costs_leaves_them_undefined(bench):
     record = chain_record(bench, "m")
     record.step_costs = {}

@@ -60,3 +60,22 @@ def test_tables_say_what_they_are_made_of(bench: Bench, tmp_path: Path) -> None:
     text = path.read_text()
     assert "4 records, seeds 0, 1, code of commit 0123456789ab." in text
     assert text.index("All scenarios: what queries gain on day one") < text.index("a on toy: compatibility")
+
+
+def test_a_lost_end_mark_takes_no_text_of_others_with_it(golden: ScenarioReport, tmp_path: Path) -> None:
+    path = tmp_path / "tables.md"
+    text = "<!-- begin: compatbench report x -->\nprose\n<!-- begin: compatbench report y -->\n<!-- end -->\n"
+    path.write_text(text)
+    with pytest.raises(RequestError, match=r"has no place for tables"):
+        insert_tables([golden], "x", path)
+    assert path.read_text() == text
+
+
+def test_the_overview_is_explained(bench: Bench, tmp_path: Path) -> None:
+    scores = {entry: [0.5] * 4 for entry in ("oo", "no", "nn", "ss")}
+    path = tmp_path / "tables.md"
+    path.write_text(MARKED)
+    insert_tables(
+        scenario_reports([bench.record("m", 0, scores, scenario=one) for one in "ab"], bench.folder), "x", path
+    )
+    assert "- **compatible in**: " in path.read_text()

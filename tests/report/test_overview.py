@@ -16,11 +16,17 @@ def scored(bench: Bench, label: str, scenario: str, old: float, cross: list[floa
 
 
 def overview(bench: Bench, records: list[Record]):
-    return overview_table(scenario_reports(records, bench.folder))
+    """With a row `independent` in every scenario that does what it must."""
+    places = dict.fromkeys((record.spec.scenario, record.spec.seed) for record in records)
+    sound = [scored(bench, "independent", scenario, 0.25, [0.0] * QUERIES, seed) for scenario, seed in places]
+    for record in sound:
+        record.spec.method.role = "reference"
+        record.spec.method.expects.append("cross below status quo")
+    return overview_table(scenario_reports([*records, *sound], bench.folder))
 
 
 def labels(table):
-    return [row.cells["method"].value for group in table.groups for row in group.rows]
+    return [row.cells["method"].value for group in table.groups if group.title == "Methods" for row in group.rows]
 
 
 def cells(table, label):
@@ -41,20 +47,20 @@ def test_gains_stand_side_by_side_and_say_where_a_method_breaks(bench):
     )
     both, breaks, unsure = (cells(table, label) for label in ("both", "breaks", "unsure"))
     assert (both["a"].value, both["b"].value) == pytest.approx((25.0, 25.0))
-    assert both["a"].bold
-    assert both["b"].bold
+    assert both["a"].marks == ("↑",)
+    assert both["b"].marks == ("↑",)
     assert both["compatible"].value == "2/2"
     assert breaks["b"].value == pytest.approx(-25.0)
-    assert breaks["a"].bold
-    assert not breaks["b"].bold
+    assert breaks["a"].marks == ("↑",)
     assert breaks["b"].marks == ("↓",)
     assert breaks["compatible"].value == "1/2"
     assert unsure["a"].value == pytest.approx(12.5)
-    assert not unsure["a"].bold
     assert not unsure["a"].marks
     assert unsure["compatible"].value == "0/2"
     assert labels(table) == ["both", "breaks", "unsure"]
-    assert list(table.footnotes) == ["↓"]
+    assert list(table.footnotes) == ["↑", "↓"]
+    quo = cells(table, "status quo")
+    assert (quo["a"].value, quo["b"].value) == pytest.approx((25.0, 50.0))
 
 
 def test_a_scenario_that_a_row_did_not_finish_counts_for_nothing(bench):
@@ -89,3 +95,30 @@ def test_one_seed_is_said_to_be_one(bench):
     assert "one seed" in overview(bench, one).caption
     two = [scored(bench, "m", scenario, 0.25, [0.5] * QUERIES, seed=1) for scenario in ("a", "b")]
     assert "one seed" not in overview(bench, one + two).caption
+
+
+def test_a_share_of_the_scenarios_orders_the_rows(bench):
+    table = overview(
+        bench,
+        [
+            scored(bench, "a few", "a", 0.25, [0.5] * QUERIES),
+            bench.record("a few", 0, scenario="b", status=Status.SKIPPED, reason="the dimension changes"),
+            bench.record("a few", 0, scenario="c", status=Status.SKIPPED, reason="the dimension changes"),
+            scored(bench, "most", "a", 0.25, [0.5] * QUERIES),
+            scored(bench, "most", "b", 0.25, [0.5] * QUERIES),
+            scored(bench, "most", "c", 0.25, [0.0] * QUERIES),
+        ],
+    )
+    assert labels(table) == ["a few", "most"]
+
+
+def test_a_scenario_whose_controls_misbehave_is_marked_and_counts_for_nothing(bench):
+    records = [scored(bench, "m", scenario, 0.25, [0.5] * QUERIES) for scenario in ("a", "b")]
+    fault = scored(bench, "identity", "a", 0.25, [0.75] * QUERIES)
+    fault.spec.method.role = "control"
+    fault.spec.method.expects.append("cross equals status quo")
+    table = overview(bench, [*records, fault])
+    assert cells(table, "status quo")["a"].marks == ("✗",)
+    assert cells(table, "status quo")["b"].marks == ()
+    assert cells(table, "m")["compatible"].value == "1/1"
+    assert "✗" in table.footnotes

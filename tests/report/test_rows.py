@@ -95,6 +95,16 @@ def test_time_is_relative_to_independent_seed_by_seed(bench):
     assert [row.relative_time for row in alone] == [None, None]
 
 
+def test_the_time_of_a_needed_independent_model_counts(bench):
+    rates = {"independent": 1000.0, "m": 800.0}
+    records = [
+        bench.record(label, 0, flat(0.5), costs={"train_images_per_second": rate}) for label, rate in rates.items()
+    ]
+    records[1].spec.method.needs.append("independent model")
+    found = {row.label: row.relative_time for row in rows(bench, records)}
+    assert found == {"independent": 1.0, "m": 1000 / 800 + 1}
+
+
 def test_readings_without_arrays_are_means_over_seeds(bench):
     def extra(seed):
         return [

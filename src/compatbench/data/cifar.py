@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.family import Family, Notify, Options
+from compatbench.data.first_sight import changed, remember
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
@@ -55,9 +56,10 @@ class _Cifar(Family[Options]):
         return self._read(root / self.name / self.version.folder)
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
-        """Download the binary version."""
+        """Download the binary version, whose sha256 is known; of files put there by hand it is kept from now on."""
         if not self.missing(root, options):
             self.load(root, options, None)
+            remember(self._ledger(root), self._files(root))
             return f"{self.name}: ready"
         url = HOST + self.version.archive
         source = bring(
@@ -68,13 +70,27 @@ class _Cifar(Family[Options]):
             notify,
             f"connect this machine, or unpack {self.version.archive} in {root / self.name}",
         )
+        remember(self._ledger(root), self._files(root))
         return f"{self.name}: ready, from {source}"
+
+    def check(self, root: Path, options: Options, notify: Notify) -> str:
+        """Read all records, and compare the files with what `get` found."""
+        summary = super().check(root, options, notify)
+        damaged = changed(self._ledger(root), self._files(root))
+        if damaged:
+            raise RequestError(f"{damaged[0]} has changed since it was fetched; delete its folder and {self._remedy}")
+        return summary
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
         """Those of the binary files that are not there."""
-        folder, version = root / self.name / self.version.folder, self.version
-        files = [folder / name for name in (*version.train, version.test, version.classes)]
-        return tuple(str(file) for file in files if not file.exists())
+        return tuple(str(file) for file in self._files(root) if not file.exists())
+
+    def _files(self, root: Path) -> list[Path]:
+        version = self.version
+        return [root / self.name / version.folder / name for name in (*version.train, version.test, version.classes)]
+
+    def _ledger(self, root: Path) -> Path:
+        return root / ".checked" / f"{self.name}.json"
 
     @property
     def _remedy(self) -> str:
@@ -91,8 +107,15 @@ class _Cifar(Family[Options]):
                 f"{folder} has {found[0]:,} training and {found[1]:,} test images instead of "
                 f"{version.records[0]:,} and {version.records[1]:,}; delete it and {self._remedy}"
             )
-        test = self._split(parts[-1:], found[0])
-        return Dataset(self.name, names, self._split(parts[:-1], 0), test, test)
+        train, test = self._split(parts[:-1], 0), self._split(parts[-1:], found[0])
+        for part, split in (("training", train), ("test", test)):
+            counts = split.labels.bincount(minlength=len(names))
+            if counts.min() != counts.max():
+                raise RequestError(
+                    f"{folder} is damaged: the classes, equally large as published, have {int(counts.min()):,} to "
+                    f"{int(counts.max()):,} {part} images; delete it and {self._remedy}"
+                )
+        return Dataset(self.name, names, train, test, test)
 
     def _records(self, path: Path, classes: int) -> NDArray[np.uint8]:
         content = np.frombuffer(bytearray(path.read_bytes()), np.uint8)

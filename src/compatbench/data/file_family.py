@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, OptionsT, summary
+from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding
-from compatbench.data.listing import IN_MEMORY, Listed, check_files, read_listed
+from compatbench.data.listing import IN_MEMORY, Listed, check_files, files_gone, read_listed
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
@@ -89,13 +90,14 @@ class FileFamily(Family[OptionsT]):
     def _listed(self, root: Path, options: OptionsT) -> Listed:
         if self.missing(root, options):
             raise RequestError(self._what_is_missing(root, options))
-        return self._list(self.link(root), options)
+        return self._list(self.link(root), options, root)
 
     def _inner(self, folder: Path) -> Path:
         inner = folder / self.archive_folder
         return inner if inner.is_dir() else folder
 
-    def _list(self, folder: Path, options: OptionsT) -> Listed:
+    def _list(self, folder: Path, options: OptionsT, root: Path | None = None) -> Listed:
+        """`list_images`, with as many as were published; `root` knows which files there were."""
         folder = self._inner(folder)
         try:
             found = self.list_images(folder, options)
@@ -110,9 +112,11 @@ class FileFamily(Family[OptionsT]):
         for part, listing in found.splits.items():
             published = getattr(self.published, part)
             if published not in (None, len(listing)):
+                gone = files_gone(self.name, found, folder, root) if root else []
                 raise RequestError(
                     f"dataset '{self.name}': {folder} lists {len(listing):,} images in its {part} split, and "
-                    f"{published:,} were published; fetch it again"
+                    f"{published:,} were published{f'; gone since the last look: {listed(gone)}' if gone else ''}; "
+                    "fetch it again"
                 )
         return found
 

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
+from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.folder import CHECK_SIZE, Folder, FolderOptions
@@ -90,8 +91,10 @@ class Hub(Family[HubOptions]):
         return replace(Folder().read(root, self._as_folder(root, options), image_size, memory), name=self.name)
 
     def _folder(self, root: Path, options: HubOptions) -> Path:
+        """One for each choice of options, so that other columns or splits are other data."""
         name = "__".join(part for part in (options.path, options.config, options.revision) if part)
-        return root / self.name / name.strip("/").replace("/", "--")
+        chosen = digest(options.model_dump(mode="json"))[:8]
+        return root / self.name / f"{name.strip('/').replace('/', '--')}__{chosen}"
 
     def _as_folder(self, root: Path, options: HubOptions) -> FolderOptions:
         return FolderOptions(path=str(self._folder(root, options).resolve()), manifest=MANIFEST)

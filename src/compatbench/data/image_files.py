@@ -90,6 +90,8 @@ class ImageFiles:
 
         No more than PREFETCHED batches a worker are in memory, however many there are.
         """
+        # on the CPU before the workers are forked: a forked process cannot use the GPU of the one that it comes from
+        indices = [index.cpu() if isinstance(index, Tensor) else index for index in indices]
         loader: DataLoader[Any] = DataLoader(
             _Batches(self, indices),  # type: ignore[arg-type]
             batch_size=None,

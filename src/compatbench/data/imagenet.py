@@ -42,8 +42,12 @@ class ImageNet(FileFamily[Options]):
             val = _by_class(folder, "val", classes)
         else:
             label_of = {wnid: label for label, wnid in enumerate(classes)}
-            truth = zip(_images(folder / "val"), _validation_classes(folder / DEVKIT), strict=True)
-            val = [(f"val/{name}", label_of[wnid]) for name, wnid in truth if wnid in label_of]
+            truth = _validation_classes(folder / DEVKIT)
+            names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, len(truth) + 1)]
+            nameless = sorted(set(_images(folder / "val")) - set(names))
+            if nameless:
+                raise ValueError(f"it does not say what val/{nameless[0]} shows")
+            val = [(f"val/{name}", label_of[wnid]) for name, wnid in zip(names, truth, strict=True) if wnid in label_of]
         return Listed(classes, _listing(train, 0), _listing(val, len(train)))
 
     def _classes(self, folder: Path) -> tuple[str, ...]:
@@ -55,8 +59,8 @@ class ImageNet100(ImageNet):
 
     name = "imagenet100"
     place = "imagenet"
-    description = "a subset of ImageNet-1k, some 131,700 photographs, 100 classes"
-    published = Counts(query=5_000)
+    description = "a subset of ImageNet-1k, 131,689 photographs, 100 classes"
+    published = Counts(train=126_689, query=5_000)
 
     def _classes(self, folder: Path) -> tuple[str, ...]:
         return _known(super()._classes(folder))

@@ -16,7 +16,7 @@ from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding, clipped
 from compatbench.data.image_files import ImageFiles, Images, load_all
-from compatbench.data.sound_files import Notify, SoundFiles, verify
+from compatbench.data.sound_files import Notify, SoundFiles, known_files, verify
 from compatbench.errors import RequestError
 from compatbench.judgements import Judgements
 from compatbench.pairs import Pairs
@@ -124,9 +124,8 @@ def check_files(
 ) -> dict[str, SoundFiles]:
     """What is known of the files of each split, each read whole once since it last changed, or now for `again`."""
     splits = listed.splits
-    files = list(dict.fromkeys(path for listing in splits.values() for path in listing.paths))
-    ledger = root / ".checked" / f"{name}-{digest(str(folder.resolve()))[:12]}.parquet"
-    sound = verify(folder, files, ledger, notify, again=again)
+    files = _files(listed)
+    sound = verify(folder, files, _ledger(name, folder, root), notify, again=again)
     row_of = {path: row for row, path in enumerate(files)}
     parts = {}
     for part, listing in splits.items():
@@ -135,6 +134,20 @@ def check_files(
         if listing.boxes is not None:
             _check_boxes(folder, listing.paths, listing.boxes, parts[part].sizes)
     return parts
+
+
+def files_gone(name: str, listed: Listed, folder: Path, root: Path) -> list[str]:
+    """Files that were sound at an earlier look, and are neither listed nor there any more."""
+    known = set(known_files(_ledger(name, folder, root))) - set(_files(listed))
+    return sorted(path for path in known if not (folder / path).exists())
+
+
+def _files(listed: Listed) -> list[str]:
+    return list(dict.fromkeys(path for listing in listed.splits.values() for path in listing.paths))
+
+
+def _ledger(name: str, folder: Path, root: Path) -> Path:
+    return root / ".checked" / f"{name}-{digest(str(folder.resolve()))[:12]}.parquet"
 
 
 def _check_boxes(folder: Path, paths: Sequence[str], boxes: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:

@@ -80,6 +80,11 @@ def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, 
     return SoundFiles(hashes, here[["width", "height"]].to_numpy(dtype=np.int64))
 
 
+def known_files(ledger: Path) -> list[str]:
+    """Paths of the files that were found sound at some time."""
+    return [str(path) for path in _read(ledger).index]
+
+
 def _look_into(
     folder: Path, paths: Sequence[str], notify: Notify
 ) -> Iterator[tuple[str, tuple[bytes, int, int] | str]]:

@@ -13,7 +13,7 @@ from compatbench.evaluation.chains import ChainNumber, chain_estimates, violatio
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.report.estimates import Estimate
 from compatbench.report.leaderboard import OWN_OLD
-from compatbench.report.rows import ROLE_TITLES, MethodRow
+from compatbench.report.rows import INDEPENDENT_MODEL, ROLE_TITLES, MethodRow
 from compatbench.report.runs import MethodRuns, ScenarioRuns
 from compatbench.report.scores import METRICS, ScoreReader
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
@@ -134,16 +134,17 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         Column(
             f"step {number}",
             f"step {number}, s",
-            f"Seconds of training generation {number} (and fitting an adapter), median over seeds. Step 1 is shared by "
-            "all rows that do not train their own first generation.",
+            f"Seconds of training generation {number}, with those of fitting an adapter and of training the "
+            "independent model where the method needs it, median over seeds. Step 1 is shared by all rows that do not "
+            "train their own first generation.",
             Unit.AMOUNT,
         )
         for number in range(1, size + 1)
     )
     upgrades = Column("upgrades", "upgrades, s", "Seconds of all steps after the first, together.", Unit.AMOUNT)
     relative = Column("relative", "upgrades", "The same as a multiple of that of independent.", Unit.TIMES)
-    seconds = {chain.row.label: _step_seconds(chain.row.runs, size) for chain in chains}
     independent = scenario.independent
+    seconds = {chain.row.label: _step_seconds(chain.row.runs, independent, size) for chain in chains}
     base = _total(seconds.get(independent.label, [])) if independent else None
 
     def lines(chain: ChainRow) -> list[Row]:
@@ -164,13 +165,20 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
     )
 
 
-def _step_seconds(runs: MethodRuns, size: int) -> list[float | None]:
+def _step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:
+    parents = independent if INDEPENDENT_MODEL in runs.method.needs else None
     found: list[float | None] = []
     for step in range(size):
-        costs = [record.step_costs.get(str(step), {}) for record in runs.finished]
-        seconds = [[value for name in ("train_seconds", "fit_seconds") if (value := one.get(name))] for one in costs]
-        found.append(median(map(sum, seconds)) if all(seconds) else None)
+        own = _median_seconds(runs, step)
+        parent = _median_seconds(parents, step) if parents and step else 0.0
+        found.append(own + parent if own is not None and parent is not None else None)
     return found
+
+
+def _median_seconds(runs: MethodRuns, step: int) -> float | None:
+    costs = [record.step_costs.get(str(step), {}) for record in runs.finished]
+    seconds = [[value for name in ("train_seconds", "fit_seconds") if (value := one.get(name))] for one in costs]
+    return median(map(sum, seconds)) if seconds and all(seconds) else None
 
 
 def _total(seconds: Sequence[float | None]) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 from compatbench.report.leaderboard import COMPACT
-from compatbench.report.overview import overview_table
+from compatbench.report.overview import explained, overview_table
 from compatbench.report.render_markdown import escape, to_legend, to_markdown
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Column
@@ -26,7 +26,8 @@ def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> 
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: cannot be read: {error}") from error
     block = re.compile(
-        rf"(<!-- begin: compatbench report {re.escape(suite)}(?: [^\n]*)?-->\n).*?(<!-- end -->)", re.DOTALL
+        rf"(<!-- begin: compatbench report {re.escape(suite)}(?: [^\n]*)?-->\n)(?:(?!<!-- begin:).)*?(<!-- end -->)",
+        re.DOTALL,
     )
     if not block.search(text):
         raise RequestError(
@@ -44,6 +45,7 @@ def _tables(reports: Sequence[ScenarioReport]) -> str:
     columns: dict[str, Column] = {}
     if overview:
         parts.append(to_markdown(overview, heading="###", legend=False))
+        columns |= {column.title: column for column in explained(overview)}
     for report in reports:
         scores = report.scores.select(*COMPACT)
         parts += [to_markdown(scores, heading="###", legend=False), f"{escape(report.banner.headline)}."]

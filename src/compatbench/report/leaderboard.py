@@ -69,7 +69,13 @@ _COLUMNS = (
         "cmc1_gain", "CMC@1 gain", "Cross gain by CMC@1, in points: one metric can turn the verdict.", interval=True
     ),
     Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
-    Column("time", "time", "Training time per image, as a multiple of that of independent.", Unit.TIMES),
+    Column(
+        "time",
+        "time",
+        "Training time per image, as a multiple of that of independent; and that of independent too, where the "
+        "method needs that model.",
+        Unit.TIMES,
+    ),
     NEEDS,
 )
 _OPTIONAL = ("seen", "unseen", "chance", "l2")

@@ -22,7 +22,7 @@ from compatbench.report.write import pareto_file
 
 BLOCK = re.compile(
     r"(?P<begin><!-- begin: compatbench leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) -->\n)"
-    r".*?(?P<end><!-- end -->)",
+    r"(?:(?!<!-- begin:).)*?(?P<end><!-- end -->)",
     re.DOTALL,
 )
 COLUMNS = ("rank", "method", "oo", "no", "nn", "gamma", "tax", "verdict", "time")

@@ -23,6 +23,9 @@ LONGEST_REASON = 120
 OWN_FIRST_GENERATION = "own first generation"
 """The need of methods that train the old model too."""
 
+INDEPENDENT_MODEL = "independent model"
+"""The need of methods that have the independent new model trained before them; its cost is theirs."""
+
 ROLE_TITLES = {"reference": "References", "method": "Methods", "control": "Controls"}
 """Headings of the groups of rows, in their order in tables."""
 
@@ -44,7 +47,8 @@ class MethodRow:
     chance: tuple[float, float, float] | None
     """M(n,o) on mAP between unrelated spaces: mean, low and high end, each the mean over the seeds."""
     relative_time: float | None
-    """Training images/s of `independent` ÷ own, same scenario and seed: median over seeds."""
+    """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
+    median over seeds."""
 
     @property
     def label(self) -> str:
@@ -165,7 +169,8 @@ def _chance(runs: MethodRuns, newest: str) -> tuple[float, float, float] | None:
 def _relative_time(runs: MethodRuns, independent: MethodRuns | None) -> float | None:
     reference = _images_per_second(independent) if independent else {}
     own = _images_per_second(runs)
-    factors = [reference[seed] / own[seed] for seed in own if seed in reference]
+    parent = INDEPENDENT_MODEL in runs.method.needs
+    factors = [reference[seed] / own[seed] + parent for seed in own if seed in reference]
     return median(factors) if factors else None
 
 

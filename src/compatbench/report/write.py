@@ -12,7 +12,7 @@ from compatbench.report.flip_files import FlipFiles, flip_files
 from compatbench.report.flip_lists import Samples
 from compatbench.report.heat_map import heat_map_caption
 from compatbench.report.leaderboard import COMPACT
-from compatbench.report.overview import overview_table
+from compatbench.report.overview import explained, overview_table
 from compatbench.report.page import render_page
 from compatbench.report.plots import plot_caption
 from compatbench.report.render_csv import to_csv
@@ -101,9 +101,10 @@ def _readme(
     flips: Mapping[str, Sequence[FlipFiles]],
 ) -> str:
     parts = [f"# {escape(title)}", INTRODUCTION.replace("below each table", "at the end")]
+    columns: dict[str, Column] = {}
     if overview:
         parts.append(to_markdown(overview, heading="##", legend=False))
-    columns: dict[str, Column] = {}
+        columns |= {column.title: column for column in explained(overview)}
     for report in reports:
         parts += [
             f"## {escape(report.title)}",

@@ -1,0 +1,37 @@
+"""Sha256 of files as they were when they were first found sound, where their authors publish none.
+
+What changes later, by a failing disk or by hand, is named by `compatbench data check`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from compatbench.files import write_whole
+
+
+def remember(ledger: Path, files: Sequence[Path]) -> None:
+    """Write the sha256 of `files`, by name, unless that was done before, or the disk cannot be written."""
+    if not ledger.exists():
+        with suppress(OSError):
+            ledger.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(ledger, json.dumps({file.name: _sha256(file) for file in files}, indent=1))
+
+
+def changed(ledger: Path, files: Sequence[Path]) -> list[Path]:
+    """Those of `files` that are not as they were remembered; none where nothing is remembered of them."""
+    try:
+        known = json.loads(ledger.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    known = known if isinstance(known, dict) else {}
+    return [file for file in files if file.name in known and _sha256(file) != known[file.name]]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

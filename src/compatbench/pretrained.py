@@ -1,0 +1,55 @@
+"""The published weights that encoders start from: which are on this machine, and fetching them before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from compatbench.errors import RequestError
+from compatbench.plan import Cell
+from compatbench.scenarios import GenerationSpec
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""The files of a model on the hub that timm looks for."""
+
+
+def missing_weights(cells: Sequence[Cell]) -> list[str]:
+    """The backbones (`arch.tag`) whose weights the cells start from, and timm would have to download."""
+    chains = {tuple(map(repr, cell.spec.generations)): cell.spec.generations for cell in cells if cell.skip is None}
+    generations = [GenerationSpec.model_validate(one) for chain in chains.values() for one in chain]
+    encoders = [encoder for one in generations for encoder in (one.encoder(3, 224), one.documents(3, 224))]
+    wanted = {encoder.backbone for encoder in encoders if encoder is not None and encoder.pretrained}
+    return sorted(backbone for backbone in wanted if not _is_here(backbone))
+
+
+def fetch_weights(cells: Sequence[Cell]) -> None:
+    """Have timm download what `missing_weights` names. Raises RequestError where it can't, before anything is trained.
+
+    Of what a process without connection may read, only the cache of the Hugging Face hub counts.
+    """
+    import timm
+
+    for backbone in missing_weights(cells):
+        try:
+            timm.create_model(backbone, pretrained=True)
+        except Exception as error:  # whatever the hub's client, its connection or the file's reader raise
+            cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RequestError(
+                f"the weights of backbone '{backbone}' cannot be fetched ({cause}); connect this machine, copy the "
+                "Hugging Face cache of one that has them, or set pretrained: false"
+            ) from error
+
+
+def _is_here(backbone: str) -> bool:
+    import timm
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+
+    cfg: Any = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
+    if cfg is None or not (cfg.hf_hub_id or cfg.url):
+        return True  # timm says so itself when it builds the model
+    if cfg.hf_hub_id:
+        files = (cfg.hf_hub_filename,) if cfg.hf_hub_filename else WEIGHTS
+        return any(isinstance(try_to_load_from_cache(cfg.hf_hub_id, file), str) for file in files)
+    return Path(str(torch.hub.get_dir()), "checkpoints", str(cfg.url).rpartition("/")[2]).exists()
