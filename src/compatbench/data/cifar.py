@@ -59,7 +59,8 @@ class _Cifar(Family[Options]):
         """Download the binary version, whose sha256 is known; of files put there by hand it is kept from now on."""
         if not self.missing(root, options):
             self.load(root, options, None)
-            remember(self._ledger(root), self._files(root))
+            if not self._ledger(root).exists():
+                remember(self._ledger(root), self._files(root))
             return f"{self.name}: ready"
         url = HOST + self.version.archive
         source = bring(
@@ -78,7 +79,10 @@ class _Cifar(Family[Options]):
         summary = super().check(root, options, notify)
         damaged = changed(self._ledger(root), self._files(root))
         if damaged:
-            raise RequestError(f"{damaged[0]} has changed since it was fetched; delete its folder and {self._remedy}")
+            raise RequestError(
+                f"{damaged[0]} has changed since it was first found sound; delete its folder and {self._remedy}, or "
+                f"delete {self._ledger(root)} if you replaced it yourself"
+            )
         return summary
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:

@@ -15,11 +15,10 @@ from compatbench.files import write_whole
 
 
 def remember(ledger: Path, files: Sequence[Path]) -> None:
-    """Write the sha256 of `files`, by name, unless that was done before, or the disk cannot be written."""
-    if not ledger.exists():
-        with suppress(OSError):
-            ledger.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(ledger, json.dumps({file.name: _sha256(file) for file in files}, indent=1))
+    """Write the sha256 of `files`, by name, in place of what was known; nothing where the disk cannot be written."""
+    with suppress(OSError):
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(ledger, json.dumps({file.name: _sha256(file) for file in files}, indent=1))
 
 
 def changed(ledger: Path, files: Sequence[Path]) -> list[Path]:
