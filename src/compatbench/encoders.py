@@ -98,6 +98,7 @@ def build_backbone(spec: EncoderSpec) -> nn.Module:
     return model
 
 
+@functools.cache
 def check_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is named before training."""
     try:

@@ -67,10 +67,13 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
         test_classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
         tasks = [task_of(resolved, position, dataset) for position in range(len(resolved))]
         fingerprint = _tested(scenario, dataset, resolved, test_classes, suite.query_limit).fingerprint
+        rows = []
+        for entry in entries:
+            plugin = catalogue.get(entry.name)
+            params = plugin.resolve(entry.params)
+            rows.append((_method_info(entry, plugin, params, tasks[-1]), _skip_reason(plugin, params, tasks, resolved)))
         for seed in seeds:
-            for entry in entries:
-                plugin = catalogue.get(entry.name)
-                params = plugin.resolve(entry.params)
+            for method, skip in rows:
                 spec = CellSpec(
                     suite=name,
                     dataset=suite.dataset,
@@ -84,10 +87,10 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
                     generations=[step.model_dump(mode="json", exclude_none=True) for step in resolved],
                     test_classes=test_classes,
                     recipe=suite.recipe.model_dump(mode="json"),
-                    method=_method_info(entry, plugin, params, tasks[-1]),
+                    method=method,
                     seed=seed,
                 )
-                cells.append(Cell(spec, _skip_reason(plugin, params, tasks, resolved)))
+                cells.append(Cell(spec, skip))
     return cells
 
 
