@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, first_line
 
 
 class EncoderSpec(BaseModel):
@@ -108,9 +108,8 @@ def check_encoder(spec: EncoderSpec) -> None:
     except RequestError:
         raise
     except Exception as error:
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RequestError(
-            f"backbone '{spec.backbone}' cannot take {spec.image_size}x{spec.image_size} images: {cause}; "
+            f"backbone '{spec.backbone}' cannot take {spec.image_size}x{spec.image_size} images: {first_line(error)}; "
             "choose another image_size or backbone"
         ) from error
 

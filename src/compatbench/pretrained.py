@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, first_line
 from compatbench.plan import Cell
 from compatbench.scenarios import GenerationSpec
 
@@ -24,20 +24,16 @@ def missing_weights(cells: Sequence[Cell]) -> list[str]:
 
 
 def fetch_weights(cells: Sequence[Cell]) -> None:
-    """Have timm download what `missing_weights` names. Raises RequestError where it can't, before anything is trained.
-
-    Of what a process without connection may read, only the cache of the Hugging Face hub counts.
-    """
+    """Have timm download what `missing_weights` names, before anything is trained. RequestError where it can't."""
     import timm
 
     for backbone in missing_weights(cells):
         try:
             timm.create_model(backbone, pretrained=True)
         except Exception as error:  # whatever the hub's client, its connection or the file's reader raise
-            cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RequestError(
-                f"the weights of backbone '{backbone}' cannot be fetched ({cause}); connect this machine, copy the "
-                "Hugging Face cache of one that has them, or set pretrained: false"
+                f"the weights of backbone '{backbone}' cannot be fetched ({first_line(error)}); connect this machine, "
+                "copy the Hugging Face cache of one that has them, or set pretrained: false"
             ) from error
 
 

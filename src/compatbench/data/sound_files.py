@@ -22,7 +22,7 @@ from PIL import UnidentifiedImageError
 
 from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding, decode, open_image
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, first_line
 from compatbench.files import whole_file
 
 CHUNK = 2048
@@ -112,7 +112,7 @@ def _read_one(path: Path) -> tuple[bytes, int, int] | str:
     except UnidentifiedImageError:
         return "no image of a known format"
     except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
-        return str(error).splitlines()[0] if str(error) else type(error).__name__
+        return first_line(error)
     return hashlib.sha256(content).digest(), width, height
 
 

@@ -14,7 +14,7 @@ from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
 from compatbench.records import BackfillCurve, Record
 from compatbench.report.estimates import Estimate
-from compatbench.report.leaderboard import OWN_OLD
+from compatbench.report.leaderboard import METHOD, OWN_OLD
 from compatbench.report.rows import MethodRow
 from compatbench.report.runs import ScenarioRuns, file_of
 from compatbench.report.scores import METRICS, ScoreReader
@@ -32,7 +32,7 @@ INCIDENT = "▼"
 
 _STATUS_QUO = "status quo"
 _COLUMNS = (
-    Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
+    METHOD,
     Column("oo", "status quo", "M(o,o) over the queries of the curves. mAP in points."),
     Column(
         "area",

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from compatbench.evaluation.chains import ChainNumber, chain_estimates, violations
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.report.estimates import Estimate
-from compatbench.report.leaderboard import OWN_OLD
+from compatbench.report.leaderboard import METHOD, OWN_OLD, method_cell
 from compatbench.report.rows import INDEPENDENT_MODEL, ROLE_TITLES, MethodRow
 from compatbench.report.runs import MethodRuns, ScenarioRuns
 from compatbench.report.scores import METRICS, ScoreReader
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
 BELOW = "↓"
-_METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
 _NUMBERS = (
     Column(
         "AC",
@@ -95,7 +94,7 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
         title=f"{scenario.title}: the chain",
         caption=f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
         "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
-        columns=(_METHOD, *_NUMBERS),
+        columns=(METHOD, *_NUMBERS),
         groups=_groups(chains, lambda chain: [Row(_numbers(chain), tags=_tags(chain))]),
         footnotes=_footnotes(chains),
     )
@@ -120,7 +119,7 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
         caption="M(i,j): mAP in points of queries embedded by generation i on a gallery embedded by generation j. On "
         "the diagonal a gallery that was embedded anew, left of it one that was not. 95% intervals: hierarchical "
         "bootstrap over seeds, then queries.",
-        columns=(_METHOD, queries, *galleries),
+        columns=(METHOD, queries, *galleries),
         groups=_groups(chains, _matrix_rows),
         footnotes=_footnotes(chains)
         | {BELOW: "less than the gallery's own generation scores on it, M(j,j), by more than the paired interval."},
@@ -159,7 +158,7 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         name=f"{scenario.scenario}-steps",
         title=f"{scenario.title}: the cost of every step",
         caption="Measured in one run on one machine; compare times only within this table.",
-        columns=(_METHOD, *steps, upgrades, relative),
+        columns=(METHOD, *steps, upgrades, relative),
         groups=_groups(chains, lines),
         footnotes=_footnotes(chains),
     )
@@ -218,7 +217,7 @@ def _groups(chains: Sequence[ChainRow], lines: Callable[[ChainRow], list[Row]]) 
 
 
 def _label(chain: ChainRow) -> Cell:
-    return Cell(chain.row.label, marks=(OWN_OLD,) if chain.row.own_first_generation else ())
+    return method_cell(chain.row)
 
 
 def _tags(chain: ChainRow) -> tuple[str, ...]:

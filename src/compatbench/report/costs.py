@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from compatbench.report.leaderboard import NEEDS
+from compatbench.report.leaderboard import METHOD, NEEDS, TIME
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
-_METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
-_TIME = Column(
-    "time",
-    "time",
-    "Training images/s of the row independent ÷ own, same scenario and seed, median over seeds.",
-    Unit.TIMES,
-)
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
     Column("train_images_per_second", "training img/s", "Training throughput, images a second.", Unit.AMOUNT, True),
@@ -46,7 +39,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         title=f"{scenario.title}: costs",
         caption="Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. "
         "Compare times only within this table.",
-        columns=(_METHOD, _TIME, *_MEASURED, NEEDS),
+        columns=(METHOD, TIME, *_MEASURED, NEEDS),
         groups=tuple(
             Group(title, tuple(_row(row) for row in shown if row.role == role))
             for role, title in ROLE_TITLES.items()

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.flips import FlipRate, flip_estimates
 from compatbench.report.estimates import Estimate
-from compatbench.report.leaderboard import OWN_OLD
+from compatbench.report.leaderboard import METHOD, OWN_OLD, method_cell
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.scores import ScoreReader
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.tables import Cell, Column, Group, Row, Table
 
 CUTOFFS = (1, 10)
 
 _CROSS, _FULL = "no", "nn"
 _COLUMNS = (
-    Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
+    METHOD,
     Column(
         f"{_CROSS}_NFR@1",
         "NFR@1",
@@ -102,7 +102,7 @@ def _rates(
 
 
 def _row(row: MethodRow, rates: dict[str, dict[str, FlipRate]]) -> Row:
-    cells = {"method": Cell(row.label, marks=(OWN_OLD,) if row.own_first_generation else ())}
+    cells = {"method": method_cell(row)}
     for system, by_name in rates.items():
         for name, rate in by_name.items():
             points = Estimate(rate.value, rate.low, rate.high).in_points()

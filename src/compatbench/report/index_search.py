@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from compatbench.records import IndexSearch, Record
-from compatbench.report.leaderboard import OWN_OLD
+from compatbench.report.leaderboard import METHOD, OWN_OLD, method_cell
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
@@ -23,7 +23,6 @@ _ENTRIES: dict[Entry, str] = {
     ("n", "n", "n"): "new queries on new vectors",
     ("n", "n", "o"): "new queries on new vectors, in the index that was trained on old ones",
 }
-_METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
 _RECALLS = {
     (index, entry): Column(
         f"{index}_{''.join(entry)}",
@@ -60,7 +59,7 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
         "vectors; n,o: the method's new queries on them; n,n: new queries on new vectors; refilled: the index keeps "
         "the centroids and codebooks of the old vectors and holds new ones. Median over seeds, in brackets the "
         "lowest and the highest.",
-        columns=(_METHOD, *_RECALLS.values()),
+        columns=(METHOD, *_RECALLS.values()),
         groups=tuple(
             Group(title, tuple(_recall_row(row) for row in shown if row.role == role))
             for role, title in ROLE_TITLES.items()
@@ -112,7 +111,7 @@ def _recall_row(row: MethodRow) -> Row:
         column.key: _spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
         for (index, entry), column in _RECALLS.items()
     }
-    cells["method"] = Cell(row.label, marks=(OWN_OLD,) if row.own_first_generation else ())
+    cells["method"] = method_cell(row)
     return Row(cells, tags=tuple(row.runs.method.needs))
 
 

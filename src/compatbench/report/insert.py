@@ -9,6 +9,7 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.files import write_whole
 from compatbench.report.leaderboard import COMPACT
+from compatbench.report.marks import marked
 from compatbench.report.overview import explained, overview_table
 from compatbench.report.render_markdown import escape, to_legend, to_markdown
 from compatbench.report.scenario_report import ScenarioReport
@@ -25,17 +26,14 @@ def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> 
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: cannot be read: {error}") from error
-    block = re.compile(
-        rf"(<!-- begin: compatbench report {re.escape(suite)}(?: [^\n]*)?-->\n)(?:(?!<!-- begin:).)*?(<!-- end -->)",
-        re.DOTALL,
-    )
+    block = marked(rf"report {re.escape(suite)}(?: [^\n]*)?")
     if not block.search(text):
         raise RequestError(
             f"{path}: has no place for tables; put the lines `<!-- begin: compatbench report {suite} -->` and "
             "`<!-- end -->` where they shall stand"
         )
     tables = _tables(reports)
-    write_whole(path, block.sub(lambda match: f"{match[1]}\n{tables}\n{match[2]}", text))
+    write_whole(path, block.sub(lambda match: f"{match['begin']}\n{tables}\n{match['end']}", text))
 
 
 def _tables(reports: Sequence[ScenarioReport]) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.report.leaderboard import NEEDS, OWN_OLD, STATUS_QUO
+from compatbench.report.leaderboard import METHOD, NEEDS, OWN_OLD, STATUS_QUO, method_cell
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
-_METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
 _COMPATIBLE = Column(
     "compatible",
     "compatible in",
@@ -47,7 +46,7 @@ def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
         "has M(o,o) itself; of a chain, the newest generation's on the first one's gallery. "
         f"{_spread(reports)} Methods that are compatible in a larger share of their scenarios stand first; nothing is "
         "ranked here.",
-        columns=(_METHOD, _COMPATIBLE, *(_column(report) for report in reports), NEEDS),
+        columns=(METHOD, _COMPATIBLE, *(_column(report) for report in reports), NEEDS),
         groups=tuple(Group(ROLE_TITLES[role], tuple(rows)) for role, rows in shown.items() if rows),
         footnotes={mark: text for mark, text in _FOOTNOTES.items() if mark in marks},
     )
@@ -85,7 +84,7 @@ def _row(
 ) -> Row:
     needs = tuple(known.runs.method.needs)
     cells = {
-        "method": Cell(known.label, marks=(OWN_OLD,) if known.own_first_generation else ()),
+        "method": method_cell(known),
         "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
         "needs": Cell(", ".join(needs) or "nothing"),
     }

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard_readme import anchor, banner, definitions, records_of, to_method
 from compatbench.report.linked_markdown import linked_table
+from compatbench.report.marks import marked
 from compatbench.report.plots import plot_caption
 from compatbench.report.render_markdown import escape
 from compatbench.report.scenario_report import ScenarioReport
@@ -20,11 +21,7 @@ from compatbench.report.standing_table import summary_table
 from compatbench.report.tables import Column, Row
 from compatbench.report.write import pareto_file
 
-BLOCK = re.compile(
-    r"(?P<begin><!-- begin: compatbench leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) -->\n)"
-    r"(?:(?!<!-- begin:).)*?(?P<end><!-- end -->)",
-    re.DOTALL,
-)
+BLOCK = marked(r"leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) ")
 COLUMNS = ("rank", "method", "oo", "no", "nn", "gamma", "tax", "verdict", "time")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compatbench.report.leaderboard import NEEDS, NOT_SIGNIFICANT
+from compatbench.report.leaderboard import METHOD, NEEDS, NOT_SIGNIFICANT
 from compatbench.report.rows import ROLE_TITLES
 from compatbench.report.standing import Entry, Standing, Standings
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit, number
 
 SUMMARY = (
     Column("place", "place", "By mean rank. Only methods that competed in every contest have one.", Unit.COUNT),
-    Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
+    METHOD,
     NEEDS,
     Column(
         "mean",

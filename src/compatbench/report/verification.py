@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.acceptance import FARS, Acceptance, Rate, acceptance_rates
 from compatbench.records import Record, VerifiedPairs
-from compatbench.report.leaderboard import OWN_OLD
+from compatbench.report.leaderboard import METHOD, OWN_OLD
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns
 from compatbench.report.scores import ScoreReader
@@ -52,7 +52,7 @@ def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader
 def _columns(rate: float) -> tuple[Column, ...]:
     shown = f"{100 * rate:g}%"
     return (
-        Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT),
+        METHOD,
         Column("tar_oo", "TAR o,o", f"Old queries on old vectors, at the threshold for {shown}.", interval=True),
         Column(
             "tar_no_moved",
