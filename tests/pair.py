@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from compatbench.processes import Group, join
+from compatbench.machine.processes import Group, join
 
 PATIENCE = 200.0
 """Seconds that no function of a test needs."""

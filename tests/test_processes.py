@@ -20,7 +20,6 @@ from pair import Pair
 from PIL import Image
 from torch import Tensor, nn
 
-from compatbench import processes
 from compatbench.artefacts import Artefact, get_or_make_together
 from compatbench.chain import ChainTrainer
 from compatbench.data.augmentation import Augmentation, Normalization
@@ -30,12 +29,13 @@ from compatbench.data.image_files import ImageFiles, load_all
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.environment import device
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.machine import processes
+from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe
 from compatbench.scenarios import GenerationSpec
-from compatbench.seeds import global_stream
 from compatbench.serving import pair as pair_of_vectors
 from compatbench.serving import serve
 from compatbench.store import Store

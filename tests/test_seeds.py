@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import torch
 
-from compatbench.seeds import global_stream, stream, stream_seed
+from compatbench.machine.seeds import global_stream, stream, stream_seed
 
 # int(sha256(b"0/order/1").hexdigest()[:16], 16) >> 1, and so on: a change here changes every result there is
 PINNED = {

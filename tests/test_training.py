@@ -17,10 +17,10 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.errors import ContractError, InvalidResultError
 from compatbench.heads import SoftmaxHead
+from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.recipe import Recipe
-from compatbench.seeds import global_stream, stream
 from compatbench.training import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 
 IMAGES, BATCH, DIM, CLASSES = 70, 16, 6, 10

@@ -1,3 +1,3 @@
-"""compatbench comes before numpy, for the setting that it makes (see compatbench.vector_sort)."""
+"""compatbench comes before numpy, for the setting that it makes (see compatbench.machine.vector_sort)."""
 
 import compatbench  # noqa: F401

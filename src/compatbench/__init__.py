@@ -1,6 +1,6 @@
 """CompatBench: one protocol and one leaderboard for backward-compatible embeddings."""
 
-from compatbench.vector_sort import prefer_fast_sort
+from compatbench.machine.vector_sort import prefer_fast_sort
 
 __version__ = "0.1.0"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from compatbench import processes
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
 from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
+from compatbench.machine import processes
 from compatbench.measurement.measure import measure
 from compatbench.plugins import discover
 from compatbench.recipe import Recipe

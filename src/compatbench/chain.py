@@ -20,13 +20,13 @@ from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.encoders import Encoder
 from compatbench.id_lookup import IdLookup
+from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.recipe import Recipe
 from compatbench.records import BASELINE
 from compatbench.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
-from compatbench.seeds import global_stream
 from compatbench.store import Store
 from compatbench.training import TrainingSet, embed_images, embedding_rate, train
 

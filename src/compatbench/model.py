@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from compatbench.encoders import Encoder
 from compatbench.errors import ContractError
 from compatbench.heads import Head
+from compatbench.machine.processes import in_shares
 from compatbench.method import Need, TrainingMethod
-from compatbench.processes import in_shares
 
 
 class EmbeddingModel(nn.Module):

@@ -16,7 +16,7 @@ from compatbench.data.sampling import limit_queries, only_classes
 from compatbench.encoders import EncoderSpec
 from compatbench.errors import RequestError
 from compatbench.heads import HeadName
-from compatbench.seeds import stream
+from compatbench.machine.seeds import stream
 
 SPLIT_SEED = 0
 """Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""

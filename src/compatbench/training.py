@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from compatbench import processes
 from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import ContractError
 from compatbench.loss_log import LossLog
+from compatbench.machine import processes
+from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.recipe import Recipe
-from compatbench.seeds import global_stream, stream
 
 EMBEDDING_BATCH = 512
 DOCUMENTS_TERM = "classification of documents"

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from compatbench.evaluation.threads import in_threads
+from compatbench.machine.threads import in_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from compatbench.contract.choices import DEFAULTS, Choice, choices
 from compatbench.contract.report import Finding, Report
 from compatbench.contract.world import task_of
+from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Need
 from compatbench.plugins import Plugin
-from compatbench.seeds import global_stream
 
 PAIRS = 200
 CLASSES = 5

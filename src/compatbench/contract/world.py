@@ -15,11 +15,11 @@ from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import read
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.heads import HeadName
+from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.plugins import Plugin
 from compatbench.recipe import Recipe
-from compatbench.seeds import global_stream, stream
 from compatbench.training import TrainingSet, embed_images, loss_terms, train
 
 BACKBONE = "test_resnet"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
-from compatbench.seeds import stream
+from compatbench.machine.seeds import stream
 
 QUERY_SEED = 0
 """The sample belongs to the suite, not to the seed of a cell."""

@@ -20,8 +20,8 @@ from compatbench.evaluation.counting import FLOOR, count_ahead
 from compatbench.evaluation.ranks import rank_numbers
 from compatbench.evaluation.relevance import Relevance, find
 from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
-from compatbench.evaluation.threads import in_threads
 from compatbench.judgements import Judgements
+from compatbench.machine.threads import in_threads
 
 BLOCK_QUERIES = 1024
 BLOCK_SCORES = 2**26

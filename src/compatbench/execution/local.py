@@ -25,8 +25,8 @@ from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.logs import log_tail
 from compatbench.execution.schedule import run_cells, write_outcome
 from compatbench.execution.worker import TELL_WHERE, work
+from compatbench.machine.processes import Group
 from compatbench.plan import Cell
-from compatbench.processes import Group
 from compatbench.records import Record, Status, read_record
 from compatbench.store import Store
 

@@ -30,8 +30,8 @@ from compatbench.errors import MachineError, RequestError
 from compatbench.execution.executor import Watcher
 from compatbench.execution.gpus import gpu_names
 from compatbench.execution.local import LAST_WORDS_SECONDS, Failure, LocalExecutor, LocalJob
+from compatbench.machine.processes import Group
 from compatbench.plan import Cell
-from compatbench.processes import Group
 from compatbench.records import CellSpec, Record, Status
 from compatbench.store import Store
 

@@ -10,11 +10,11 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from compatbench import processes
 from compatbench.cell import Workplace, run_cell
 from compatbench.errors import LostProcessError, MachineError
 from compatbench.execution.logs import log_tail
-from compatbench.processes import Group
+from compatbench.machine import processes
+from compatbench.machine.processes import Group
 from compatbench.records import CellSpec, Status, write_record
 from compatbench.store import Store
 

@@ -9,8 +9,8 @@ import torch
 from compatbench.chain import ChainTrainer
 from compatbench.evaluation.neighbours import FirstItems, first_items
 from compatbench.evaluation.retrieval import Vectors
+from compatbench.machine.seeds import stream
 from compatbench.records import ExampleRetrieval, FirstFound, Record
-from compatbench.seeds import stream
 from compatbench.serving import ServedGeneration, pair
 
 QUERIES = 2

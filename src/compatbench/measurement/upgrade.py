@@ -22,8 +22,8 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.flips import flip_estimates
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.machine.seeds import stream_seed
 from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.seeds import stream_seed
 from compatbench.serving import ServedGeneration, pair
 from compatbench.store import Store
 
