@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from compatbench.artefacts import Artefact, get_or_make, tensors_hash
+from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 
 CONTENT = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "steps": torch.tensor(7)}
 FACTS = {"losses": {"classification": [2.25, 1.5]}, "seconds": 3.0}

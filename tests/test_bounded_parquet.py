@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench import bounded_parquet
-from compatbench.bounded_parquet import FREE_BYTES, MOST_TIMES, check_unpacked, read_bounded
 from compatbench.embedding_formats import FORMATS
 from compatbench.errors import RequestError
+from compatbench.storage import bounded_parquet
+from compatbench.storage.bounded_parquet import FREE_BYTES, MOST_TIMES, check_unpacked, read_bounded
 
 SMALL = 2**24
 

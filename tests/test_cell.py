@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from compatbench import cell as cell_module
-from compatbench.canonical import digest
 from compatbench.cell import Workplace, command, run_cell, without_absolute_paths
 from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
@@ -21,6 +20,7 @@ from compatbench.errors import InvalidResultError
 from compatbench.plugins import discover
 from compatbench.records import CellSpec, Record, Status
 from compatbench.scenarios import GenerationSpec, split_hash, training_indices
+from compatbench.storage.canonical import digest
 
 
 @pytest.mark.parametrize(

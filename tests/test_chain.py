@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from compatbench import chain as chain_module
-from compatbench.artefacts import tensors_hash
 from compatbench.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.method import Task
 from compatbench.plugins import Catalogue, discover
 from compatbench.scenarios import GenerationSpec
+from compatbench.storage.artefacts import tensors_hash
 from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]

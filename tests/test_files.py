@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.files import whole_file, write_whole
+from compatbench.storage.files import whole_file, write_whole
 
 
 def test_text_is_utf_8_and_bytes_are_bytes(tmp_path: Path) -> None:

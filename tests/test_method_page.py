@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.method_page import docstring_markdown, link_arxiv, methods_page, read_reproduction
+from compatbench.storage.builtin import builtin_folder
 
 DOCS = Path(__file__).parents[1] / "docs"
 NAMES = sorted(path.stem for path in builtin_folder("methods").glob("[a-z]*.py"))

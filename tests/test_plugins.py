@@ -9,10 +9,10 @@ import traceback
 
 import pytest
 
-from compatbench.builtin import builtin_folder
 from compatbench.errors import ContractError, RequestError
 from compatbench.method import Need, TrainingMethod
 from compatbench.plugins import discover, load_file
+from compatbench.storage.builtin import builtin_folder
 
 METHOD = """
 from compatbench.method import Params, TrainingMethod

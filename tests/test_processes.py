@@ -20,7 +20,6 @@ from pair import Pair
 from PIL import Image
 from torch import Tensor, nn
 
-from compatbench.artefacts import Artefact, get_or_make_together
 from compatbench.chain import ChainTrainer
 from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.catalogue import load
@@ -38,6 +37,7 @@ from compatbench.recipe import Recipe
 from compatbench.scenarios import GenerationSpec
 from compatbench.serving import pair as pair_of_vectors
 from compatbench.serving import serve
+from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.store import Store
 from compatbench.training import TrainingSet, embed_images, train
 

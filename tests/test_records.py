@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from compatbench import files
 from compatbench.errors import RequestError
 from compatbench.records import Record, Status, read_record, schema, write_record
+from compatbench.storage import files
 
 
 def test_round_trip_keeps_every_number_to_the_last_bit(record: Record, tmp_path: Path) -> None:

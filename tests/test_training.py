@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compatbench import training
-from compatbench.artefacts import tensors_hash
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
@@ -21,6 +20,7 @@ from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.recipe import Recipe
+from compatbench.storage.artefacts import tensors_hash
 from compatbench.training import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 
 IMAGES, BATCH, DIM, CLASSES = 70, 16, 6, 10

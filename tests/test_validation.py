@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from compatbench.validation import did_you_mean, explain
+from compatbench.storage.validation import did_you_mean, explain
 
 
 class Inner(BaseModel):

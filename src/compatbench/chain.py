@@ -14,8 +14,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from compatbench.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
-from compatbench.canonical import digest
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.encoders import Encoder
@@ -27,6 +25,8 @@ from compatbench.plugins import Catalogue, Plugin
 from compatbench.recipe import Recipe
 from compatbench.records import BASELINE
 from compatbench.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
+from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
+from compatbench.storage.canonical import digest
 from compatbench.store import Store
 from compatbench.training import TrainingSet, embed_images, embedding_rate, train
 

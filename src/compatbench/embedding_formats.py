@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.bounded_parquet import check_unpacked, read_bounded
 from compatbench.errors import RequestError
+from compatbench.storage.bounded_parquet import check_unpacked, read_bounded
 
 Values = NDArray[Any]
 Columns = dict[str, Values]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from compatbench.embedding_formats import FORMATS, Columns, Values
 from compatbench.errors import RequestError
-from compatbench.files import whole_file
-from compatbench.validation import did_you_mean
+from compatbench.storage.files import whole_file
+from compatbench.storage.validation import did_you_mean
 
 COLUMNS = ("ids", "vectors", "labels")
 """What a file may hold, under these names: vectors (N, D), and ids (N,) and labels (N,), numbers or text."""

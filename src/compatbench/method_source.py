@@ -14,7 +14,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from compatbench.builtin import builtin_folder
+from compatbench.storage.builtin import builtin_folder
 
 NAMESPACE = "compatbench_methods"
 

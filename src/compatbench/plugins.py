@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from compatbench.builtin import builtin_folder
 from compatbench.errors import ContractError, RequestError
 from compatbench.method import Adapter, Need, Params, TrainingMethod
 from compatbench.method_source import NAMESPACE, load_module, source_hash
-from compatbench.validation import did_you_mean, explain
+from compatbench.storage.builtin import builtin_folder
+from compatbench.storage.validation import did_you_mean, explain
 
 ENTRY_POINT_GROUP = "compatbench.methods"
 METHOD_NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -10,13 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 from torch import Tensor
 
-from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, check_disjoint_classes
 from compatbench.data.sampling import limit_queries, only_classes
 from compatbench.encoders import EncoderSpec
 from compatbench.errors import RequestError
 from compatbench.heads import HeadName
 from compatbench.machine.seeds import stream
+from compatbench.storage.canonical import digest
 
 SPLIT_SEED = 0
 """Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""

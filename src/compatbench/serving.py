@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from compatbench.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
-from compatbench.artefacts import Artefact, get_or_make_together
-from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.plugins import Plugin
+from compatbench.storage.artefacts import Artefact, get_or_make_together
+from compatbench.storage.canonical import digest
 
 QueryMap = Callable[[Tensor, Tensor], Tensor]
 """Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compatbench.canonical import digest
 from compatbench.records import CellSpec
+from compatbench.storage.canonical import digest
 
 SHORT_HASH = 12
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.builtin import builtin_folder
 from compatbench.contract import Report, check
+from compatbench.storage.builtin import builtin_folder
 
 FILES = sorted(path for path in builtin_folder("methods").glob("*.py") if not path.name.startswith("_"))
 

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 
-from compatbench.artefacts import Artefact, read_artefact, write_artefact
-from compatbench.bounded_parquet import read_bounded
 from compatbench.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.records import read_record
+from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite import builtin_folder, load_suite
 
 HISTORIC = Path(__file__).parents[1] / "historic"

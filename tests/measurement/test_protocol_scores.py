@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.canonical import digest
 from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset, Split, check_dataset
 from compatbench.evaluation.arrays import QueryResults
@@ -20,6 +19,7 @@ from compatbench.pairs import Pairs
 from compatbench.plugins import Catalogue
 from compatbench.records import CellSpec, PairScores, Record, Status
 from compatbench.serving import pair, serve, serve_baseline
+from compatbench.storage.canonical import digest
 from compatbench.store import Store
 from compatbench.verification.rescoring import Rescorer
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from compatbench.canonical import digest
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import QueryCurves
 from compatbench.records import ArrayRef, BackfillCurve, CellSpec, Environment, MethodInfo, Metric, Record, Status
+from compatbench.storage.canonical import digest
 
 PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}
 

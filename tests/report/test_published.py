@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.report import published
 from compatbench.report.published import MARK, TITLE, PublishedRow, published_rows, with_published
 from compatbench.report.render_markdown import to_markdown
 from compatbench.report.scenario_report import scenario_reports
+from compatbench.storage.builtin import builtin_folder
 from compatbench.suite import available_suites, load_suite
 
 ROW = {

@@ -21,8 +21,8 @@ def new(
     folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,
 ) -> None:
     """Write a method file that keeps the contract, to start from."""
-    from compatbench.builtin import builtin_folder
     from compatbench.scaffold import new_method
+    from compatbench.storage.builtin import builtin_folder
 
     path = new_method(name, folder or builtin_folder("methods"))
     print(f"written: {path}")
@@ -33,8 +33,8 @@ def check(
     method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
 ) -> None:
     """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
-    from compatbench.builtin import builtin_folder
     from compatbench.contract import check as check_method
+    from compatbench.storage.builtin import builtin_folder
 
     path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"
     if not path.is_file():
@@ -49,8 +49,8 @@ def docs(
     folder: Annotated[Path, typer.Option("--folder", help="Holds reproduction.yaml; gets methods.md.")] = Path("docs"),
 ) -> None:
     """Write docs/methods.md, the overview of all methods, from their files."""
-    from compatbench.files import write_whole
     from compatbench.method_page import methods_page
+    from compatbench.storage.files import write_whole
 
     path = folder / "methods.md"
     write_whole(path, methods_page(folder))

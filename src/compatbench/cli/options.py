@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compatbench.errors import RequestError
-from compatbench.strict_yaml import read_value
+from compatbench.storage.strict_yaml import read_value
 
 if TYPE_CHECKING:
     from compatbench.plan import Selection
@@ -37,7 +37,7 @@ def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, t
 
 def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
     """The words of `--methods`: names of rows, and folders that hold further methods."""
-    from compatbench.builtin import builtin_folder
+    from compatbench.storage.builtin import builtin_folder
 
     def is_folder(word: str) -> bool:
         is_method = word == Path(word).name and (builtin_folder("methods") / f"{word}.py").exists()

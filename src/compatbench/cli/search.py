@@ -39,11 +39,11 @@ def search(
     from compatbench import adapters
     from compatbench.compare.inputs import read_items
     from compatbench.embedding_search import search_embeddings
-    from compatbench.files import write_whole
     from compatbench.report.embedding_search import search_table
     from compatbench.report.render_csv import to_csv
     from compatbench.report.render_markdown import to_markdown
     from compatbench.report.terminal import print_table
+    from compatbench.storage.files import write_whole
 
     items = read_items(old, new)
     if len(items) < 2:

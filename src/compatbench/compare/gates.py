@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from compatbench.compare.comparison import FULL_BACKFILL, Gate, Number, Outcome
 from compatbench.errors import RequestError
-from compatbench.validation import did_you_mean
+from compatbench.storage.validation import did_you_mean
 
 _REQUIREMENT = re.compile(r"\s*(?:([\w.]+):)?([a-z0-9@-]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
 

@@ -9,10 +9,10 @@ from compatbench.compare.comparison import Comparison, to_json
 from compatbench.compare.plot import CAPTION, gains_svg
 from compatbench.compare.tables import scores_table, thresholds_table
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.files import write_whole
 from compatbench.report.render_csv import to_csv
 from compatbench.report.render_html import templates, to_html
 from compatbench.report.render_markdown import escape, to_markdown
+from compatbench.storage.files import write_whole
 
 
 def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults], folder: Path) -> list[Path]:

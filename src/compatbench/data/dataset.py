@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compatbench.canonical import digest
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import RequestError
 from compatbench.judgements import Judgements
 from compatbench.pairs import Pairs
+from compatbench.storage.canonical import digest
 
 CHUNK = 4096
 """Images that are hashed or counted at a time."""

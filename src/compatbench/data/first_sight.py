@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from compatbench.files import write_whole
+from compatbench.storage.files import write_whole
 
 
 def remember(ledger: Path, files: Sequence[Path]) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.folder import CHECK_SIZE, Folder, FolderOptions
 from compatbench.data.image_file import open_image
 from compatbench.data.listing import IN_MEMORY
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
+from compatbench.storage.canonical import digest
+from compatbench.storage.files import write_whole
 
 MANIFEST = "manifest.parquet"
 

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compatbench.artefacts import Artefact, get_or_make
-from compatbench.canonical import digest
 from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding, clipped
 from compatbench.data.image_files import ImageFiles, Images, load_all
@@ -20,6 +18,8 @@ from compatbench.data.sound_files import Notify, SoundFiles, known_files, verify
 from compatbench.errors import RequestError
 from compatbench.judgements import Judgements
 from compatbench.pairs import Pairs
+from compatbench.storage.artefacts import Artefact, get_or_make
+from compatbench.storage.canonical import digest
 
 IN_MEMORY = 2**30
 """Bytes of decoded images (training, query and gallery together) up to which a dataset is kept in memory."""

@@ -23,7 +23,7 @@ from PIL import UnidentifiedImageError
 from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding, decode, open_image
 from compatbench.errors import RequestError, first_line
-from compatbench.files import whole_file
+from compatbench.storage.files import whole_file
 
 CHUNK = 2048
 """Files that are handed to the threads at a time."""

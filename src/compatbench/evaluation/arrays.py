@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from compatbench.bounded_parquet import read_bounded
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
 from compatbench.id_lookup import IdLookup
+from compatbench.storage.bounded_parquet import read_bounded
+from compatbench.storage.files import write_whole
 
 CUTOFFS = (1, 5, 10)
 METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))

@@ -11,7 +11,7 @@ from compatbench.errors import RequestError
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.together import Lead, TogetherExecutor
-from compatbench.validation import did_you_mean
+from compatbench.storage.validation import did_you_mean
 
 NAMES = ("local", "ray", "slurm")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from compatbench.files import remove_leftovers
 from compatbench.records import CellSpec
+from compatbench.storage.files import remove_leftovers
 from compatbench.store import Store
 
 NOTE_SECONDS = 1.0

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import compatbench
-from compatbench.builtin import builtin_folder
+from compatbench.storage.builtin import builtin_folder
 
 COMPARED_PACKAGES = ("torch", "timm", "numpy")
 """Whose versions change what a training computes."""

@@ -24,9 +24,9 @@ from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
-from compatbench.files import write_whole
 from compatbench.plan import Cell
 from compatbench.records import BASELINE, CellSpec, Record, Status, read_record
+from compatbench.storage.files import write_whole
 from compatbench.store import Store
 
 RETRIES = 3

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from compatbench.artefacts import Artefact, get_or_make, tensors_hash
-from compatbench.canonical import digest
 from compatbench.chain import ChainTrainer
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, faiss_threads, kinds
@@ -18,6 +16,8 @@ from compatbench.evaluation.search import Questions, ask, unit_rows
 from compatbench.id_lookup import IdLookup
 from compatbench.records import IndexSearch, Record
 from compatbench.serving import ServedGeneration, pair
+from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
+from compatbench.storage.canonical import digest
 from compatbench.store import Store
 
 SEARCH_QUERIES = 500

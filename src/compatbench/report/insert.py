@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.marks import marked
 from compatbench.report.overview import explained, overview_table
 from compatbench.report.render_markdown import escape, to_legend, to_markdown
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.tables import Column
+from compatbench.storage.files import write_whole
 
 
 def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> None:

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from compatbench.builtin import builtin_folder
 from compatbench.errors import RequestError
 from compatbench.report.tables import Cell, Group, Row, Table
-from compatbench.strict_yaml import read_mapping
-from compatbench.validation import explain
+from compatbench.storage.builtin import builtin_folder
+from compatbench.storage.strict_yaml import read_mapping
+from compatbench.storage.validation import explain
 
 MARK = "‖"
 TITLE = "Published elsewhere, not measured here"

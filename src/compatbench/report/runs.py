@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from compatbench.canonical import digest
 from compatbench.errors import RequestError
 from compatbench.records import BASELINE, MethodInfo, Record, Status
+from compatbench.storage.canonical import digest
 from compatbench.store import Store
 
 

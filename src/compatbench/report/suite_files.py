@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from compatbench.files import write_whole
 from compatbench.report.board import BoardSuite
 from compatbench.report.render_markdown import escape
 from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.write import INTRODUCTION, plot_files, table_files
+from compatbench.storage.files import write_whole
 
 
 def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from compatbench.files import write_whole
 from compatbench.report.backfill_plot import backfill_caption
 from compatbench.report.chain_report import ChainReport
 from compatbench.report.flip_files import FlipFiles, flip_files
@@ -22,6 +21,7 @@ from compatbench.report.scenario_report import ScenarioReport
 from compatbench.report.speed import speed_table
 from compatbench.report.svg import as_file
 from compatbench.report.tables import Column, Table
+from compatbench.storage.files import write_whole
 
 INTRODUCTION = (
     "Can queries embedded by a new model search vectors that an old model stored? Each row is one method for training "

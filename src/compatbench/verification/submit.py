@@ -9,10 +9,10 @@ from pathlib import Path
 from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
-from compatbench.files import write_whole
 from compatbench.plan import Cell
 from compatbench.plugins import Catalogue
 from compatbench.records import Record, read_record
+from compatbench.storage.files import write_whole
 from compatbench.store import Store
 from compatbench.suite import available_suites
 from compatbench.verification.board import gather

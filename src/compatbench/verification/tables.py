@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
-from compatbench.files import write_whole
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard_page import leaderboard_page
 from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.readme_section import unknown_scenario, with_section
 from compatbench.report.standing import standings
 from compatbench.report.suite_files import write_suite
+from compatbench.storage.files import write_whole
 from compatbench.store import Store
 from compatbench.verification.problems import Problem
 from compatbench.verification.record_files import record_files, suites_in

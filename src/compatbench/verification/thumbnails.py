@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
-from compatbench.files import keep_names, whole_file
 from compatbench.records import Record
 from compatbench.report.page_data.pictures import (
     LARGEST,
@@ -24,6 +23,7 @@ from compatbench.report.page_data.pictures import (
     samples_of,
     shown_examples,
 )
+from compatbench.storage.files import keep_names, whole_file
 from compatbench.store import Store
 from compatbench.verification.problems import Problem
 

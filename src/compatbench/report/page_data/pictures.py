@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.bounded_parquet import read_bounded
 from compatbench.errors import RequestError
 from compatbench.records import ExampleRetrieval, FirstFound, Record
 from compatbench.report.page_data.numbers import Json
+from compatbench.storage.bounded_parquet import read_bounded
 
 LARGEST = 32
 """Pixels a side."""

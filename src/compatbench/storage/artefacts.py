@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from compatbench.files import remove_leftovers, whole_file
 from compatbench.machine import processes
+from compatbench.storage.files import remove_leftovers, whole_file
 
 Notify = Callable[[str], None]
 

@@ -1,0 +1,1 @@
+"""Files that are whole or absent, canonical JSON, artefacts, and bounded readers."""
