@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatbench.id_lookup import IdLookup
+from compatbench.data.id_lookup import IdLookup
 
 IDS = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5)
 

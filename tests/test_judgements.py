@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from compatbench.judgements import IdLists, Judgements, across_groups
+from compatbench.data.judgements import IdLists, Judgements, across_groups
 
 
 def judged(queries, relevant, ignored) -> Judgements:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compatbench.pairs import Pairs
+from compatbench.data.pairs import Pairs
 
 PAIRS = Pairs(np.array([1, 2]), np.array([3, 4]), np.array([True, False]), np.array([0, 0]))
 

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from compatbench.data import fashion_mnist
 from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.dataset import Dataset, Split
-from compatbench.data.fashion_mnist import IdxFile
+from compatbench.data.families import fashion_mnist
+from compatbench.data.families.fashion_mnist import IdxFile
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, in_order
 from compatbench.data.resize import resize

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
+from compatbench.data.id_lookup import IdLookup
 from compatbench.encoders import Encoder
-from compatbench.id_lookup import IdLookup
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel

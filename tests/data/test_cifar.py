@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.data import cifar
 from compatbench.data.catalogue import check, get, load
-from compatbench.data.cifar import Cifar10, Cifar100
+from compatbench.data.families import cifar
+from compatbench.data.families.cifar import Cifar10, Cifar100
 from compatbench.data.sources import FetchError
 from compatbench.errors import RequestError
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from compatbench.data.dataset import Dataset, Split, check_dataset, check_disjoint_classes
+from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
-from compatbench.judgements import IdLists, Judgements
-from compatbench.pairs import Pairs
 
 
 def make_split(labels: list[int], ids: list[int], side: int = 4, names: tuple[str, ...] | None = None) -> Split:

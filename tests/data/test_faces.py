@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compatbench.data.catalogue import check, load
-from compatbench.data.faces import Pair, read_pairs
+from compatbench.data.families.faces import Pair, read_pairs
 from compatbench.errors import RequestError
 
 LFW = """2\t1

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.data import fashion_mnist
 from compatbench.data.catalogue import check, get, load
-from compatbench.data.fashion_mnist import IdxFile
+from compatbench.data.families import fashion_mnist
+from compatbench.data.families.fashion_mnist import IdxFile
 from compatbench.data.sources import FetchError
 from compatbench.errors import RequestError
 

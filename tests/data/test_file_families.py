@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compatbench.data.catalogue import FAMILIES, check, get, load
-from compatbench.data.cub200 import Cub200
+from compatbench.data.families.cub200 import Cub200
 from compatbench.data.family import Options
 from compatbench.data.file_family import Counts, FileFamily
 from compatbench.data.image_files import ImageFiles

@@ -148,9 +148,9 @@ def pets(tmp_path: Path) -> Path:
 
 def test_size_decides_where_images_are(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """36 images of 3 x 16 x 16 bytes: at that limit in memory, one byte below it in files."""
-    monkeypatch.setattr("compatbench.data.folder.IN_MEMORY", 36 * 3 * 16 * 16)
+    monkeypatch.setattr("compatbench.data.families.folder.IN_MEMORY", 36 * 3 * 16 * 16)
     eager = load("folder", 16, pets, {"path": "pets"})
-    monkeypatch.setattr("compatbench.data.folder.IN_MEMORY", 36 * 3 * 16 * 16 - 1)
+    monkeypatch.setattr("compatbench.data.families.folder.IN_MEMORY", 36 * 3 * 16 * 16 - 1)
     lazy = load("folder", 16, pets, {"path": "pets"})
     assert isinstance(eager.train.images, torch.Tensor)
     assert isinstance(lazy.train.images, ImageFiles)
@@ -172,7 +172,7 @@ def embeddings_and_losses(dataset: Dataset, trainer, folder: Path):
 
 def test_training_and_embedding_are_the_same_from_files(pets: Path, trainer, tmp_path: Path, monkeypatch) -> None:
     eager = load("folder", 16, pets, {"path": "pets"})
-    monkeypatch.setattr("compatbench.data.folder.IN_MEMORY", 0)
+    monkeypatch.setattr("compatbench.data.families.folder.IN_MEMORY", 0)
     lazy = load("folder", 16, pets, {"path": "pets"})
     there, losses, _ = embeddings_and_losses(eager, trainer, tmp_path / "memory")
     here, same_losses, chain = embeddings_and_losses(lazy, trainer, tmp_path / "files")

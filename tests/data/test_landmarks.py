@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from compatbench.data.catalogue import check, get, load
+from compatbench.data.families.landmarks import LandmarksOxford, LandmarksParis
 from compatbench.data.file_family import Counts
-from compatbench.data.landmarks import LandmarksOxford, LandmarksParis
 from compatbench.errors import RequestError
 from compatbench.evaluation.retrieval import Vectors, evaluate
 

@@ -7,10 +7,10 @@ import torch
 
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
+from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.listing import Listed, Listing, read_listed
+from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
-from compatbench.judgements import IdLists, Judgements
-from compatbench.pairs import Pairs
 
 
 def listing(names: list[str], labels: list[int], first_id: int, boxes=None) -> Listing:

@@ -10,12 +10,12 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import Places365 as Reader
 
-from compatbench.data import imagenet
 from compatbench.data.catalogue import check, load
+from compatbench.data.families import imagenet
+from compatbench.data.families.imagenet import CLASSES_100, ImageNet, ImageNet100
+from compatbench.data.families.inaturalist2018 import INaturalist2018
+from compatbench.data.families.places365 import Places365
 from compatbench.data.file_family import Counts
-from compatbench.data.imagenet import CLASSES_100, ImageNet, ImageNet100
-from compatbench.data.inaturalist2018 import INaturalist2018
-from compatbench.data.places365 import Places365
 from compatbench.errors import RequestError
 
 WNIDS = ("n01440764", "n01443537", "n02869837")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from compatbench.data.catalogue import check, load
+from compatbench.data.families.in_shop import InShop
+from compatbench.data.families.market1501 import Market1501
 from compatbench.data.file_family import Counts
-from compatbench.data.in_shop import InShop
-from compatbench.data.market1501 import Market1501
 from compatbench.errors import RequestError
 from compatbench.evaluation.retrieval import Vectors, evaluate
 

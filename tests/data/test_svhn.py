@@ -7,7 +7,7 @@ from scipy.io import savemat
 from torchvision.datasets import SVHN
 
 from compatbench.data.catalogue import check, load
-from compatbench.data.svhn import FILES
+from compatbench.data.families.svhn import FILES
 from compatbench.errors import RequestError
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_curve
 
+from compatbench.data.judgements import IdLists, Judgements
 from compatbench.errors import RequestError
 from compatbench.evaluation import verification
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates, supported_rates
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.verification import ImpostorScores, acceptance, impostor_pairs, thresholds
-from compatbench.judgements import IdLists, Judgements
 
 
 def side(rows: int, seed: int, dim: int = 6, first_id: int = 0) -> Vectors:

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compatbench.data.judgements import IdLists, Judgements, across_groups
 from compatbench.evaluation.backfill import backfill, random_order
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.retrieval import Vectors, evaluate
-from compatbench.judgements import IdLists, Judgements, across_groups
 
 FIELDS = ("first_rank", "average_precision", "ap_at_r", "relevant")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from compatbench.data.judgements import IdLists, Judgements
 from compatbench.evaluation.neighbours import first_items
 from compatbench.evaluation.retrieval import Vectors, evaluate
-from compatbench.judgements import IdLists, Judgements
 
 
 def vectors(values, labels, ids) -> Vectors:

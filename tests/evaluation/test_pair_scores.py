@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
+from compatbench.data.pairs import Pairs
 from compatbench.errors import InvalidResultError, RequestError
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, best_threshold, correct, score_pairs
 from compatbench.evaluation.retrieval import Vectors
-from compatbench.pairs import Pairs
 
 
 def scored(score, same, fold=None) -> ScoredPairs:

@@ -11,26 +11,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from compatbench.data.cars196 import Cars196
-from compatbench.data.cifar import Cifar10, Cifar100
-from compatbench.data.cub200 import Cub200
 from compatbench.data.dataset import Dataset, Split, check_dataset
-from compatbench.data.digits import Digits
-from compatbench.data.faces import Faces
+from compatbench.data.families.cars196 import Cars196
+from compatbench.data.families.cifar import Cifar10, Cifar100
+from compatbench.data.families.cub200 import Cub200
+from compatbench.data.families.digits import Digits
+from compatbench.data.families.faces import Faces
+from compatbench.data.families.fashion_mnist import FashionMnist
+from compatbench.data.families.folder import Folder
+from compatbench.data.families.hub import Hub
+from compatbench.data.families.imagenet import ImageNet, ImageNet100
+from compatbench.data.families.in_shop import InShop
+from compatbench.data.families.inaturalist2018 import INaturalist2018
+from compatbench.data.families.landmarks import LandmarksOxford, LandmarksParis
+from compatbench.data.families.market1501 import Market1501
+from compatbench.data.families.online_products import OnlineProducts
+from compatbench.data.families.places365 import Places365
+from compatbench.data.families.svhn import Svhn
 from compatbench.data.family import Family, Notify, Options
-from compatbench.data.fashion_mnist import FashionMnist
-from compatbench.data.folder import Folder
-from compatbench.data.hub import Hub
 from compatbench.data.image_files import ImageFiles
-from compatbench.data.imagenet import ImageNet, ImageNet100
-from compatbench.data.in_shop import InShop
-from compatbench.data.inaturalist2018 import INaturalist2018
-from compatbench.data.landmarks import LandmarksOxford, LandmarksParis
-from compatbench.data.market1501 import Market1501
-from compatbench.data.online_products import OnlineProducts
-from compatbench.data.places365 import Places365
 from compatbench.data.resize import resize
-from compatbench.data.svhn import Svhn
 from compatbench.errors import RequestError
 
 FAMILIES: dict[str, Family[Any]] = {

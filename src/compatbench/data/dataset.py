@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
+from compatbench.data.judgements import Judgements
+from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
-from compatbench.judgements import Judgements
-from compatbench.pairs import Pairs
 from compatbench.storage.canonical import digest
 
 CHUNK = 4096

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding, clipped
 from compatbench.data.image_files import ImageFiles, Images, load_all
+from compatbench.data.judgements import Judgements
+from compatbench.data.pairs import Pairs
 from compatbench.data.sound_files import Notify, SoundFiles, known_files, verify
 from compatbench.errors import RequestError
-from compatbench.judgements import Judgements
-from compatbench.pairs import Pairs
 from compatbench.storage.artefacts import Artefact, get_or_make
 from compatbench.storage.canonical import digest
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
-from compatbench.id_lookup import IdLookup
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.storage.files import write_whole
 

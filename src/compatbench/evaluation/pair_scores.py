@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.data.id_lookup import IdLookup
+from compatbench.data.pairs import Pairs
 from compatbench.evaluation.arrays import read_columns, write_columns
 from compatbench.evaluation.retrieval import Vectors, full_float32
 from compatbench.evaluation.similarity import ranking_vectors, valid_norms
-from compatbench.id_lookup import IdLookup
-from compatbench.pairs import Pairs
 
 _COLUMNS = ("score", "same", "fold")
 

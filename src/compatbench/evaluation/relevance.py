@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.id_lookup import IdLookup
-from compatbench.judgements import Ids, Judgements
+from compatbench.data.id_lookup import IdLookup
+from compatbench.data.judgements import Ids, Judgements
 
 Rows = NDArray[np.intp]
 Index = Rows | slice

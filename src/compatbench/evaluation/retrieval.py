@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compatbench.data.judgements import Judgements
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_ahead
 from compatbench.evaluation.ranks import rank_numbers
 from compatbench.evaluation.relevance import Relevance, find
 from compatbench.evaluation.similarity import Distance, ranking_vectors, valid_norms
-from compatbench.judgements import Judgements
 from compatbench.machine.threads import in_threads
 
 BLOCK_QUERIES = 1024

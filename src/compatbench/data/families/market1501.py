@@ -13,8 +13,8 @@ import numpy as np
 from compatbench.data.family import Options
 from compatbench.data.file_family import Counts, FileFamily
 from compatbench.data.image_file import Decoding
+from compatbench.data.judgements import across_groups
 from compatbench.data.listing import Listed, Listing
-from compatbench.judgements import across_groups
 
 NAME = re.compile(r"(-1|\d{4})_c([1-6])s\d_\d+_\d+\.jpg(\.jpg)?")
 """Person, camera, sequence, frame, box. A few files of some copies end in `.jpg.jpg`."""

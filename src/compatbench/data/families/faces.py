@@ -18,7 +18,7 @@ from compatbench.data.file_family import FileFamily
 from compatbench.data.folder_listing import images_below
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import Listed, Listing
-from compatbench.pairs import Pairs
+from compatbench.data.pairs import Pairs
 
 FOLDS = 10
 

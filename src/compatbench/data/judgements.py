@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.id_lookup import IdLookup
+from compatbench.data.id_lookup import IdLookup
 
 Ids = NDArray[np.int64]
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from compatbench.data.family import Options
 from compatbench.data.file_family import Counts, FileFamily
 from compatbench.data.image_file import Decoding
+from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.listing import Listed, Listing
 from compatbench.data.plain_pickle import load_plain
-from compatbench.judgements import IdLists, Judgements
 
 BACKGROUND = "background"
 PROTOCOLS = {

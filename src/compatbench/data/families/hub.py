@@ -15,8 +15,8 @@ import pandas as pd
 from pydantic import Field
 
 from compatbench.data.dataset import Dataset, check_dataset
+from compatbench.data.families.folder import CHECK_SIZE, Folder, FolderOptions
 from compatbench.data.family import Family, Notify, Options, summary
-from compatbench.data.folder import CHECK_SIZE, Folder, FolderOptions
 from compatbench.data.image_file import open_image
 from compatbench.data.listing import IN_MEMORY
 from compatbench.errors import RequestError
