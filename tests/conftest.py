@@ -14,10 +14,10 @@ from compatbench.chain import ChainTrainer
 from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset
 from compatbench.plugins import Catalogue, discover
-from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Environment, MethodInfo, Metric, Record, Status
-from compatbench.scenarios import GenerationSpec
 from compatbench.store import Store
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.training import train
 
 

@@ -19,8 +19,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.errors import InvalidResultError
 from compatbench.plugins import discover
 from compatbench.records import CellSpec, Record, Status
-from compatbench.scenarios import GenerationSpec, split_hash, training_indices
 from compatbench.storage.canonical import digest
+from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.method import Task
 from compatbench.plugins import Catalogue, discover
-from compatbench.scenarios import GenerationSpec
 from compatbench.storage.artefacts import tensors_hash
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]

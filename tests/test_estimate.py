@@ -12,7 +12,7 @@ from compatbench.encoders import EncoderSpec
 from compatbench.estimate import CELL_SECONDS, OLD_FORWARD, estimate_seconds
 from compatbench.plan import Cell, Selection, make_plan
 from compatbench.plugins import Catalogue
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 
 RATE = 100.0
 

@@ -16,7 +16,7 @@ from compatbench.plan import Cell, Selection, make_plan, outcome, remaining
 from compatbench.plugins import Catalogue, discover
 from compatbench.records import Status, write_record
 from compatbench.store import Store, spec_hash
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 
 WRITTEN: dict[str, Any] = {
     "title": "small",

@@ -33,12 +33,12 @@ from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel
 from compatbench.plugins import discover
-from compatbench.recipe import Recipe
-from compatbench.scenarios import GenerationSpec
 from compatbench.serving import pair as pair_of_vectors
 from compatbench.serving import serve
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.store import Store
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.training import TrainingSet, embed_images, train
 
 Array = NDArray[Any]

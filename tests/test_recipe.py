@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from compatbench.recipe import Recipe
+from compatbench.suite.recipe import Recipe
 
 
 def rates(progress: list[float], **recipe: Any) -> list[float]:

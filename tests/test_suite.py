@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compatbench.errors import RequestError
-from compatbench.suite import MethodEntry, Suite, available_suites, load_suite, parse_suite
+from compatbench.suite.suite import MethodEntry, Suite, available_suites, load_suite, parse_suite
 
 WRITTEN: dict[str, Any] = {
     "title": "two upgrades",

@@ -14,9 +14,9 @@ from compatbench.chain import ChainTrainer, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.plan import Selection, make_plan
 from compatbench.plugins import Catalogue
-from compatbench.scenarios import GenerationSpec, documents_from
 from compatbench.serving import ServedGeneration, documents_of, pair, serve
-from compatbench.suite import parse_suite
+from compatbench.suite.scenarios import GenerationSpec, documents_from
+from compatbench.suite.suite import parse_suite
 from compatbench.training import DOCUMENTS_TERM, embed_images
 
 Trainer = Callable[..., ChainTrainer]

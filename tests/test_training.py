@@ -19,8 +19,8 @@ from compatbench.heads import SoftmaxHead
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
-from compatbench.recipe import Recipe
 from compatbench.storage.artefacts import tensors_hash
+from compatbench.suite.recipe import Recipe
 from compatbench.training import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 
 IMAGES, BATCH, DIM, CLASSES = 70, 16, 6, 10

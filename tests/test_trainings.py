@@ -13,7 +13,7 @@ from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
 from compatbench.plan import Cell, Selection, make_plan
 from compatbench.plugins import Catalogue
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 from compatbench.trainings import model_names, parents, trainings
 
 METHODS = ["independent", "bct", "l2", "etf", "bt2", "procrustes"]

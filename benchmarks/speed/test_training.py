@@ -23,7 +23,7 @@ from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.method import Task
 from compatbench.model import EmbeddingModel
 from compatbench.plugins import discover
-from compatbench.recipe import Recipe
+from compatbench.suite.recipe import Recipe
 from compatbench.training import TrainingSet, channels_last, train
 
 IMAGES, BATCH, SIZE, DIM, CLASSES = 1280, 128, 32, 64, 10

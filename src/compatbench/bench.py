@@ -30,7 +30,7 @@ from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
 from compatbench.store import Store, spec_hash
-from compatbench.suite import Suite, load_suite
+from compatbench.suite.suite import Suite, load_suite
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from compatbench.errors import InvalidResultError, LostProcessError, MachineErro
 from compatbench.machine import processes
 from compatbench.measurement.measure import measure
 from compatbench.plugins import discover
-from compatbench.recipe import Recipe
 from compatbench.records import CellSpec, Record, Status
-from compatbench.scenarios import GenerationSpec, as_tested, split_hash
 from compatbench.serving import serve, serve_baseline
 from compatbench.store import Store, spec_hash
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec, as_tested, split_hash
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""

@@ -22,12 +22,12 @@ from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
 from compatbench.plugins import Catalogue, Plugin
-from compatbench.recipe import Recipe
 from compatbench.records import BASELINE
-from compatbench.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.store import Store
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
 from compatbench.training import TrainingSet, embed_images, embedding_rate, train
 
 TRAINING_VERSION = 1

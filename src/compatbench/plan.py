@@ -18,10 +18,10 @@ from compatbench.evaluation.arrays import array_path
 from compatbench.method import Adapter, Need, Task, TrainingMethod
 from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
-from compatbench.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
 from compatbench.storage.validation import did_you_mean
 from compatbench.store import Store
-from compatbench.suite import MethodEntry, Suite
+from compatbench.suite.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
+from compatbench.suite.suite import MethodEntry, Suite
 
 EVERY_METHOD = "all"
 """In a suite's list of methods: every method there is, with its published defaults."""

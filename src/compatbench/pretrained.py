@@ -8,7 +8,7 @@ from typing import Any
 
 from compatbench.errors import RequestError, first_line
 from compatbench.plan import Cell
-from compatbench.scenarios import GenerationSpec
+from compatbench.suite.scenarios import GenerationSpec
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The files of a model on the hub that timm looks for."""

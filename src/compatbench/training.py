@@ -20,7 +20,7 @@ from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
-from compatbench.recipe import Recipe
+from compatbench.suite.recipe import Recipe
 
 EMBEDDING_BATCH = 512
 DOCUMENTS_TERM = "classification of documents"

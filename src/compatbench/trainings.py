@@ -11,7 +11,7 @@ from compatbench.encoders import EncoderSpec
 from compatbench.method import Need
 from compatbench.plan import Cell
 from compatbench.records import BASELINE, CellSpec
-from compatbench.scenarios import GenerationSpec, documents_from, image_ranges
+from compatbench.suite.scenarios import GenerationSpec, documents_from, image_ranges
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from compatbench.plan import Cell, Selection, make_plan
 from compatbench.plugins import discover
 from compatbench.records import Record
 from compatbench.store import Store
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 
 FAULTY = '''
 import itertools, os, resource, signal, subprocess, sys, threading, time

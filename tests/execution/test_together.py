@@ -19,7 +19,7 @@ from compatbench.plan import Selection, make_plan, remaining
 from compatbench.plugins import discover
 from compatbench.records import Status, read_record
 from compatbench.store import Store
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 
 METHOD = '''
 import os, signal

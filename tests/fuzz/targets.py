@@ -19,7 +19,7 @@ from compatbench.errors import RequestError
 from compatbench.records import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
-from compatbench.suite import builtin_folder, load_suite
+from compatbench.suite.suite import builtin_folder, load_suite
 
 HISTORIC = Path(__file__).parents[1] / "historic"
 

@@ -16,7 +16,7 @@ from targets import record_files, suite_files
 
 from compatbench.errors import RequestError
 from compatbench.records import read_record
-from compatbench.suite import parse_suite
+from compatbench.suite.suite import parse_suite
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -13,7 +13,7 @@ from compatbench.report.published import MARK, TITLE, PublishedRow, published_ro
 from compatbench.report.render_markdown import to_markdown
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.storage.builtin import builtin_folder
-from compatbench.suite import available_suites, load_suite
+from compatbench.suite.suite import available_suites, load_suite
 
 ROW = {
     "scenario": "extended_data",

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from published import Published
 
-from compatbench import suite as suite_module
 from compatbench.cell import Workplace, run_cell
 from compatbench.data.dataset import Dataset
 from compatbench.plan import Selection, make_plan
 from compatbench.plugins import discover
 from compatbench.records import Status, write_record
 from compatbench.store import Store
-from compatbench.suite import load_suite
+from compatbench.suite import suite as suite_module
+from compatbench.suite.suite import load_suite
 
 HISTORIC = Path(__file__).parents[1] / "historic" / "version_1"
 

@@ -14,7 +14,7 @@ from compatbench.plugins import Catalogue, discover
 from compatbench.records import read_record, write_record
 from compatbench.report.runs import file_of
 from compatbench.store import Store
-from compatbench.suite import load_suite
+from compatbench.suite.suite import load_suite
 from compatbench.verification.board import gather, suite_plan
 from compatbench.verification.submit import submit
 

@@ -14,7 +14,7 @@ from compatbench.plan import Selection
 from compatbench.plugins import discover
 from compatbench.records import read_record
 from compatbench.store import Store
-from compatbench.suite import Suite, load_suite
+from compatbench.suite.suite import Suite, load_suite
 from compatbench.verification.problems import Problem, serious
 from compatbench.verification.record_files import check_record
 from compatbench.verification.rescoring import Rescorer

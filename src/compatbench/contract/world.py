@@ -19,7 +19,7 @@ from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.plugins import Plugin
-from compatbench.recipe import Recipe
+from compatbench.suite.recipe import Recipe
 from compatbench.training import TrainingSet, embed_images, loss_terms, train
 
 BACKBONE = "test_resnet"

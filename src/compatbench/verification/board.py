@@ -13,7 +13,7 @@ from compatbench.report.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
 from compatbench.store import Store
-from compatbench.suite import Suite, available_suites, load_suite
+from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.verification.record_files import record_files, suites_in
 from compatbench.verification.staleness import stale
 

@@ -11,8 +11,8 @@ from compatbench.encoders import full_name
 from compatbench.errors import RequestError
 from compatbench.plugins import Catalogue
 from compatbench.records import CellSpec
-from compatbench.scenarios import GenerationSpec
-from compatbench.suite import Suite
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.suite import Suite
 
 SETTINGS = ("dataset", "dataset_options", "image_size", "train_limit", "query_limit")
 """What a suite sets for all of its cells, beside the recipe and the scenarios."""

@@ -14,7 +14,7 @@ from compatbench.plugins import Catalogue
 from compatbench.records import Record, read_record
 from compatbench.storage.files import write_whole
 from compatbench.store import Store
-from compatbench.suite import available_suites
+from compatbench.suite.suite import available_suites
 from compatbench.verification.board import gather
 from compatbench.verification.problems import Problem, serious
 from compatbench.verification.record_files import check_record, links, record_files

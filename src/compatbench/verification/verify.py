@@ -11,7 +11,7 @@ from compatbench.plugins import Catalogue
 from compatbench.records import Record
 from compatbench.report.board import Board, BoardSuite
 from compatbench.store import Store
-from compatbench.suite import Suite, available_suites, load_suite
+from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.verification.board import board_suite
 from compatbench.verification.problems import Problem
 from compatbench.verification.record_files import check_record, links, record_files, suites_in

@@ -18,12 +18,12 @@ from pydantic import (
 )
 
 from compatbench.errors import RequestError
-from compatbench.recipe import Recipe
 from compatbench.records import FOLDER_NAME
-from compatbench.scenarios import GenerationSpec
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, explain
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""

@@ -1,0 +1,1 @@
+"""What is compared: suites, scenarios and recipes."""
