@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from compatbench.method_source import source_files
+from compatbench.discovery.source import source_files
 
 ROOT = Path(__file__).parents[1]
 

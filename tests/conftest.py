@@ -13,7 +13,7 @@ from compatbench import chain as chain_module
 from compatbench.chain import ChainTrainer
 from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset
-from compatbench.plugins import Catalogue, discover
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.records import CellSpec, Environment, MethodInfo, Metric, Record, Status
 from compatbench.store import Store
 from compatbench.suite.recipe import Recipe

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from compatbench.adapters import FittedAdapter, fit, fitted_numbers, load, unit
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
-from compatbench.plugins import discover
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 
 ADAPTERS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "adapter")

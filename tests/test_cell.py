@@ -16,8 +16,8 @@ from compatbench import cell as cell_module
 from compatbench.cell import Workplace, command, run_cell, without_absolute_paths
 from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
-from compatbench.plugins import discover
 from compatbench.records import CellSpec, Record, Status
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices

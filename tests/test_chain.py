@@ -15,8 +15,8 @@ from compatbench import chain as chain_module
 from compatbench.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.method import Task
-from compatbench.plugins import Catalogue, discover
 from compatbench.storage.artefacts import tensors_hash
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.training import embed_images

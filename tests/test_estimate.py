@@ -8,10 +8,10 @@ import torch
 
 from compatbench import estimate
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import EncoderSpec
 from compatbench.estimate import CELL_SECONDS, OLD_FORWARD, estimate_seconds
 from compatbench.plan import Cell, Selection, make_plan
-from compatbench.plugins import Catalogue
 from compatbench.suite.suite import parse_suite
 
 RATE = 100.0

@@ -11,9 +11,9 @@ import pytest
 
 from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.plan import Cell, Selection, make_plan, outcome, remaining
-from compatbench.plugins import Catalogue, discover
 from compatbench.records import Status, write_record
 from compatbench.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite

@@ -9,9 +9,9 @@ import traceback
 
 import pytest
 
+from compatbench.discovery.plugins import discover, load_file
 from compatbench.errors import ContractError, RequestError
 from compatbench.method import Need, TrainingMethod
-from compatbench.plugins import discover, load_file
 from compatbench.storage.builtin import builtin_folder
 
 METHOD = """
@@ -177,7 +177,7 @@ def test_the_hash_covers_nothing_else(tmp_path):
 
 def test_shuffled_prototypes_changes_with_bct():
     """A method that builds on another's file is retrained when that one changes."""
-    from compatbench.method_source import source_files
+    from compatbench.discovery.source import source_files
 
     files = {path.name for path in source_files(builtin_folder("methods") / "shuffled_prototypes.py")}
     assert files == {"shuffled_prototypes.py", "bct.py", "_dimensions.py", "_old_rows.py"}
@@ -259,7 +259,7 @@ def hash_in_child(folder, queue):
 def test_a_process_of_the_fork_server_finds_the_same(tmp_path):
     with_helpers(tmp_path)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["compatbench.plugins"])
+    context.set_forkserver_preload(["compatbench.discovery.plugins"])
     queue = context.Queue()
     process = context.Process(target=hash_in_child, args=(tmp_path, queue))
     process.start()

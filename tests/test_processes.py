@@ -25,6 +25,7 @@ from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.catalogue import load
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, load_all
+from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.environment import device
 from compatbench.evaluation.retrieval import evaluate
@@ -32,7 +33,6 @@ from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel
-from compatbench.plugins import discover
 from compatbench.serving import pair as pair_of_vectors
 from compatbench.serving import serve
 from compatbench.storage.artefacts import Artefact, get_or_make_together

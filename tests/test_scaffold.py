@@ -1,9 +1,9 @@
 import pytest
 
-from compatbench.contract import check
+from compatbench.discovery.contract import check
+from compatbench.discovery.plugins import discover
+from compatbench.discovery.scaffold import new_method
 from compatbench.errors import RequestError
-from compatbench.plugins import discover
-from compatbench.scaffold import new_method
 
 
 def test_a_new_method_keeps_the_contract_and_is_found(tmp_path):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from compatbench.chain import ChainTrainer
 from compatbench.data.dataset import Dataset, Split
-from compatbench.plugins import Plugin, discover
+from compatbench.discovery.plugins import Plugin, discover
 from compatbench.serving import ServedGeneration, matrix_entries, pair, serve, serve_baseline
 from compatbench.storage.canonical import digest
 from compatbench.training import embed_images

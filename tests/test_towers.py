@@ -12,8 +12,8 @@ from torch import Tensor
 
 from compatbench.chain import ChainTrainer, task_of
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import Catalogue
 from compatbench.plan import Selection, make_plan
-from compatbench.plugins import Catalogue
 from compatbench.serving import ServedGeneration, documents_of, pair, serve
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.suite import parse_suite

@@ -9,10 +9,10 @@ import torch
 
 from compatbench import gpu_hours as hours_module
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
 from compatbench.plan import Cell, Selection, make_plan
-from compatbench.plugins import Catalogue
 from compatbench.suite.suite import parse_suite
 from compatbench.trainings import model_names, parents, trainings
 

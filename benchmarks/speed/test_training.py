@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from compatbench.data.augmentation import Normalization
+from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.method import Task
 from compatbench.model import EmbeddingModel
-from compatbench.plugins import discover
 from compatbench.suite.recipe import Recipe
 from compatbench.training import TrainingSet, channels_last, train
 

@@ -23,10 +23,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Need, Params, Task, to_dim
-from compatbench.plugins import Plugin, discover
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
 
 Matrix = Tensor | NDArray[np.floating]

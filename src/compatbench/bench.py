@@ -15,6 +15,7 @@ from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.environment import device
 from compatbench.errors import MachineError, RequestError
 from compatbench.estimate import estimate_seconds
@@ -22,7 +23,6 @@ from compatbench.execution.choice import Choice, make_executor
 from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
-from compatbench.plugins import Catalogue, discover
 from compatbench.pretrained import fetch_weights
 from compatbench.records import Record
 from compatbench.report.insert import insert_tables

@@ -17,11 +17,11 @@ import torch
 
 from compatbench.chain import ChainTrainer, StageProgress
 from compatbench.data.catalogue import load
+from compatbench.discovery.plugins import discover
 from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
 from compatbench.machine import processes
 from compatbench.measurement.measure import measure
-from compatbench.plugins import discover
 from compatbench.records import CellSpec, Record, Status
 from compatbench.serving import serve, serve_baseline
 from compatbench.store import Store, spec_hash

@@ -17,11 +17,11 @@ from torch import Tensor
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
+from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import Encoder
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
-from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import BASELINE
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest

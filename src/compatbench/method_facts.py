@@ -8,11 +8,11 @@ import torch
 
 from compatbench.adapters import fitted_numbers
 from compatbench.chain import embedding_dim
-from compatbench.contract.choices import choices
-from compatbench.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
+from compatbench.discovery.contract.choices import choices
+from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
+from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.measurement.costs import serving_parameters
 from compatbench.method import Adapter, Need, Task
-from compatbench.plugins import Catalogue, Plugin
 from compatbench.records import BASELINE
 
 DIM = 128

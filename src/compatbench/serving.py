@@ -10,10 +10,10 @@ from torch import Tensor
 
 from compatbench.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
 from compatbench.chain import ChainTrainer, TrainedModel, task_of
+from compatbench.discovery.plugins import Plugin
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
-from compatbench.plugins import Plugin
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
 

@@ -9,9 +9,9 @@ import torch
 
 from compatbench.compare import fitting
 from compatbench.compare.fitting import Pairs, choose_adapters, fit_within
+from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.method import Role
-from compatbench.plugins import Catalogue
 
 
 def pairs(size: int = 300, classes: bool = True) -> Pairs:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.contract import Report, check
+from compatbench.discovery.contract import Report, check
 from compatbench.storage.builtin import builtin_folder
 
 FILES = sorted(path for path in builtin_folder("methods").glob("*.py") if not path.name.startswith("_"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.contract import check
+from compatbench.discovery.contract import check
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
 IMPORTS = """

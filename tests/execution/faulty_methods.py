@@ -9,8 +9,8 @@ from pathlib import Path
 
 from compatbench.cell import Workplace
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import discover
 from compatbench.plan import Cell, Selection, make_plan
-from compatbench.plugins import discover
 from compatbench.records import Record
 from compatbench.store import Store
 from compatbench.suite.suite import parse_suite

@@ -13,10 +13,10 @@ import pytest
 from processes import Runs
 
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.together import Launch
 from compatbench.plan import Selection, make_plan, remaining
-from compatbench.plugins import discover
 from compatbench.records import Status, read_record
 from compatbench.store import Store
 from compatbench.suite.suite import parse_suite

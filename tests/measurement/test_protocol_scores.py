@@ -11,12 +11,12 @@ from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset, Split, check_dataset
 from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.pairs import Pairs
+from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics
-from compatbench.plugins import Catalogue
 from compatbench.records import CellSpec, PairScores, Record, Status
 from compatbench.serving import pair, serve, serve_baseline
 from compatbench.storage.canonical import digest

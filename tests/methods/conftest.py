@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compatbench.chain import embedding_dim
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.heads import build_head
 from compatbench.method import Adapter, Batch, Need, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
-from compatbench.plugins import Catalogue, discover
 from compatbench.training import loss_terms
 
 PIXELS = 6

@@ -10,8 +10,8 @@ from published import Published
 
 from compatbench.cell import Workplace, run_cell
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import discover
 from compatbench.plan import Selection, make_plan
-from compatbench.plugins import discover
 from compatbench.records import Status, write_record
 from compatbench.store import Store
 from compatbench.suite import suite as suite_module

@@ -8,9 +8,9 @@ import pytest
 from published import Published
 
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.plan import Selection, make_plan
-from compatbench.plugins import Catalogue, discover
 from compatbench.records import read_record, write_record
 from compatbench.report.runs import file_of
 from compatbench.store import Store

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from published import Published
 
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Cell, Selection
-from compatbench.plugins import discover
 from compatbench.records import read_record
 from compatbench.store import Store
 from compatbench.verification.board import gather

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Selection
-from compatbench.plugins import discover
 from compatbench.records import read_record
 from compatbench.store import Store
 from compatbench.suite.suite import Suite, load_suite

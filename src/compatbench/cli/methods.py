@@ -21,7 +21,7 @@ def new(
     folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,
 ) -> None:
     """Write a method file that keeps the contract, to start from."""
-    from compatbench.scaffold import new_method
+    from compatbench.discovery.scaffold import new_method
     from compatbench.storage.builtin import builtin_folder
 
     path = new_method(name, folder or builtin_folder("methods"))
@@ -33,7 +33,7 @@ def check(
     method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
 ) -> None:
     """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
-    from compatbench.contract import check as check_method
+    from compatbench.discovery.contract import check as check_method
     from compatbench.storage.builtin import builtin_folder
 
     path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"

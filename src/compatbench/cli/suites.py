@@ -149,7 +149,7 @@ def report(
 def list_all(methods: Methods = "") -> None:
     """List suites, datasets and methods; method files that do not load are named with their error."""
     from compatbench.data.catalogue import FAMILIES
-    from compatbench.plugins import discover
+    from compatbench.discovery.plugins import discover
     from compatbench.suite.suite import available_suites, load_suite
 
     _, folders = split_folders(methods)

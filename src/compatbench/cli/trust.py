@@ -45,7 +45,7 @@ def verify(
 
     On the leaderboard the tables too. Exit code 1 where something cannot be trusted.
     """
-    from compatbench.plugins import discover
+    from compatbench.discovery.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.verify import verify as check
@@ -84,7 +84,7 @@ def submit(
     """Put verified runs on the leaderboard, with their per-query arrays, and write its tables and pages again."""
     from compatbench.bench import prepare
     from compatbench.data.samples import Samples
-    from compatbench.plugins import discover
+    from compatbench.discovery.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.submit import submit as promote
@@ -108,7 +108,7 @@ def submit(
 
 def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     """Write the leaderboard's tables and pages, and its part of README.md, again from its records."""
-    from compatbench.plugins import discover
+    from compatbench.discovery.plugins import discover
     from compatbench.store import Store
     from compatbench.verification.board import gather
     from compatbench.verification.tables import write_board

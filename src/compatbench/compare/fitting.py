@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from compatbench.adapters import FittedAdapter, embeddings_task, fit_plugin
+from compatbench.discovery.plugins import Plugin, discover, one_line
 from compatbench.errors import InvalidResultError, RequestError
 from compatbench.machine.seeds import stream
 from compatbench.method import Need, Params, Role, Task
-from compatbench.plugins import Plugin, discover, one_line
 
 FEWEST_PAIRS = 1000
 """Trained on fewer, an adapter would be shown far below what it can do."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from compatbench.discovery.plugins import Catalogue
 from compatbench.plan import select_methods
-from compatbench.plugins import Catalogue
 from compatbench.records import Record, read_record
 from compatbench.report.board import Board, BoardSuite, SuitePlan
 from compatbench.report.runs import file_of

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import full_name
 from compatbench.errors import RequestError
-from compatbench.plugins import Catalogue
 from compatbench.records import CellSpec
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import Suite

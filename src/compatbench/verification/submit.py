@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compatbench.data.samples import Samples
+from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Cell
-from compatbench.plugins import Catalogue
 from compatbench.records import Record, read_record
 from compatbench.storage.files import write_whole
 from compatbench.store import Store

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.plan import Selection
-from compatbench.plugins import Catalogue
 from compatbench.records import Record
 from compatbench.report.board import Board, BoardSuite
 from compatbench.store import Store

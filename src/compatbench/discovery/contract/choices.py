@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from compatbench.plugins import Plugin
+from compatbench.discovery.plugins import Plugin
 
 
 @dataclass(frozen=True)

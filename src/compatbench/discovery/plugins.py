@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from compatbench.discovery.source import NAMESPACE, load_module, source_hash
 from compatbench.errors import ContractError, RequestError
 from compatbench.method import Adapter, Need, Params, TrainingMethod
-from compatbench.method_source import NAMESPACE, load_module, source_hash
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.validation import did_you_mean, explain
 

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.contract.choices import DEFAULTS, Choice, choices
-from compatbench.contract.report import Finding, Report
-from compatbench.contract.world import task_of
+from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
+from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.contract.world import task_of
+from compatbench.discovery.plugins import Plugin
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Need
-from compatbench.plugins import Plugin
 
 PAIRS = 200
 CLASSES = 5

@@ -8,14 +8,14 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from compatbench.contract.choices import DEFAULTS, Choice, choices
-from compatbench.contract.report import Finding, Report
-from compatbench.contract.world import CLASSES, OLD_CLASSES, World, build_world, task_of
+from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
+from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, task_of
+from compatbench.discovery.plugins import Plugin
+from compatbench.discovery.source import source_files
 from compatbench.heads import HeadName
 from compatbench.method import Need
-from compatbench.method_source import source_files
 from compatbench.model import EmbeddingModel
-from compatbench.plugins import Plugin
 
 DIM = 16
 GUARDED = {Need.OLD_ENCODER, Need.OLD_CLASSIFIER, Need.OLD_FEATURES, Need.OLD_WEIGHTS}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compatbench.contract.adapters import check_adapter
-from compatbench.contract.declaration import check_declaration
-from compatbench.contract.report import Report
-from compatbench.contract.trained import check_training_method
+from compatbench.discovery.contract.adapters import check_adapter
+from compatbench.discovery.contract.declaration import check_declaration
+from compatbench.discovery.contract.report import Report
+from compatbench.discovery.contract.trained import check_training_method
 
 __all__ = ["Report", "check"]
 

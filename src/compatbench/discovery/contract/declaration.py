@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compatbench.contract.report import Finding, Report, describe
+from compatbench.discovery.contract.report import Finding, Report, describe
+from compatbench.discovery.plugins import Plugin, discover, find_class, make_plugin
+from compatbench.discovery.source import load_module
 from compatbench.errors import RequestError
 from compatbench.method import Adapter, Expectation, Need, Params, Role, TrainingMethod
-from compatbench.method_source import load_module
-from compatbench.plugins import Plugin, discover, find_class, make_plugin
 
 SOURCE = re.compile(
     r"\d{4}\.\d{4,5}"  # arXiv

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from compatbench.discovery.plugins import METHOD_NAME, discover
 from compatbench.errors import RequestError
-from compatbench.plugins import METHOD_NAME, discover
 
 
 def new_method(name: str, folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Methods are found in folders and installed packages."""
