@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from compatbench import chain as chain_module
-from compatbench.chain import ChainTrainer
 from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
+from compatbench.generations import chain as chain_module
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.loop import train
 from compatbench.records import CellSpec, Environment, MethodInfo, Metric, Record, Status
 from compatbench.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.training import train
 
 
 @pytest.fixture(autouse=True, scope="session")

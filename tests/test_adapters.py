@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from compatbench.adapters import FittedAdapter, fit, fitted_numbers, load, unit
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
+from compatbench.generations.adapters import FittedAdapter, fit, fitted_numbers, load, unit
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 
 ADAPTERS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "adapter")

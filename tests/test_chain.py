@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from compatbench import chain as chain_module
-from compatbench.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.discovery.plugins import Catalogue, discover
+from compatbench.generations import chain as chain_module
+from compatbench.generations.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
+from compatbench.generations.loop import embed_images
 from compatbench.method import Task
 from compatbench.storage.artefacts import tensors_hash
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]
 

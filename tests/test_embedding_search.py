@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench import adapters
-from compatbench.adapters import FittedAdapter
 from compatbench.compare.inputs import Items, read_items
 from compatbench.embedding_search import FileSearch, search_embeddings
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import Questions, unit_rows
+from compatbench.generations import adapters
+from compatbench.generations.adapters import FittedAdapter
 
 ITEMS, ASKED = 300, 60
 REFILLED = ", in the index that was trained on old ones"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from compatbench.errors import InvalidResultError
-from compatbench.loss_log import LossLog
+from compatbench.generations.loss_log import LossLog
 
 
 def filled(epochs: list[list[dict[str, float]]], look_every: int = 2) -> LossLog:

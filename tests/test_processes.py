@@ -20,7 +20,6 @@ from pair import Pair
 from PIL import Image
 from torch import Tensor, nn
 
-from compatbench.chain import ChainTrainer
 from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.catalogue import load
 from compatbench.data.image_file import Decoding
@@ -29,17 +28,18 @@ from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.environment import device
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.loop import TrainingSet, embed_images, train
+from compatbench.generations.serving import pair as pair_of_vectors
+from compatbench.generations.serving import serve
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel
-from compatbench.serving import pair as pair_of_vectors
-from compatbench.serving import serve
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.training import TrainingSet, embed_images, train
 
 Array = NDArray[Any]
 

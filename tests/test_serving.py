@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.chain import ChainTrainer
 from compatbench.data.dataset import Dataset, Split
 from compatbench.discovery.plugins import Plugin, discover
-from compatbench.serving import ServedGeneration, matrix_entries, pair, serve, serve_baseline
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.loop import embed_images
+from compatbench.generations.serving import ServedGeneration, matrix_entries, pair, serve, serve_baseline
 from compatbench.storage.canonical import digest
-from compatbench.training import embed_images
 
 Trainer = Callable[..., ChainTrainer]
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from compatbench.chain import ChainTrainer, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
+from compatbench.generations.chain import ChainTrainer, task_of
+from compatbench.generations.loop import DOCUMENTS_TERM, embed_images
+from compatbench.generations.serving import ServedGeneration, documents_of, pair, serve
 from compatbench.plan import Selection, make_plan
-from compatbench.serving import ServedGeneration, documents_of, pair, serve
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.suite import parse_suite
-from compatbench.training import DOCUMENTS_TERM, embed_images
 
 Trainer = Callable[..., ChainTrainer]
 

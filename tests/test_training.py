@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench import training
 from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.errors import ContractError, InvalidResultError
+from compatbench.generations import loop as training
+from compatbench.generations.loop import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 from compatbench.heads import SoftmaxHead
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.storage.artefacts import tensors_hash
 from compatbench.suite.recipe import Recipe
-from compatbench.training import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 
 IMAGES, BATCH, DIM, CLASSES = 70, 16, 6, 10
 STEPS = 4

@@ -21,10 +21,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from compatbench.data.augmentation import Normalization
 from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.generations.loop import TrainingSet, channels_last, train
 from compatbench.method import Task
 from compatbench.model import EmbeddingModel
 from compatbench.suite.recipe import Recipe
-from compatbench.training import TrainingSet, channels_last, train
 
 IMAGES, BATCH, SIZE, DIM, CLASSES = 1280, 128, 32, 64, 10
 ROUNDS = 15

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compatbench.adapters import FittedAdapter, unit
 from compatbench.compare.inputs import Items
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.search import Questions, SearchNumbers, ask, unit_rows
+from compatbench.generations.adapters import FittedAdapter, unit
 from compatbench.method import to_dim
 
 Notify = Callable[[str], None]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from compatbench.adapters import fitted_numbers
-from compatbench.chain import embedding_dim
 from compatbench.discovery.contract.choices import choices
 from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
 from compatbench.discovery.plugins import Catalogue, Plugin
+from compatbench.generations.adapters import fitted_numbers
+from compatbench.generations.chain import embedding_dim
 from compatbench.measurement.costs import serving_parameters
 from compatbench.method import Adapter, Need, Task
 from compatbench.records import BASELINE

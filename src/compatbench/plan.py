@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from compatbench.chain import embedding_dim, task_of
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import check_encoder, full_name
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
+from compatbench.generations.chain import embedding_dim, task_of
 from compatbench.method import Adapter, Need, Task, TrainingMethod
 from compatbench.records import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
 from compatbench.storage.validation import did_you_mean

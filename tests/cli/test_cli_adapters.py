@@ -10,10 +10,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from compatbench import adapters, embeddings
+from compatbench import embeddings
 from compatbench.cli import app
 from compatbench.embeddings import read_table
 from compatbench.errors import RequestError
+from compatbench.generations import adapters
 
 IDS = np.array([f"item {row}" for row in range(50)])
 

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from typer.testing import CliRunner
 
-from compatbench import adapters
 from compatbench.cli import app
 from compatbench.compare.comparison import Comparison
 from compatbench.compare.inputs import read_items
@@ -23,6 +22,7 @@ from compatbench.compare.split import make_split
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.generations import adapters
 
 CLASSES = 6
 

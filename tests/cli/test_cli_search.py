@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from compatbench import adapters
 from compatbench.cli import app
 from compatbench.errors import RequestError
+from compatbench.generations import adapters
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement.example_retrievals import add_example_retrievals
 from compatbench.records import FirstFound, Record
-from compatbench.serving import ServedGeneration
 
 ITEMS = 40
 

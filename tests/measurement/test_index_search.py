@@ -13,10 +13,10 @@ import torch
 
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import Questions, unit_rows
+from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement import index_search
 from compatbench.measurement.index_search import add_index_search
 from compatbench.records import IndexSearch, Record
-from compatbench.serving import ServedGeneration
 from compatbench.store import Store
 
 ITEMS, DIM = 400, 8

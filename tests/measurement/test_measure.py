@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from compatbench.chain import ChainTrainer
 from compatbench.data.dataset import Dataset, Split
 from compatbench.evaluation.arrays import METRICS, QueryResults, array_path
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair, serve, serve_baseline
 from compatbench.measurement import measure as measurement
 from compatbench.measurement.costs import costs, serving_parameters
 from compatbench.measurement.measure import measure
 from compatbench.method import Expectation
 from compatbench.records import Record
-from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
 from compatbench.verification.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]

@@ -15,10 +15,10 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.generations.serving import pair, serve, serve_baseline
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics
 from compatbench.records import CellSpec, PairScores, Record, Status
-from compatbench.serving import pair, serve, serve_baseline
 from compatbench.storage.canonical import digest
 from compatbench.store import Store
 from compatbench.verification.rescoring import Rescorer

@@ -13,9 +13,9 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from compatbench.evaluation.acceptance import Acceptance
+from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement.threshold_transfer import add_threshold_transfer, verification_metrics
 from compatbench.records import Record
-from compatbench.serving import ServedGeneration
 from compatbench.store import Store
 
 ITEMS = 260

@@ -15,15 +15,15 @@ from scipy.integrate import trapezoid
 from scipy.stats import entropy
 from torch import Tensor
 
-from compatbench.chain import ChainTrainer
 from compatbench.data.dataset import Dataset, Split
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import BETAS, STEP, QueryCurves
 from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair, serve, serve_baseline
 from compatbench.measurement import upgrade
 from compatbench.measurement.upgrade import add_backfill, add_flips, refresh_orders
 from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.serving import ServedGeneration, pair, serve, serve_baseline
 from compatbench.store import Store
 
 CLASSES, ITEMS = 4, 80

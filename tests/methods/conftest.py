@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.chain import embedding_dim
 from compatbench.discovery.plugins import Catalogue, discover
+from compatbench.generations.chain import embedding_dim
+from compatbench.generations.loop import loss_terms
 from compatbench.heads import build_head
 from compatbench.method import Adapter, Batch, Need, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
-from compatbench.training import loss_terms
 
 PIXELS = 6
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench import adapters
 from compatbench.evaluation.flips import flip_rates
 from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.generations import adapters
 from compatbench.method import Expectation, Role
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compatbench.adapters import FittedAdapter
     from compatbench.embeddings import EmbeddingTable
+    from compatbench.generations.adapters import FittedAdapter
 
 FILES = ".npy (the matrix), .npz, .safetensors or .parquet (ids, vectors, labels)"
 Folders = Annotated[
@@ -61,8 +61,8 @@ def fit(
     import torch
     import torch.nn.functional as F
 
-    from compatbench import adapters
     from compatbench.embeddings import align, read_labels, read_table
+    from compatbench.generations import adapters
 
     new_table = read_table(new)
     old_table = align(read_table(old), new_table)
@@ -103,8 +103,8 @@ def apply(
 
     from dataclasses import replace
 
-    from compatbench import adapters
     from compatbench.embeddings import EmbeddingTable, align, read_table, write_table
+    from compatbench.generations import adapters
 
     fitted = adapters.load(adapter, methods or [])
     table = read_table(vectors)

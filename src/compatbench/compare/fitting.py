@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compatbench.adapters import FittedAdapter, embeddings_task, fit_plugin
 from compatbench.discovery.plugins import Plugin, discover, one_line
 from compatbench.errors import InvalidResultError, RequestError
+from compatbench.generations.adapters import FittedAdapter, embeddings_task, fit_plugin
 from compatbench.machine.seeds import stream
 from compatbench.method import Need, Params, Role, Task
 

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.adapters import FittedAdapter
 from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED
 from compatbench.compare.fitting import Fit
 from compatbench.compare.inputs import Items, Rows
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.streaming import Chunks, Relevant, System
+from compatbench.generations.adapters import FittedAdapter
 from compatbench.method import to_dim
 
 OLD, NEW = "old", "new"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from compatbench.adapters import fitted_numbers
-from compatbench.chain import ChainTrainer
+from compatbench.generations.adapters import fitted_numbers
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration
 from compatbench.model import EmbeddingModel
-from compatbench.serving import ServedGeneration
 
 
 def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, float | None]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from compatbench.chain import ChainTrainer
 from compatbench.evaluation.neighbours import FirstItems, first_items
 from compatbench.evaluation.retrieval import Vectors
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.machine.seeds import stream
 from compatbench.records import ExampleRetrieval, FirstFound, Record
-from compatbench.serving import ServedGeneration, pair
 
 QUERIES = 2
 """Enough to look at, few enough for a page with every row of a suite."""

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from compatbench.chain import ChainTrainer
 from compatbench.data.id_lookup import IdLookup
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.search import Questions, ask, unit_rows
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.records import IndexSearch, Record
-from compatbench.serving import ServedGeneration, pair
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.store import Store

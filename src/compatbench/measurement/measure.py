@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from compatbench.chain import ChainTrainer
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import MatrixEntry, ServedGeneration, matrix_entries, pair
 from compatbench.measurement.costs import costs, step_costs
 from compatbench.measurement.example_retrievals import add_example_retrievals
 from compatbench.measurement.index_search import add_index_search
@@ -26,7 +27,6 @@ from compatbench.measurement.upgrade import add_backfill, add_chain_scores, add_
 from compatbench.measurement.worst_flips import add_worst_flips
 from compatbench.method import Expectation
 from compatbench.records import ArrayRef, Metric, Record
-from compatbench.serving import MatrixEntry, ServedGeneration, matrix_entries, pair
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
 from compatbench.store import Store

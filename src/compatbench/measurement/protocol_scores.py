@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.chain import ChainTrainer
 from compatbench.evaluation.acceptance import supported_rates
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, matrix_entries
 from compatbench.records import Metric, PairScores, ProtocolScores, Record
-from compatbench.serving import ServedGeneration, matrix_entries
 from compatbench.store import Store
 
 PROTOCOL_METRICS = ("mAP", "CMC@1")

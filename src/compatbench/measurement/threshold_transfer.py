@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from compatbench.chain import ChainTrainer
 from compatbench.evaluation.acceptance import Acceptance, Rate, acceptance_rates, supported_rates
 from compatbench.evaluation.backfill import Side
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair, vectors
 from compatbench.records import Metric, Record, VerifiedPairs
-from compatbench.serving import ServedGeneration, pair, vectors
 from compatbench.store import Store
 
 VERIFIED_QUERIES = 500

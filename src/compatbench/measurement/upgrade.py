@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 
-from compatbench.chain import ChainTrainer
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import (
     Permutation,
@@ -22,9 +21,10 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.flips import flip_estimates
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.machine.seeds import stream_seed
 from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.serving import ServedGeneration, pair
 from compatbench.store import Store
 
 FLIP_CUTOFFS = (1, 10)

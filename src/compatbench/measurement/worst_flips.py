@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from compatbench.chain import ChainTrainer
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.flips import worst_negative_flips
 from compatbench.evaluation.neighbours import first_items
+from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.records import Record, WorstFlip
-from compatbench.serving import ServedGeneration, pair
 
 WORST = 12
 """Queries of each system."""

@@ -9,18 +9,18 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from compatbench.chain import embedding_dim
 from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import read
 from compatbench.discovery.contract.choices import DEFAULTS, Choice
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.generations.chain import embedding_dim
+from compatbench.generations.loop import TrainingSet, embed_images, loss_terms, train
 from compatbench.heads import HeadName
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel, View
 from compatbench.suite.recipe import Recipe
-from compatbench.training import TrainingSet, embed_images, loss_terms, train
 
 BACKBONE = "test_resnet"
 OLD_CLASSES = (0, 1, 2)

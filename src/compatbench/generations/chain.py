@@ -19,6 +19,7 @@ from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import Encoder
+from compatbench.generations.loop import TrainingSet, embed_images, embedding_rate, train
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
@@ -28,7 +29,6 @@ from compatbench.storage.canonical import digest
 from compatbench.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
-from compatbench.training import TrainingSet, embed_images, embedding_rate, train
 
 TRAINING_VERSION = 1
 """Raised when the engine changes what a training computes; part of every model's name."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from compatbench.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
-from compatbench.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.discovery.plugins import Plugin
 from compatbench.evaluation.retrieval import Vectors
+from compatbench.generations.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
+from compatbench.generations.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together

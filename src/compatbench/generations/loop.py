@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import ContractError
-from compatbench.loss_log import LossLog
+from compatbench.generations.loss_log import LossLog
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, TrainingMethod

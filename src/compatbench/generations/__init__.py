@@ -1,0 +1,1 @@
+"""Trains the models of a chain, and embeds the test images with them."""
