@@ -15,8 +15,8 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.loop import train
-from compatbench.records import CellSpec, Environment, MethodInfo, Metric, Record, Status
-from compatbench.store import Store
+from compatbench.records.record import CellSpec, Environment, MethodInfo, Metric, Record, Status
+from compatbench.records.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
 

@@ -18,7 +18,7 @@ from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
-from compatbench.records import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record, Status
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from compatbench import environment as module
-from compatbench.environment import device, environment
+from compatbench.records import environment as module
+from compatbench.records.environment import device, environment
 
 
 def test_versions_and_hardware_are_those_of_this_process() -> None:

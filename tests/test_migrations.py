@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.migrations import MIGRATIONS, migrate
-from compatbench.records import SCHEMA_VERSION, read_record
+from compatbench.records.migrations import MIGRATIONS, migrate
+from compatbench.records.record import SCHEMA_VERSION, read_record
 
 HISTORIC = Path(__file__).parent / "historic"
 """A folder of runs for each schema version, as the CompatBench of that time wrote it."""

@@ -14,8 +14,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.plan import Cell, Selection, make_plan, outcome, remaining
-from compatbench.records import Status, write_record
-from compatbench.store import Store, spec_hash
+from compatbench.records.record import Status, write_record
+from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite
 
 WRITTEN: dict[str, Any] = {

@@ -12,7 +12,7 @@ from compatbench.errors import RequestError
 from compatbench.gpu_hours import gpu_hours
 from compatbench.plan import Selection
 from compatbench.plan_listing import plan_lines
-from compatbench.store import Store
+from compatbench.records.store import Store
 from compatbench.suite.suite import available_suites, load_suite
 
 LARGE = ("cifar100", "imagenet", "landmarks", "cub", "sop")

@@ -10,7 +10,7 @@ from compatbench.errors import RequestError
 from compatbench.plan import Selection
 from compatbench.plan_listing import plan_lines
 from compatbench.pretrained import fetch_weights, missing_weights
-from compatbench.store import Store
+from compatbench.records.store import Store
 
 WEIGHTS = {"test_resnet.r160_in1k": "models--timm--test_resnet.r160_in1k"}
 SUITE = """

@@ -26,7 +26,6 @@ from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, load_all
 from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
-from compatbench.environment import device
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.loop import TrainingSet, embed_images, train
@@ -36,8 +35,9 @@ from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel
+from compatbench.records.environment import device
+from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, get_or_make_together
-from compatbench.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
 

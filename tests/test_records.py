@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records import Record, Status, read_record, schema, write_record
+from compatbench.records.record import Record, Status, read_record, schema, write_record
 from compatbench.storage import files
 
 

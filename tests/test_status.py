@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from compatbench.plan import Cell
-from compatbench.records import CellSpec, Record, Status, write_record
+from compatbench.records.record import CellSpec, Record, Status, write_record
+from compatbench.records.store import Store
 from compatbench.status import status_lines
-from compatbench.store import Store
 
 CLAIM = """
 import sys
 from pathlib import Path
 from compatbench.execution.claims import claim
-from compatbench.records import CellSpec
-from compatbench.store import Store
+from compatbench.records.record import CellSpec
+from compatbench.records.store import Store
 
 spec = CellSpec.model_validate_json(sys.stdin.readline())
 taken = claim(Store(Path(sys.argv[1])), spec, "2026-01-01T00:00:00+00:00")

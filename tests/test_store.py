@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.records import CellSpec
-from compatbench.store import Store, spec_hash
+from compatbench.records.record import CellSpec
+from compatbench.records.store import Store, spec_hash
 
 
 def test_a_record_has_a_readable_name_that_ends_in_its_hash(cell_spec: CellSpec) -> None:

@@ -16,7 +16,6 @@ from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue, discover
-from compatbench.environment import device
 from compatbench.errors import MachineError, RequestError
 from compatbench.estimate import estimate_seconds
 from compatbench.execution.choice import Choice, make_executor
@@ -24,12 +23,13 @@ from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.pretrained import fetch_weights
-from compatbench.records import Record
+from compatbench.records.environment import device
+from compatbench.records.record import Record
+from compatbench.records.store import Store, spec_hash
 from compatbench.report.insert import insert_tables
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.terminal import print_report
 from compatbench.report.write import write_report
-from compatbench.store import Store, spec_hash
 from compatbench.suite.suite import Suite, load_suite
 
 

@@ -17,14 +17,14 @@ import torch
 
 from compatbench.data.catalogue import load
 from compatbench.discovery.plugins import discover
-from compatbench.environment import device, environment
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
 from compatbench.measurement.measure import measure
-from compatbench.records import CellSpec, Record, Status
-from compatbench.store import Store, spec_hash
+from compatbench.records.environment import device, environment
+from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.store import Store, spec_hash
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, as_tested, split_hash
 

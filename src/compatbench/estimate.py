@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
-from compatbench.environment import device
 from compatbench.plan import Cell
+from compatbench.records.environment import device
 from compatbench.trainings import trainings
 
 OLD_FORWARD = 1.35

@@ -13,7 +13,7 @@ from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import embedding_dim
 from compatbench.measurement.costs import serving_parameters
 from compatbench.method import Adapter, Need, Task
-from compatbench.records import BASELINE
+from compatbench.records.record import BASELINE
 
 DIM = 128
 """D_n and D_o at which methods are measured; one that must skip it is measured at K − 1, the simplex's dimension."""

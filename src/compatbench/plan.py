@@ -17,9 +17,9 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
 from compatbench.method import Adapter, Need, Task, TrainingMethod
-from compatbench.records import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
+from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
+from compatbench.records.store import Store
 from compatbench.storage.validation import did_you_mean
-from compatbench.store import Store
 from compatbench.suite.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
 from compatbench.suite.suite import MethodEntry, Suite
 

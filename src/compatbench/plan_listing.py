@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compatbench.bench import Bench, estimate_minutes
-from compatbench.environment import device
 from compatbench.gpu_hours import gpu_hours
 from compatbench.plan import outcome, remaining
 from compatbench.pretrained import missing_weights
+from compatbench.records.environment import device
 from compatbench.trainings import parents
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from compatbench.execution.claims import Progress, running
 from compatbench.plan import Cell, outcome
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
+from compatbench.records.store import Store
 from compatbench.report.tables import one_line
-from compatbench.store import Store
 
 DONE = (Status.OK, Status.SKIPPED)
 

@@ -10,7 +10,7 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import EncoderSpec
 from compatbench.method import Need
 from compatbench.plan import Cell
-from compatbench.records import BASELINE, CellSpec
+from compatbench.records.record import BASELINE, CellSpec
 from compatbench.suite.scenarios import GenerationSpec, documents_from, image_ranges
 
 

@@ -7,7 +7,7 @@ from upgrades import references, row
 
 from compatbench.compare.comparison import Comparison, Inputs, Outcome, Parts
 from compatbench.compare.tables import scores_table, thresholds_table
-from compatbench.records import Environment
+from compatbench.records.record import Environment
 
 
 def comparison(*rows: Outcome, rates: tuple[float, ...] = ()) -> Comparison:

@@ -14,8 +14,8 @@ from compatbench.cell import Workplace
 from compatbench.errors import MachineError
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan import Cell, remaining
-from compatbench.records import CellSpec, Record
-from compatbench.store import Store
+from compatbench.records.record import CellSpec, Record
+from compatbench.records.store import Store
 
 
 class Told:

@@ -11,8 +11,8 @@ from compatbench.cell import Workplace
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.plan import Cell, Selection, make_plan
-from compatbench.records import Record
-from compatbench.store import Store
+from compatbench.records.record import Record
+from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite
 
 FAULTY = '''

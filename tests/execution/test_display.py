@@ -9,7 +9,7 @@ from rich.console import Console
 
 from compatbench.execution.display import Display
 from compatbench.plan import Cell
-from compatbench.records import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record, Status
 
 
 @pytest.fixture

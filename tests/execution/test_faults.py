@@ -22,7 +22,7 @@ from compatbench.errors import MachineError
 from compatbench.execution.claims import claim, running
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan import Cell, outcome, remaining
-from compatbench.records import Status, read_record, write_record
+from compatbench.records.record import Status, read_record, write_record
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from faulty_methods import Faulty
 from processes import Runs
 
 from compatbench.plan import Cell, remaining
-from compatbench.records import Status, read_record
+from compatbench.records.record import Status, read_record
 from compatbench.verification.reproduce import REPRODUCED
 
 LONGEST_LIFE = 12.0

@@ -20,8 +20,8 @@ from compatbench.execution import local
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.logs import LINES
 from compatbench.plan import Cell, outcome, remaining
-from compatbench.records import Record, Status, read_record
-from compatbench.store import Store
+from compatbench.records.record import Record, Status, read_record
+from compatbench.records.store import Store
 
 ENOUGH = 500.0
 """Seconds that no cell of these tests needs, however busy the machine is."""

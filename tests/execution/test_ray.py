@@ -20,8 +20,8 @@ from compatbench.cell import Workplace
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan import Cell, remaining
-from compatbench.records import Record, Status
-from compatbench.store import Store
+from compatbench.records.record import Record, Status
+from compatbench.records.store import Store
 from compatbench.verification.reproduce import REPRODUCED
 from compatbench.verification.rescoring import Rescorer
 

@@ -15,7 +15,7 @@ from faulty_methods import Faulty, Follower, alive
 from compatbench.errors import MachineError
 from compatbench.execution import slurm
 from compatbench.execution.local import LocalExecutor
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
 from compatbench.verification.reproduce import REPRODUCED
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'compatbench[slurm]'")

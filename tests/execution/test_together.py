@@ -17,8 +17,8 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.together import Launch
 from compatbench.plan import Selection, make_plan, remaining
-from compatbench.records import Status, read_record
-from compatbench.store import Store
+from compatbench.records.record import Status, read_record
+from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite
 
 METHOD = '''

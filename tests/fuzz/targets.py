@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from compatbench.embeddings import read_table
 from compatbench.errors import RequestError
-from compatbench.records import read_record
+from compatbench.records.record import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite

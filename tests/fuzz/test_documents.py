@@ -15,7 +15,7 @@ from mutations import places
 from targets import record_files, suite_files
 
 from compatbench.errors import RequestError
-from compatbench.records import read_record
+from compatbench.records.record import read_record
 from compatbench.suite.suite import parse_suite
 
 VALUES = st.recursive(

@@ -11,7 +11,7 @@ import torch
 
 from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement.example_retrievals import add_example_retrievals
-from compatbench.records import FirstFound, Record
+from compatbench.records.record import FirstFound, Record
 
 ITEMS = 40
 

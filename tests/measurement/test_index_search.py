@@ -16,8 +16,8 @@ from compatbench.evaluation.search import Questions, unit_rows
 from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement import index_search
 from compatbench.measurement.index_search import add_index_search
-from compatbench.records import IndexSearch, Record
-from compatbench.store import Store
+from compatbench.records.record import IndexSearch, Record
+from compatbench.records.store import Store
 
 ITEMS, DIM = 400, 8
 OLD, CROSS, NEW, REFILLED = ("0", "0", "0"), ("1", "0", "0"), ("1", "1", "1"), ("1", "1", "0")

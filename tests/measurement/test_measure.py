@@ -21,7 +21,7 @@ from compatbench.measurement import measure as measurement
 from compatbench.measurement.costs import costs, serving_parameters
 from compatbench.measurement.measure import measure
 from compatbench.method import Expectation
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.verification.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]

@@ -18,9 +18,9 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.serving import pair, serve, serve_baseline
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics
-from compatbench.records import CellSpec, PairScores, Record, Status
+from compatbench.records.record import CellSpec, PairScores, Record, Status
+from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
-from compatbench.store import Store
 from compatbench.verification.rescoring import Rescorer
 
 QUERIES, ITEMS, PAIRS = 30, 120, 400

@@ -15,8 +15,8 @@ from torch import Tensor
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.generations.serving import ServedGeneration
 from compatbench.measurement.threshold_transfer import add_threshold_transfer, verification_metrics
-from compatbench.records import Record
-from compatbench.store import Store
+from compatbench.records.record import Record
+from compatbench.records.store import Store
 
 ITEMS = 260
 RATE = 1e-2

@@ -23,8 +23,8 @@ from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair, serve, serve_baseline
 from compatbench.measurement import upgrade
 from compatbench.measurement.upgrade import add_backfill, add_flips, refresh_orders
-from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.store import Store
+from compatbench.records.record import BackfillCurve, Metric, Record
+from compatbench.records.store import Store
 
 CLASSES, ITEMS = 4, 80
 ROUNDING = 0.5001 * STEP

@@ -13,7 +13,7 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.measurement import worst_flips
 from compatbench.measurement.worst_flips import add_worst_flips
-from compatbench.records import Record
+from compatbench.records.record import Record
 
 ITEMS = 60
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from synthetic import Bench
 
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.board import Board, BoardSuite, SuitePlan
 from compatbench.report.scenario_report import scenario_reports
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from synthetic import Bench, cross_metric
 
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
 from compatbench.report.leaderboard import COMPACT
 from compatbench.report.render_csv import to_csv
 from compatbench.report.render_html import to_html

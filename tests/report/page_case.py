@@ -9,7 +9,7 @@ from boards import row
 from PIL import Image
 from synthetic import Bench, add_curves, cross_metric
 
-from compatbench.records import ExampleRetrieval, FirstFound, Record, Status
+from compatbench.records.record import ExampleRetrieval, FirstFound, Record, Status
 from compatbench.report.board import Board, BoardSuite, SuitePlan
 from compatbench.report.page_data.pictures import Thumbnail
 from compatbench.report.scenario_report import scenario_reports

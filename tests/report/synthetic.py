@@ -10,7 +10,16 @@ import numpy as np
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import QueryCurves
-from compatbench.records import ArrayRef, BackfillCurve, CellSpec, Environment, MethodInfo, Metric, Record, Status
+from compatbench.records.record import (
+    ArrayRef,
+    BackfillCurve,
+    CellSpec,
+    Environment,
+    MethodInfo,
+    Metric,
+    Record,
+    Status,
+)
 from compatbench.storage.canonical import digest
 
 PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}

@@ -4,7 +4,7 @@ import pytest
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.scenario_report import scenario_reports
 
 QUERIES = 40

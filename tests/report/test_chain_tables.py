@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic import results
 
-from compatbench.records import ArrayRef, Status
+from compatbench.records.record import ArrayRef, Status
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.write import write_report
 

@@ -2,7 +2,7 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.method import Expectation
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.controls import CHECKS, banner
 from compatbench.report.rows import method_rows
 from compatbench.report.runs import scenarios

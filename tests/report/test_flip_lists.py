@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records import Status, WorstFlip
+from compatbench.records.record import Status, WorstFlip
 from compatbench.report.flip_lists import WORST
 from compatbench.report.scenario_report import scenario_reports
 

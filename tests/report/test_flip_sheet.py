@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compatbench.records import WorstFlip
+from compatbench.records.record import WorstFlip
 from compatbench.report.flip_lists import FlipList, ShownFlip
 from compatbench.report.flip_sheet import LARGEST, Pictures, data_uri, flip_sheet
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compatbench.records import IndexSearch, Status
+from compatbench.records.record import IndexSearch, Status
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.tables import Cell
 

@@ -3,7 +3,7 @@
 import pytest
 from golden_case import EVIL, GOLDEN, golden_files, golden_records
 
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.tables import interval, value
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 from boards import board, board_suite, row
 
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.readme_section import unknown_scenario, with_section
 from compatbench.report.runs import file_of

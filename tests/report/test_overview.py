@@ -3,7 +3,7 @@
 import pytest
 from synthetic import Bench
 
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
 from compatbench.report.overview import overview_table
 from compatbench.report.scenario_report import scenario_reports
 

@@ -5,7 +5,7 @@ import pytest
 from golden_case import EVIL, QUERIES, golden_records
 from synthetic import add_curves
 
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.page import render_page
 from compatbench.report.scenario_report import scenario_reports
 

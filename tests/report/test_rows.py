@@ -1,7 +1,7 @@
 import pytest
 from synthetic import cross_metric
 
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.estimates import Compatibility, Estimate
 from compatbench.report.rows import method_rows, ordering, outcome, verdict
 from compatbench.report.runs import scenarios

@@ -3,7 +3,7 @@
 import pytest
 from boards import board_suite, row
 
-from compatbench.records import Status
+from compatbench.records.record import Status
 from compatbench.report.estimates import Estimate
 from compatbench.report.standing import standings
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.acceptance import Acceptance
-from compatbench.records import Record, VerifiedPairs
+from compatbench.records.record import Record, VerifiedPairs
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.write import write_report
 

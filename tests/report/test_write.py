@@ -8,7 +8,7 @@ from golden_case import GOLDEN, QUERIES, golden_records
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
-from compatbench.records import Status, WorstFlip
+from compatbench.records.record import Status, WorstFlip
 from compatbench.report.scenario_report import scenario_reports
 from compatbench.report.write import write_report
 

@@ -12,8 +12,8 @@ from compatbench.cell import Workplace, run_cell
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.plan import Selection, make_plan
-from compatbench.records import Status, write_record
-from compatbench.store import Store
+from compatbench.records.record import Status, write_record
+from compatbench.records.store import Store
 from compatbench.suite import suite as suite_module
 from compatbench.suite.suite import load_suite
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compatbench.plan import Cell
-from compatbench.store import Store
+from compatbench.records.store import Store
 
 
 @dataclass(frozen=True)

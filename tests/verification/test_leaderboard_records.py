@@ -11,9 +11,9 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.plan import Selection, make_plan
-from compatbench.records import read_record, write_record
+from compatbench.records.record import read_record, write_record
+from compatbench.records.store import Store
 from compatbench.report.runs import file_of
-from compatbench.store import Store
 from compatbench.suite.suite import load_suite
 from compatbench.verification.board import gather, suite_plan
 from compatbench.verification.submit import submit

@@ -11,7 +11,7 @@ from rich.console import Console
 from compatbench.cell import Workplace
 from compatbench.errors import RequestError
 from compatbench.execution.display import Display
-from compatbench.records import Record, Status, read_record
+from compatbench.records.record import Record, Status, read_record
 from compatbench.verification.reproduce import Reproduction, reproduce, same_environment
 
 

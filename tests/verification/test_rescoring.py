@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.records import Record, read_record
-from compatbench.store import Store
+from compatbench.records.record import Record, read_record
+from compatbench.records.store import Store
 from compatbench.verification.rescoring import Rescorer
 
 

@@ -13,8 +13,8 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Cell, Selection
-from compatbench.records import read_record
-from compatbench.store import Store
+from compatbench.records.record import read_record
+from compatbench.records.store import Store
 from compatbench.verification.board import gather
 from compatbench.verification.problems import serious
 from compatbench.verification.submit import submit

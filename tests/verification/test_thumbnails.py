@@ -15,9 +15,9 @@ from PIL import Image
 from compatbench.data.dataset import Dataset
 from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
-from compatbench.records import ExampleRetrieval, FirstFound, Record
+from compatbench.records.record import ExampleRetrieval, FirstFound, Record
+from compatbench.records.store import Store
 from compatbench.report.page_data.pictures import read_thumbnails
-from compatbench.store import Store
 from compatbench.verification.thumbnails import named_samples, needless_pictures, thumbnails, write_thumbnails
 
 

@@ -12,8 +12,8 @@ import pytest
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Selection
-from compatbench.records import read_record
-from compatbench.store import Store
+from compatbench.records.record import read_record
+from compatbench.records.store import Store
 from compatbench.suite.suite import Suite, load_suite
 from compatbench.verification.problems import Problem, serious
 from compatbench.verification.record_files import check_record

@@ -79,7 +79,7 @@ def compare(
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
     from compatbench.compare.write import write_comparison
-    from compatbench.environment import device
+    from compatbench.records.environment import device
 
     settings = Settings(queries, fit_pairs, fit_seconds, seed, tuple(split_list(adapters)), tuple(methods or ()))
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])

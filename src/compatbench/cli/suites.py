@@ -58,7 +58,7 @@ def run(
     from compatbench.execution.choice import Choice
     from compatbench.execution.together import follow, launched, leading
     from compatbench.plan import remaining
-    from compatbench.records import Status
+    from compatbench.records.record import Status
 
     launch = launched()
     if launch is not None and launch.rank > 0:
@@ -181,7 +181,7 @@ def _prepare(
 ) -> Bench:
     """The bench of a command's selectors."""
     from compatbench.bench import prepare
-    from compatbench.store import Store
+    from compatbench.records.store import Store
 
     selection, folders = selection_of(methods, scenarios, seeds)
 

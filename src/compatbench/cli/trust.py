@@ -46,7 +46,7 @@ def verify(
     On the leaderboard the tables too. Exit code 1 where something cannot be trusted.
     """
     from compatbench.discovery.plugins import discover
-    from compatbench.store import Store
+    from compatbench.records.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.verify import verify as check
 
@@ -85,7 +85,7 @@ def submit(
     from compatbench.bench import prepare
     from compatbench.data.samples import Samples
     from compatbench.discovery.plugins import discover
-    from compatbench.store import Store
+    from compatbench.records.store import Store
     from compatbench.verification.problems import serious
     from compatbench.verification.submit import submit as promote
 
@@ -109,7 +109,7 @@ def submit(
 def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     """Write the leaderboard's tables and pages, and its part of README.md, again from its records."""
     from compatbench.discovery.plugins import discover
-    from compatbench.store import Store
+    from compatbench.records.store import Store
     from compatbench.verification.board import gather
     from compatbench.verification.tables import write_board
 
@@ -135,7 +135,7 @@ def reproduce(
 
     from compatbench.cell import Workplace
     from compatbench.execution.display import Display
-    from compatbench.records import read_record
+    from compatbench.records.record import read_record
     from compatbench.verification.reproduce import reproduce as run_again
     from compatbench.verification.reproduce import threads_of
 

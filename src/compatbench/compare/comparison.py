@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.records import Environment
+from compatbench.records.record import Environment
 
 SCHEMA_VERSION = 1
 

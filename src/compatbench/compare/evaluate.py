@@ -30,10 +30,10 @@ from compatbench.compare.relevance import RelevantItems
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
-from compatbench.environment import environment
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.streaming import Scored, score
+from compatbench.records.environment import environment
 
 REFERENCES = {
     STATUS_QUO: "the old model, left as it is: old queries on the old index",

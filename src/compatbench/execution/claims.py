@@ -15,9 +15,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from compatbench.records import CellSpec
+from compatbench.records.record import CellSpec
+from compatbench.records.store import Store
 from compatbench.storage.files import remove_leftovers
-from compatbench.store import Store
 
 NOTE_SECONDS = 1.0
 """Between two notes of a cell's progress."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from compatbench.plan import Cell
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
 
 STYLES = {Status.OK: "green", Status.SKIPPED: "yellow"}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from compatbench.plan import Cell
-from compatbench.records import Record
+from compatbench.records.record import Record
 
 
 class Watcher(Protocol):

@@ -27,8 +27,8 @@ from compatbench.execution.schedule import run_cells, write_outcome
 from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.machine.processes import Group
 from compatbench.plan import Cell
-from compatbench.records import Record, Status, read_record
-from compatbench.store import Store
+from compatbench.records.record import Record, Status, read_record
+from compatbench.records.store import Store
 
 POLL_SECONDS = 0.5
 FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1

@@ -25,9 +25,9 @@ from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan import Cell
-from compatbench.records import BASELINE, CellSpec, Record, Status, read_record
+from compatbench.records.record import BASELINE, CellSpec, Record, Status, read_record
+from compatbench.records.store import Store
 from compatbench.storage.files import write_whole
-from compatbench.store import Store
 
 RETRIES = 3
 """Times that a cell is started again after its node or its worker was lost."""

@@ -12,8 +12,8 @@ from compatbench.errors import MachineError
 from compatbench.execution.claims import Claim, claim
 from compatbench.execution.executor import Executor, Job, Watcher
 from compatbench.plan import Cell, content_hash, outcome
-from compatbench.records import Record, Status, write_record
-from compatbench.store import Store
+from compatbench.records.record import Record, Status, write_record
+from compatbench.records.store import Store
 
 Result = TypeVar("Result")
 

@@ -18,8 +18,8 @@ from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan import Cell, content_hash
-from compatbench.records import CellSpec, Record, Status, read_record
-from compatbench.store import Store
+from compatbench.records.record import CellSpec, Record, Status, read_record
+from compatbench.records.store import Store
 
 RETRIES = 3
 """Times that a job is submitted again after it was lost."""

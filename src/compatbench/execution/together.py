@@ -32,8 +32,8 @@ from compatbench.execution.gpus import gpu_names
 from compatbench.execution.local import LAST_WORDS_SECONDS, Failure, LocalExecutor, LocalJob
 from compatbench.machine.processes import Group
 from compatbench.plan import Cell
-from compatbench.records import CellSpec, Record, Status
-from compatbench.store import Store
+from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.store import Store
 
 LOOK_SECONDS = 0.05
 """Between two looks into the store."""

@@ -15,8 +15,8 @@ from compatbench.errors import LostProcessError, MachineError
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
-from compatbench.records import CellSpec, Status, write_record
-from compatbench.store import Store
+from compatbench.records.record import CellSpec, Status, write_record
+from compatbench.records.store import Store
 
 TELL_WHERE = signal.SIGUSR1
 """Asks a cell to write into its log where it is."""

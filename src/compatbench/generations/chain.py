@@ -23,10 +23,10 @@ from compatbench.generations.loop import TrainingSet, embed_images, embedding_ra
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Need, Params, Task, TrainingMethod
 from compatbench.model import EmbeddingModel, NewModel, OldModel
-from compatbench.records import BASELINE
+from compatbench.records.record import BASELINE
+from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
-from compatbench.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
 

@@ -11,7 +11,7 @@ from compatbench.evaluation.retrieval import Vectors
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.machine.seeds import stream
-from compatbench.records import ExampleRetrieval, FirstFound, Record
+from compatbench.records.record import ExampleRetrieval, FirstFound, Record
 
 QUERIES = 2
 """Enough to look at, few enough for a page with every row of a suite."""

@@ -15,10 +15,10 @@ from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.search import Questions, ask, unit_rows
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.records import IndexSearch, Record
+from compatbench.records.record import IndexSearch, Record
+from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 from compatbench.storage.canonical import digest
-from compatbench.store import Store
 
 SEARCH_QUERIES = 500
 """Queries that are asked, drawn in proportion to their labels; the gallery is whole."""

@@ -26,10 +26,10 @@ from compatbench.measurement.threshold_transfer import add_threshold_transfer
 from compatbench.measurement.upgrade import add_backfill, add_chain_scores, add_flips
 from compatbench.measurement.worst_flips import add_worst_flips
 from compatbench.method import Expectation
-from compatbench.records import ArrayRef, Metric, Record
+from compatbench.records.record import ArrayRef, Metric, Record
+from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
-from compatbench.store import Store
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")

@@ -15,8 +15,8 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, matrix_entries
-from compatbench.records import Metric, PairScores, ProtocolScores, Record
-from compatbench.store import Store
+from compatbench.records.record import Metric, PairScores, ProtocolScores, Record
+from compatbench.records.store import Store
 
 PROTOCOL_METRICS = ("mAP", "CMC@1")
 

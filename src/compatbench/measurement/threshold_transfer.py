@@ -10,8 +10,8 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair, vectors
-from compatbench.records import Metric, Record, VerifiedPairs
-from compatbench.store import Store
+from compatbench.records.record import Metric, Record, VerifiedPairs
+from compatbench.records.store import Store
 
 VERIFIED_QUERIES = 500
 """Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""

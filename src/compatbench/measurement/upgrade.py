@@ -24,8 +24,8 @@ from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.machine.seeds import stream_seed
-from compatbench.records import BackfillCurve, Metric, Record
-from compatbench.store import Store
+from compatbench.records.record import BackfillCurve, Metric, Record
+from compatbench.records.store import Store
 
 FLIP_CUTOFFS = (1, 10)
 CHAIN_METRICS = ("mAP", "CMC@1")

@@ -11,7 +11,7 @@ from compatbench.evaluation.flips import worst_negative_flips
 from compatbench.evaluation.neighbours import first_items
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.records import Record, WorstFlip
+from compatbench.records.record import Record, WorstFlip
 
 WORST = 12
 """Queries of each system."""

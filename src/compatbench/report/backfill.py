@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compatbench.errors import RequestError
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
-from compatbench.records import BackfillCurve, Record
+from compatbench.records.record import BackfillCurve, Record
 from compatbench.report.estimates import Estimate
 from compatbench.report.leaderboard import METHOD, OWN_OLD
 from compatbench.report.rows import MethodRow

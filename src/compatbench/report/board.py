@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.runs import file_of
 from compatbench.report.scenario_report import ScenarioReport
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compatbench.records.store import file_stem
 from compatbench.report.flip_lists import FlipList, Samples
 from compatbench.report.flip_sheet import Pictures, flip_sheet
 from compatbench.report.scenario_report import ScenarioReport
-from compatbench.store import file_stem
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.flips import negative_flips, positive_flips
-from compatbench.records import Record, WorstFlip
+from compatbench.records.record import Record, WorstFlip
 from compatbench.report.flips import CUTOFFS
 from compatbench.report.render_csv import neutral
 from compatbench.report.rows import MethodRow

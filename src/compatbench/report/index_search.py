@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from compatbench.records import IndexSearch, Record
+from compatbench.records.record import IndexSearch, Record
 from compatbench.report.leaderboard import METHOD, OWN_OLD, method_cell
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compatbench.records import BASELINE
+from compatbench.records.record import BASELINE
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard import STATUS_QUO
 from compatbench.report.linked_markdown import Link, linked_table, record_links

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.page_data.terms import Terms
 from compatbench.report.render_markdown import escape, to_cell
 from compatbench.report.runs import file_of

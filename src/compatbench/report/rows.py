@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from compatbench.records import Record, Status
+from compatbench.records.record import Record, Status
 from compatbench.report.estimates import Compatibility, Estimate, estimate
 from compatbench.report.runs import MethodRuns, ScenarioRuns
 from compatbench.report.scores import METRICS, ScoreReader, Scores

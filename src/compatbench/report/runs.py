@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.records import BASELINE, MethodInfo, Record, Status
+from compatbench.records.record import BASELINE, MethodInfo, Record, Status
+from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
-from compatbench.store import Store
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.backfill import RowBackfill, backfill_table, row_backfills
 from compatbench.report.backfill_plot import backfill_svg
 from compatbench.report.chain_report import ChainReport, chain_report

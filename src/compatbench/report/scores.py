@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.runs import MethodRuns, file_of
 
 METRICS = ("mAP", "CMC@1")

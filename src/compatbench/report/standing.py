@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compatbench.evaluation.statistics import percentile_interval
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.board import BoardSuite
 from compatbench.report.contests import Average, averages, point_ranks
 from compatbench.report.estimates import ROUNDING, Estimate, Values

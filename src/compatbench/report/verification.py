@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from compatbench.evaluation.acceptance import FARS, Acceptance, Rate, acceptance_rates
-from compatbench.records import Record, VerifiedPairs
+from compatbench.records.record import Record, VerifiedPairs
 from compatbench.report.leaderboard import METHOD, OWN_OLD
 from compatbench.report.rows import ROLE_TITLES, MethodRow
 from compatbench.report.runs import ScenarioRuns

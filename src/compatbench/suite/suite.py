@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from compatbench.errors import RequestError
-from compatbench.records import FOLDER_NAME
+from compatbench.records.record import FOLDER_NAME
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, explain

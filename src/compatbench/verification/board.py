@@ -6,13 +6,13 @@ from collections.abc import Callable, Hashable, Sequence
 
 from compatbench.discovery.plugins import Catalogue
 from compatbench.plan import select_methods
-from compatbench.records import Record, read_record
+from compatbench.records.record import Record, read_record
+from compatbench.records.store import Store
 from compatbench.report.board import Board, BoardSuite, SuitePlan
 from compatbench.report.runs import file_of
 from compatbench.report.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
-from compatbench.store import Store
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.verification.record_files import record_files, suites_in
 from compatbench.verification.staleness import stale

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from compatbench.cell import command, without_absolute_paths
 from compatbench.errors import RequestError
-from compatbench.records import Record, Status, read_record
+from compatbench.records.record import Record, Status, read_record
+from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
-from compatbench.store import SHORT_HASH, Store
 from compatbench.verification.problems import Problem
 from compatbench.verification.rescoring import Rescorer
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.discovery.plugins import Catalogue, discover
-from compatbench.environment import environment
 from compatbench.errors import RequestError
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan import Cell
-from compatbench.records import Environment, Metric, Record, Status
+from compatbench.records.environment import environment
+from compatbench.records.record import Environment, Metric, Record, Status
 
 TOLERANCE = 0.02
 """Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""

@@ -16,7 +16,7 @@ from compatbench.measurement.measure import Distance, add_compatibility, entry_m
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.measurement.threshold_transfer import verification_metrics
 from compatbench.measurement.upgrade import add_chain_scores, add_flips, curve_metrics
-from compatbench.records import BackfillCurve, Metric, Record
+from compatbench.records.record import BackfillCurve, Metric, Record
 from compatbench.verification.identities import broken_identities
 
 TOLERANCE = 1e-9

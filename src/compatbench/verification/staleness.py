@@ -10,7 +10,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import full_name
 from compatbench.errors import RequestError
-from compatbench.records import CellSpec
+from compatbench.records.record import CellSpec
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import Suite
 

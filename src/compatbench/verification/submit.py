@@ -11,9 +11,9 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.plan import Cell
-from compatbench.records import Record, read_record
+from compatbench.records.record import Record, read_record
+from compatbench.records.store import Store
 from compatbench.storage.files import write_whole
-from compatbench.store import Store
 from compatbench.suite.suite import available_suites
 from compatbench.verification.board import gather
 from compatbench.verification.problems import Problem, serious

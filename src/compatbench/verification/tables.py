@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
+from compatbench.records.store import Store
 from compatbench.report.board import Board, BoardSuite
 from compatbench.report.leaderboard_page import leaderboard_page
 from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
@@ -13,7 +14,6 @@ from compatbench.report.readme_section import unknown_scenario, with_section
 from compatbench.report.standing import standings
 from compatbench.report.suite_files import write_suite
 from compatbench.storage.files import write_whole
-from compatbench.store import Store
 from compatbench.verification.problems import Problem
 from compatbench.verification.record_files import record_files, suites_in
 from compatbench.verification.thumbnails import thumbnails

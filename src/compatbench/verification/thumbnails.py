@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
-from compatbench.records import Record
+from compatbench.records.record import Record
+from compatbench.records.store import Store
 from compatbench.report.page_data.pictures import (
     LARGEST,
     MOST_BYTES,
@@ -24,7 +25,6 @@ from compatbench.report.page_data.pictures import (
     shown_examples,
 )
 from compatbench.storage.files import keep_names, whole_file
-from compatbench.store import Store
 from compatbench.verification.problems import Problem
 
 QUALITIES = (60, 30, 5)

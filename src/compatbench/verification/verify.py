@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.plan import Selection
-from compatbench.records import Record
+from compatbench.records.record import Record
+from compatbench.records.store import Store
 from compatbench.report.board import Board, BoardSuite
-from compatbench.store import Store
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.verification.board import board_suite
 from compatbench.verification.problems import Problem

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.records import ExampleRetrieval, FirstFound, Record
+from compatbench.records.record import ExampleRetrieval, FirstFound, Record
 from compatbench.report.page_data.numbers import Json
 from compatbench.storage.bounded_parquet import read_bounded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compatbench.arxiv import ARXIV, abstract
 from compatbench.evaluation.compatibility import compatibility
-from compatbench.records import Record
+from compatbench.records.record import Record
 from compatbench.report.estimates import Estimate
 from compatbench.report.page_data.numbers import Json, rounded
 from compatbench.report.page_data.pictures import Album

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
-from compatbench.migrations import migrate
+from compatbench.records.migrations import migrate
 from compatbench.storage.files import keep_names, write_whole
 
 SCHEMA_VERSION = 2

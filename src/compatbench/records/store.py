@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compatbench.records import CellSpec
+from compatbench.records.record import CellSpec
 from compatbench.storage.canonical import digest
 
 SHORT_HASH = 12

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from compatbench.records import Environment
+from compatbench.records.record import Environment
 
 RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scipy")
 

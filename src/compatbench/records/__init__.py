@@ -1,0 +1,1 @@
+"""One JSON file a cell, and the folder they lie in."""
