@@ -6,12 +6,12 @@ import pytest
 import timm
 import torch
 
-from compatbench import estimate
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import EncoderSpec
-from compatbench.estimate import CELL_SECONDS, OLD_FORWARD, estimate_seconds
-from compatbench.plan import Cell, Selection, make_plan
+from compatbench.plan import minutes as estimate
+from compatbench.plan.cells import Cell, Selection, make_plan
+from compatbench.plan.minutes import CELL_SECONDS, OLD_FORWARD, estimate_seconds
 from compatbench.suite.suite import parse_suite
 
 RATE = 100.0

@@ -13,7 +13,7 @@ from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
-from compatbench.plan import Cell, Selection, make_plan, outcome, remaining
+from compatbench.plan.cells import Cell, Selection, make_plan, outcome, remaining
 from compatbench.records.record import Status, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite

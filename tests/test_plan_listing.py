@@ -9,8 +9,8 @@ import pytest
 from compatbench.bench import prepare
 from compatbench.data.outlines import NOT_HERE, OUTLINES, stand_in
 from compatbench.errors import RequestError
-from compatbench.gpu_hours import gpu_hours
-from compatbench.plan import Selection
+from compatbench.plan.cells import Selection
+from compatbench.plan.gpu_hours import gpu_hours
 from compatbench.plan_listing import plan_lines
 from compatbench.records.store import Store
 from compatbench.suite.suite import available_suites, load_suite

@@ -7,9 +7,9 @@ from huggingface_hub import constants
 
 from compatbench.bench import Bench, prepare
 from compatbench.errors import RequestError
-from compatbench.plan import Selection
+from compatbench.plan.cells import Selection
+from compatbench.plan.pretrained import fetch_weights, missing_weights
 from compatbench.plan_listing import plan_lines
-from compatbench.pretrained import fetch_weights, missing_weights
 from compatbench.records.store import Store
 
 WEIGHTS = {"test_resnet.r160_in1k": "models--timm--test_resnet.r160_in1k"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record, Status, write_record
 from compatbench.records.store import Store
 from compatbench.status import status_lines

@@ -15,7 +15,7 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.generations.chain import ChainTrainer, task_of
 from compatbench.generations.loop import DOCUMENTS_TERM, embed_images
 from compatbench.generations.serving import ServedGeneration, documents_of, pair, serve
-from compatbench.plan import Selection, make_plan
+from compatbench.plan.cells import Selection, make_plan
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.suite import parse_suite
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from compatbench import gpu_hours as hours_module
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import Encoder, EncoderSpec
-from compatbench.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
-from compatbench.plan import Cell, Selection, make_plan
+from compatbench.plan import gpu_hours as hours_module
+from compatbench.plan.cells import Cell, Selection, make_plan
+from compatbench.plan.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
+from compatbench.plan.trainings import model_names, parents, trainings
 from compatbench.suite.suite import parse_suite
-from compatbench.trainings import model_names, parents, trainings
 
 METHODS = ["independent", "bct", "l2", "etf", "bt2", "procrustes"]
 CHAIN = [{"share": 0.5}, {}, {"query_encoder": {"backbone": "test_resnet"}}]

@@ -17,12 +17,12 @@ from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import MachineError, RequestError
-from compatbench.estimate import estimate_seconds
 from compatbench.execution.choice import Choice, make_executor
 from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
-from compatbench.plan import EVERY_METHOD, Cell, Selection, make_plan, outcome
-from compatbench.pretrained import fetch_weights
+from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan, outcome
+from compatbench.plan.minutes import estimate_seconds
+from compatbench.plan.pretrained import fetch_weights
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
@@ -107,7 +107,7 @@ def default_jobs() -> int:
 
 
 def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
-    """Minutes that `cells` will take, see compatbench.estimate."""
+    """Minutes that `cells` will take, see compatbench.plan.minutes."""
     return estimate_seconds(cells, bench.dataset, jobs) / 60
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compatbench.bench import Bench, estimate_minutes
-from compatbench.gpu_hours import gpu_hours
-from compatbench.plan import outcome, remaining
-from compatbench.pretrained import missing_weights
+from compatbench.plan.cells import outcome, remaining
+from compatbench.plan.gpu_hours import gpu_hours
+from compatbench.plan.pretrained import missing_weights
+from compatbench.plan.trainings import parents
 from compatbench.records.environment import device
-from compatbench.trainings import parents
 
 
 def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from compatbench.execution.claims import Progress, running
-from compatbench.plan import Cell, outcome
+from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record, Status
 from compatbench.records.store import Store
 from compatbench.report.tables import one_line

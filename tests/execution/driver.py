@@ -13,7 +13,7 @@ from pathlib import Path
 from compatbench.cell import Workplace
 from compatbench.errors import MachineError
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell, remaining
+from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import CellSpec, Record
 from compatbench.records.store import Store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from compatbench.cell import Workplace
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.plan import Cell, Selection, make_plan
+from compatbench.plan.cells import Cell, Selection, make_plan
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from compatbench.execution.display import Display
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record, Status
 
 

@@ -21,7 +21,7 @@ from processes import DRIVER, Runs
 from compatbench.errors import MachineError
 from compatbench.execution.claims import claim, running
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell, outcome, remaining
+from compatbench.plan.cells import Cell, outcome, remaining
 from compatbench.records.record import Status, read_record, write_record
 
 

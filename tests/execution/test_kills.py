@@ -16,7 +16,7 @@ import pytest
 from faulty_methods import Faulty
 from processes import Runs
 
-from compatbench.plan import Cell, remaining
+from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Status, read_record
 from compatbench.verification.reproduce import REPRODUCED
 

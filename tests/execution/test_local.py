@@ -19,7 +19,7 @@ from processes import DRIVER
 from compatbench.execution import local
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.logs import LINES
-from compatbench.plan import Cell, outcome, remaining
+from compatbench.plan.cells import Cell, outcome, remaining
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import Store
 

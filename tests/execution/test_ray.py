@@ -19,7 +19,7 @@ from test_local import until
 from compatbench.cell import Workplace
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell, remaining
+from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Record, Status
 from compatbench.records.store import Store
 from compatbench.verification.reproduce import REPRODUCED

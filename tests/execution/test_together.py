@@ -16,7 +16,7 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.together import Launch
-from compatbench.plan import Selection, make_plan, remaining
+from compatbench.plan.cells import Selection, make_plan, remaining
 from compatbench.records.record import Status, read_record
 from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite

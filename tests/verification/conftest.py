@@ -11,7 +11,7 @@ from published import Published
 from compatbench.cell import Workplace, run_cell
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.plan import Selection, make_plan
+from compatbench.plan.cells import Selection, make_plan
 from compatbench.records.record import Status, write_record
 from compatbench.records.store import Store
 from compatbench.suite import suite as suite_module

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.store import Store
 
 

@@ -12,7 +12,7 @@ from published import Published
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan import Cell, Selection
+from compatbench.plan.cells import Cell, Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.verification.board import gather

@@ -11,7 +11,7 @@ import pytest
 
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan import Selection
+from compatbench.plan.cells import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.suite.suite import Suite, load_suite

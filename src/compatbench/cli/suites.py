@@ -57,7 +57,7 @@ def run(
     from compatbench import bench as benching
     from compatbench.execution.choice import Choice
     from compatbench.execution.together import follow, launched, leading
-    from compatbench.plan import remaining
+    from compatbench.plan.cells import remaining
     from compatbench.records.record import Status
 
     launch = launched()

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, Status
 
 STYLES = {Status.OK: "green", Status.SKIPPED: "yellow"}

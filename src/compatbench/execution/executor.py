@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import Record
 
 

@@ -26,7 +26,7 @@ from compatbench.execution.logs import log_tail
 from compatbench.execution.schedule import run_cells, write_outcome
 from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.machine.processes import Group
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import Store
 

@@ -24,7 +24,7 @@ from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec, Record, Status, read_record
 from compatbench.records.store import Store
 from compatbench.storage.files import write_whole

@@ -11,7 +11,7 @@ from compatbench.cell import empty_record, now
 from compatbench.errors import MachineError
 from compatbench.execution.claims import Claim, claim
 from compatbench.execution.executor import Executor, Job, Watcher
-from compatbench.plan import Cell, content_hash, outcome
+from compatbench.plan.cells import Cell, content_hash, outcome
 from compatbench.records.record import Record, Status, write_record
 from compatbench.records.store import Store
 

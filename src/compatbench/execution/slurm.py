@@ -17,7 +17,7 @@ from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
-from compatbench.plan import Cell, content_hash
+from compatbench.plan.cells import Cell, content_hash
 from compatbench.records.record import CellSpec, Record, Status, read_record
 from compatbench.records.store import Store
 

@@ -31,7 +31,7 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.gpus import gpu_names
 from compatbench.execution.local import LAST_WORDS_SECONDS, Failure, LocalExecutor, LocalJob
 from compatbench.machine.processes import Group
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record, Status
 from compatbench.records.store import Store
 

@@ -14,7 +14,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
 from compatbench.records.record import Environment, Metric, Record, Status
 

@@ -10,7 +10,7 @@ from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.files import write_whole

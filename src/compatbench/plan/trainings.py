@@ -9,7 +9,7 @@ from functools import cache
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import EncoderSpec
 from compatbench.method import Need
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec
 from compatbench.suite.scenarios import GenerationSpec, documents_from, image_ranges
 

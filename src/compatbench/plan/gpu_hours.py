@@ -10,8 +10,8 @@ import torch
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.method import Need
-from compatbench.plan import Cell
-from compatbench.trainings import trainings
+from compatbench.plan.cells import Cell
+from compatbench.plan.trainings import trainings
 
 OPERATIONS_PER_SECOND = {"bfloat16": 60e12, "float32": 23e12}
 """What one data-centre GPU (NVIDIA A100) sustains in training: it passes 2,470 images/s through ResNet-50 at 224x224 in

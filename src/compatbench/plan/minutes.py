@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
+from compatbench.plan.trainings import trainings
 from compatbench.records.environment import device
-from compatbench.trainings import trainings
 
 OLD_FORWARD = 1.35
 """Cost of a training step that also runs the old encoder, relative to one that does not (a forward is about

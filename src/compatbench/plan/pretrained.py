@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.errors import RequestError, first_line
-from compatbench.plan import Cell
+from compatbench.plan.cells import Cell
 from compatbench.suite.scenarios import GenerationSpec
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
