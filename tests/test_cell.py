@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from compatbench import cell as cell_module
-from compatbench.cell import Workplace, command, run_cell, without_absolute_paths
 from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
+from compatbench.execution import cell as cell_module
+from compatbench.execution.cell import Workplace, command, run_cell, without_absolute_paths
 from compatbench.records.record import CellSpec, Record, Status
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices

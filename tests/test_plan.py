@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
+from compatbench.execution.cell import empty_record
 from compatbench.plan.cells import Cell, Selection, make_plan, outcome, remaining
 from compatbench.records.record import Status, write_record
 from compatbench.records.store import Store, spec_hash

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from compatbench.execution.status import status_lines
 from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record, Status, write_record
 from compatbench.records.store import Store
-from compatbench.status import status_lines
 
 CLAIM = """
 import sys

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
 from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import MachineError, RequestError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.choice import Choice, make_executor
 from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus

@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from compatbench.cell import Workplace
 from compatbench.errors import MachineError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import CellSpec, Record

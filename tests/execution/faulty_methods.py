@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.cell import Workplace
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
+from compatbench.execution.cell import Workplace
 from compatbench.plan.cells import Cell, Selection, make_plan
 from compatbench.records.record import Record
 from compatbench.records.store import Store

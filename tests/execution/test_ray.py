@@ -16,8 +16,8 @@ import pytest
 from faulty_methods import Faulty, Follower
 from test_local import until
 
-from compatbench.cell import Workplace
 from compatbench.errors import MachineError, RequestError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Record, Status

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.cell import empty_record
 from compatbench.data.dataset import Dataset, Split, check_dataset
 from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.pairs import Pairs
@@ -15,6 +14,7 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.execution.cell import empty_record
 from compatbench.generations.serving import pair, serve, serve_baseline
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from published import Published
 
-from compatbench.cell import Workplace, run_cell
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
+from compatbench.execution.cell import Workplace, run_cell
 from compatbench.plan.cells import Selection, make_plan
 from compatbench.records.record import Status, write_record
 from compatbench.records.store import Store

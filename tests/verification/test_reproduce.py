@@ -8,8 +8,8 @@ import pytest
 from published import Published
 from rich.console import Console
 
-from compatbench.cell import Workplace
 from compatbench.errors import RequestError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.display import Display
 from compatbench.records.record import Record, Status, read_record
 from compatbench.verification.reproduce import Reproduction, reproduce, same_environment

@@ -121,7 +121,7 @@ def status(
     """Show what runs, what finished, and what failed and why; also while another process runs the suite."""
     import datetime
 
-    from compatbench.status import status_lines
+    from compatbench.execution.status import status_lines
 
     console = plain_console(soft_wrap=True)
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)

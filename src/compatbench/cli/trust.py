@@ -133,7 +133,7 @@ def reproduce(
     """Run a recorded cell again from nothing, in a folder of its own, and compare."""
     import tempfile
 
-    from compatbench.cell import Workplace
+    from compatbench.execution.cell import Workplace
     from compatbench.execution.display import Display
     from compatbench.records.record import read_record
     from compatbench.verification.reproduce import reproduce as run_again

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compatbench.cell import Workplace
 from compatbench.errors import RequestError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.together import Lead, TogetherExecutor

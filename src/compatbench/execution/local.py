@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from compatbench.cell import Workplace, now
 from compatbench.errors import MachineError
+from compatbench.execution.cell import Workplace, now
 from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.logs import log_tail
 from compatbench.execution.schedule import run_cells, write_outcome

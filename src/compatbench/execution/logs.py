@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compatbench.cell import without_absolute_paths
+from compatbench.execution.cell import without_absolute_paths
 
 LINES = 40
 BYTES = 8000

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compatbench.cell import Workplace, now
 from compatbench.errors import MachineError, RequestError
+from compatbench.execution.cell import Workplace, now
 from compatbench.execution.code_version import code_version
 from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import CELLS_PER_GPU

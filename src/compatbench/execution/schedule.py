@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from compatbench.cell import empty_record, now
 from compatbench.errors import MachineError
+from compatbench.execution.cell import empty_record, now
 from compatbench.execution.claims import Claim, claim
 from compatbench.execution.executor import Executor, Job, Watcher
 from compatbench.plan.cells import Cell, content_hash, outcome

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compatbench.cell import Workplace, now
 from compatbench.errors import MachineError, RequestError
+from compatbench.execution.cell import Workplace, now
 from compatbench.execution.code_version import code_version
 from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import visible_gpus

@@ -25,8 +25,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from compatbench.cell import Workplace, now
 from compatbench.errors import MachineError, RequestError
+from compatbench.execution.cell import Workplace, now
 from compatbench.execution.executor import Watcher
 from compatbench.execution.gpus import gpu_names
 from compatbench.execution.local import LAST_WORDS_SECONDS, Failure, LocalExecutor, LocalJob

@@ -10,8 +10,8 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from compatbench.cell import Workplace, run_cell
 from compatbench.errors import LostProcessError, MachineError
+from compatbench.execution.cell import Workplace, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group

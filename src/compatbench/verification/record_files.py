@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from compatbench.cell import command, without_absolute_paths
 from compatbench.errors import RequestError
+from compatbench.execution.cell import command, without_absolute_paths
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.cell import Workplace
 from compatbench.data import catalogue as datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
+from compatbench.execution.cell import Workplace
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
