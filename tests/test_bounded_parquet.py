@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench.embedding_formats import FORMATS
+from compatbench.compare.embedding_formats import FORMATS
 from compatbench.errors import RequestError
 from compatbench.storage import bounded_parquet
 from compatbench.storage.bounded_parquet import FREE_BYTES, MOST_TIMES, check_unpacked, read_bounded

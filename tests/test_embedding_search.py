@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from compatbench.compare.embedding_search import FileSearch, search_embeddings
 from compatbench.compare.inputs import Items, read_items
-from compatbench.embedding_search import FileSearch, search_embeddings
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import Questions, unit_rows
 from compatbench.generations import adapters

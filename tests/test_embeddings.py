@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from compatbench import embeddings
-from compatbench.embeddings import EmbeddingTable, align, read_labels, read_table, write_table
+from compatbench.compare import embeddings
+from compatbench.compare.embeddings import EmbeddingTable, align, read_labels, read_table, write_table
 from compatbench.errors import RequestError
 
 VECTORS = np.arange(1, 13, dtype=np.float32).reshape(4, 3)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from compatbench import embeddings
 from compatbench.cli import app
-from compatbench.embeddings import read_table
+from compatbench.compare import embeddings
+from compatbench.compare.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.generations import adapters
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench import embeddings
+from compatbench.compare import embeddings
 from compatbench.compare.evaluate import Settings, Stages, compare
 from compatbench.compare.inputs import read_items
 from compatbench.compare.relevance import by_class

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 
-from compatbench.embeddings import read_table
+from compatbench.compare.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact

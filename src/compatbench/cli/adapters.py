@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compatbench.embeddings import EmbeddingTable
+    from compatbench.compare.embeddings import EmbeddingTable
     from compatbench.generations.adapters import FittedAdapter
 
 FILES = ".npy (the matrix), .npz, .safetensors or .parquet (ids, vectors, labels)"
@@ -61,7 +61,7 @@ def fit(
     import torch
     import torch.nn.functional as F
 
-    from compatbench.embeddings import align, read_labels, read_table
+    from compatbench.compare.embeddings import align, read_labels, read_table
     from compatbench.generations import adapters
 
     new_table = read_table(new)
@@ -103,7 +103,7 @@ def apply(
 
     from dataclasses import replace
 
-    from compatbench.embeddings import EmbeddingTable, align, read_table, write_table
+    from compatbench.compare.embeddings import EmbeddingTable, align, read_table, write_table
     from compatbench.generations import adapters
 
     fitted = adapters.load(adapter, methods or [])

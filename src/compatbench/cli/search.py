@@ -36,10 +36,10 @@ def search(
     if output is not None and output.suffix not in (".csv", ".md"):
         raise RequestError(f"{output}: the table is written to a .csv or .md file")
 
+    from compatbench.compare.embedding_search import search_embeddings
     from compatbench.compare.inputs import read_items
-    from compatbench.embedding_search import search_embeddings
+    from compatbench.compare.search_table import search_table
     from compatbench.generations import adapters
-    from compatbench.report.embedding_search import search_table
     from compatbench.report.render_csv import to_csv
     from compatbench.report.render_markdown import to_markdown
     from compatbench.report.terminal import print_table

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.embedding_formats import Values
-from compatbench.embeddings import EmbeddingTable, matching_rows, read_labels, read_table
+from compatbench.compare.embedding_formats import Values
+from compatbench.compare.embeddings import EmbeddingTable, matching_rows, read_labels, read_table
 from compatbench.errors import RequestError
 
 Rows = NDArray[np.intp]

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.embedding_formats import FORMATS, Columns, Values
+from compatbench.compare.embedding_formats import FORMATS, Columns, Values
 from compatbench.errors import RequestError
 from compatbench.storage.files import whole_file
 from compatbench.storage.validation import did_you_mean

@@ -10,7 +10,7 @@ from compatbench.report.index_search import INDEX_TITLES, SPEED_COLUMNS
 from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
 
 if TYPE_CHECKING:
-    from compatbench.embedding_search import FileSearch
+    from compatbench.compare.embedding_search import FileSearch
 
 
 def search_table(searches: Sequence[FileSearch], title: str, items: int, threads: int) -> Table:
