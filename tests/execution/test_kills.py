@@ -18,7 +18,7 @@ from processes import Runs
 
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Status, read_record
-from compatbench.verification.reproduce import REPRODUCED
+from compatbench.trust.reproduce import REPRODUCED
 
 LONGEST_LIFE = 12.0
 """Seconds that a run gets at most before something of it is killed."""

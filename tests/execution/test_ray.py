@@ -22,8 +22,8 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Record, Status
 from compatbench.records.store import Store
-from compatbench.verification.reproduce import REPRODUCED
-from compatbench.verification.rescoring import Rescorer
+from compatbench.trust.reproduce import REPRODUCED
+from compatbench.trust.rescoring import Rescorer
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'compatbench[ray]'")
 

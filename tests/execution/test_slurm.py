@@ -16,7 +16,7 @@ from compatbench.errors import MachineError
 from compatbench.execution import slurm
 from compatbench.execution.local import LocalExecutor
 from compatbench.records.record import Record, Status
-from compatbench.verification.reproduce import REPRODUCED
+from compatbench.trust.reproduce import REPRODUCED
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'compatbench[slurm]'")
 

@@ -22,7 +22,7 @@ from compatbench.measurement.costs import costs, serving_parameters
 from compatbench.measurement.measure import measure
 from compatbench.method import Expectation
 from compatbench.records.record import Record
-from compatbench.verification.rescoring import Rescorer
+from compatbench.trust.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]
 QUERIES = 60

@@ -21,7 +21,7 @@ from compatbench.measurement.protocol_scores import pair_metrics
 from compatbench.records.record import CellSpec, PairScores, Record, Status
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
-from compatbench.verification.rescoring import Rescorer
+from compatbench.trust.rescoring import Rescorer
 
 QUERIES, ITEMS, PAIRS = 30, 120, 400
 

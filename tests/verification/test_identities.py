@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.verification.identities import broken_identities
+from compatbench.trust.identities import broken_identities
 
 
 def results_of(rankings: list[list[bool]]) -> QueryResults:

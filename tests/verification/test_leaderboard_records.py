@@ -15,8 +15,8 @@ from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
 from compatbench.report.runs import file_of
 from compatbench.suite.suite import load_suite
-from compatbench.verification.board import gather, suite_plan
-from compatbench.verification.submit import submit
+from compatbench.trust.board import gather, suite_plan
+from compatbench.trust.submit import submit
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace
 from compatbench.execution.display import Display
 from compatbench.records.record import Record, Status, read_record
-from compatbench.verification.reproduce import Reproduction, reproduce, same_environment
+from compatbench.trust.reproduce import Reproduction, reproduce, same_environment
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
-from compatbench.verification.rescoring import Rescorer
+from compatbench.trust.rescoring import Rescorer
 
 
 @pytest.fixture

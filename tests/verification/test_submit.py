@@ -15,11 +15,11 @@ from compatbench.evaluation.arrays import array_path
 from compatbench.plan.cells import Cell, Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
-from compatbench.verification.board import gather
-from compatbench.verification.problems import serious
-from compatbench.verification.submit import submit
-from compatbench.verification.tables import write_board
-from compatbench.verification.verify import verify
+from compatbench.trust.board import gather
+from compatbench.trust.problems import serious
+from compatbench.trust.submit import submit
+from compatbench.trust.tables import write_board
+from compatbench.trust.verify import verify
 
 
 def told(store: Store) -> list[str]:

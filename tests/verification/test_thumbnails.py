@@ -18,7 +18,7 @@ from compatbench.errors import RequestError
 from compatbench.records.record import ExampleRetrieval, FirstFound, Record
 from compatbench.records.store import Store
 from compatbench.report.page_data.pictures import read_thumbnails
-from compatbench.verification.thumbnails import named_samples, needless_pictures, thumbnails, write_thumbnails
+from compatbench.trust.thumbnails import named_samples, needless_pictures, thumbnails, write_thumbnails
 
 
 @pytest.fixture

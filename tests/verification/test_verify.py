@@ -15,11 +15,11 @@ from compatbench.plan.cells import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.suite.suite import Suite, load_suite
-from compatbench.verification.problems import Problem, serious
-from compatbench.verification.record_files import check_record
-from compatbench.verification.rescoring import Rescorer
-from compatbench.verification.staleness import stale
-from compatbench.verification.verify import verify
+from compatbench.trust.problems import Problem, serious
+from compatbench.trust.record_files import check_record
+from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.staleness import stale
+from compatbench.trust.verify import verify
 
 SPEC = ("spec",)
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {

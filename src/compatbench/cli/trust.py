@@ -47,8 +47,8 @@ def verify(
     """
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.verification.problems import serious
-    from compatbench.verification.verify import verify as check
+    from compatbench.trust.problems import serious
+    from compatbench.trust.verify import verify as check
 
     selection, folders = selection_of(methods, scenarios, seeds)
     catalogue = discover(folders)
@@ -86,8 +86,8 @@ def submit(
     from compatbench.data.samples import Samples
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.verification.problems import serious
-    from compatbench.verification.submit import submit as promote
+    from compatbench.trust.problems import serious
+    from compatbench.trust.submit import submit as promote
 
     selection, folders = selection_of(methods, scenarios, seeds)
     bench = prepare(suite, selection, Store(runs), data, folders, print)
@@ -110,8 +110,8 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     """Write the leaderboard's tables and pages, and its part of README.md, again from its records."""
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.verification.board import gather
-    from compatbench.verification.tables import write_board
+    from compatbench.trust.board import gather
+    from compatbench.trust.tables import write_board
 
     store = Store(leaderboard)
     board = gather(store, discover())
@@ -136,8 +136,8 @@ def reproduce(
     from compatbench.execution.cell import Workplace
     from compatbench.execution.display import Display
     from compatbench.records.record import read_record
-    from compatbench.verification.reproduce import reproduce as run_again
-    from compatbench.verification.reproduce import threads_of
+    from compatbench.trust.reproduce import reproduce as run_again
+    from compatbench.trust.reproduce import threads_of
 
     recorded = read_record(record)
     _, folders = split_folders(methods)

@@ -15,12 +15,12 @@ from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.files import write_whole
 from compatbench.suite.suite import available_suites
-from compatbench.verification.board import gather
-from compatbench.verification.problems import Problem, serious
-from compatbench.verification.record_files import check_record, links, record_files
-from compatbench.verification.rescoring import Rescorer
-from compatbench.verification.tables import refuse_foreign, write_board
-from compatbench.verification.thumbnails import write_thumbnails
+from compatbench.trust.board import gather
+from compatbench.trust.problems import Problem, serious
+from compatbench.trust.record_files import check_record, links, record_files
+from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.tables import refuse_foreign, write_board
+from compatbench.trust.thumbnails import write_thumbnails
 
 
 @dataclass

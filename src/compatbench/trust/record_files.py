@@ -11,8 +11,8 @@ from compatbench.execution.cell import command, without_absolute_paths
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
-from compatbench.verification.problems import Problem
-from compatbench.verification.rescoring import Rescorer
+from compatbench.trust.problems import Problem
+from compatbench.trust.rescoring import Rescorer
 
 
 def record_files(store: Store, suite: str) -> list[Path]:

@@ -25,7 +25,7 @@ from compatbench.report.page_data.pictures import (
     shown_examples,
 )
 from compatbench.storage.files import keep_names, whole_file
-from compatbench.verification.problems import Problem
+from compatbench.trust.problems import Problem
 
 QUALITIES = (60, 30, 5)
 """Of WebP, the first that fits into the bytes that a picture may have."""

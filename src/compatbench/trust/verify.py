@@ -12,13 +12,13 @@ from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
-from compatbench.verification.board import board_suite
-from compatbench.verification.problems import Problem
-from compatbench.verification.record_files import check_record, links, record_files, suites_in
-from compatbench.verification.rescoring import Rescorer
-from compatbench.verification.staleness import stale
-from compatbench.verification.tables import page_problems, suite_problems
-from compatbench.verification.thumbnails import needless_pictures
+from compatbench.trust.board import board_suite
+from compatbench.trust.problems import Problem
+from compatbench.trust.record_files import check_record, links, record_files, suites_in
+from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.staleness import stale
+from compatbench.trust.tables import page_problems, suite_problems
+from compatbench.trust.thumbnails import needless_pictures
 
 
 @dataclass

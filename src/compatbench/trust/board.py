@@ -14,8 +14,8 @@ from compatbench.report.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite, available_suites, load_suite
-from compatbench.verification.record_files import record_files, suites_in
-from compatbench.verification.staleness import stale
+from compatbench.trust.record_files import record_files, suites_in
+from compatbench.trust.staleness import stale
 
 
 def gather(store: Store, catalogue: Catalogue) -> Board:

@@ -14,9 +14,9 @@ from compatbench.report.readme_section import unknown_scenario, with_section
 from compatbench.report.standing import standings
 from compatbench.report.suite_files import write_suite
 from compatbench.storage.files import write_whole
-from compatbench.verification.problems import Problem
-from compatbench.verification.record_files import record_files, suites_in
-from compatbench.verification.thumbnails import thumbnails
+from compatbench.trust.problems import Problem
+from compatbench.trust.record_files import record_files, suites_in
+from compatbench.trust.thumbnails import thumbnails
 
 REMEDY = "`compatbench tables` writes it again"
 _HEAD = 300

@@ -17,7 +17,7 @@ from compatbench.measurement.protocol_scores import pair_metrics, protocol_metri
 from compatbench.measurement.threshold_transfer import verification_metrics
 from compatbench.measurement.upgrade import add_chain_scores, add_flips, curve_metrics
 from compatbench.records.record import BackfillCurve, Metric, Record
-from compatbench.verification.identities import broken_identities
+from compatbench.trust.identities import broken_identities
 
 TOLERANCE = 1e-9
 """Between means that were summed in another order."""
