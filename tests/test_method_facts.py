@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from compatbench.cli.method_facts import Size, needs_by_choice, size
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.method import Need
-from compatbench.method_facts import Size, needs_by_choice, size
 
 
 @pytest.fixture(scope="module")

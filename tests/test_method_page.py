@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from compatbench.cli.method_page import docstring_markdown, link_arxiv, methods_page, read_reproduction
 from compatbench.errors import RequestError
-from compatbench.method_page import docstring_markdown, link_arxiv, methods_page, read_reproduction
 from compatbench.storage.builtin import builtin_folder
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.bench import prepare
+from compatbench.cli.bench import prepare
+from compatbench.cli.plan_listing import plan_lines
 from compatbench.data.outlines import NOT_HERE, OUTLINES, stand_in
 from compatbench.errors import RequestError
 from compatbench.plan.cells import Selection
 from compatbench.plan.gpu_hours import gpu_hours
-from compatbench.plan_listing import plan_lines
 from compatbench.records.store import Store
 from compatbench.suite.suite import available_suites, load_suite
 

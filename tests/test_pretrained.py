@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from compatbench.bench import Bench, prepare
+from compatbench.cli.bench import Bench, prepare
+from compatbench.cli.plan_listing import plan_lines
 from compatbench.errors import RequestError
 from compatbench.plan.cells import Selection
 from compatbench.plan.pretrained import fetch_weights, missing_weights
-from compatbench.plan_listing import plan_lines
 from compatbench.records.store import Store
 
 WEIGHTS = {"test_resnet.r160_in1k": "models--timm--test_resnet.r160_in1k"}

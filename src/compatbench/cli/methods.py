@@ -49,7 +49,7 @@ def docs(
     folder: Annotated[Path, typer.Option("--folder", help="Holds reproduction.yaml; gets methods.md.")] = Path("docs"),
 ) -> None:
     """Write docs/methods.md, the overview of all methods, from their files."""
-    from compatbench.method_page import methods_page
+    from compatbench.cli.method_page import methods_page
     from compatbench.storage.files import write_whole
 
     path = folder / "methods.md"

@@ -25,7 +25,7 @@ from compatbench.cli.options import (
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from compatbench.bench import Bench
+    from compatbench.cli.bench import Bench
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def run(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Run what is missing of a suite, then write and print its tables."""
-    from compatbench import bench as benching
+    from compatbench.cli import bench as benching
     from compatbench.execution.choice import Choice
     from compatbench.execution.together import follow, launched, leading
     from compatbench.plan.cells import remaining
@@ -101,8 +101,8 @@ def plan(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Show the cells of a suite, which of them are done, what the rest will cost, and what data are missing."""
-    from compatbench.bench import default_jobs
-    from compatbench.plan_listing import plan_lines
+    from compatbench.cli.bench import default_jobs
+    from compatbench.cli.plan_listing import plan_lines
 
     console = plain_console(soft_wrap=True)
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)
@@ -139,7 +139,7 @@ def report(
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
     """Write and print the tables of what a suite has left so far."""
-    from compatbench import bench as benching
+    from compatbench.cli import bench as benching
 
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
@@ -180,7 +180,7 @@ def _prepare(
     planning: bool = False,
 ) -> Bench:
     """The bench of a command's selectors."""
-    from compatbench.bench import prepare
+    from compatbench.cli.bench import prepare
     from compatbench.records.store import Store
 
     selection, folders = selection_of(methods, scenarios, seeds)

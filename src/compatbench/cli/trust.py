@@ -82,7 +82,7 @@ def submit(
     leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
 ) -> None:
     """Put verified runs on the leaderboard, with their per-query arrays, and write its tables and pages again."""
-    from compatbench.bench import prepare
+    from compatbench.cli.bench import prepare
     from compatbench.data.samples import Samples
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store

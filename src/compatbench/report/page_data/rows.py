@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from compatbench.arxiv import ARXIV, abstract
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.records.record import Record
 from compatbench.report.estimates import Estimate
 from compatbench.report.page_data.numbers import Json, rounded
 from compatbench.report.page_data.pictures import Album
+from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.rows import MethodRow
 from compatbench.report.runs import file_of
 from compatbench.report.scores import CROSS, METRICS, NEW, OLD, REFERENCE

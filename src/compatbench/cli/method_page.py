@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from compatbench.arxiv import ARXIV, abstract
+from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.method import Need, Role
-from compatbench.method_facts import SETTING, Size, needs_by_choice, size
+from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render_markdown import escape
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping

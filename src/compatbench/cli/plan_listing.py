@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compatbench.bench import Bench, estimate_minutes
+from compatbench.cli.bench import Bench, estimate_minutes
 from compatbench.plan.cells import outcome, remaining
 from compatbench.plan.gpu_hours import gpu_hours
 from compatbench.plan.pretrained import missing_weights

@@ -1,0 +1,1 @@
+"""The table object and its renderers."""
