@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from synthetic import Bench
 
-from compatbench.report.scenario_report import ScenarioReport
+from compatbench.report.site.scenario_report import ScenarioReport
 
 
 @pytest.fixture

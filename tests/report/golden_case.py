@@ -14,12 +14,12 @@ from pathlib import Path
 from synthetic import Bench, cross_metric
 
 from compatbench.records.record import Record, Status
-from compatbench.report.leaderboard import COMPACT
-from compatbench.report.render_csv import to_csv
-from compatbench.report.render_html import to_html
-from compatbench.report.render_latex import to_latex
-from compatbench.report.render_markdown import to_markdown
-from compatbench.report.scenario_report import ScenarioReport, scenario_reports
+from compatbench.report.render.to_csv import to_csv
+from compatbench.report.render.to_html import to_html
+from compatbench.report.render.to_latex import to_latex
+from compatbench.report.render.to_markdown import to_markdown
+from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
+from compatbench.report.tables.leaderboard import COMPACT
 
 GOLDEN = Path(__file__).parent / "golden"
 QUERIES = 20

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 import pytest
 from synthetic import add_curves
 
-from compatbench.report.backfill_plot import COLORS, backfill_svg
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.svg import as_file
+from compatbench.report.plots.backfill_plot import COLORS, backfill_svg
+from compatbench.report.plots.svg import as_file
+from compatbench.report.site.scenario_report import scenario_reports
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 QUERIES = 6

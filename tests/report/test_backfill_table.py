@@ -5,7 +5,7 @@ from synthetic import add_curves
 
 from compatbench.errors import RequestError
 from compatbench.records.record import Status
-from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.site.scenario_report import scenario_reports
 
 QUERIES = 40
 OLD = {pair: [0.5] * QUERIES for pair in ("oo", "no", "nn", "ss")}

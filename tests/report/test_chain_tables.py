@@ -9,8 +9,8 @@ import pytest
 from synthetic import results
 
 from compatbench.records.record import ArrayRef, Status
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.write import write_report
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.site.write import write_report
 
 QUERIES = 40
 MATRIX = [[0.5], [0.5, 0.6], [0.4, 0.7, 0.8], [0.6, 0.5, 0.8, 0.9]]

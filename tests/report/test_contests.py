@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import rankdata
 
 from compatbench.evaluation.statistics import RESAMPLES, hierarchical_bootstrap
-from compatbench.report.contests import CONTEST_STREAM, averages, ranks
-from compatbench.report.rows import method_rows
-from compatbench.report.runs import scenarios
-from compatbench.report.scores import ScoreReader
+from compatbench.report.rows.contests import CONTEST_STREAM, averages, ranks
+from compatbench.report.rows.row import method_rows
+from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.scores import ScoreReader
 
 
 def test_ranks_without_ties_are_those_of_scipy():

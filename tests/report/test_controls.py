@@ -3,10 +3,10 @@ from synthetic import cross_metric
 
 from compatbench.method import Expectation
 from compatbench.records.record import Status
-from compatbench.report.controls import CHECKS, banner
-from compatbench.report.rows import method_rows
-from compatbench.report.runs import scenarios
-from compatbench.report.scores import ScoreReader
+from compatbench.report.rows.controls import CHECKS, banner
+from compatbench.report.rows.row import method_rows
+from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.scores import ScoreReader
 
 CHANCE = [cross_metric("chance:mAP", 0.125, ci_low=0.0625, ci_high=0.25)]
 

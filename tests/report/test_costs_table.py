@@ -1,5 +1,5 @@
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.tables import Cell
+from compatbench.report.render.table import Cell
+from compatbench.report.site.scenario_report import scenario_reports
 
 
 def test_costs_are_medians_with_their_range(bench):

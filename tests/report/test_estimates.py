@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.statistics import hierarchical_bootstrap, holm, paired_permutation_test
-from compatbench.report.estimates import Estimate, best_rows, contributions, estimate
-from compatbench.report.scores import CROSS, METRICS, NEW, OLD, REFERENCE, Scores
+from compatbench.report.rows.estimates import Estimate, best_rows, contributions, estimate
+from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE, Scores
 
 
 def scores(seeds=(0, 1, 2), **entries):

@@ -7,8 +7,8 @@ import pytest
 
 from compatbench.errors import RequestError
 from compatbench.records.record import Status, WorstFlip
-from compatbench.report.flip_lists import WORST
-from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.rows.flip_lists import WORST
+from compatbench.report.site.scenario_report import scenario_reports
 
 OLD, CROSS, NEW = [0.75, 0.75, 0.5, 0.25], [0.25, 0.75, 0.125, 1.0], [0.75, 0.25, 1.0, 0.25]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from compatbench.records.record import Status
-from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.site.scenario_report import scenario_reports
 
 HIT, MISS = 0.75, 0.25
 

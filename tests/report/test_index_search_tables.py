@@ -3,8 +3,8 @@
 import pytest
 
 from compatbench.records.record import IndexSearch, Status
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.tables import Cell
+from compatbench.report.render.table import Cell
+from compatbench.report.site.scenario_report import scenario_reports
 
 SCORES = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
 

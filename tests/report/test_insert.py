@@ -5,8 +5,8 @@ from synthetic import Bench
 
 from compatbench.errors import RequestError
 from compatbench.records.record import Environment
-from compatbench.report.insert import insert_tables
-from compatbench.report.scenario_report import ScenarioReport, scenario_reports
+from compatbench.report.site.insert import insert_tables
+from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 
 MARKED = "before\n<!-- begin: compatbench report x --into README.md -->\nstale\n<!-- end -->\nafter\n"
 

@@ -10,13 +10,13 @@ from page_case import EVIL, ITEMS, QUERY, page_board, page_records, picture, pic
 from synthetic import Bench
 
 from compatbench.errors import RequestError
-from compatbench.report import leaderboard_page as page_module
-from compatbench.report.board import Board
-from compatbench.report.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
-from compatbench.report.page_data.pictures import Album
-from compatbench.report.page_data.terms import Terms
-from compatbench.report.runs import file_of
-from compatbench.report.standing import standings
+from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.standing import standings
+from compatbench.report.site import leaderboard_page as page_module
+from compatbench.report.site.board import Board
+from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
+from compatbench.report.site.page_data.pictures import Album
+from compatbench.report.site.page_data.terms import Terms
 
 
 class Page(HTMLParser):

@@ -13,10 +13,10 @@ import pytest
 from page_case import EVIL, METHODS, page_board, pictures
 from synthetic import Bench
 
-from compatbench.report.board import Board
-from compatbench.report.leaderboard_page import leaderboard_page
-from compatbench.report.standing import standings
-from compatbench.report.tables import interval, value
+from compatbench.report.render.table import interval, value
+from compatbench.report.rows.standing import standings
+from compatbench.report.site.board import Board
+from compatbench.report.site.leaderboard_page import leaderboard_page
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: `make setup` installs it with the group dev"

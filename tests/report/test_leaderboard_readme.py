@@ -8,11 +8,11 @@ import pytest
 from boards import board, board_suite, row
 
 from compatbench.records.record import Status
-from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
-from compatbench.report.readme_section import unknown_scenario, with_section
-from compatbench.report.runs import file_of
-from compatbench.report.standing import standings
-from compatbench.report.suite_files import write_suite
+from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.standing import standings
+from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
+from compatbench.report.site.readme_section import unknown_scenario, with_section
+from compatbench.report.site.suite_files import write_suite
 
 MARKED = "before\n<!-- begin: compatbench leaderboard synthetic/one -->\nold\n<!-- end -->\nafter\n"
 FOLDER = PurePosixPath("results/leaderboard")

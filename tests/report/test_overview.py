@@ -4,8 +4,8 @@ import pytest
 from synthetic import Bench
 
 from compatbench.records.record import Record, Status
-from compatbench.report.overview import overview_table
-from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.tables.overview import overview_table
 
 QUERIES = 20
 

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from compatbench.errors import RequestError
-from compatbench.report import published
-from compatbench.report.published import MARK, TITLE, PublishedRow, published_rows, with_published
-from compatbench.report.render_markdown import to_markdown
-from compatbench.report.scenario_report import scenario_reports
+from compatbench.report.render.to_markdown import to_markdown
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.tables import published
+from compatbench.report.tables.published import MARK, TITLE, PublishedRow, published_rows, with_published
 from compatbench.storage.builtin import builtin_folder
 from compatbench.suite.suite import available_suites, load_suite
 

@@ -4,8 +4,8 @@ import io
 import pandas as pd
 import pytest
 
-from compatbench.report.render_csv import neutral, to_csv
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.to_csv import neutral, to_csv
 
 COLUMNS = (Column("name", "name", "", Unit.TEXT), Column("x", "x", "", interval=True), Column("n", "n", "", Unit.COUNT))
 

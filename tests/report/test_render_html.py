@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatbench.report.render_html import to_html
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.to_html import to_html
 
 COLUMNS = (
     Column("name", "name", 'Its "name" <b>.', Unit.TEXT),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatbench.report.render_latex import escape, to_latex
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.to_latex import escape, to_latex
 
 COLUMNS = (Column("name", "a_b", "", Unit.TEXT), Column("x", "Γ", "", Unit.SHARE, interval=True))
 

@@ -5,7 +5,7 @@ import pytest
 from compatbench.errors import RequestError
 from compatbench.records.record import Status
 from compatbench.records.store import Store
-from compatbench.report.runs import file_of, scenarios
+from compatbench.report.rows.runs import file_of, scenarios
 
 FLAT = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
 

@@ -5,8 +5,8 @@ import pytest
 from synthetic import results
 
 from compatbench.errors import RequestError
-from compatbench.report.runs import scenarios
-from compatbench.report.scores import ScoreReader
+from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.scores import ScoreReader
 
 ENTRIES = {"oo": [0.5, 0.25], "no": [0.75, 0.5], "nn": [1.0, 0.25], "ss": [0.875, 0.125]}
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.report.render_markdown import to_markdown
-from compatbench.report.speed import speed_table
+from compatbench.report.render.to_markdown import to_markdown
+from compatbench.report.tables.speed import speed_table
 
 
 def entry(name, group, median, iqr, rounds, **extra):

@@ -4,8 +4,8 @@ import pytest
 from boards import board_suite, row
 
 from compatbench.records.record import Status
-from compatbench.report.estimates import Estimate
-from compatbench.report.standing import standings
+from compatbench.report.rows.estimates import Estimate
+from compatbench.report.rows.standing import standings
 
 PLACES = {"one": "abc", "two": "abc", "three": "bca"}
 """Methods of each scenario, the best first."""

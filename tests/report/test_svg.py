@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from compatbench.report.svg import axes_in_inches, panel_title, to_svg
+from compatbench.report.plots.svg import axes_in_inches, panel_title, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 POINTS = 72

@@ -1,6 +1,6 @@
 import pytest
 
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit, interval, number, one_line, value
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, interval, number, one_line, value
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from compatbench.report.terminal import print_report
+from compatbench.report.render.terminal import print_report
 
 NAMES = ["status quo", "independent", "good", "own †", "varied", "weak", "short ‡", "narrow", EVIL, "relational"]
 
@@ -42,7 +42,7 @@ def test_elsewhere_the_text_is_plain_and_no_row_is_broken(golden):
 def test_markup_in_names_is_text(golden):
     from dataclasses import replace
 
-    from compatbench.report.tables import Cell, Group, Row
+    from compatbench.report.render.table import Cell, Group, Row
 
     row = Row({"method": Cell("[bold red]x[/]")})
     named = replace(golden, scores=replace(golden.scores, groups=(Group("[red]", (row,)),)))

@@ -10,8 +10,8 @@ import pytest
 
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.records.record import Record, VerifiedPairs
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.write import write_report
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.site.write import write_report
 
 QUERIES = 40
 SCORES = {pair: [0.5] * QUERIES for pair in ("oo", "no", "nn", "ss")}

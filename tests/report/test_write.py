@@ -9,8 +9,8 @@ from synthetic import add_curves
 
 from compatbench.errors import RequestError
 from compatbench.records.record import Status, WorstFlip
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.write import write_report
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.site.write import write_report
 
 FINISHED = ("good", "independent", "own", "relational", "short", "varied", "weak")
 

@@ -13,7 +13,7 @@ from compatbench.errors import RequestError
 from compatbench.plan.cells import Selection, make_plan
 from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
-from compatbench.report.runs import file_of
+from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import load_suite
 from compatbench.trust.board import gather, suite_plan
 from compatbench.trust.submit import submit

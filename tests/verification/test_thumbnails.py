@@ -17,7 +17,7 @@ from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
 from compatbench.records.record import ExampleRetrieval, FirstFound, Record
 from compatbench.records.store import Store
-from compatbench.report.page_data.pictures import read_thumbnails
+from compatbench.report.site.page_data.pictures import read_thumbnails
 from compatbench.trust.thumbnails import named_samples, needless_pictures, thumbnails, write_thumbnails
 
 

@@ -26,10 +26,10 @@ from compatbench.plan.pretrained import fetch_weights
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
-from compatbench.report.insert import insert_tables
-from compatbench.report.scenario_report import scenario_reports
-from compatbench.report.terminal import print_report
-from compatbench.report.write import write_report
+from compatbench.report.render.terminal import print_report
+from compatbench.report.site.insert import insert_tables
+from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.site.write import write_report
 from compatbench.suite.suite import Suite, load_suite
 
 

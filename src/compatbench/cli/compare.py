@@ -118,7 +118,7 @@ def _command(context: typer.Context) -> str:
 
 def _print(comparison: Comparison) -> None:
     from compatbench.compare.tables import COMPACT, WITH_INTERVAL, scores_table, thresholds_table
-    from compatbench.report.terminal import print_table
+    from compatbench.report.render.terminal import print_table
 
     console = plain_console()
     table = scores_table(comparison)

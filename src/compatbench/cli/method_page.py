@@ -15,7 +15,7 @@ from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.method import Need, Role
 from compatbench.report.render.arxiv import ARXIV, abstract
-from compatbench.report.render_markdown import escape
+from compatbench.report.render.to_markdown import escape
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import explain

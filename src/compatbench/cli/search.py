@@ -40,9 +40,9 @@ def search(
     from compatbench.compare.inputs import read_items
     from compatbench.compare.search_table import search_table
     from compatbench.generations import adapters
-    from compatbench.report.render_csv import to_csv
-    from compatbench.report.render_markdown import to_markdown
-    from compatbench.report.terminal import print_table
+    from compatbench.report.render.terminal import print_table
+    from compatbench.report.render.to_csv import to_csv
+    from compatbench.report.render.to_markdown import to_markdown
     from compatbench.storage.files import write_whole
 
     items = read_items(old, new)

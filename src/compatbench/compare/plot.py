@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO, Comparison, Outcome
 from compatbench.compare.verdict import beats_the_old_model
-from compatbench.report.svg import INK, to_svg
+from compatbench.report.plots.svg import INK, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from compatbench.report.index_search import INDEX_TITLES, SPEED_COLUMNS
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.tables.index_search import INDEX_TITLES, SPEED_COLUMNS
 
 if TYPE_CHECKING:
     from compatbench.compare.embedding_search import FileSearch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compatbench.compare.comparison import ORACLE, Comparison, Number, Outcome
 from compatbench.compare.verdict import beats_the_old_model
-from compatbench.report.tables import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 
 COMPACT = ("name", "map", "gain", "retention", "relative_nfr1", "online", "pairs", "fit", "query")
 """The columns for the terminal."""

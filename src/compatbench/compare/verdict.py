@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.compare.comparison import FULL_BACKFILL, LABELS, Number, Outcome
-from compatbench.report.tables import Unit, number
+from compatbench.report.render.table import Unit, number
 
 SIGNIFICANCE = 0.05
 MAIN, SECOND = "mAP", "CMC@1"

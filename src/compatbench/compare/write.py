@@ -9,9 +9,9 @@ from compatbench.compare.comparison import Comparison, to_json
 from compatbench.compare.plot import CAPTION, gains_svg
 from compatbench.compare.tables import scores_table, thresholds_table
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.report.render_csv import to_csv
-from compatbench.report.render_html import templates, to_html
-from compatbench.report.render_markdown import escape, to_markdown
+from compatbench.report.render.to_csv import to_csv
+from compatbench.report.render.to_html import templates, to_html
+from compatbench.report.render.to_markdown import escape, to_markdown
 from compatbench.storage.files import write_whole
 
 

@@ -10,7 +10,7 @@ from compatbench.execution.claims import Progress, running
 from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record, Status
 from compatbench.records.store import Store
-from compatbench.report.tables import one_line
+from compatbench.report.render.table import one_line
 
 DONE = (Status.OK, Status.SKIPPED)
 

@@ -8,9 +8,9 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.plan.cells import select_methods
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
-from compatbench.report.board import Board, BoardSuite, SuitePlan
-from compatbench.report.runs import file_of
-from compatbench.report.scenario_report import ScenarioReport, scenario_reports
+from compatbench.report.rows.runs import file_of
+from compatbench.report.site.board import Board, BoardSuite, SuitePlan
+from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite, available_suites, load_suite
@@ -80,4 +80,4 @@ _SHARED: tuple[tuple[Callable[[Record], Hashable], Callable[[Record], Hashable]]
         lambda record: digest([record.spec.method.source_hash, record.spec.method.params]),
     ),
 )
-"""What must not differ among which records of a suite, see `compatbench.report.runs.scenarios`."""
+"""What must not differ among which records of a suite, see `compatbench.report.rows.runs.scenarios`."""

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
 from compatbench.records.store import Store
-from compatbench.report.board import Board, BoardSuite
-from compatbench.report.leaderboard_page import leaderboard_page
-from compatbench.report.leaderboard_readme import GENERATED, leaderboard_readme
-from compatbench.report.readme_section import unknown_scenario, with_section
-from compatbench.report.standing import standings
-from compatbench.report.suite_files import write_suite
+from compatbench.report.rows.standing import standings
+from compatbench.report.site.board import Board, BoardSuite
+from compatbench.report.site.leaderboard_page import leaderboard_page
+from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
+from compatbench.report.site.readme_section import unknown_scenario, with_section
+from compatbench.report.site.suite_files import write_suite
 from compatbench.storage.files import write_whole
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import record_files, suites_in

@@ -14,7 +14,7 @@ from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
 from compatbench.records.record import Record
 from compatbench.records.store import Store
-from compatbench.report.page_data.pictures import (
+from compatbench.report.site.page_data.pictures import (
     LARGEST,
     MOST_BYTES,
     REMEDY,

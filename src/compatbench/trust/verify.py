@@ -10,7 +10,7 @@ from compatbench.errors import RequestError
 from compatbench.plan.cells import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
-from compatbench.report.board import Board, BoardSuite
+from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.board import board_suite
 from compatbench.trust.problems import Problem

@@ -1,0 +1,61 @@
+"""A table as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tabulate import tabulate
+
+from compatbench.report.render.table import Cell, Column, Table, interval, one_line, value
+
+
+def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str:
+    """`table` with its title as a heading, caption, footnotes and, with `legend`, what its columns mean."""
+    parts = [
+        f"{heading} {escape(table.title)}",
+        escape(table.caption),
+        _grid(table),
+        "  \n".join(f"{escape(mark)} {escape(text)}" for mark, text in table.footnotes.items()),
+    ]
+    if legend:
+        parts.append(to_legend(table.columns))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_legend(columns: Iterable[Column]) -> str:
+    """What each column means, as a list."""
+    return "\n".join(f"- **{escape(column.title)}**: {escape(column.description)}" for column in columns)
+
+
+def escape(text: str) -> str:
+    r"""Plain text as Markdown that shows just that text: no emphasis, link, cell border or HTML tag.
+
+    Underscores inside words stay as they are, since GitHub reads no emphasis there.
+    """
+    return re.sub(r"([\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", one_line(text).replace("&", "&amp;"))
+
+
+def _grid(table: Table) -> str:
+    label = table.columns.index(table.label)
+    lines: list[list[str]] = []
+    for group in table.groups:
+        heading = [""] * len(table.columns)
+        heading[label] = f"**{escape(group.title)}**"
+        lines.append(heading)
+        lines += [[to_cell(row.cell(column), column) for column in table.columns] for row in group.rows]
+    return tabulate(
+        lines,
+        headers=[escape(column.title) for column in table.columns],
+        tablefmt="pipe",
+        colalign=[column.align for column in table.columns],
+        disable_numparse=True,
+    )
+
+
+def to_cell(cell: Cell, column: Column) -> str:
+    """One cell with its interval, emphasis and marks."""
+    text = escape(value(cell, column.unit))
+    if cell.bold:
+        text = f"**{text}**"
+    return " ".join([text, interval(cell, column.unit), *map(escape, cell.marks)]).replace("  ", " ").strip()

@@ -1,0 +1,1 @@
+"""Numbers and intervals by row, from records."""

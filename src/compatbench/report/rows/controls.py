@@ -1,0 +1,122 @@
+"""Whether references and controls did what they must: what makes a table's banner green or red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from compatbench.report.rows.estimates import Values
+from compatbench.report.rows.row import MethodRow, outcome
+from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE
+
+SAME_SELF = 1e-4
+"""How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
+SAME_CROSS = 1e-6
+
+Check = Callable[[MethodRow], str | None]
+"""What is wrong with the row, or None."""
+
+
+@dataclass(frozen=True)
+class Banner:
+    """The verdict on a table's references and controls."""
+
+    checked: tuple[str, ...]
+    """Rows whose expectations were tested."""
+    problems: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """One line, for the top of a table."""
+        if not self.checked:
+            return "no control checks this table"
+        if self.problems:
+            return "controls not as expected: explain this before you trust the table"
+        return f"controls as expected: {', '.join(self.checked)}"
+
+
+def banner(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Banner:
+    """Check every row that expects something. A table without `independent`, or with no row checked, is not green."""
+    expecting = [row for row in rows if row.runs.method.expects]
+    checked = tuple(sorted(row.label for row in expecting if row.scores is not None))
+    problems = [f"{row.label}: {problem}" for row in expecting for problem in misbehaviour(row)]
+    if scenario.independent is None:
+        problems.append("independent: not among the records, so nothing shows what no compatibility term gives")
+    if not checked:
+        problems.append("no reference or control with an expectation ended well")
+    return Banner(checked, tuple(problems))
+
+
+def misbehaviour(row: MethodRow) -> list[str]:
+    """What a row does not show that it expects; unfinished seeds count, unless they were skipped with a reason."""
+    problems = []
+    broken = [record for record in row.runs.unfinished if record.status.value != "skipped"]
+    if broken:
+        problems.append(f"not checked, {outcome(broken, name_seeds=len(broken) < len(row.runs.records))}")
+    if row.scores is None:
+        return problems
+    for expectation in sorted(row.runs.method.expects):
+        check = CHECKS.get(expectation)
+        problem = check(row) if check else f"nothing checks the expectation '{expectation}'"
+        if problem:
+            problems.append(problem)
+    return problems
+
+
+def _cross_at_chance(row: MethodRow) -> str | None:
+    """Means over the seeds are compared, as in the table.
+
+    The band is that of single seeds, hence wider than that of their mean: what exceeds it is no accident.
+    """
+    if row.chance is None:
+        return "its records hold no chance band to compare M(n,o) with"
+    cross, end = float(_seed_means(row, CROSS).mean()), row.chance[2]
+    return f"M(n,o) = {_points(cross)} is above chance, which ends at {_points(end)}" if cross > end else None
+
+
+def _cross_below_old(row: MethodRow) -> str | None:
+    cross, old = float(_seed_means(row, CROSS).mean()), float(_seed_means(row, OLD).mean())
+    if cross < old:
+        return None
+    return f"M(n,o) = {_points(cross)} should be below M(o,o) = {_points(old)}"
+
+
+def _self_equals_independent(row: MethodRow) -> str | None:
+    """Where the documents keep their old encoder there is no new gallery that could be compared."""
+    if row.runs.records[0].spec.generations[-1].get("document_encoder") == "previous":
+        return None
+    return _equal(row, NEW, REFERENCE, SAME_SELF)
+
+
+def _cross_equals_old(row: MethodRow) -> str | None:
+    return _equal(row, CROSS, OLD, SAME_CROSS)
+
+
+CHECKS: dict[str, Check] = {
+    "cross at chance": _cross_at_chance,
+    "cross below status quo": _cross_below_old,
+    "self equals independent": _self_equals_independent,
+    "cross equals status quo": _cross_equals_old,
+}
+"""By the words of `compatbench.method.Expectation`."""
+
+
+def _equal(row: MethodRow, entry: str, other: str, tolerance: float) -> str | None:
+    """Every seed by itself must agree: differences of either sign must not cancel."""
+    first, second = _seed_means(row, entry), _seed_means(row, other)
+    worst = int(abs(first - second).argmax())
+    if abs(first[worst] - second[worst]) <= tolerance:
+        return None
+    values = f"{100 * first[worst]:.4f} and {100 * second[worst]:.4f} with seed {row.runs.finished[worst].spec.seed}"
+    return f"{entry} should equal {other}, and they are {values}"
+
+
+def _seed_means(row: MethodRow, entry: str) -> Values:
+    assert row.scores is not None  # only finished rows are checked
+    means: Values = row.scores.of(METRICS[0], entry).mean(axis=1)
+    return means
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}"

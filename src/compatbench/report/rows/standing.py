@@ -1,0 +1,218 @@
+"""Where each method stands over all scenarios: mean ranks with intervals, who competed, who did not and why.
+
+Definitions (docs/protocol.md, §5). A scenario is a *contest* where at least two rows are ranked in its table. A row's
+*rank* there is its place by Γ, then by tax, as in the table; rows that are equal in both share the mean of their
+places. The *mean rank* is over all contests, and only rows that competed in every one of them have it: they met the
+same rivals under the same conditions. The *relative rank* (rank − 1)/(n − 1) among the n rows of a contest, 0 for the
+first and 1 for the last, is averaged over the contests of the row.
+
+Intervals are 95% percentile intervals of a bootstrap on three levels: contests are drawn with replacement, and within
+each contest the ranks are those of the hierarchical bootstrap's draw of seeds and queries
+(`compatbench.evaluation.statistics`). All rows share all draws, so differences of mean ranks are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from compatbench.evaluation.statistics import percentile_interval
+from compatbench.records.record import Record
+from compatbench.report.rows.contests import Average, averages, point_ranks
+from compatbench.report.rows.estimates import ROUNDING, Estimate, Values
+from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
+from compatbench.report.site.board import BoardSuite
+from compatbench.report.tables.leaderboard import verdict_text
+
+ROLE_ORDER = ("method", "reference", "control")
+
+State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
+"""`not ranked`: it has numbers, but is no method, has too few seeds or no Γ. `missing`: it left no record at all."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row in one scenario."""
+
+    suite: str
+    scenario: str
+    state: State
+    rank: float | None
+    """1 is the first; None unless ranked."""
+    competitors: int
+    """Ranked rows of the scenario."""
+    why: str
+    """Why it has no rank: `skipped: …`, `✗ oom`, `2 of 3 seeds`; empty where it has one, and for other roles."""
+    verdict: str
+    """As in the scenario's table; empty where no seed ended well."""
+    records: tuple[Record, ...]
+    """By seed, whatever their status."""
+    missing_seeds: tuple[int, ...]
+    """Cells of the plan that left no record."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One row over all scenarios."""
+
+    label: str
+    role: str
+    """`method`, `reference` or `control`; only methods are ranked."""
+    entries: tuple[Entry, ...]
+    """One for each of the scenarios, in their order."""
+    place: int | None
+    """By mean rank; None where it has none. Equal mean ranks share a place."""
+    mean_rank: Estimate
+    """Undefined unless it competed in every contest."""
+    relative_rank: Estimate
+    """0 is always the first, 1 always the last; undefined where it competed in no contest."""
+    tied_with_first: bool
+    """The 95% interval of its mean rank's paired difference to the first's holds 0. Of the first itself: True."""
+
+    @property
+    def competed(self) -> int:
+        """Contests that it was ranked in."""
+        return sum(entry.rank is not None and entry.competitors > 1 for entry in self.entries)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the method asks for beyond the new training data, as its records say."""
+        return next((tuple(entry.records[-1].spec.method.needs) for entry in self.entries if entry.records), ())
+
+    @property
+    def measured(self) -> int:
+        """Scenarios that it has numbers in."""
+        return sum(bool(entry.verdict) for entry in self.entries)
+
+    @property
+    def compatible(self) -> int:
+        """Scenarios with M(n,o) > M(o,o) beyond the interval of the gain."""
+        return sum(entry.verdict == "compatible" for entry in self.entries)
+
+    @property
+    def compatible_not_significant(self) -> int:
+        """Scenarios with M(n,o) > M(o,o) within that interval."""
+        return sum(entry.verdict == "compatible, n.s." for entry in self.entries)
+
+    @property
+    def missing(self) -> int:
+        """Cells of the plan that left no record."""
+        return sum(len(entry.missing_seeds) for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class Standings:
+    """All rows over all scenarios of some suites."""
+
+    scenarios: tuple[tuple[str, str], ...]
+    """Suite and scenario, also those that are planned and were not run; in the order of the entries of every row."""
+    contests: int
+    """Scenarios with at least two ranked rows."""
+    rows: tuple[Standing, ...]
+    """Methods by mean rank, then those without one by relative rank, then the others; references; controls."""
+
+    def of(self, role: str) -> tuple[Standing, ...]:
+        """The rows of one role, in their order."""
+        return tuple(row for row in self.rows if row.role == role)
+
+    @property
+    def missing(self) -> int:
+        """Cells of the plans, of all roles, that left no record."""
+        return sum(row.missing for row in self.rows)
+
+
+def standings(suites: Sequence[BoardSuite]) -> Standings:
+    """Rank the methods of all scenarios of `suites`, which must be of one version of the protocol."""
+    tables = [table for suite in suites for table in _tables(suite)]
+    contests = [table.ranked for table in tables if len(table.ranked) > 1]
+    found = averages(contests)
+    complete = {label: one for label, one in found.items() if one.competed == len(contests)}
+    first = min(complete.values(), key=lambda one: one.rank, default=None)
+    rows = []
+    for label, role in _roles(suites).items():
+        average, mean = found.get(label), complete.get(label)
+        rows.append(
+            Standing(
+                label=label,
+                role=role,
+                entries=tuple(_entry(label, table) for table in tables),
+                place=1 + sum(other.rank < mean.rank - ROUNDING for other in complete.values()) if mean else None,
+                mean_rank=_estimate(mean.rank, mean.rank_draws) if mean else Estimate(None),
+                relative_rank=_estimate(average.relative, average.relative_draws) if average else Estimate(None),
+                tied_with_first=mean is not None and first is not None and _tied(mean, first),
+            )
+        )
+    names = tuple((table.suite.name, table.scenario) for table in tables)
+    return Standings(names, len(contests), tuple(sorted(rows, key=_order)))
+
+
+class _Table:
+    """One scenario's rows and the places of the ranked ones."""
+
+    def __init__(self, suite: BoardSuite, scenario: str, rows: Sequence[MethodRow]) -> None:
+        self.suite = suite
+        self.scenario = scenario
+        self.rows = {row.label: row for row in rows}
+        self.ranked = [row for row in rows if row.ranked]
+        self.ranks = dict(zip([row.label for row in self.ranked], point_ranks(self.ranked).tolist(), strict=True))
+
+
+def _tables(suite: BoardSuite) -> list[_Table]:
+    """Of every scenario that is planned or has records."""
+    run = {report.runs.scenario: report.rows for report in suite.reports}
+    planned = suite.plan.scenarios if suite.plan else ()
+    return [_Table(suite, scenario, run.get(scenario, ())) for scenario in dict.fromkeys([*planned, *run])]
+
+
+def _roles(suites: Sequence[BoardSuite]) -> dict[str, str]:
+    """Role by label, of every row that is planned or has a record."""
+    planned = {label: role for suite in suites if suite.plan for label, role in suite.plan.roles.items()}
+    run = {row.label: row.role for suite in suites for report in suite.reports for row in report.rows}
+    return planned | run
+
+
+def _order(row: Standing) -> tuple[object, ...]:
+    numbers = (row.mean_rank.value, row.relative_rank.value)
+    return ROLE_ORDER.index(row.role), *((one is None, one or 0.0) for one in numbers), row.label
+
+
+def _entry(label: str, table: _Table) -> Entry:
+    plan, row = table.suite.plan, table.rows.get(label)
+    planned = plan is not None and label in plan.roles and table.scenario in plan.scenarios
+    left = {record.spec.seed for record in row.runs.records} if row else set()
+    state, why = _state(row, planned=planned)
+    return Entry(
+        suite=table.suite.name,
+        scenario=table.scenario,
+        state=state,
+        rank=table.ranks.get(label),
+        competitors=len(table.ranked),
+        why=why,
+        verdict=verdict_text(row) if row and row.compatibility else "",
+        records=row.runs.records if row else (),
+        missing_seeds=tuple(seed for seed in plan.seeds if seed not in left) if plan and planned else (),
+    )
+
+
+def _state(row: MethodRow | None, *, planned: bool) -> tuple[State, str]:
+    if row is None:
+        return ("missing", "not run") if planned else ("not planned", "not in this suite")
+    if row.ranked:
+        return "ranked", ""
+    if row.compatibility is None:
+        return "unfinished", outcome(row.runs.records, name_seeds=False)
+    if row.role != "method":
+        return "not ranked", ""
+    if len(row.runs.finished) < RANKED_SEEDS:
+        return "not ranked", f"{len(row.runs.finished)} of {RANKED_SEEDS} seeds"
+    return "not ranked", "Γ undefined: M(*,*) ≤ M(o,o)"
+
+
+def _tied(row: Average, first: Average) -> bool:
+    low, _ = percentile_interval(row.rank_draws - first.rank_draws)
+    return low is None or low <= ROUNDING
+
+
+def _estimate(value: float, draws: Values) -> Estimate:
+    return Estimate(value, *percentile_interval(draws))

@@ -1,0 +1,1 @@
+"""Pages: a run's report, and the leaderboard."""

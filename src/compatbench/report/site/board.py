@@ -1,0 +1,97 @@
+"""The leaderboard as a whole: all suites of a folder, what their plans ask for, and what a reader must be warned of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from compatbench.records.record import Record
+from compatbench.report.rows.runs import file_of
+from compatbench.report.site.scenario_report import ScenarioReport
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """The cells that a suite asks for today: every row in every scenario with every seed."""
+
+    scenarios: tuple[str, ...]
+    """As the suite lists them."""
+    roles: Mapping[str, str]
+    """`method`, `reference` or `control` of every row, by its label."""
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BoardSuite:
+    """One suite of the leaderboard."""
+
+    name: str
+    title: str
+    plan: SuitePlan | None
+    """None where the suite is no longer built in."""
+    reports: tuple[ScenarioReport, ...]
+    """In the order of the plan."""
+    outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What changed since, by the file of the record below the leaderboard's folder; such records are shown."""
+    left_out: tuple[Record, ...] = ()
+    """Outdated records that must not share a table with newer ones of the suite; they are in no table."""
+
+    @property
+    def protocol(self) -> int:
+        """The version of the protocol that all of its tables are of."""
+        return self.reports[0].runs.rows[0].records[0].protocol_version
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What keeps its tables from being believed as they stand, one line each."""
+        lines = [
+            f"{self.name}, {one.scores.name}: {problem}" for one in self.reports for problem in one.banner.problems
+        ]
+        reasons = Counter(reason for several in self.outdated.values() for reason in several)
+        lines += [
+            f"{self.name}: {_count(number)} outdated, run before a change: {reason}"
+            for reason, number in sorted(reasons.items())
+        ]
+        if self.left_out:
+            files = ", ".join(file_of(record) for record in self.left_out[:3])
+            more = f" and {len(self.left_out) - 3} more" if len(self.left_out) > 3 else ""
+            lines.append(
+                f"{self.name}: {_count(len(self.left_out))} left out, of other code, settings or protocol than the "
+                f"newer ones beside them: {files}{more}"
+            )
+        return tuple(lines)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that lies in a leaderboard's folder."""
+
+    suites: tuple[BoardSuite, ...]
+    """By name; each has at least one report."""
+
+    @cached_property
+    def protocol(self) -> int:
+        """The newest version of the protocol; suites of others do not enter the standings."""
+        return max(suite.protocol for suite in self.suites)
+
+    @cached_property
+    def current(self) -> tuple[BoardSuite, ...]:
+        """The suites of the newest protocol."""
+        return tuple(suite for suite in self.suites if suite.protocol == self.protocol)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of all suites; empty where controls behave as expected and every record is of one protocol and up to date."""
+        lines = [
+            f"{suite.name}: measured under protocol {suite.protocol}, others under {self.protocol}; it is not among "
+            "the mean ranks"
+            for suite in self.suites
+            if suite.protocol != self.protocol
+        ]
+        return (*lines, *(line for suite in self.suites for line in suite.warnings))
+
+
+def _count(records: int) -> str:
+    return "1 record is" if records == 1 else f"{records} records are"

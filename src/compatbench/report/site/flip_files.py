@@ -1,0 +1,39 @@
+"""The files of a scenario's flips: a list for each row and, where the images are at hand, a sheet of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compatbench.records.store import file_stem
+from compatbench.report.plots.flip_sheet import Pictures, flip_sheet
+from compatbench.report.rows.flip_lists import FlipList, Samples
+from compatbench.report.site.scenario_report import ScenarioReport
+
+
+@dataclass(frozen=True)
+class FlipFiles:
+    """Where one row's files lie below the report's folder, and what is in them."""
+
+    label: str
+    list: str
+    sheet: str | None
+    """None where no images are at hand or no query flips from right to wrong."""
+    contents: dict[str, str]
+    """By path."""
+
+
+def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[FlipFiles]:
+    """The files of every row, `flips/<scenario>/<label>.csv` and `.html`."""
+    pictures = None if samples is None else Pictures(samples)
+    return [_files(report, flips, samples, pictures) for flips in report.flip_lists]
+
+
+def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None, pictures: Pictures | None) -> FlipFiles:
+    stem = f"flips/{report.scores.name}/{file_stem(flips.row.label)}"
+    contents = {f"{stem}.csv": flips.csv(samples)}
+    sheet = f"{stem}.html" if flips.worst and pictures is not None else None
+    if sheet is not None and pictures is not None:
+        title = f"{flips.row.label}, {report.title}: the worst negative flips"
+        contents[sheet] = flip_sheet(flips, title, pictures)
+    return FlipFiles(flips.row.label, f"{stem}.csv", sheet, contents)

@@ -1,0 +1,145 @@
+"""The leaderboard as one page, results/index.html: it opens from a file, loads nothing, and shows what records say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from markupsafe import Markup
+
+from compatbench.errors import RequestError
+from compatbench.report.render.to_html import templates
+from compatbench.report.rows.standing import Standings
+from compatbench.report.site.board import Board
+from compatbench.report.site.leaderboard_readme import GENERATED
+from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.pictures import Album, Thumbnails
+from compatbench.report.site.page_data.scenario import scenario_json
+from compatbench.report.site.page_data.standing import standings_json
+from compatbench.report.site.page_data.tables import Columns
+from compatbench.report.site.page_data.terms import GENERAL, Terms
+
+MOST_BYTES = 2_000_000
+"""Of the whole page."""
+_ROOM = 20_000
+"""Left free beside the pictures, which take what the limit leaves."""
+MOST_PICTURE_BYTES = 700_000
+
+LIBRARY = ("array", "color", "format", "interpolate", "time", "time-format", "scale", "path", "shape")
+"""Modules of d3, each after those that it needs."""
+SCRIPTS = (
+    "dom", "format", "store", "theme", "picker", "filters", "table", "chart", "labels", "pareto", "backfill",
+    "matrices", "losses", "examples", "details", "standing", "main",
+)  # fmt: skip
+STYLES = ("base", "controls", "tables", "charts", "details")
+
+
+def leaderboard_page(
+    board: Board, standings: Standings, thumbnails: Mapping[str, Thumbnails], folder: str = "leaderboard"
+) -> str:
+    """The page of a whole leaderboard; `thumbnails` are the pictures by dataset. Equal input gives equal bytes.
+
+    `folder` holds the records, seen from the page.
+
+    Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
+    """
+    records = [
+        record
+        for suite in board.suites
+        for report in suite.reports
+        for row in report.rows
+        for record in row.runs.records
+    ]
+    try:
+        bare = _render(board, standings, Album((), {}, 0), folder)
+        budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
+        page = _render(board, standings, Album(records, thumbnails, budget), folder)
+    except (ValueError, KeyError, IndexError, OverflowError) as error:
+        raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
+    size = len(page.encode())
+    if size > MOST_BYTES:
+        raise RequestError(f"the page would have {size:,} bytes, more than {MOST_BYTES:,}; take a suite off")
+    return page
+
+
+def _render(board: Board, standings: Standings, album: Album, folder: str) -> str:
+    terms = Terms()
+    columns = Columns(terms)
+    scenarios: list[Json] = [
+        scenario_json(suite, report, columns, album) for suite in board.suites for report in suite.reports
+    ]
+    data: dict[str, Json] = {
+        "columns": columns.as_json(),
+        "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
+        "scenarios": scenarios,
+        "standings": standings_json(standings),
+        "pictures": album.pictures,
+        "left out": album.left_out,
+        "records": folder,
+    }
+    library = _joined("vendor/d3-{}.min.js", LIBRARY)
+    script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
+    style = _joined("leaderboard/{}.css", STYLES)
+    reports = [report for suite in board.suites for report in suite.reports]
+    return (
+        templates()
+        .get_template("leaderboard/page.html.j2")
+        .render(
+            policy=_policy(style, library, script),
+            style=Markup(style),
+            library=Markup(library),
+            script=Markup(script),
+            data=Markup(script_json(data)),
+            terms=terms.sorted(),
+            warnings=board.warnings,
+            checked=sorted({label for report in reports for label in report.banner.checked}),
+            generated=Markup(GENERATED),
+            folder=folder,
+            protocol=board.protocol,
+            scenarios=len(reports),
+            methods=len(standings.of("method")),
+            records=sum(len(row.runs.records) for report in reports for row in report.rows),
+        )
+    )
+
+
+def script_json(value: Json) -> str:
+    """JSON that stays data inside a script element, whatever the texts in it; what is not finite becomes null."""
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _finite(value: Json) -> Json:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list) else value
+
+
+def _joined(pattern: str, names: Sequence[str]) -> str:
+    """The texts of several assets, as they are."""
+    return "".join(_asset(pattern.format(name)) for name in names)
+
+
+def _asset(name: str) -> str:
+    return files("compatbench.report").joinpath("templates", name).read_text(encoding="utf-8").rstrip("\n") + "\n"
+
+
+def _policy(style: str, *scripts: str) -> str:
+    """A Content-Security-Policy that lets the page's own style and scripts in, and nothing over the network."""
+    allowed = " ".join(_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,68 @@
+"""What the page draws: backfill curves and compatibility matrices, as columns of small integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.report.rows.row import MethodRow
+from compatbench.report.site.page_data.numbers import Json, rounded
+from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.report.tables.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.tables.chains import ChainRow
+
+
+def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Json:
+    """By order, `[row, status quo, M(β), distance down to the lowest, up to the highest backfill]`.
+
+    In hundredths of a point; each order says its βs once.
+    """
+    orders: list[Json] = []
+    for order, title in ORDER_TITLES.items():
+        shown = [one for one in backfills if one.order == order]
+        for betas in sorted({one.betas for one in shown}):
+            curves: list[Json] = [_curve(one, labels) for one in shown if one.betas == betas]
+            orders.append({"title": title, "betas": [rounded(beta, 4) for beta in betas], "curves": curves})
+    return orders
+
+
+def _curve(one: RowBackfill, labels: Sequence[str]) -> Json:
+    mean = [_hundredths(value) for value in one.mean]
+    low = [value - _hundredths(lowest) for value, lowest in zip(mean, one.low, strict=True)]
+    high = [_hundredths(highest) - value for value, highest in zip(mean, one.high, strict=True)]
+    status_quo = None if one.status_quo.value is None else _hundredths(one.status_quo.value)
+    return [labels.index(one.row.label), status_quo, [*mean], [*low], [*high]]
+
+
+def matrices_json(report: ScenarioReport) -> Json:
+    """`[row, lower triangle line by line, places below M(j,j)]` of each row with numbers; mAP in points."""
+    labels = [row.label for row in report.rows]
+    if report.chain:
+        return [_chain(chain, labels) for chain in report.chain.rows]
+    return [matrix for number, row in enumerate(report.rows) if (matrix := _upgrade(number, row)) is not None]
+
+
+def _chain(chain: ChainRow, labels: Sequence[str]) -> Json:
+    places = [(query, gallery) for query in range(len(chain.matrix)) for gallery in range(query + 1)]
+    values: list[Json] = [_points(float(chain.matrix[place])) for place in places]
+    below: list[Json] = [number for number, place in enumerate(places) if chain.below[place]]
+    return [labels.index(chain.row.label), values, below]
+
+
+def _upgrade(number: int, row: MethodRow) -> Json:
+    """The three entries of a single upgrade."""
+    numbers = row.compatibility
+    if numbers is None:
+        return None
+    entries = (numbers.old.value, numbers.cross.value, numbers.new.value)
+    values: list[Json] = [None if value is None else _points(value) for value in entries]
+    gain = numbers.cross_gain
+    below: list[Json] = [1] if gain.significant and gain.value is not None and gain.value < 0 else []
+    return [number, values, below]
+
+
+def _points(value: float) -> Json:
+    return rounded(100 * value, 1)
+
+
+def _hundredths(value: float) -> int:
+    return round(10_000 * float(value))

@@ -1,0 +1,103 @@
+"""One row of a scenario in full: what it is, what every seed gave, its records, losses and example retrievals."""
+
+from __future__ import annotations
+
+from compatbench.evaluation.compatibility import compatibility
+from compatbench.records.record import Record
+from compatbench.report.render.arxiv import ARXIV, abstract
+from compatbench.report.rows.estimates import Estimate
+from compatbench.report.rows.row import MethodRow
+from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE
+from compatbench.report.site.page_data.numbers import Json, rounded
+from compatbench.report.site.page_data.pictures import Album
+
+_LOSS_DIGITS = 4
+
+
+def row_json(row: MethodRow, album: Album) -> Json:
+    """Everything that a click on the row shows."""
+    method = row.runs.method
+    return {
+        "label": row.label,
+        "name": method.name,
+        "role": method.role,
+        "kind": method.kind,
+        "ranked": row.ranked,
+        "summary": method.summary,
+        "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
+        "params": [[name, value] for name, value in method.params.items()],
+        "needs": list(method.needs),
+        "point": _point(row),
+        "records": [_record(record) for record in row.runs.records],
+        "seeds": _seeds(row),
+        "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
+        "examples": [
+            [sheet.query_generation, sheet.gallery_generation, sheet.query, *map(list, sheet.lines)]
+            for sheet in album.sheets(row.runs.records)
+        ],
+    }
+
+
+def _point(row: MethodRow) -> Json:
+    """Γ and tax (points), each with its interval, for the plot; null where one of them is undefined."""
+    numbers = row.compatibility
+    if numbers is None or numbers.update_gain.value is None or numbers.tax.value is None:
+        return None
+    return [_interval(numbers.update_gain, 4), _interval(numbers.tax.in_points(), 3)]
+
+
+def _interval(estimate: Estimate, decimals: int) -> Json:
+    ends = (estimate.value, estimate.low, estimate.high)
+    return [None if value is None else rounded(value, decimals) for value in ends]
+
+
+def _record(record: Record) -> Json:
+    """Seed, status, file below the leaderboard's folder, command, and where it comes from."""
+    environment = record.environment
+    return [
+        record.spec.seed,
+        record.status.value,
+        file_of(record),
+        record.command,
+        record.reason,
+        record.started[:10],
+        (environment.git_sha or "")[:12],
+        environment.gpu or environment.cpu,
+        rounded(record.seconds, 0),
+    ]
+
+
+def _seeds(row: MethodRow) -> Json:
+    """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*), in points of mAP, then Γ, then tax in points."""
+    if row.scores is None:
+        return []
+    entries = {entry: row.scores.of(METRICS[0], entry).mean(axis=1) for entry in (OLD, CROSS, NEW, REFERENCE)}
+    lines: list[Json] = []
+    for place, seed in enumerate(row.scores.seeds):
+        old, cross, new, reference = (float(entries[entry][place]) for entry in (OLD, CROSS, NEW, REFERENCE))
+        derived = compatibility(old, cross, new, reference)
+        gamma, tax = derived["update_gain"], derived["tax"]
+        points: list[Json] = [rounded(100 * value, 1) for value in (old, cross, new, reference)]
+        lines.append(
+            [
+                seed,
+                *points,
+                None if gamma is None else rounded(gamma, 2),
+                None if tax is None else rounded(100 * tax, 1),
+            ]
+        )
+    return lines
+
+
+def _losses(record: Record, own_first_generation: bool) -> Json:
+    """By generation and term; those of models that all rows share are left out."""
+    return {
+        generation: {term: [_short(value) for value in values] for term, values in terms.items()}
+        for generation, terms in record.losses.items()
+        if generation.isdigit() and (generation != "0" or own_first_generation)
+    }
+
+
+def _short(value: float) -> Json:
+    return float(f"{value:.{_LOSS_DIGITS}g}")

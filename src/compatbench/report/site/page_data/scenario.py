@@ -1,0 +1,88 @@
+"""One scenario of one suite: its tables, its rows in full, its curves and matrices."""
+
+from __future__ import annotations
+
+from compatbench.report.render.table import Table
+from compatbench.report.site.board import BoardSuite
+from compatbench.report.site.page_data.curves import backfill_json, matrices_json
+from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.pictures import Album
+from compatbench.report.site.page_data.rows import row_json
+from compatbench.report.site.page_data.tables import Columns, table_json
+from compatbench.report.site.scenario_report import ScenarioReport
+
+_FIRST = (
+    "rank",
+    "method",
+    "gamma",
+    "tax",
+    "verdict",
+    "no",
+    "oo",
+    "nn",
+    "reference",
+    "gain",
+    "ordering",
+    "seen",
+    "unseen",
+)
+"""The columns of the ranked table that come first on the page: what ranks, the verdict, then its parts."""
+
+
+def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, album: Album) -> Json:
+    """Everything that the page shows of one scenario."""
+    labels = [row.label for row in report.rows]
+    spec = report.rows[0].runs.records[0].spec
+    banner = report.banner
+    return {
+        "suite": suite.name,
+        "suite title": suite.title,
+        "dataset": spec.dataset,
+        "scenario": report.runs.scenario,
+        "backbones": backbones(spec.generations),
+        "generations": [[[name, value] for name, value in step.items()] for step in spec.generations],
+        "protocol": suite.protocol,
+        "seeds": list(report.runs.seeds),
+        "headline": banner.headline,
+        "problems": list(banner.problems),
+        "tables": [[name, table_json(table, columns, labels)] for name, table in _tables(report)],
+        "rows": [row_json(row, album) for row in report.rows],
+        "backfill": backfill_json(report.backfills, labels),
+        "matrices": matrices_json(report),
+    }
+
+
+def backbones(generations: list[dict[str, Json]]) -> str:
+    """The encoders of a chain, oldest first, each named once in a run of the same."""
+    names: list[str] = []
+    for step in generations:
+        name = _generation(step)
+        if not names or names[-1] != name:
+            names.append(name)
+    return " → ".join(names)
+
+
+def _generation(step: dict[str, Json]) -> str:
+    query = step.get("query_encoder")
+    name = str(step.get("backbone", "?"))
+    return f"{name} (queries: {query.get('backbone', '?')})" if isinstance(query, dict) else name
+
+
+def _tables(report: ScenarioReport) -> list[tuple[str, Table]]:
+    """By the words of the page's buttons."""
+    keys = [column.key for column in report.scores.columns]
+    order = [*(key for key in _FIRST if key in keys), *(key for key in keys if key not in _FIRST)]
+    chain = report.chain
+    found = {
+        "Compatibility": report.scores.select(*order),
+        "Flips": report.flips,
+        "Costs": report.costs,
+        "Backfill": report.backfill,
+        "Chain": chain.numbers if chain else None,
+        "Matrix": chain.matrix if chain else None,
+        "Cost of every step": chain.steps if chain else None,
+        "Thresholds": report.verification,
+        "Index recall": report.recall,
+        "Index speed": report.indexes,
+    }
+    return [(name, table) for name, table in found.items() if table is not None]

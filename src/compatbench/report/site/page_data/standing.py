@@ -1,0 +1,50 @@
+"""The view over all scenarios: places, mean ranks, who competed, and which cells are missing and why."""
+
+from __future__ import annotations
+
+from compatbench.report.rows.estimates import Estimate
+from compatbench.report.rows.standing import Standing, Standings
+from compatbench.report.site.page_data.numbers import Json, rounded
+
+
+def standings_json(standings: Standings) -> Json:
+    """Scenarios as `[suite, scenario]`, and one entry a row with one cell a scenario."""
+    return {
+        "scenarios": [[suite, scenario] for suite, scenario in standings.scenarios],
+        "contests": standings.contests,
+        "missing": standings.missing,
+        "rows": [_row(row) for row in standings.rows],
+    }
+
+
+def _row(row: Standing) -> Json:
+    return {
+        "label": row.label,
+        "role": row.role,
+        "needs": list(row.needs),
+        "place": row.place,
+        "tied": row.tied_with_first,
+        "rank": _numbers(row.mean_rank),
+        "relative": _numbers(row.relative_rank),
+        "competed": row.competed,
+        "measured": row.measured,
+        "compatible": [row.compatible, row.compatible_not_significant],
+        "missing": row.missing,
+        "cells": [
+            [
+                entry.state,
+                None if entry.rank is None else rounded(entry.rank, 1),
+                entry.competitors,
+                entry.why,
+                entry.verdict,
+                list(entry.missing_seeds),
+            ]
+            for entry in row.entries
+        ],
+    }
+
+
+def _numbers(estimate: Estimate) -> Json:
+    if estimate.value is None:
+        return None
+    return [None if value is None else rounded(value, 2) for value in (estimate.value, estimate.low, estimate.high)]

@@ -1,0 +1,229 @@
+"""The tables of a chain of more than two generations: its numbers, its matrix, and what every step cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.chains import ChainNumber, chain_estimates, violations
+from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.estimates import Estimate
+from compatbench.report.rows.row import INDEPENDENT_MODEL, ROLE_TITLES, MethodRow
+from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
+from compatbench.report.rows.scores import METRICS, ScoreReader
+from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
+
+BELOW = "↓"
+_NUMBERS = (
+    Column(
+        "AC",
+        "AC",
+        "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",
+        Unit.SHARE,
+        interval=True,
+    ),
+    Column("AC_strict", "AC, ties violate", "The same where M(i,j) > M(j,j) is asked for.", Unit.SHARE, interval=True),
+    Column(
+        "AC_significant",
+        "AC, significant",
+        "The same where only those pairs violate whose 95% interval of M(i,j) − M(j,j) lies below 0. It rests on "
+        "intervals and has none of its own.",
+        Unit.SHARE,
+    ),
+    Column("AM", "AM", "Mean of the matrix's lower triangle with the diagonal, mAP in points.", interval=True),
+    Column(
+        "BC",
+        "BC",
+        "Mean of M(T,i) − M(i,i) over all older generations i: the newest queries on every old gallery, mAP in points.",
+        interval=True,
+    ),
+    Column(
+        "FC",
+        "FC",
+        "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill, mAP in points.",
+        interval=True,
+    ),
+)
+_POINTS = ("AM", "BC", "FC")
+
+
+@dataclass(frozen=True, eq=False)
+class ChainRow:
+    """One row's matrix over its finished seeds, and the numbers made of it."""
+
+    row: MethodRow
+    matrix: NDArray[np.float64]
+    """(T, T) mAP as fractions, mean over seeds and queries; NaN above the diagonal."""
+    below: NDArray[np.bool_]
+    """(T, T) M(i,j) is below M(j,j), by more than the paired interval."""
+    intervals: Mapping[tuple[int, int], tuple[float, float] | tuple[None, None]]
+    """95%, of every entry."""
+    numbers: Mapping[str, ChainNumber]
+
+
+def chain_rows(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> list[ChainRow]:
+    """The rows with a finished seed, of a scenario of more than two generations; of any other, none."""
+    size = int(scenario.newest) + 1
+    return [_chain_row(row, size, reader) for row in rows if row.runs.finished] if size > 2 else []
+
+
+def _chain_row(row: MethodRow, size: int, reader: ScoreReader) -> ChainRow:
+    entries = {(q, g): _scores(row.runs, q, g, reader) for q in range(size) for g in range(q + 1)}
+    matrix = np.full((size, size), np.nan)
+    for at, values in entries.items():
+        matrix[at] = np.nanmean(values)
+    intervals = {at: bootstrap_interval(values) for at, values in entries.items()}
+    return ChainRow(row, matrix, violations(entries), intervals, chain_estimates(entries))
+
+
+def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> NDArray[np.float64]:
+    """(S, Q) of one entry on mAP."""
+    found = [reader.entry(record, str(query), str(gallery)) for record in runs.finished]
+    return np.stack([one.per_query(METRICS[0]) for one in found])
+
+
+def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
+    """AC by three tie rules, AM, BC and FC of every row."""
+    return Table(
+        name=f"{scenario.scenario}-chain",
+        title=f"{scenario.title}: the chain",
+        caption=f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
+        "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
+        columns=(METHOD, *_NUMBERS),
+        groups=_groups(chains, lambda chain: [Row(_numbers(chain), tags=_tags(chain))]),
+        footnotes=_footnotes(chains),
+    )
+
+
+def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
+    """The compatibility matrix of every row: one line a generation of queries."""
+    size = len(chains[0].matrix)
+    galleries = tuple(
+        Column(
+            f"gallery {number}",
+            f"gallery {number}",
+            f"M(i,{number}): queries of generation i, gallery of generation {number}, mAP in points.",
+            interval=True,
+        )
+        for number in range(1, size + 1)
+    )
+    queries = Column("queries", "queries", "The generation i that embeds the queries.", Unit.COUNT)
+    return Table(
+        name=f"{scenario.scenario}-matrix",
+        title=f"{scenario.title}: compatibility matrices",
+        caption="M(i,j): mAP in points of queries embedded by generation i on a gallery embedded by generation j. On "
+        "the diagonal a gallery that was embedded anew, left of it one that was not. 95% intervals: hierarchical "
+        "bootstrap over seeds, then queries.",
+        columns=(METHOD, queries, *galleries),
+        groups=_groups(chains, _matrix_rows),
+        footnotes=_footnotes(chains)
+        | {BELOW: "less than the gallery's own generation scores on it, M(j,j), by more than the paired interval."},
+    )
+
+
+def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
+    """Seconds that every generation took to train, with what an adapter took to fit."""
+    size = len(chains[0].matrix)
+    steps = tuple(
+        Column(
+            f"step {number}",
+            f"step {number}, s",
+            f"Seconds of training generation {number}, with those of fitting an adapter and of training the "
+            "independent model where the method needs it, median over seeds. Step 1 is shared by all rows that do not "
+            "train their own first generation.",
+            Unit.AMOUNT,
+        )
+        for number in range(1, size + 1)
+    )
+    upgrades = Column("upgrades", "upgrades, s", "Seconds of all steps after the first, together.", Unit.AMOUNT)
+    relative = Column("relative", "upgrades", "The same as a multiple of that of independent.", Unit.TIMES)
+    independent = scenario.independent
+    seconds = {chain.row.label: _step_seconds(chain.row.runs, independent, size) for chain in chains}
+    base = _total(seconds.get(independent.label, [])) if independent else None
+
+    def lines(chain: ChainRow) -> list[Row]:
+        found = seconds[chain.row.label]
+        total = _total(found)
+        cells = {column.key: Cell(value) for column, value in zip(steps, found, strict=True)}
+        cells |= {"method": _label(chain), "upgrades": Cell(total)}
+        cells["relative"] = Cell(total / base if total is not None and base else None)
+        return [Row(cells, tags=_tags(chain))]
+
+    return Table(
+        name=f"{scenario.scenario}-steps",
+        title=f"{scenario.title}: the cost of every step",
+        caption="Measured in one run on one machine; compare times only within this table.",
+        columns=(METHOD, *steps, upgrades, relative),
+        groups=_groups(chains, lines),
+        footnotes=_footnotes(chains),
+    )
+
+
+def _step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:
+    parents = independent if INDEPENDENT_MODEL in runs.method.needs else None
+    found: list[float | None] = []
+    for step in range(size):
+        own = _median_seconds(runs, step)
+        parent = _median_seconds(parents, step) if parents and step else 0.0
+        found.append(own + parent if own is not None and parent is not None else None)
+    return found
+
+
+def _median_seconds(runs: MethodRuns, step: int) -> float | None:
+    costs = [record.step_costs.get(str(step), {}) for record in runs.finished]
+    seconds = [[value for name in ("train_seconds", "fit_seconds") if (value := one.get(name))] for one in costs]
+    return median(map(sum, seconds)) if seconds and all(seconds) else None
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    """Of all steps after the first; None where one is missing."""
+    upgrades = [value for value in seconds[1:] if value is not None]
+    return sum(upgrades) if upgrades and len(upgrades) == len(seconds) - 1 else None
+
+
+def _numbers(chain: ChainRow) -> dict[str, Cell]:
+    cells = {"method": _label(chain)}
+    for name, number in chain.numbers.items():
+        shown = Estimate(number.value, number.low, number.high)
+        shown = shown.in_points() if name in _POINTS else shown
+        cells[name] = Cell(shown.value, shown.low, shown.high)
+    return cells
+
+
+def _matrix_rows(chain: ChainRow) -> list[Row]:
+    rows = []
+    for query in range(len(chain.matrix)):
+        cells = {"method": _label(chain), "queries": Cell(query + 1)}
+        for gallery in range(query + 1):
+            shown = Estimate(float(chain.matrix[query, gallery]), *chain.intervals[query, gallery]).in_points()
+            marks = (BELOW,) if chain.below[query, gallery] else ()
+            cells[f"gallery {gallery + 1}"] = Cell(shown.value, shown.low, shown.high, marks=marks)
+        rows.append(Row(cells, tags=_tags(chain)))
+    return rows
+
+
+def _groups(chains: Sequence[ChainRow], lines: Callable[[ChainRow], list[Row]]) -> tuple[Group, ...]:
+    """The rows that `lines` makes of each chain, under the headings of their roles."""
+    found = {
+        title: tuple(line for chain in chains if chain.row.role == role for line in lines(chain))
+        for role, title in ROLE_TITLES.items()
+    }
+    return tuple(Group(title, members) for title, members in found.items() if members)
+
+
+def _label(chain: ChainRow) -> Cell:
+    return method_cell(chain.row)
+
+
+def _tags(chain: ChainRow) -> tuple[str, ...]:
+    return tuple(chain.row.runs.method.needs)
+
+
+def _footnotes(chains: Sequence[ChainRow]) -> dict[str, str]:
+    own = any(chain.row.own_first_generation for chain in chains)
+    return {OWN_OLD: "trains its own first generation."} if own else {}

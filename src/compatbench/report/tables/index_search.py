@@ -1,0 +1,128 @@
+"""Index search in the report: recall by method, and the speed of each kind of index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from compatbench.records.record import IndexSearch, Record
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
+
+INDEX_TITLES = {"flat": "Flat (exact)", "hnsw": "HNSW", "ivfpq": "IVF-PQ"}
+"""By the names in records."""
+
+Entry = tuple[str, str, str]
+"""Of what was searched: o or n for the queries, the vectors, and the vectors that the index was trained on."""
+
+_ENTRIES: dict[Entry, str] = {
+    ("o", "o", "o"): "old queries on old vectors",
+    ("n", "o", "o"): "new queries on old vectors",
+    ("n", "n", "n"): "new queries on new vectors",
+    ("n", "n", "o"): "new queries on new vectors, in the index that was trained on old ones",
+}
+_RECALLS = {
+    (index, entry): Column(
+        f"{index}_{''.join(entry)}",
+        f"{INDEX_TITLES[index]} {entry[0]},{entry[1]}" + (" refilled" if entry[1:] == ("n", "o") else ""),
+        f"Recall of the {INDEX_TITLES[index]} index: {text}.",
+        Unit.SHARE,
+        interval=True,
+    )
+    for index in ("hnsw", "ivfpq")
+    for entry, text in _ENTRIES.items()
+    if index == "ivfpq" or entry[1:] != ("n", "o")
+}
+SPEED_COLUMNS = (
+    Column("recall", "recall@10", "Share of the first ten that are as near as exact search's tenth.", Unit.SHARE, True),
+    Column("queries_per_second", "q/s", "Queries a second, all in one call.", Unit.AMOUNT, True),
+    Column("p50_ms", "p50 ms", "Latency of a query that is asked alone, median, in milliseconds.", Unit.AMOUNT, True),
+    Column("p99_ms", "p99 ms", "The same at the 99th percentile.", Unit.AMOUNT, True),
+    Column("build_seconds", "build s", "Training and filling the index, in seconds.", Unit.AMOUNT, True),
+    Column("bytes_per_vector", "bytes/vector", "The index as a file, divided by its vectors.", Unit.COUNT),
+)
+"""Keys are fields of `IndexSearch` and of `FileSearch`."""
+
+
+def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
+    """Recall of all rows whose records hold searches; None where there are none."""
+    shown = [row for row in rows if any(record.search for record in row.runs.finished)]
+    if not shown:
+        return None
+    return Table(
+        name=f"{scenario.scenario}-recall",
+        title=f"{scenario.title}: index search",
+        caption="Does an index of old vectors serve new queries? Recall@10 against exact search of the same queries "
+        "on the same vectors: how well the index does, not how good the vectors are. o,o: old queries on old "
+        "vectors; n,o: the method's new queries on them; n,n: new queries on new vectors; refilled: the index keeps "
+        "the centroids and codebooks of the old vectors and holds new ones. Median over seeds, in brackets the "
+        "lowest and the highest.",
+        columns=(METHOD, *_RECALLS.values()),
+        groups=tuple(
+            Group(title, tuple(_recall_row(row) for row in shown if row.role == role))
+            for role, title in ROLE_TITLES.items()
+            if any(row.role == role for row in shown)
+        ),
+        footnotes={OWN_OLD: "with its own old model."} if any(row.own_first_generation for row in shown) else {},
+    )
+
+
+def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
+    """Speed and size of each kind of index, over all rows; None where no record holds searches."""
+    searches = [one for row in rows for record in row.runs.finished for one in _by_entry(record)]
+    if not searches:
+        return None
+    first = searches[0][1]
+    groups = []
+    for index, title in INDEX_TITLES.items():
+        found = {
+            text: [one for place, one in searches if place == entry and one.index == index]
+            for entry, text in _ENTRIES.items()
+        }
+        lines = tuple(_speed_row(text, several) for text, several in found.items() if several)
+        if lines:
+            groups.append(Group(title, lines))
+    return Table(
+        name=f"{scenario.scenario}-indexes",
+        title=f"{scenario.title}: kinds of index",
+        caption=f"Faiss on one thread, {first.queries:,} queries, each number the median of {first.repeats} repeats; "
+        "here the median over all methods and seeds, in brackets the lowest and the highest. Other cells may have "
+        "run at the same time: compare times only within this table.",
+        columns=(Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *SPEED_COLUMNS),
+        groups=tuple(groups),
+    )
+
+
+def _by_entry(record: Record) -> Iterable[tuple[Entry, IndexSearch]]:
+    newest = str(len(record.spec.generations) - 1)
+    for one in record.search:
+        query, gallery, trained = (
+            "n" if generation == newest else "o"
+            for generation in (one.query_generation, one.gallery_generation, one.trained_generation)
+        )
+        yield (query, gallery, trained), one
+
+
+def _recall_row(row: MethodRow) -> Row:
+    searches = [one for record in row.runs.finished for one in _by_entry(record)]
+    cells = {
+        column.key: _spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
+        for (index, entry), column in _RECALLS.items()
+    }
+    cells["method"] = method_cell(row)
+    return Row(cells, tags=tuple(row.runs.method.needs))
+
+
+def _speed_row(text: str, searches: Sequence[IndexSearch]) -> Row:
+    cells = {column.key: _spread([getattr(one, column.key) for one in searches], column) for column in SPEED_COLUMNS}
+    return Row(cells | {"searched": Cell(text)})
+
+
+def _spread(values: Sequence[float], column: Column) -> Cell:
+    if not values:
+        return Cell()
+    if len(values) == 1 or not column.interval:
+        return Cell(median(values))
+    return Cell(median(values), min(values), max(values))

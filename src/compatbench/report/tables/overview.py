@@ -1,0 +1,108 @@
+"""The table over the scenarios of a suite: what every method gains on day one, and where it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.report.tables.leaderboard import METHOD, NEEDS, OWN_OLD, STATUS_QUO, method_cell
+
+ABOVE, BELOW, RED = "↑", "↓", "✗"
+_COMPATIBLE = Column(
+    "compatible",
+    "compatible in",
+    "Scenarios with M(n,o) > M(o,o), significantly (↑), of those in which the row was measured and the controls are as "
+    "they must be.",
+    Unit.TEXT,
+)
+_FOOTNOTES = {
+    ABOVE: "more than the status quo: the 95% interval of the gain lies above 0, uncorrected for the number of cells.",
+    BELOW: "less than the status quo: that interval lies below 0.",
+    OWN_OLD: "trains its own first generation: the gain is against its own old model.",
+    RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
+}
+
+
+def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
+    """The cross gain of every row in every scenario of one suite; None where there is one scenario only."""
+    if len(reports) < 2:
+        return None
+    groups: dict[str, list[tuple[tuple[object, ...], Row]]] = {role: [] for role in ROLE_TITLES}
+    for label in sorted({row.label for report in reports for row in report.rows}):
+        rows = [next((row for row in report.rows if row.label == label), None) for report in reports]
+        known = next(row for row in rows if row is not None)
+        signs = [_sign(row) for row, report in zip(rows, reports, strict=True) if _counts(row, report)]
+        order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
+        groups[known.role].append((order, _row(known, rows, reports, signs)))
+    shown = {role: [row for _, row in sorted(several, key=lambda one: one[0])] for role, several in groups.items()}
+    shown["reference"].insert(0, _status_quo(reports))
+    marks = {mark for rows in shown.values() for row in rows for cell in row.cells.values() for mark in cell.marks}
+    return Table(
+        name="overview",
+        title="All scenarios: what queries gain on day one",
+        caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
+        "has M(o,o) itself; of a chain, the newest generation's on the first one's gallery. "
+        f"{_spread(reports)} Methods that are compatible in a larger share of their scenarios stand first; nothing is "
+        "ranked here.",
+        columns=(METHOD, _COMPATIBLE, *(_column(report) for report in reports), NEEDS),
+        groups=tuple(Group(ROLE_TITLES[role], tuple(rows)) for role, rows in shown.items() if rows),
+        footnotes={mark: text for mark, text in _FOOTNOTES.items() if mark in marks},
+    )
+
+
+def explained(overview: Table) -> tuple[Column, ...]:
+    """Those of its columns that a legend has to explain once: not one for each scenario."""
+    return tuple(column for column in overview.columns if column.unit is Unit.TEXT)
+
+
+def _spread(reports: Sequence[ScenarioReport]) -> str:
+    one_seed = all(len(report.runs.seeds) == 1 for report in reports)
+    return "Intervals are over queries only, as there is one seed." if one_seed else "Intervals: seeds, then queries."
+
+
+def _column(report: ScenarioReport) -> Column:
+    name = report.scores.name
+    return Column(name, name, f"M(n,o) − M(o,o) in {name}, mAP in points; – where the row did not run or did not end.")
+
+
+def _counts(row: MethodRow | None, report: ScenarioReport) -> bool:
+    return row is not None and row.compatibility is not None and not report.banner.problems
+
+
+def _sign(row: MethodRow | None) -> int:
+    """1 where the gain is above 0 beyond its interval, −1 below, else 0."""
+    gain = row.compatibility.cross_gain if row is not None and row.compatibility is not None else None
+    if gain is None or gain.value is None or not gain.significant:
+        return 0
+    return 1 if gain.value > 0 else -1
+
+
+def _row(
+    known: MethodRow, rows: Sequence[MethodRow | None], reports: Sequence[ScenarioReport], signs: Sequence[int]
+) -> Row:
+    needs = tuple(known.runs.method.needs)
+    cells = {
+        "method": method_cell(known),
+        "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
+        "needs": Cell(", ".join(needs) or "nothing"),
+    }
+    return Row(cells | {report.scores.name: _gain(row) for report, row in zip(reports, rows, strict=True)}, tags=needs)
+
+
+def _gain(row: MethodRow | None) -> Cell:
+    if row is None or row.compatibility is None:
+        return Cell()
+    marks = {1: (ABOVE,), -1: (BELOW,), 0: ()}[_sign(row)]
+    return Cell(row.compatibility.cross_gain.in_points().value, marks=marks)
+
+
+def _status_quo(reports: Sequence[ScenarioReport]) -> Row:
+    """M(o,o) of every scenario, from its table."""
+    cells = {"method": Cell(STATUS_QUO)}
+    for report in reports:
+        rows = [row for group in report.scores.groups for row in group.rows]
+        found = next((row.cells["oo"] for row in rows if row.cells["method"].value == STATUS_QUO), Cell())
+        cells[report.scores.name] = Cell(found.value, marks=(RED,) if report.banner.problems else ())
+    return Row(cells)

@@ -1,0 +1,96 @@
+"""Figures that others published, shown beside a suite's own as marked rows that are never ranked.
+
+They lie in benchmarks/published/<suite>.yaml, each with its source. They were measured on other splits, by other code
+and mostly without seeds, so they enter no comparison: they are put into a finished table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from compatbench.errors import RequestError
+from compatbench.report.render.table import Cell, Group, Row, Table
+from compatbench.storage.builtin import builtin_folder
+from compatbench.storage.strict_yaml import read_mapping
+from compatbench.storage.validation import explain
+
+MARK = "‖"
+TITLE = "Published elsewhere, not measured here"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Figures(_Model):
+    """One entry of the matrix, in points; what was not published is absent."""
+
+    mAP: float | None = Field(None, ge=0, le=100)  # noqa: N815 - the metric's name in records
+    CMC1: float | None = Field(None, ge=0, le=100)
+    CMC5: float | None = Field(None, ge=0, le=100)
+
+
+class PublishedRow(_Model):
+    """What one source gives for one method."""
+
+    scenario: str
+    method: str
+    source: str = Field(min_length=1)
+    setting: str = Field(min_length=1)
+    """What differs from the suite, or has to be known to compare."""
+    old: Figures = Figures()
+    cross: Figures = Figures()
+    new: Figures = Figures()
+
+    @property
+    def note(self) -> str:
+        """Everything that was published, in one line."""
+        entries = {"M(o,o)": self.old, "M(n,o)": self.cross, "M(n,n)": self.new}
+        figures = []
+        for name, entry in entries.items():
+            values = entry.model_dump(exclude_none=True)
+            if values:
+                shown = ", ".join(f"{metric.replace('CMC', 'CMC@')} {value:g}" for metric, value in values.items())
+                figures.append(f"{name} {shown}")
+        return f"{self.method}: {'; '.join(figures)} ({self.setting}; {self.source})"
+
+
+class _File(_Model):
+    rows: tuple[PublishedRow, ...] = Field(min_length=1)
+
+
+def published_rows(suite: str) -> tuple[PublishedRow, ...]:
+    """What is known for a built-in suite; nothing for any other. RequestError names what is wrong with its file."""
+    path = builtin_folder("benchmarks") / "published" / f"{suite}.yaml"
+    if not path.is_file():
+        return ()
+    try:
+        return _File.model_validate(read_mapping(path)).rows
+    except ValidationError as error:
+        raise RequestError(f"{path}: {explain(error, _File)}") from error
+
+
+def with_published(table: Table, rows: Sequence[PublishedRow], scenario: str) -> Table:
+    """The leaderboard of `scenario` with its published rows in a group of their own, after all others."""
+    shown = [row for row in rows if row.scenario == scenario]
+    if not shown:
+        return table
+    lines = tuple(
+        Row(
+            {
+                "method": Cell(row.method, marks=(MARK,)),
+                "oo": Cell(row.old.mAP),
+                "no": Cell(row.cross.mAP),
+                "nn": Cell(row.new.mAP),
+                "cmc1": Cell(row.cross.CMC1),
+                "verdict": Cell("published, not measured here"),
+            }
+        )
+        for row in shown
+    )
+    notes = ". ".join(row.note for row in shown)
+    footnote = f"published by others on other splits and settings; shown for orientation, never ranked. {notes}."
+    return replace(table, groups=(*table.groups, Group(TITLE, lines)), footnotes={**table.footnotes, MARK: footnote})
