@@ -22,7 +22,7 @@ def new_method(name: str, folder: Path) -> Path:
     taken = discover([folder] if folder.is_dir() else []).methods.get(name)
     if taken is not None:
         raise RequestError(f"the name '{name}' is taken by {taken.path}; choose another")
-    template = files("compatbench").joinpath("method_template.txt").read_text(encoding="utf-8")
+    template = files("compatbench.discovery").joinpath("method_template.txt").read_text(encoding="utf-8")
     class_name = "".join(part.capitalize() for part in name.split("_"))
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(template.replace("{name}", name).replace("{class}", class_name), encoding="utf-8")

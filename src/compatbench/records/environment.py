@@ -55,7 +55,7 @@ def _cpu() -> str:
 @functools.cache
 def _git() -> tuple[str | None, bool | None]:
     """Commit and dirty flag of the checkout that this package runs from; None where it is installed."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None, None
     try:

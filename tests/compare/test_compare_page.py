@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from compatbench.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLOSED_FORMS = ("procrustes", "ridge", "low_rank", "slerp", "rank_merge")
 """Adapters that are fitted in a moment; trained ones may differ in the last digit from machine to machine."""
 

@@ -13,7 +13,7 @@ from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.migrations import MIGRATIONS, migrate
 from compatbench.records.record import SCHEMA_VERSION, read_record
 
-HISTORIC = Path(__file__).parent / "historic"
+HISTORIC = Path(__file__).parents[1] / "historic"
 """A folder of runs for each schema version, as the CompatBench of that time wrote it."""
 RECORDS = sorted(HISTORIC.glob("version_*/*/records/*/*.json"))
 

@@ -35,8 +35,8 @@ def test_no_machine_person_or_folder_is_named() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A repository whose `src/compatbench/environment.py` the module believes to be."""
-    file = tmp_path / "src" / "compatbench" / "environment.py"
+    """A repository whose `src/compatbench/records/environment.py` the module believes to be."""
+    file = tmp_path / "src" / "compatbench" / "records" / "environment.py"
     file.parent.mkdir(parents=True)
     file.touch()
     monkeypatch.setattr(module, "__file__", str(file))

@@ -30,7 +30,7 @@ print(os.environ.get("NPY_DISABLE_CPU_FEATURES"))
     return done.stdout.strip()
 
 
-SOURCE = Path(__file__).parents[1] / "src" / "compatbench" / "vector_sort.py"
+SOURCE = Path(__file__).parents[2] / "src" / "compatbench" / "machine" / "vector_sort.py"
 
 
 def test_zen_4_is_told_apart(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_a_file_holds_tensors_by_the_names_of_their_maps(tmp_path: Path) -> None
 
 
 def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "adapters.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     new, old, _ = pairs()
     names = {"new": new.numpy(), "old": old.numpy(), "queries": new[:5].numpy()}

@@ -35,7 +35,7 @@ def test_built_in_suites_are_valid(name: str) -> None:
 
 
 def test_every_file_of_the_benchmarks_folder_is_a_suite() -> None:
-    folder = Path(__file__).parents[1] / "benchmarks"
+    folder = Path(__file__).parents[2] / "benchmarks"
     assert {path.stem for path in folder.glob("*.yaml")} == set(available_suites())
     assert {"digits", "fashion"} <= set(available_suites())
 

@@ -7,7 +7,7 @@ import pytest
 
 from compatbench.discovery.contract import check
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-a-method.md"
+PAGE = Path(__file__).parents[3] / "docs" / "adding-a-method.md"
 IMPORTS = """
 import torch
 import torch.nn.functional as F

@@ -10,7 +10,7 @@ from compatbench.cli.method_page import docstring_markdown, link_arxiv, methods_
 from compatbench.errors import RequestError
 from compatbench.storage.builtin import builtin_folder
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 NAMES = sorted(path.stem for path in builtin_folder("methods").glob("[a-z]*.py"))
 
 
