@@ -14,7 +14,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import empty_record
 from compatbench.plan.cells import Cell, Selection, make_plan, outcome, remaining
-from compatbench.records.record import Status, write_record
+from compatbench.records.record import ArrayRef, Status, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite
 
@@ -234,6 +234,24 @@ def test_the_hash_changes_with_the_methods_source_alone(plan: Plan, tmp_path: Pa
         hashes.append([hash_of(cells, label) for label in ("mine", "bct", "independent")])
     assert hashes[0][0] != hashes[1][0]
     assert hashes[0][1:] == hashes[1][1:]
+
+
+def test_an_array_file_that_a_record_names_twice_is_one_file(plan: Plan, tmp_path: Path) -> None:
+    store, told = Store(tmp_path), list[str]()
+    cells = plan(seeds=[0], scenarios={"one": [{}, {}]}, methods=["bct"])[:1]
+    record = empty_record(cells[0].spec, Status.OK, "2026-01-01T00:00:00+00:00")
+    record.arrays = [
+        ArrayRef(query_generation=query, gallery_generation="0", sha256=sha256)
+        for query, sha256 in (("0", "1" * 64), ("1", "2" * 64), ("2", "1" * 64))
+    ]
+    write_record(record, store.record(cells[0].spec))
+    assert len(remaining(cells, store, False, told.append)) == 1
+    store.arrays.mkdir(parents=True)
+    (store.arrays / f"{'1' * 64}.parquet").write_bytes(b"damaged")
+    assert len(remaining(cells, store, False, told.append)) == 1
+    assert [line.partition(": ")[2] for line in told] == [
+        "2 of its files of per-query arrays are damaged or gone; its cell runs again"
+    ] * 2
 
 
 def test_what_is_left_to_run(plan: Plan, tmp_path: Path) -> None:

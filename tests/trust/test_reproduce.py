@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from published import Published
 from rich.console import Console
 
+from compatbench.data.catalogue import load
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import Workplace, run_cell
 from compatbench.execution.display import Display
+from compatbench.plan.cells import Selection, make_plan
 from compatbench.records.record import Record, Status, read_record
+from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import Reproduction, reproduce, same_environment
 
 
@@ -50,6 +56,25 @@ def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, t
         "split_hash",
         "mAP('0', '0', 'all', 'cosine')",
     ]
+
+
+def test_a_record_of_ones_own_images_is_reproduced(ran: Published, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for place in range(40):
+        path = tmp_path / "data" / "mine" / "abcd"[place % 4] / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8)).save(path)
+    options = {"path": "mine", "channels": 1}
+    suite = load_suite(str(ran.data.parent / "benchmarks" / "historic.yaml"))[1]
+    own = suite.model_copy(update={"dataset": "folder", "dataset_options": options, "query_limit": None})
+    dataset = load("folder", 16, tmp_path / "data", options)
+    cell = make_plan("own", own, dataset, discover(), Selection())[0]
+    workplace = Workplace(tmp_path / "runs", tmp_path / "data")
+    first = run_cell(cell.spec, workplace, lambda *told: None, lambda line: None)
+    assert first.status is Status.OK, first.error
+    second = again(first, tmp_path)
+    assert second.differences == []
+    assert second.again.metrics == first.metrics
 
 
 def test_another_environment_is_told_apart(record: Record) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan.cells import Selection
+from compatbench.plan.cells import Selection, make_plan
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
-from compatbench.suite.suite import Suite, load_suite
+from compatbench.suite.suite import Suite, load_suite, parse_suite
 from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
@@ -106,6 +107,7 @@ def suite() -> Suite:
 STALE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "recipe": ({}, {"recipe": {"epochs": 2}}, "the suite has another recipe"),
     "size": ({"image_size": 32}, {}, "the suite has another image_size"),
+    "indexes": ({}, {"index_search": ["flat"]}, "the suite has another index_search"),
     "scenario": ({"scenario": "gone"}, {}, "the suite has no scenario 'gone' any more"),
     "chain": ({"generations": [{"backbone": "test_vit"}] * 2}, {}, "'extended_class' has other generations"),
     "chain of nothing": ({"generations": [{"spine": 1}]}, {}, "'extended_class' has other generations"),
@@ -121,6 +123,26 @@ def test_what_changed_in_the_suite_is_told(
     recorded = read_record(path).spec.model_copy(update=spec)
     changed = Suite.model_validate(suite.model_dump(exclude={"defaults"}) | settings)
     assert any(message in reason for reason in stale(recorded, changed, discover()))
+
+
+def test_a_record_of_two_encoders_is_up_to_date_as_long_as_its_plan_is(suite: Suite, digits: Dataset) -> None:
+    towers = {
+        "two": [{}, {"query_encoder": {"backbone": "test_resnet"}, "document_encoder": {"small_image_stem": True}}],
+        "queries": [{}, {"document_encoder": "previous", "query_encoder": {"pretrained": False}}],
+    }
+    changed = parse_suite(suite.model_dump(exclude={"scenarios"}, exclude_unset=True) | {"scenarios": towers}, "here")
+    catalogue = discover()
+    for cell in make_plan("historic", changed, digits, catalogue, Selection()):
+        assert list(stale(cell.spec, changed, catalogue)) == [], cell.spec.scenario
+        assert any("has other generations" in reason for reason in stale(cell.spec, with_a_vit(changed), catalogue))
+
+
+def with_a_vit(suite: Suite) -> Suite:
+    """The suite with another query encoder in each scenario."""
+    data = suite.model_dump(exclude={"defaults"})
+    for chain in data["scenarios"].values():
+        chain[1]["query_encoder"]["backbone"] = "test_vit2"
+    return parse_suite(data, "here")
 
 
 def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:

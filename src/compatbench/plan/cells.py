@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, Plugin
-from compatbench.encoders import check_encoder, full_name
+from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
@@ -20,7 +20,7 @@ from compatbench.method import Adapter, Need, Task, TrainingMethod
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
 from compatbench.records.store import Store
 from compatbench.storage.validation import did_you_mean
-from compatbench.suite.scenarios import GenerationSpec, TestClasses, TowerSpec, as_tested, documents_from
+from compatbench.suite.scenarios import GenerationSpec, TestClasses, as_tested, documents_from
 from compatbench.suite.suite import MethodEntry, Suite
 
 EVERY_METHOD = "all"
@@ -136,7 +136,8 @@ def content_hash(path: Path) -> str:
 def _damage(record: Record | None, store: Store) -> str:
     if record is None:
         return "damaged, or of a version that cannot be read"
-    lost = [sha256 for sha256 in record.array_hashes if content_hash(array_path(store.arrays, sha256)) != sha256]
+    needed = set(record.array_hashes)  # entries that are equal in every query share a file
+    lost = [sha256 for sha256 in needed if content_hash(array_path(store.arrays, sha256)) != sha256]
     return f"{len(lost)} of its files of per-query arrays are damaged or gone" if lost else ""
 
 
@@ -144,12 +145,7 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     """The generation with its backbone's full name, once it is known that it can be built."""
     try:
         step.class_ids(dataset.train_classes)
-        towers = {
-            side: tower.model_copy(update={"backbone": full_name(tower.backbone or step.backbone)})
-            for side in ("query_encoder", "document_encoder")
-            if isinstance(tower := getattr(step, side), TowerSpec)
-        }
-        resolved = step.model_copy(update={"backbone": full_name(step.backbone), **towers})
+        resolved = step.with_full_names()
         shape = dataset.train.channels, dataset.train.image_size
         for encoder in (resolved.encoder(*shape), resolved.documents(*shape)):
             if encoder is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compatbench.data.dataset import Dataset, check_disjoint_classes
 from compatbench.data.sampling import limit_queries, only_classes
-from compatbench.encoders import EncoderSpec
+from compatbench.encoders import EncoderSpec, full_name
 from compatbench.errors import RequestError
 from compatbench.heads import HeadName
 from compatbench.machine.seeds import stream
@@ -93,6 +93,15 @@ class GenerationSpec(BaseModel):
     def two_encoders(self) -> bool:
         """Queries and documents have encoders of their own, which are trained together."""
         return not self.keeps_documents and (self.query_encoder is not None or self.document_encoder is not None)
+
+    def with_full_names(self) -> GenerationSpec:
+        """The generation with the full `arch.tag` of each backbone. Raises RequestError for an unknown backbone."""
+        towers = {
+            side: tower.model_copy(update={"backbone": full_name(tower.backbone or self.backbone)})
+            for side in ("query_encoder", "document_encoder")
+            if isinstance(tower := getattr(self, side), TowerSpec)
+        }
+        return self.model_copy(update={"backbone": full_name(self.backbone), **towers})
 
     def encoder(self, channels: int, image_size: int) -> EncoderSpec:
         """The encoder of this generation's queries for images of the given shape."""

@@ -77,8 +77,7 @@ def check_same_inputs(record: Record, catalogue: Catalogue, data: Path) -> None:
             f"method '{plugin.name}' is not the one of the record: its source changed; check out the commit{commit} "
             "that the record names, and run this there"
         )
-    datasets.parse_options(spec.dataset, spec.dataset_options)
-    datasets.get(spec.dataset, data, lambda line: None)
+    datasets.get(spec.dataset, data, lambda line: None, spec.dataset_options)
 
 
 def _exact_differences(record: Record, again: Record) -> Iterator[str]:

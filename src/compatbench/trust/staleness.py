@@ -8,13 +8,12 @@ from pydantic import ValidationError
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
-from compatbench.encoders import full_name
 from compatbench.errors import RequestError
 from compatbench.records.record import CellSpec
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import Suite
 
-SETTINGS = ("dataset", "dataset_options", "image_size", "train_limit", "query_limit")
+SETTINGS = ("dataset", "dataset_options", "image_size", "train_limit", "query_limit", "index_search")
 """What a suite sets for all of its cells, beside the recipe and the scenarios."""
 
 
@@ -47,7 +46,7 @@ def _changed_settings(spec: CellSpec, suite: Suite) -> Iterator[str]:
     if spec.scenario not in suite.scenarios:
         yield f"the suite has no scenario '{spec.scenario}' any more"
         return
-    chain = [step.model_copy(update={"backbone": full_name(step.backbone)}) for step in suite.scenarios[spec.scenario]]
+    chain = [step.with_full_names() for step in suite.scenarios[spec.scenario]]
     try:
         recorded = [GenerationSpec.model_validate(step) for step in spec.generations]
     except ValidationError:
