@@ -1,10 +1,6 @@
 """CompatBench: one protocol and one leaderboard for backward-compatible embeddings."""
 
-from compatbench.machine.vector_sort import prefer_fast_sort
-
 __version__ = "0.1.0"
 
 PROTOCOL_VERSION = 1
 """Version of docs/protocol.md that every record carries; records of two versions never share a table."""
-
-prefer_fast_sort()

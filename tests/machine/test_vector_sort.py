@@ -1,5 +1,6 @@
-"""numpy's sort on Zen 4: whether the setting is made, and reaches numpy, in processes of their own."""
+"""numpy's sort on Zen 4: whether the setting is made, and where."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,20 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from compatbench.execution.cell import Workplace
+
 ZEN4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: avx2 avx512f\n\nprocessor\t: 1\n"
 
 
-def setting(tmp_path: Path, cpuinfo: str, first: str = "", **variables: str) -> str:
+def setting(tmp_path: Path, cpuinfo: str, **variables: str) -> str:
     """NPY_DISABLE_CPU_FEATURES after `prefer_fast_sort` on a machine with this cpuinfo."""
     file = tmp_path / "cpuinfo"
     file.write_text(cpuinfo)
     code = f"""
-import importlib.util, os, sys, pathlib
-{first}
-spec = importlib.util.spec_from_file_location("vector_sort", {str(SOURCE)!r})
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-module.prefer_fast_sort(pathlib.Path({str(file)!r}))
+import os, pathlib
+from compatbench.machine.vector_sort import prefer_fast_sort
+prefer_fast_sort(pathlib.Path({str(file)!r}))
 print(os.environ.get("NPY_DISABLE_CPU_FEATURES"))
 """
     inherited = {key: value for key, value in os.environ.items() if key != "NPY_DISABLE_CPU_FEATURES"}
@@ -28,9 +28,6 @@ print(os.environ.get("NPY_DISABLE_CPU_FEATURES"))
         [sys.executable, "-c", code], env=inherited | variables, capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
-
-
-SOURCE = Path(__file__).parents[2] / "src" / "compatbench" / "machine" / "vector_sort.py"
 
 
 def test_zen_4_is_told_apart(tmp_path: Path) -> None:
@@ -54,5 +51,19 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
     assert setting(tmp_path, ZEN4, NPY_DISABLE_CPU_FEATURES="AVX512_SPR") == "AVX512_SPR"
 
 
-def test_nothing_is_set_where_numpy_is_there_already(tmp_path: Path) -> None:
-    assert setting(tmp_path, ZEN4, first="import numpy") == "None"
+@pytest.mark.parametrize("starts", ["cli.main", "execution.local.LocalExecutor"])
+def test_it_is_made_where_processes_start(starts: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before the command line imports numpy, and for the processes that an executor starts."""
+    made: list[bool] = []
+    module, _, name = starts.rpartition(".")
+    start = importlib.import_module(f"compatbench.{module}")
+    monkeypatch.setattr(start, "prefer_fast_sort", lambda: made.append(True))
+    monkeypatch.setattr(sys, "argv", ["compatbench", "--help"])
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    if name == "main":
+        with pytest.raises(SystemExit):
+            start.main()
+    else:
+        start.LocalExecutor(Workplace(tmp_path, tmp_path), 1, 60)
+    assert made == [True]

@@ -11,6 +11,7 @@ import typer
 
 from compatbench.cli import adapters, compare, data, methods, search, suites, trust
 from compatbench.errors import MachineError, RequestError
+from compatbench.machine.vector_sort import prefer_fast_sort
 
 app = typer.Typer(
     name="compatbench",
@@ -25,6 +26,7 @@ for group in (suites, trust, methods, adapters, compare, search, data):
 
 def main() -> None:
     """Entry point of the `compatbench` command."""
+    prefer_fast_sort()
     try:
         app()
     except RequestError as error:

@@ -26,6 +26,7 @@ from compatbench.execution.logs import log_tail
 from compatbench.execution.schedule import run_cells, write_outcome
 from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.machine.processes import Group
+from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import Store
@@ -53,6 +54,7 @@ class LocalExecutor:
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = str(workplace.threads)
+        prefer_fast_sort()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["compatbench.execution.worker", "compatbench.execution.warm"])
 

@@ -1,7 +1,6 @@
 """Keeps numpy from the slower of its two vectorised sorts, which is what scoring spends its time in."""
 
 import os
-import sys
 from pathlib import Path
 
 
@@ -9,10 +8,11 @@ def prefer_fast_sort(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     """On AMD's Zen 4, let numpy use AVX2 where it would take AVX-512: its sorts are then four times as fast.
 
     On that family compressing stores are done in microcode, and the AVX-512 sort consists of them
-    (github.com/numpy/x86-simd-sort/issues/6). numpy reads the setting once, when it is imported, so this comes
-    first; where numpy is there already, or the user has set the variable, nothing changes. Results never do.
+    (github.com/numpy/x86-simd-sort/issues/6). numpy reads the setting once, when it is imported: the command line
+    calls this before, and the executor for the processes that it starts. What the user has set stays. The results are
+    the same either way.
     """
-    if "numpy" in sys.modules or not cpuinfo.is_file():
+    if not cpuinfo.is_file():
         return
     first_cpu = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
     facts = dict(line.split(":", 1) for line in first_cpu.replace("\t", "").splitlines() if ":" in line)
