@@ -1,6 +1,7 @@
 import os
 import pickle
 import subprocess
+import tracemalloc
 from collections import OrderedDict
 from contextlib import suppress
 
@@ -29,10 +30,12 @@ def test_reads_what_pickle_wrote(value: object, protocol: int) -> None:
 def test_reads_numpy_arrays(protocol: int, dtype: str) -> None:
     value = {"easy": np.arange(6).reshape(2, 3).astype(dtype), "empty": np.empty(0, dtype), "bbx": [np.float64(2.5)]}
     value["fortran"] = np.asfortranarray(value["easy"])
-    found = load_plain(pickle.dumps(value, protocol))
+    content = pickle.dumps(value, protocol)
+    found, expected = load_plain(content), pickle.loads(content)
     for name in value.keys() - {"bbx"}:
         np.testing.assert_array_equal(found[name], value[name])
-        assert found[name].dtype == value[name].dtype
+        assert found[name].dtype == expected[name].dtype
+        assert found[name].flags.writeable
     assert found["bbx"] == [2.5]
 
 
@@ -92,6 +95,8 @@ def test_nothing_is_executed_or_even_imported(evil: object, protocol: int, tmp_p
         b"(i__builtin__\neval\n.",
         b"\x80\x04cnumpy\ndtype\n(X\x01\x00\x00\x00OtR.",
         b"\x80\x04]Kt\x05b.",
+        b"\x80\x04cnumpy\ndtype\n}b.",
+        b"\x80\x04cnumpy\ndtype\nN}X\x01\x00\x00\x00aK\x01s\x86b.",
     ],
 )
 def test_damaged_pickles_are_refused(content: bytes) -> None:
@@ -113,3 +118,22 @@ def test_shared_lists_are_made_once() -> None:
         value = [value, value]
     found = load_plain(pickle.dumps(value))
     assert found[0] is found[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04Nr\xff\xff\xff\x7f.",  # a place in memory far beyond the last
+        b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".",
+        b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".",
+        b"\x80\x04\x95" + (2**40).to_bytes(8, "little") + b".",
+        b"\x80\x04(" + b"cnumpy\ndtype\n(X\x02\x00\x00\x00i8tR" + b"J\xff\xff\xff\x7fl.",
+        b"\x80\x04})" + 10**6 * b"\x85" + b"Ns.",  # a key of a million tuples in each other
+    ],
+)
+def test_no_file_gets_the_memory_or_the_depth_that_it_asks_for(content: bytes) -> None:
+    tracemalloc.start()
+    with suppress(UnplainPickleError):
+        load_plain(content)
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()

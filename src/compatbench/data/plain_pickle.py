@@ -1,242 +1,147 @@
 """Reads plain data out of a pickle without running it.
 
-Some authors publish lists as a pickle, and `pickle.load` runs whatever such a file says. Here the file's opcodes are
-walked through with the standard library's disassembler, which executes nothing, and only what builds lists,
-tuples, dictionaries, strings, numbers and numpy arrays has a meaning. Names of functions are compared, never looked
-up. https://docs.python.org/3/library/pickletools.html describes the opcodes.
+Some authors publish lists as a pickle, and `pickle.load` calls whatever such a file names. Here the standard library's
+unpickler knows only the opcodes of lists, tuples, dictionaries, strings, numbers and numpy arrays, and a name in the
+file leads to one of the functions below or to an error; nothing is imported.
+https://docs.python.org/3/library/pickle.html#restricting-globals
 """
 
 from __future__ import annotations
 
-import pickletools
-from dataclasses import dataclass, field
-from typing import Any
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-ARRAY_MAKERS = {f"{module}.multiarray _reconstruct" for module in ("numpy.core", "numpy._core")}
-SCALAR_MAKERS = {f"{module}.multiarray scalar" for module in ("numpy.core", "numpy._core")}
-BUFFER_READERS = {f"{module}.numeric _frombuffer" for module in ("numpy.core", "numpy._core")}
-BYTES_MAKER = "_codecs encode"
-"""How Python 3 writes bytes in protocol 2: a latin-1 string and the name of a codec."""
-NO_BYTES_MAKER = "__builtin__ bytes"
-"""How it writes empty ones."""
 NUMBERS = "?biuf"
 """Kinds of numpy numbers; objects, which could be anything, are not among them."""
 
 
 class UnplainPickleError(ValueError):
-    """The pickle holds something else than plain data."""
+    """The pickle is damaged, or contains more than plain data."""
 
 
 def load_plain(content: bytes) -> Any:
     """The object that the pickle `content` describes. Raises UnplainPickleError if it is more than plain data."""
-    machine = _Machine()
     try:
-        for opcode, argument, position in pickletools.genops(content):
-            if opcode.name == "STOP":
-                return _finished(machine.pop())
-            machine.step(opcode.name, argument, position or 0)
+        return _Unpickler(io.BytesIO(content), encoding="latin-1").load()  # Python 2 wrote bytes as strings
     except UnplainPickleError:
         raise
     except Exception as error:  # a damaged file can break any of the steps
         raise UnplainPickleError(f"damaged pickle ({type(error).__name__}: {error})") from error
-    raise UnplainPickleError("damaged pickle (it does not end)")
-
-
-class _Mark:
-    """Where a list, tuple or dictionary begins on the stack."""
-
-
-@dataclass
-class _Name:
-    """A function or class that the file mentions, as "module name"; only text."""
-
-    text: str
-
-
-@dataclass
-class _Array:
-    """An array whose shape, type and bytes have yet to come."""
-
-    value: Any = None
-
-
-@dataclass
-class _Type:
-    """A numpy number type, such as `i8`, and its byte order."""
-
-    kind: str
-    order: str = "="
-
-    def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.kind).newbyteorder(self.order if self.order in "<>" else "=")  # type: ignore[arg-type]
-
-
-@dataclass
-class _Machine:
-    """The stack and the memory of a pickle, as far as plain data needs them."""
-
-    stack: list[Any] = field(default_factory=list)
-    memory: dict[int, Any] = field(default_factory=dict)
-
-    def pop(self) -> Any:
-        return self.stack.pop()
-
-    def pop_to_mark(self) -> list[Any]:
-        start = max(place for place, value in enumerate(self.stack) if isinstance(value, _Mark))
-        values = self.stack[start + 1 :]
-        del self.stack[start:]
-        return values
-
-    def step(self, name: str, argument: Any, position: int) -> None:
-        """One opcode. Strings and numbers come as `argument`."""
-        if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name]())
-        elif name in _LITERALS:
-            self.stack.append(argument)
-        elif name in _MEMORY:
-            self._remember(name, argument)
-        elif name in _CONTAINERS:
-            self._collect(name)
-        elif name in _OBJECTS:
-            self._make(name, argument, position)
-        elif name not in ("PROTO", "FRAME"):
-            raise UnplainPickleError(f"opcode {name} at byte {position} is not one of plain data")
-
-    def _remember(self, name: str, argument: Any) -> None:
-        if name == "MEMOIZE":
-            self.memory[len(self.memory)] = self.stack[-1]
-        elif "PUT" in name:
-            self.memory[argument] = self.stack[-1]
-        else:
-            self.stack.append(self.memory[argument])
-
-    def _collect(self, name: str) -> None:
-        """Tuples, lists and dictionaries, and what is added to them."""
-        if name in ("TUPLE1", "TUPLE2", "TUPLE3"):
-            count = int(name[-1])
-            self.stack[-count:] = [tuple(self.stack[-count:])]
-            return
-        if name in ("APPEND", "SETITEM"):
-            count = 1 if name == "APPEND" else 2
-            values = self.stack[-count:]
-            del self.stack[-count:]
-        else:
-            values = self.pop_to_mark()
-        if name == "TUPLE":
-            self.stack.append(tuple(values))
-        elif name == "LIST":
-            self.stack.append(values)
-        elif name in ("APPEND", "APPENDS"):
-            _of(list, self.stack[-1]).extend(values)
-        else:
-            if name == "DICT":
-                self.stack.append({})
-            _of(dict, self.stack[-1]).update(zip(values[::2], values[1::2], strict=True))
-
-    def _make(self, name: str, argument: Any, position: int) -> None:
-        """Names of functions, and the few whose outcome is known."""
-        if name == "GLOBAL":
-            self.stack.append(_Name(argument))
-        elif name == "STACK_GLOBAL":
-            function, module = self.pop(), self.pop()
-            self.stack.append(_Name(f"{module} {function}"))
-        elif name == "REDUCE":
-            arguments, maker = self.pop(), self.pop()
-            self.stack.append(_made(maker, arguments, position))
-        else:
-            state = self.pop()
-            _fill(self.stack[-1], state, position)
-
-
-_CONSTANTS: dict[str, Any] = {
-    "MARK": _Mark,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_DICT": dict,
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-}
-_LITERALS = {
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-}
-_MEMORY = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"}
-_CONTAINERS = {
-    *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "LIST", "DICT"),
-    *("APPEND", "APPENDS", "SETITEM", "SETITEMS"),
-}
-_OBJECTS = {"GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"}
-
-
-def _of(kind: type[Any], value: Any) -> Any:
-    if type(value) is not kind:
-        raise UnplainPickleError(f"a {type(value).__name__} stands where a {kind.__name__} should")
-    return value
-
-
-def _made(function: Any, arguments: Any, position: int) -> Any:
-    """What one of the few known makers makes; nothing is called."""
-    known = function.text if isinstance(function, _Name) else ""
-    if known in ARRAY_MAKERS:
-        return _Array()
-    if known == "numpy dtype":
-        kind = str(arguments[0])
-        if np.dtype(kind).kind not in NUMBERS:
-            raise UnplainPickleError(f"numpy type {kind!r} at byte {position} is not one of numbers")
-        return _Type(kind)
-    if known in SCALAR_MAKERS:
-        kind, content = arguments
-        return np.frombuffer(_bytes(content), _of(_Type, kind).numpy())[0]
-    if known in BUFFER_READERS:
-        content, kind, shape, order = arguments
-        return _array(content, kind, shape, order)
-    if known == NO_BYTES_MAKER and arguments == ():
-        return b""
-    if known == BYTES_MAKER:
-        return _of(str, arguments[0]).encode("latin-1")
-    raise UnplainPickleError(f"it would call {known or 'something unnamed'} at byte {position}")
-
-
-def _fill(target: Any, state: Any, position: int) -> None:
-    """The state of an array (version, shape, type, Fortran order, bytes) or of a type (version, byte order, …)."""
-    if isinstance(target, _Type):
-        target.order = str(state[1])
-    elif isinstance(target, _Array):
-        _, shape, kind, fortran, content = state
-        target.value = _array(content, kind, shape, "F" if fortran else "C")
-    else:
-        raise UnplainPickleError(f"it would set the state of a {type(target).__name__} at byte {position}")
-
-
-def _array(content: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
-    flat = np.frombuffer(_bytes(content), _of(_Type, kind).numpy())
-    return flat.reshape(shape, order=order).copy()
 
 
 def _bytes(content: Any) -> bytes:
-    """Python 2 wrote bytes as strings, one character a byte."""
-    if isinstance(content, bytearray):
-        return bytes(content)
-    return content.encode("latin-1") if isinstance(content, str) else _of(bytes, content)
+    return content.encode("latin-1") if isinstance(content, str) else memoryview(content).tobytes()
 
 
-def _finished(value: Any, done: dict[int, Any] | None = None) -> Any:
-    """`value` with the arrays in place of what held them; what is there twice is made once."""
-    done = {} if done is None else done
-    if isinstance(value, _Array):
-        return value.value
-    if isinstance(value, _Name | _Type | _Mark):
-        raise UnplainPickleError("it holds a name of a function or class")
-    if not isinstance(value, list | tuple | dict):
-        return value
-    if id(value) not in done:
-        if isinstance(value, dict):
-            done[id(value)] = {_finished(key, done): _finished(each, done) for key, each in value.items()}
+def _encode(text: str, codec: str) -> bytes:
+    """How Python 3 writes bytes in protocol 2."""
+    return text.encode("latin-1")
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _type(kind: str, *_: object) -> np.dtype[Any]:
+    """A number type of its own, whose byte order is still to come. Raises UnplainPickleError for another type."""
+    made = np.dtype(str(kind))
+    if made.kind not in NUMBERS:
+        raise UnplainPickleError(f"numpy type {kind!r} is not one of numbers")
+    return np.dtype(made, copy=True)
+
+
+def _empty(*_: object) -> NDArray[Any]:
+    """An array whose shape, type and bytes are still to come."""
+    return np.empty(0)
+
+
+def _array(content: Any, kind: np.dtype[Any], shape: tuple[int, ...], order: Any) -> NDArray[Any]:
+    return np.frombuffer(_bytes(content), kind).reshape(shape, order=order).copy("K")
+
+
+def _scalar(kind: np.dtype[Any], content: Any) -> Any:
+    return np.frombuffer(_bytes(content), kind)[0]
+
+
+KNOWN = {
+    "_codecs.encode": _encode,
+    "__builtin__.bytes": _no_bytes,
+    "numpy.dtype": _type,
+    "numpy.ndarray": _empty,
+    **{f"numpy.{core}.multiarray._reconstruct": _empty for core in ("core", "_core")},
+    **{f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")},
+    **{f"numpy.{core}.numeric._frombuffer": _array for core in ("core", "_core")},
+}
+"""What stands here for the functions that plain data and numpy arrays name."""
+
+OPCODES = (
+    *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE"),
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+    *("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"),
+    *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_DICT"),
+    *("GLOBAL", "STACK_GLOBAL", "REDUCE"),
+)
+
+
+def _load(opcode: bytes) -> Callable[[Any], None]:
+    """What the standard library does for an opcode."""
+    return pickle._Unpickler.dispatch[opcode[0]]
+
+
+class _Unpickler(pickle._Unpickler):  # not the one in C: that one sets aside whatever memory the file asks for
+    """The standard library's, with few opcodes."""
+
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands here for a function that the file names."""
+        if f"{module}.{name}" not in KNOWN:
+            raise UnplainPickleError(f"it would call {module} {name}")
+        return KNOWN[f"{module}.{name}"]
+
+    def build(self) -> None:
+        """Set the state of an array (version, shape, type, Fortran order, bytes) or a type (version, byte order, …)."""
+        state, target = self.stack.pop(), self.stack[-1]
+        made: Any
+        if isinstance(target, np.dtype):
+            made = target.newbyteorder(state[1] if state[1] in ("<", ">") else "=")
+        elif isinstance(target, np.ndarray):
+            _, shape, kind, fortran, content = state
+            made = _array(content, kind, shape, "F" if fortran else "C")
         else:
-            done[id(value)] = type(value)([_finished(each, done) for each in value])
-    return done[id(value)]
+            raise UnplainPickleError(f"it would set the state of a {type(target).__name__}")
+        target.__setstate__(made.__reduce__()[2])
+
+    def set_items(self, items: list[Any]) -> None:
+        """Add keys and values by turns to the dictionary on the stack."""
+        if type(self.stack[-1]) is not dict or not all(isinstance(key, str | bytes | int) for key in items[::2]):
+            raise UnplainPickleError("a dictionary has keys that are neither text nor numbers")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    def set_item(self) -> None:
+        """Add one key and its value."""
+        value, key = self.stack.pop(), self.stack.pop()
+        self.set_items([key, value])
+
+    def dictionary(self) -> None:
+        """Start a dictionary from all keys and values above the mark."""
+        items = self.pop_mark()
+        self.append({})
+        self.set_items(items)
+
+    dispatch: ClassVar = {getattr(pickle, name)[0]: _load(getattr(pickle, name)) for name in OPCODES} | {
+        pickle.BYTEARRAY8[0]: _load(pickle.BINBYTES8),  # which does not set aside what the file says that it needs
+        pickle.BUILD[0]: build,
+        pickle.DICT[0]: dictionary,
+        pickle.SETITEM[0]: set_item,
+        pickle.SETITEMS[0]: lambda self: self.set_items(self.pop_mark()),
+    }
