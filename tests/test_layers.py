@@ -1,0 +1,182 @@
+"""The rooms of src/compatbench: who may import whom, how large they may be, and which of them work without torch.
+
+The table is that of docs/architecture.md, from the lowest room to the highest: a room imports only rooms above it in
+the table, and only those that its line names, so no circle is possible. Imports are read from the source with `ast`,
+wherever they stand: those inside functions count, and those for type checkers alone too, so that no circle hides there.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+PAGE = ROOT / "docs" / "architecture.md"
+
+OWN_ROOMS = ("report", "data.families", "discovery.contract")
+"""Packages inside a package that are rooms of their own; of `report` every package is."""
+
+ROOT_MODULES = 8
+PACKAGES = 15
+ROOM_LINES = 3500
+MODULE_LINES = 400
+MEDIAN_LINES = 95
+
+EXCEPTIONS = {
+    ("data", "data.families"),
+    ("method", "model"),
+    ("report.render", "report.site"),
+    ("report.render", "report.tables"),
+    ("report.rows", "report.site"),
+    ("report.rows", "report.tables"),
+    ("report.tables", "report.site"),
+}
+"""Imports against the order of the table that are still to go."""
+
+
+def modules() -> dict[str, Path]:
+    """Source files by name inside the package: `` for the package itself, `data.families.cub200`."""
+    found = {}
+    for path in sorted((SOURCE / "compatbench").rglob("*.py")):
+        parts = path.relative_to(SOURCE / "compatbench").with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def room(module: str) -> str:
+    """The room of a module; a module at the root is one, and the package itself is `compatbench`."""
+    parts = module.split(".")
+    package = ".".join(parts[:2])
+    is_room = package in OWN_ROOMS or (parts[0] in OWN_ROOMS and len(parts) > 1)
+    return (package if is_room else parts[0]) or "compatbench"
+
+
+def imported(module: str) -> set[str]:
+    """The modules of the package that a module imports, anywhere in its source."""
+    return {name for name in _imported(MODULES[module]) if name != module}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.partition(".")[0] == "compatbench":
+                yield _module(name.partition(".")[2])
+
+
+def _module(name: str) -> str:
+    """The module that `name` is, or is a name in."""
+    while name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def table() -> dict[str, tuple[set[str], str]]:
+    """The lines of the page's table by room, in order: the rooms that it imports, and what works without torch."""
+    lines = re.findall(
+        r"^\| `([^`]+)` \| [^|]+ \| ([^|]*) \| ([^|]*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {name: (set(re.findall(r"`([^`]+)`", imports)), free.strip()) for name, imports, free in lines}
+
+
+TABLE = table()
+IMPORTS = {
+    name: {room(target) for source in MODULES if room(source) == name for target in imported(source)} - {name}
+    for name in sorted({room(module) for module in MODULES})
+}
+"""Rooms that each room imports, as the source has it."""
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert set(TABLE) == set(IMPORTS)
+
+
+def test_the_table_has_no_circle() -> None:
+    """A room names only rooms above its own line."""
+    names = list(TABLE)
+    for position, (name, (allowed, _)) in enumerate(TABLE.items()):
+        assert allowed <= set(names[:position]), name
+
+
+def test_a_room_imports_what_its_line_says() -> None:
+    wrong = {
+        (source, target)
+        for source, targets in IMPORTS.items()
+        for target in targets - TABLE[source][0]
+        if (source, target) not in EXCEPTIONS
+    }
+    assert not wrong
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Nor one inside a room."""
+    left = {module: imported(module) for module in MODULES}
+    while True:
+        wanted = {target for targets in left.values() for target in targets}
+        inside = {module: targets & left.keys() for module, targets in left.items() if module in wanted}
+        inside = {module: targets for module, targets in inside.items() if targets}
+        if inside == left:
+            break
+        left = inside
+    assert {room(module) for module in left} <= {name for pair in EXCEPTIONS for name in pair}, sorted(left)
+
+
+def without_torch() -> list[str]:
+    """The modules that the table says work without torch."""
+    free = []
+    for name, (_, words) in TABLE.items():
+        if words == "yes":
+            free += [module for module in MODULES if room(module) == name]
+        else:
+            free += [f"{name}.{module}" for module in re.findall(r"`([^`]+)`", words)]
+    return free
+
+
+def test_what_is_to_work_without_torch_does() -> None:
+    names = [f"compatbench.{name}".rstrip(".") for name in without_torch()]
+    code = f"""
+import importlib, sys
+for name in {names}:
+    importlib.import_module(name)
+    assert "torch" not in sys.modules, name
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_the_root_stays_small() -> None:
+    root = SOURCE / "compatbench"
+    assert len(list(root.glob("*.py"))) <= ROOT_MODULES
+    assert len(list(root.glob("*/__init__.py"))) <= PACKAGES
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_rooms_stay_small(name: str) -> None:
+    assert sum(lines(path) for module, path in MODULES.items() if room(module) == name) <= ROOM_LINES
+
+
+def test_modules_stay_small() -> None:
+    sizes = {path: lines(path) for path in MODULES.values()}
+    assert not [path for path, size in sizes.items() if size > MODULE_LINES]
+    assert statistics.median(sizes.values()) <= MEDIAN_LINES
