@@ -9,6 +9,11 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def one_line(text: str) -> str:
+    """`text` with every run of white space made one space, and without control characters."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
+
+
 class RequestError(Exception):
     """The request itself is wrong (bad suite, unknown method, missing data): one line, exit code 2."""
 

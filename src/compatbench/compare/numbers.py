@@ -11,7 +11,7 @@ from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO, Number
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.compatibility import update_gain
-from compatbench.evaluation.flips import flip_estimates
+from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.evaluation.statistics import (
     hierarchical_bootstrap,
     holm,
@@ -21,7 +21,6 @@ from compatbench.evaluation.statistics import (
 
 GAINS = ("mAP", "CMC@1")
 """The retrieval numbers that gains are computed of; one alone can turn a verdict."""
-CUTOFFS = (1, 10)
 
 Values = NDArray[np.float64]
 Results = Mapping[str, QueryResults]

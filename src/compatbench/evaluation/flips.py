@@ -18,6 +18,9 @@ from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile
 Key = TypeVar("Key", bound=Hashable)
 Pair = tuple[QueryResults, QueryResults]
 
+CUTOFFS = (1, 10)
+"""The k of the flips that are reported."""
+
 
 def negative_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
     """(Q,) 1 where the old system had a hit in the first `k` and `system` has none, else 0; NaN if unanswerable."""

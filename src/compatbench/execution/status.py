@@ -6,11 +6,11 @@ import datetime
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from compatbench.errors import one_line
 from compatbench.execution.claims import Progress, running
 from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record, Status
 from compatbench.records.store import Store
-from compatbench.report.render.table import one_line
 
 DONE = (Status.OK, Status.SKIPPED)
 

@@ -19,7 +19,7 @@ from compatbench.evaluation.backfill import (
 from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
-from compatbench.evaluation.flips import flip_estimates
+from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import ServedGeneration, pair
@@ -27,7 +27,6 @@ from compatbench.machine.seeds import stream_seed
 from compatbench.records.record import BackfillCurve, Metric, Record
 from compatbench.records.store import Store
 
-FLIP_CUTOFFS = (1, 10)
 CHAIN_METRICS = ("mAP", "CMC@1")
 BACKFILL_QUERIES = 200, 1000
 """Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
@@ -46,7 +45,7 @@ def add_flips(record: Record, results: MatrixResults, generations: int) -> None:
     for step in range(1, generations):
         new, old = str(step), str(step - 1)
         systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
-        for (query, gallery), rates in flip_estimates(systems, FLIP_CUTOFFS).items():
+        for (query, gallery), rates in flip_estimates(systems, CUTOFFS).items():
             record.metrics += [
                 Metric(
                     name=name,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, one_line
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.render.to_markdown import escape, to_legend, to_markdown
 
 ODD_TEXT = st.text(alphabet=st.sampled_from("ab1_*`[]()<>|~\\&#!\"'=+-@.:/ \n"), min_size=1, max_size=30)

@@ -1,6 +1,7 @@
 import pytest
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, interval, number, one_line, value
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, interval, number, value
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from compatbench.errors import RequestError
 from compatbench.records.record import Status, WorstFlip
 from compatbench.report.rows.flip_lists import WORST
+from compatbench.report.site.flip_files import flip_csv
 from compatbench.report.site.scenario_report import scenario_reports
 
 OLD, CROSS, NEW = [0.75, 0.75, 0.5, 0.25], [0.25, 0.75, 0.125, 1.0], [0.75, 0.25, 1.0, 0.25]
@@ -70,11 +71,11 @@ def test_seeds_share_a_list_and_rows_without_a_finished_seed_have_none(bench):
 
 def test_the_csv_names_queries_and_holds_no_formula(bench):
     found = lists(bench, record(bench))["m"]
-    frame = pd.read_csv(io.StringIO(found.csv(Samples())), keep_default_na=False)
+    frame = pd.read_csv(io.StringIO(flip_csv(found, Samples())), keep_default_na=False)
     assert frame["label"].tolist() == ["'=evil", "'=evil", "two", "two"]
     assert frame["name"].tolist() == ["image 0", "", "image 3", "image 1"]
     assert frame["ap_change"].tolist() == [-0.5, -0.375, 0.75, -0.5]
-    assert set(frame) - set(pd.read_csv(io.StringIO(found.csv(None)))) == {"label", "name"}
+    assert set(frame) - set(pd.read_csv(io.StringIO(flip_csv(found, None)))) == {"label", "name"}
 
 
 def test_the_worst_of_all_seeds_are_kept_with_their_numbers(bench):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compatbench.report.plots.svg import INK, axes_in_inches, panel_title, to_svg
 from compatbench.report.render.table import Unit, number
-from compatbench.report.tables.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.rows.backfill import ORDER_TITLES, RowBackfill
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

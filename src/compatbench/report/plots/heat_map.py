@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from compatbench.report.plots.svg import INK, axes_in_inches, panel_title, to_svg
-from compatbench.report.tables.chains import ChainRow
+from compatbench.report.rows.chains import ChainRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

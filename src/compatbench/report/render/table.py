@@ -128,8 +128,3 @@ def value(cell: Cell, unit: Unit) -> str:
     if cell.value is None:
         return UNDEFINED
     return cell.value if isinstance(cell.value, str) else number(cell.value, unit)
-
-
-def one_line(text: str) -> str:
-    """`text` with every run of white space made one space, and without control characters."""
-    return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())

@@ -10,7 +10,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from tabulate import tabulate
 
-from compatbench.report.render.table import Cell, Column, Table, Unit, interval, one_line, value
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Table, Unit, interval, value
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.leaderboard import COMPACT, NOT_SIGNIFICANT
 

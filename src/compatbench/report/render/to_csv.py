@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from compatbench.report.render.table import Cell, Column, Row, Table, one_line
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Row, Table
 
 
 def to_csv(table: Table) -> str:

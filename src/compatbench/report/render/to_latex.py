@@ -2,7 +2,8 @@ r"""A table as LaTeX for papers: booktabs, everything escaped. Needs `\usepackag
 
 from __future__ import annotations
 
-from compatbench.report.render.table import Cell, Column, Table, interval, one_line, value
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Table, interval, value
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from tabulate import tabulate
 
-from compatbench.report.render.table import Cell, Column, Table, interval, one_line, value
+from compatbench.errors import one_line
+from compatbench.report.render.table import Cell, Column, Table, interval, value
 
 
 def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str:

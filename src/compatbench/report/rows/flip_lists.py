@@ -11,13 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.flips import negative_flips, positive_flips
+from compatbench.evaluation.flips import CUTOFFS, negative_flips, positive_flips
 from compatbench.records.record import Record, WorstFlip
-from compatbench.report.render.to_csv import neutral
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.flips import CUTOFFS
 
 WORST = 12
 """Queries of each system that are shown."""
@@ -62,19 +60,6 @@ class FlipList:
     """One line a query, seed and new system, the largest loss of average precision first."""
     worst: tuple[tuple[str, str, tuple[ShownFlip, ...]], ...]
     """Query and gallery generation of a new system, and its worst negative flips, worst first."""
-
-    def csv(self, samples: Samples | None) -> str:
-        """The list as CSV; class and name of each query as far as `samples` know them."""
-        frame = self.flips
-        if samples is not None:
-            queries = frame["query"].unique().tolist()
-            columns = {
-                "label": {sample: neutral(samples.label(sample)) for sample in queries},
-                "name": {sample: neutral(name) for sample in queries if (name := samples.name(sample))},
-            }
-            frame = frame.assign(**{key: frame["query"].map(known) for key, known in columns.items() if known})
-        text: str = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-        return text
 
 
 def flip_lists(rows: Sequence[MethodRow], reader: ScoreReader) -> list[FlipList]:

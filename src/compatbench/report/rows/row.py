@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from compatbench.errors import one_line
 from compatbench.records.record import Record, Status
-from compatbench.report.render.table import one_line
 from compatbench.report.rows.estimates import Compatibility, Estimate, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import METRICS, ScoreReader, Scores

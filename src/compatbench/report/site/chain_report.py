@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from compatbench.report.plots.heat_map import heat_map_svg
 from compatbench.report.render.table import Table
+from compatbench.report.rows.chains import ChainRow, chain_rows
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.chains import ChainRow, chain_rows, chain_table, matrix_table, step_cost_table
+from compatbench.report.tables.chains import chain_table, matrix_table, step_cost_table
 
 
 @dataclass(frozen=True)

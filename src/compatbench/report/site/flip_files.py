@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compatbench.records.store import file_stem
 from compatbench.report.plots.flip_sheet import Pictures, flip_sheet
+from compatbench.report.render.to_csv import neutral
 from compatbench.report.rows.flip_lists import FlipList, Samples
 from compatbench.report.site.scenario_report import ScenarioReport
 
@@ -31,9 +32,23 @@ def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[Flip
 
 def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None, pictures: Pictures | None) -> FlipFiles:
     stem = f"flips/{report.scores.name}/{file_stem(flips.row.label)}"
-    contents = {f"{stem}.csv": flips.csv(samples)}
+    contents = {f"{stem}.csv": flip_csv(flips, samples)}
     sheet = f"{stem}.html" if flips.worst and pictures is not None else None
     if sheet is not None and pictures is not None:
         title = f"{flips.row.label}, {report.title}: the worst negative flips"
         contents[sheet] = flip_sheet(flips, title, pictures)
     return FlipFiles(flips.row.label, f"{stem}.csv", sheet, contents)
+
+
+def flip_csv(flips: FlipList, samples: Samples | None) -> str:
+    """The list as CSV; class and name of each query as far as `samples` know them."""
+    frame = flips.flips
+    if samples is not None:
+        queries = frame["query"].unique().tolist()
+        columns = {
+            "label": {sample: neutral(samples.label(sample)) for sample in queries},
+            "name": {sample: neutral(name) for sample in queries if (name := samples.name(sample))},
+        }
+        frame = frame.assign(**{key: frame["query"].map(known) for key, known in columns.items() if known})
+    text: str = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+    return text

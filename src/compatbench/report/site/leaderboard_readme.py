@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
 from compatbench.report.plots.pareto import plot_caption
-from compatbench.report.render.table import Column, Row, one_line
+from compatbench.report.render.table import Column, Row
 from compatbench.report.render.to_markdown import escape
 from compatbench.report.rows.standing import Standing, Standings
 from compatbench.report.site.board import Board, BoardSuite

@@ -13,13 +13,14 @@ from compatbench.records.record import Record
 from compatbench.report.plots.backfill_plot import backfill_svg
 from compatbench.report.plots.pareto import Point, pareto_svg
 from compatbench.report.render.table import Table
+from compatbench.report.rows.backfill import RowBackfill, row_backfills
 from compatbench.report.rows.controls import Banner, banner
 from compatbench.report.rows.flip_lists import FlipList, flip_lists
 from compatbench.report.rows.row import MethodRow, method_rows
 from compatbench.report.rows.runs import ScenarioRuns, scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.chain_report import ChainReport, chain_report
-from compatbench.report.tables.backfill import RowBackfill, backfill_table, row_backfills
+from compatbench.report.tables.backfill import backfill_table
 from compatbench.report.tables.costs import costs_table
 from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table

@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from compatbench.evaluation.flips import FlipRate, flip_estimates
+from compatbench.evaluation.flips import FlipRate
 from compatbench.report.render.table import Cell, Column, Group, Row, Table
 from compatbench.report.rows.estimates import Estimate
+from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import ROLE_TITLES, MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
 
-CUTOFFS = (1, 10)
-
-_CROSS, _FULL = "no", "nn"
 _COLUMNS = (
     METHOD,
     Column(
-        f"{_CROSS}_NFR@1",
+        f"{CROSS}_NFR@1",
         "NFR@1",
         "Negative flips of new queries on the old gallery, in % of all queries: the old system's first hit is "
         "relevant, the new one's is not.",
         interval=True,
     ),
     Column(
-        f"{_CROSS}_PFR@1",
+        f"{CROSS}_PFR@1",
         "PFR@1",
         "Positive flips of new queries on the old gallery, in % of all queries: the new first hit is relevant, the "
         "old system's is not.",
         interval=True,
     ),
     Column(
-        f"{_CROSS}_relative_NFR@1",
+        f"{CROSS}_relative_NFR@1",
         "relative NFR@1",
         "Negative flips of new queries on the old gallery, in % of the queries that the old system answers.",
         interval=True,
     ),
     Column(
-        f"{_CROSS}_relative_NFR@10",
+        f"{CROSS}_relative_NFR@10",
         "relative NFR@10",
         "The same for a relevant item among the first ten.",
         interval=True,
     ),
     Column(
-        f"{_FULL}_relative_NFR@1",
+        f"{FULL}_relative_NFR@1",
         "relative NFR@1 n,n",
         "Relative NFR@1 after the full backfill: new queries on the new gallery.",
         interval=True,
     ),
     Column(
-        f"{_FULL}_relative_NFR@10",
+        f"{FULL}_relative_NFR@10",
         "relative NFR@10 n,n",
         "Relative NFR@10 after the full backfill: new queries on the new gallery.",
         interval=True,
@@ -62,7 +59,7 @@ _COLUMNS = (
 def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table:
     """Flip rates of all rows that have a finished seed."""
     shown = [row for row in rows if row.runs.finished]
-    rates = _rates(scenario, shown, reader)
+    rates = flip_rates(scenario, shown, reader)
     return Table(
         name=f"{scenario.scenario}-flips",
         title=f"{scenario.title}: flips",
@@ -77,28 +74,6 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         ),
         footnotes={OWN_OLD: "against its own old model."} if any(row.own_first_generation for row in shown) else {},
     )
-
-
-def _rates(
-    scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader
-) -> dict[str, dict[str, dict[str, FlipRate]]]:
-    """By label and system; rows with equally many seeds share the bootstrap's draws."""
-    entries = {_CROSS: (scenario.newest, "0"), _FULL: (scenario.newest, scenario.newest)}
-    alike: dict[int, list[MethodRow]] = defaultdict(list)
-    for row in rows:
-        alike[len(row.runs.finished)].append(row)
-    found: dict[str, dict[str, dict[str, FlipRate]]] = defaultdict(dict)
-    for members in alike.values():
-        systems = {
-            (row.label, system): [
-                (reader.entry(record, "0", "0"), reader.entry(record, *entry)) for record in row.runs.finished
-            ]
-            for row in members
-            for system, entry in entries.items()
-        }
-        for (label, system), rates in flip_estimates(systems, CUTOFFS).items():
-            found[label][system] = rates
-    return found
 
 
 def _row(row: MethodRow, rates: dict[str, dict[str, FlipRate]]) -> Row:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
-from compatbench.records.record import IndexSearch, Record
+from compatbench.records.record import IndexSearch
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import ROLE_TITLES, MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
 
 INDEX_TITLES = {"flat": "Flat (exact)", "hnsw": "HNSW", "ivfpq": "IVF-PQ"}
 """By the names in records."""
-
-Entry = tuple[str, str, str]
-"""Of what was searched: o or n for the queries, the vectors, and the vectors that the index was trained on."""
 
 _ENTRIES: dict[Entry, str] = {
     ("o", "o", "o"): "old queries on old vectors",
@@ -71,7 +69,7 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
 
 def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
     """Speed and size of each kind of index, over all rows; None where no record holds searches."""
-    searches = [one for row in rows for record in row.runs.finished for one in _by_entry(record)]
+    searches = [one for row in rows for record in row.runs.finished for one in searches_of(record)]
     if not searches:
         return None
     first = searches[0][1]
@@ -95,18 +93,8 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
     )
 
 
-def _by_entry(record: Record) -> Iterable[tuple[Entry, IndexSearch]]:
-    newest = str(len(record.spec.generations) - 1)
-    for one in record.search:
-        query, gallery, trained = (
-            "n" if generation == newest else "o"
-            for generation in (one.query_generation, one.gallery_generation, one.trained_generation)
-        )
-        yield (query, gallery, trained), one
-
-
 def _recall_row(row: MethodRow) -> Row:
-    searches = [one for record in row.runs.finished for one in _by_entry(record)]
+    searches = [one for record in row.runs.finished for one in searches_of(record)]
     cells = {
         column.key: _spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
         for (index, entry), column in _RECALLS.items()

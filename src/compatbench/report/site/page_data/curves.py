@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.report.rows.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.rows.chains import ChainRow
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.backfill import ORDER_TITLES, RowBackfill
-from compatbench.report.tables.chains import ChainRow
 
 
 def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Json:

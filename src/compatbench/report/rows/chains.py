@@ -1,0 +1,74 @@
+"""Chains of more than two generations: the matrix of each row, the numbers made of it, and what every step cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.chains import ChainNumber, chain_estimates, violations
+from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.report.rows.row import INDEPENDENT_MODEL, MethodRow
+from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
+from compatbench.report.rows.scores import METRICS, ScoreReader
+
+
+@dataclass(frozen=True, eq=False)
+class ChainRow:
+    """One row's matrix over its finished seeds, and the numbers made of it."""
+
+    row: MethodRow
+    matrix: NDArray[np.float64]
+    """(T, T) mAP as fractions, mean over seeds and queries; NaN above the diagonal."""
+    below: NDArray[np.bool_]
+    """(T, T) M(i,j) is below M(j,j), by more than the paired interval."""
+    intervals: Mapping[tuple[int, int], tuple[float, float] | tuple[None, None]]
+    """95%, of every entry."""
+    numbers: Mapping[str, ChainNumber]
+
+
+def chain_rows(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> list[ChainRow]:
+    """The rows with a finished seed, of a scenario of more than two generations; of any other, none."""
+    size = int(scenario.newest) + 1
+    return [_chain_row(row, size, reader) for row in rows if row.runs.finished] if size > 2 else []
+
+
+def _chain_row(row: MethodRow, size: int, reader: ScoreReader) -> ChainRow:
+    entries = {(q, g): _scores(row.runs, q, g, reader) for q in range(size) for g in range(q + 1)}
+    matrix = np.full((size, size), np.nan)
+    for at, values in entries.items():
+        matrix[at] = np.nanmean(values)
+    intervals = {at: bootstrap_interval(values) for at, values in entries.items()}
+    return ChainRow(row, matrix, violations(entries), intervals, chain_estimates(entries))
+
+
+def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> NDArray[np.float64]:
+    """(S, Q) of one entry on mAP."""
+    found = [reader.entry(record, str(query), str(gallery)) for record in runs.finished]
+    return np.stack([one.per_query(METRICS[0]) for one in found])
+
+
+def step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:
+    """Seconds that every generation took, with those of the independent model where it is needed; median over seeds."""
+    parents = independent if INDEPENDENT_MODEL in runs.method.needs else None
+    found: list[float | None] = []
+    for step in range(size):
+        own = _median_seconds(runs, step)
+        parent = _median_seconds(parents, step) if parents and step else 0.0
+        found.append(own + parent if own is not None and parent is not None else None)
+    return found
+
+
+def _median_seconds(runs: MethodRuns, step: int) -> float | None:
+    costs = [record.step_costs.get(str(step), {}) for record in runs.finished]
+    seconds = [[value for name in ("train_seconds", "fit_seconds") if (value := one.get(name))] for one in costs]
+    return median(map(sum, seconds)) if seconds and all(seconds) else None
+
+
+def upgrade_seconds(seconds: Sequence[float | None]) -> float | None:
+    """Of all steps after the first; None where one is missing."""
+    upgrades = [value for value in seconds[1:] if value is not None]
+    return sum(upgrades) if upgrades and len(upgrades) == len(seconds) - 1 else None

@@ -1,0 +1,36 @@
+"""Flip rates of each row over its seeds: queries that an upgrade breaks or mends, against the old system."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from compatbench.evaluation.flips import CUTOFFS, FlipRate, flip_estimates
+from compatbench.report.rows.row import MethodRow
+from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.rows.scores import ScoreReader
+
+CROSS, FULL = "no", "nn"
+"""The systems: new queries on the old gallery, and after the full backfill."""
+
+
+def flip_rates(
+    scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader
+) -> dict[str, dict[str, dict[str, FlipRate]]]:
+    """By label and system; rows with equally many seeds share the bootstrap's draws."""
+    entries = {CROSS: (scenario.newest, "0"), FULL: (scenario.newest, scenario.newest)}
+    alike: dict[int, list[MethodRow]] = defaultdict(list)
+    for row in rows:
+        alike[len(row.runs.finished)].append(row)
+    found: dict[str, dict[str, dict[str, FlipRate]]] = defaultdict(dict)
+    for members in alike.values():
+        systems = {
+            (row.label, system): [
+                (reader.entry(record, "0", "0"), reader.entry(record, *entry)) for record in row.runs.finished
+            ]
+            for row in members
+            for system, entry in entries.items()
+        }
+        for (label, system), rates in flip_estimates(systems, CUTOFFS).items():
+            found[label][system] = rates
+    return found
