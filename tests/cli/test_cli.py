@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,42 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
     assert third.code == 1
     assert third.out.startswith("all 2 cells up to date\n")
     assert "1 cells did not succeed; --retry (make bench RETRY=1) runs them again" in third.out
+
+
+OWN = """
+from compatbench.method import TrainingMethod
+
+class Own(TrainingMethod):
+    \"""Trains as without it.\"""
+
+    name = "own"
+
+    def loss(self, batch, new, old):
+        return {}
+"""
+
+
+def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "tiny.yaml").write_text(
+        "title: tiny\ndataset: digits\nimage_size: 16\ntrain_limit: 50\nquery_limit: 30\nindex_search: []\n"
+        "recipe: {epochs: 1}\ndefaults: {backbone: test_vit, dim: 4}\nscenarios: {one: [{}, {}]}\n"
+        "methods: [own, etf, {name: bct, params: {weight: 2}}]\n"
+    )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").write_text(OWN)
+    first = real(tmp_path, "run", str(tmp_path / "suites" / "tiny.yaml"), "--methods", str(tmp_path / "mine"))
+    assert first.code == 0, first.err
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results" / "runs").rglob("*--seed0--*.json")]
+    assert sorted(record["status"] for record in records) == ["ok", "ok", "ok", "skipped"]
+    for record in records:
+        words = shlex.split(record["command"])
+        assert words[:3] == ["compatbench", "run", "suites/tiny.yaml"]
+        again = command(*words[1:])
+        assert (again.code, again.err) == (0, "")
+        cells = 1 if record["spec"]["method"]["name"] == "independent" else 2
+        assert again.out.startswith(f"all {cells} cells up to date\n"), again.out
+    assert command("verify").code == 0
 
 
 @pytest.mark.parametrize(

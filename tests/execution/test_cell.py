@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from compatbench.cli.options import split_list
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
 from compatbench.execution import cell as cell_module
-from compatbench.execution.cell import Workplace, command, run_cell, without_absolute_paths
+from compatbench.execution.cell import Workplace, run_cell, without_absolute_paths
 from compatbench.records.record import CellSpec, Record, Status
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices
@@ -163,11 +161,3 @@ def test_a_method_that_is_gone_is_a_failure_with_a_reason(run: Run, spec: CellSp
     record = run(method=gone)
     assert record.status is Status.FAILED
     assert record.reason.startswith("RequestError: no method 'gone'")
-
-
-def test_the_command_selects_the_cell(spec: CellSpec) -> None:
-    label = "bct(variant=old_classes, weight=2)"
-    named = spec.model_copy(update={"method": spec.method.model_copy(update={"label": label})})
-    words = shlex.split(command(named))
-    assert words == ["compatbench", "run", "small", "--methods", label, "--scenarios", "extended_data", "--seeds", "3"]
-    assert split_list(words[4]) == (label,)

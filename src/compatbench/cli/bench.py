@@ -18,6 +18,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.cell import Workplace
 from compatbench.execution.choice import Choice, make_executor
+from compatbench.execution.command import Origin
 from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan, outcome
@@ -46,6 +47,7 @@ class Bench:
     store: Store
     data: Path
     method_folders: tuple[Path, ...]
+    origin: Origin
     missing: tuple[str, ...] = ()
     """Files of the dataset that are not here, where the bench is a plan that does without them."""
 
@@ -83,7 +85,8 @@ def prepare(
         for cell in make_plan(name, loaded, dataset, catalogue, Selection())
         if spec_hash(cell.spec) not in selected
     ]
-    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders), missing)
+    origin = Origin.of(suite, name, method_folders)
+    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders), origin, missing)
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
@@ -125,7 +128,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     choice = choice or Choice()
     sharing = jobs if choice.lead is None else choice.lead.launch.local_size
-    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, max(1, cores() // sharing))
+    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, max(1, cores() // sharing), bench.origin)
     executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
         records: list[Record] = executor.run(cells, display)

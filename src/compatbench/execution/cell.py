@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import errno
 import re
-import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import torch
 from compatbench.data.catalogue import load
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
+from compatbench.execution.command import BUILT_IN, Origin, command
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
@@ -44,6 +44,7 @@ class Workplace:
     data: Path
     method_folders: tuple[Path, ...] = ()
     threads: int = 1
+    origin: Origin = BUILT_IN
 
 
 @dataclass
@@ -73,7 +74,7 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     started = now()
     begun = time.perf_counter()
     torch.set_num_threads(workplace.threads)  # before the record notes how many there are
-    record = empty_record(spec, Status.FAILED, started)
+    record = empty_record(spec, Status.FAILED, started, origin=workplace.origin)
     watch = Stopwatch(report)
     try:
         _fill(record, spec, workplace, watch, notify)
@@ -96,7 +97,12 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
 
 
 def empty_record(
-    spec: CellSpec, status: Status, started: str, reason: str = "", world_size: int | None = None
+    spec: CellSpec,
+    status: Status,
+    started: str,
+    reason: str = "",
+    world_size: int | None = None,
+    origin: Origin = BUILT_IN,
 ) -> Record:
     """A record of `spec` without numbers; `world_size` is that of this process's group unless given."""
     size = world_size or processes.size()
@@ -106,18 +112,10 @@ def empty_record(
         spec_hash=spec_hash(spec),
         spec=spec,
         environment=environment().model_copy(update={"processes": size}),
-        command=command(spec, size),
+        command=command(spec, size, origin),
         started=started,
         seconds=0.0,
     )
-
-
-def command(spec: CellSpec, world_size: int = 1) -> str:
-    """What runs this cell again."""
-    launcher = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(world_size), "-m"]
-    parts = [*(launcher if world_size > 1 else []), "compatbench", "run", spec.suite, "--methods", spec.method.label]
-    parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
-    return shlex.join(parts)
 
 
 def now() -> str:

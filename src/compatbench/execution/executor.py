@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from compatbench.execution.command import Origin
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record
 
@@ -48,6 +49,8 @@ class Executor(Protocol):
 
     slots: int
     """Cells at a time."""
+    origin: Origin
+    """Of the cells, for the command in their records."""
 
     def start(self, cell: Cell) -> Job:
         """Start a cell."""

@@ -48,6 +48,7 @@ class LocalExecutor:
     def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float, gpus: Sequence[str] = ()) -> None:
         self.workplace = workplace
         self.store = Store(workplace.runs)
+        self.origin = workplace.origin
         self.slots = jobs
         self.timeout_seconds = timeout_seconds
         self._free_gpus = [gpus[slot % len(gpus)] for slot in range(jobs)] if gpus else []
@@ -67,7 +68,7 @@ class LocalExecutor:
         gpu = self._free_gpus.pop(0) if self._free_gpus else None
         started = now()
         process, pipe = self.fork(cell, self.store.log(cell.spec), gpu)
-        job = LocalJob(cell, self.store, process, pipe, started, self.timeout_seconds)
+        job = LocalJob(cell, self.workplace, process, pipe, started, self.timeout_seconds)
         if gpu is not None:
             job.at_end = partial(self._free_gpus.append, gpu)
         return job
@@ -119,14 +120,15 @@ class LocalJob:
     def __init__(
         self,
         cell: Cell,
-        store: Store,
+        workplace: Workplace,
         process: BaseProcess,
         pipe: Connection,
         started: str,
         timeout_seconds: float,
     ) -> None:
         self.cell = cell
-        self.store = store
+        self.store = Store(workplace.runs)
+        self.origin = workplace.origin
         self.process = process
         self.pipe = pipe
         self.started = started
@@ -221,5 +223,6 @@ class LocalJob:
         """Leave the record of a cell that could not."""
         tail = log_tail(self.store.log(self.cell.spec))
         return write_outcome(
-            self.cell, failure.status, self.started, failure.reason, self.store, tail, failure.error, self.processes
+            *(self.cell, failure.status, self.started, failure.reason, self.store, self.origin),
+            *(tail, failure.error, self.processes),
         )

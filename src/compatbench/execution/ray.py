@@ -20,6 +20,7 @@ from typing import Any
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.cell import Workplace, now
 from compatbench.execution.code_version import code_version
+from compatbench.execution.command import Origin
 from compatbench.execution.executor import Job, Watcher
 from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
@@ -52,6 +53,7 @@ class Parcel:
     data: Path
     threads: int
     timeout_seconds: float
+    origin: Origin
     methods: tuple[dict[str, str], ...]
     """Each folder of further methods: source by file name."""
 
@@ -63,11 +65,13 @@ class RayExecutor:
         ray = _import_ray()
         self.ray = ray
         self.store = Store(workplace.runs)
+        self.origin = workplace.origin
         self.parcel = Parcel(
             code_version(),
             workplace.data,
             workplace.threads,
             timeout_seconds,
+            workplace.origin,
             tuple(
                 {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
                 for folder in workplace.method_folders
@@ -181,7 +185,7 @@ class RayJob:
         except RayError as error:
             self.executor.forget(self.cell)
             reason = f"its node or worker was lost {RETRIES + 1} times ({type(error).__name__})"
-            return write_outcome(self.cell, Status.KILLED, self.started, reason, store)
+            return write_outcome(self.cell, Status.KILLED, self.started, reason, store, self.executor.origin)
         try:
             for name, content in files.items():
                 if not (store.root / name).exists():
@@ -261,7 +265,7 @@ def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple
                 write_whole(_inside(folder, name), source)
             folders.append(folder)
         data = _data(spec, parcel.data)
-        workplace = Workplace(root / "runs", data, tuple(folders), parcel.threads)
+        workplace = Workplace(root / "runs", data, tuple(folders), parcel.threads, parcel.origin)
         gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         executor = LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus)
         record = run_one(executor, Cell(spec, None), _Teller(mailbox))

@@ -10,6 +10,7 @@ from typing import TypeVar
 from compatbench.errors import MachineError
 from compatbench.execution.cell import empty_record, now
 from compatbench.execution.claims import Claim, claim
+from compatbench.execution.command import Origin
 from compatbench.execution.executor import Executor, Job, Watcher
 from compatbench.plan.cells import Cell, content_hash, outcome
 from compatbench.records.record import Record, Status, write_record
@@ -54,7 +55,7 @@ def run_cells(executor: Executor, cells: Sequence[Cell], store: Store, watcher: 
         if cell.skip is None:
             schedule.waiting.append(cell)
         else:
-            schedule.finish(cell, write_outcome(cell, Status.SKIPPED, now(), cell.skip, store))
+            schedule.finish(cell, write_outcome(cell, Status.SKIPPED, now(), cell.skip, store, executor.origin))
     try:
         while schedule.waiting or schedule.running:
             schedule.start()
@@ -132,12 +133,13 @@ def write_outcome(
     started: str,
     reason: str,
     store: Store,
+    origin: Origin,
     log: str = "",
     error: str = "",
     processes: int = 1,
 ) -> Record:
     """The record of a cell that could not write its own. Raises MachineError where it cannot be written."""
-    record = empty_record(cell.spec, status, started, reason, processes)
+    record = empty_record(cell.spec, status, started, reason, processes, origin)
     record.log = log
     record.error = error
     _working(lambda: write_record(record, store.record(cell.spec)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compatbench.errors import MachineError, RequestError
@@ -46,6 +47,7 @@ class SlurmExecutor:
         submitit = _import_submitit()
         self.workplace = workplace
         self.store = Store(workplace.runs)
+        self.origin = workplace.origin
         self.timeout_seconds = timeout_seconds
         self.slots = SLOTS
         try:
@@ -69,11 +71,11 @@ class SlurmExecutor:
 
     def submit(self, cell: Cell) -> Any:
         """The submitit job of `cell`."""
-        workplace = Workplace(
-            self.workplace.runs.resolve(),
-            self.workplace.data.resolve(),
-            tuple(folder.resolve() for folder in self.workplace.method_folders),
-            self.workplace.threads,
+        workplace = replace(
+            self.workplace,
+            runs=self.workplace.runs.resolve(),
+            data=self.workplace.data.resolve(),
+            method_folders=tuple(folder.resolve() for folder in self.workplace.method_folders),
         )
         return self._submitit.submit(
             run_in_job, cell.spec.model_dump_json(), workplace, self.timeout_seconds, code_version()
@@ -117,7 +119,7 @@ class SlurmJob:
         if refusal := self._refused():
             raise MachineError(refusal)
         reason = f"its job was lost {self.lost + 1} times ({self.job.state})"
-        return write_outcome(self.cell, Status.KILLED, self.started, reason, store)
+        return write_outcome(self.cell, Status.KILLED, self.started, reason, store, self.executor.origin)
 
     def stop(self) -> None:
         """Cancel the job."""

@@ -186,7 +186,7 @@ class TogetherExecutor(LocalExecutor):
         number = self.lead.order(cell.spec, self.workplace)
         started = now()
         process, pipe = self.fork(cell, self.store.log(cell.spec), self.gpu, self.lead.launch.group(number))
-        return TogetherJob(cell, self.store, process, pipe, started, self.timeout_seconds, self.lead, number)
+        return TogetherJob(cell, self.workplace, process, pipe, started, self.timeout_seconds, self.lead, number)
 
 
 class TogetherJob(LocalJob):
@@ -195,7 +195,7 @@ class TogetherJob(LocalJob):
     def __init__(
         self,
         cell: Cell,
-        store: Store,
+        workplace: Workplace,
         process: BaseProcess,
         pipe: Connection,
         started: str,
@@ -203,7 +203,7 @@ class TogetherJob(LocalJob):
         lead: Lead,
         number: int,
     ) -> None:
-        super().__init__(cell, store, process, pipe, started, timeout_seconds)
+        super().__init__(cell, workplace, process, pipe, started, timeout_seconds)
         self.processes = lead.launch.size
         self.lead = lead
         self.number = number
@@ -279,7 +279,7 @@ def _take_part(store: Any, launch: Launch, number: int, order: dict[str, Any], g
     log = runs.log(cell.spec).with_suffix(f".process{launch.rank + 1}.log")
     started = now()
     process, pipe = LocalExecutor(workplace, 1, math.inf).fork(cell, log, gpu, launch.group(number))
-    job = LocalJob(cell, runs, process, pipe, started, math.inf)
+    job = LocalJob(cell, workplace, process, pipe, started, math.inf)
     ended = False
     try:
         while not store.check([f"over {number}"]):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.execution.cell import command, without_absolute_paths
+from compatbench.execution.cell import without_absolute_paths
+from compatbench.execution.command import command, runs_its_cell
 from compatbench.records.record import Record, Status, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
@@ -69,7 +70,7 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
         yield "does not lie where its suite, scenario, seed and hash place it"
     if record.spec.protocol != record.protocol_version:
         yield f"protocol {record.protocol_version}, but its spec says {record.spec.protocol}"
-    if record.command != command(record.spec, record.environment.processes):
+    if not runs_its_cell(record):
         yield f"its command is not the one that runs this cell: {command(record.spec, record.environment.processes)}"
     if without_absolute_paths(text) != text:
         yield "it names an absolute path of the machine that it was made on"

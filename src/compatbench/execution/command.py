@@ -1,0 +1,60 @@
+"""The recorded command of a cell: the line that runs it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compatbench.records.record import CellSpec, Record
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The user's words for the suite and the folders of methods, without absolute paths."""
+
+    suite: str = ""
+    """Path of a suite file; empty for a built-in suite."""
+    method_folders: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, suite: str, name: str, method_folders: Sequence[Path]) -> Origin:
+        """The origin of the suite `name`, which the user called `suite`."""
+        path = "" if suite == name else relative(Path(suite))
+        return cls(path, tuple(relative(folder) for folder in method_folders))
+
+
+BUILT_IN = Origin()
+
+
+def relative(path: Path) -> str:
+    """`path` as it is if it is relative, else from the working directory; its last part if it lies outside."""
+    if not path.is_absolute():
+        return path.as_posix()
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+
+
+def command(spec: CellSpec, world_size: int = 1, origin: Origin = BUILT_IN) -> str:
+    """What runs this cell again, in the folder from which the paths of `origin` lead to its files."""
+    launcher = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(world_size), "-m"]
+    parts = [*(launcher if world_size > 1 else []), "compatbench", "run", origin.suite or spec.suite]
+    parts += ["--methods", ",".join([*origin.method_folders, spec.method.label])]
+    parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
+    return shlex.join(parts)
+
+
+def runs_its_cell(record: Record) -> bool:
+    """Whether the command of `record` is the one of its cell, from whatever folders."""
+    try:
+        words = shlex.split(record.command)
+        suite, methods = (words[words.index(word) + 1] for word in ("run", "--methods"))
+    except (ValueError, IndexError):
+        return False
+    spec = record.spec
+    folders = tuple(methods.removesuffix(spec.method.label).split(",")[:-1])
+    path = "" if suite == spec.suite else suite
+    if path and (Path(path).stem != spec.suite or Path(path).suffix not in (".yaml", ".yml")):
+        return False
+    return record.command == command(spec, record.environment.processes, Origin(path, folders))
