@@ -15,10 +15,11 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.loop import train
-from compatbench.records.record import CellSpec, Environment, MethodInfo, Metric, Record, Status
+from compatbench.records.record import CellSpec, Environment, MethodInfo, Metric, Record
 from compatbench.records.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
+from compatbench.vocabulary import Status
 
 
 @pytest.fixture(autouse=True, scope="session")

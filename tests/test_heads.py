@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 import pytest
 import torch
@@ -15,12 +14,12 @@ from torch import Tensor
 from compatbench.heads import (
     ArcFaceHead,
     CosineHead,
-    HeadName,
     SoftmaxHead,
     arcface_logits,
     build_head,
     posterior_entropy,
 )
+from compatbench.vocabulary import HeadName
 
 BATCH, DIM, CLASSES = 12, 5, 4
 
@@ -108,7 +107,7 @@ def test_arcface_has_a_finite_gradient_at_the_ends(cosine: float) -> None:
     assert torch.isfinite(cosines.grad).all()
 
 
-@pytest.mark.parametrize("name", get_args(HeadName))
+@pytest.mark.parametrize("name", HeadName)
 def test_a_head_scores_foreign_rows_as_its_own(name: HeadName, batch: tuple[Tensor, Tensor]) -> None:
     embeddings, _ = batch
     head, other = build_head(name, DIM, CLASSES), build_head(name, DIM, CLASSES)
@@ -131,7 +130,7 @@ def test_softmax_rows_start_as_those_of_a_linear_layer() -> None:
     assert torch.equal(SoftmaxHead(DIM, CLASSES).weight, linear.weight)
 
 
-@pytest.mark.parametrize("name", get_args(HeadName))
+@pytest.mark.parametrize("name", HeadName)
 def test_entropy_of_the_posterior(name: HeadName, batch: tuple[Tensor, Tensor]) -> None:
     embeddings, _ = batch
     head = build_head(name, DIM, CLASSES)

@@ -32,7 +32,6 @@ MEDIAN_LINES = 95
 
 EXCEPTIONS = {
     ("data", "data.families"),
-    ("method", "model"),
     ("report.render", "report.site"),
     ("report.render", "report.tables"),
     ("report.rows", "report.site"),

@@ -5,13 +5,12 @@ A head is separate from the encoder because compatibility methods freeze it, sha
 
 import math
 from copy import deepcopy
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HeadName = Literal["softmax", "normalized_softmax", "arcface"]
+from compatbench.vocabulary import HeadName
 
 
 class Head(nn.Module):
@@ -88,11 +87,11 @@ def arcface_logits(cosines: Tensor, labels: Tensor, scale: float, margin: float)
 
 
 def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
-    """The head that a generation's `loss` names: `softmax`, `normalized_softmax` or `arcface`."""
+    """The head that a generation's `loss` names."""
     heads: dict[HeadName, type[Head]] = {
-        "softmax": SoftmaxHead,
-        "normalized_softmax": CosineHead,
-        "arcface": ArcFaceHead,
+        HeadName.SOFTMAX: SoftmaxHead,
+        HeadName.NORMALIZED_SOFTMAX: CosineHead,
+        HeadName.ARCFACE: ArcFaceHead,
     }
     return heads[name](dim, num_classes)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +17,8 @@ from torch import Tensor, nn
 
 from compatbench.errors import ContractError
 from compatbench.heads import Head, build_head
-
-if TYPE_CHECKING:
-    from compatbench.model import NewModel, OldModel, View
+from compatbench.model import NewModel, OldModel, View
+from compatbench.vocabulary import Expectation, HeadName, Need, Role
 
 __all__ = [
     "Adapter",
@@ -34,48 +32,6 @@ __all__ = [
     "Task",
     "TrainingMethod",
 ]
-
-
-class Need(StrEnum):
-    """What a method asks for; the suite provides just that, and the leaderboard prints it as a cost."""
-
-    OLD_ENCODER = "old encoder"
-    """A forward pass of the frozen old encoder on every training batch."""
-    OLD_CLASSIFIER = "old classifier"
-    """The old model's class rows W_o (C_o, D_o)."""
-    OLD_FEATURES = "old features"
-    """Old embeddings of the whole new training set, computed once before training."""
-    OLD_WEIGHTS = "old weights"
-    """The parameters of the old encoder themselves."""
-    INDEPENDENT_MODEL = "independent model"
-    """A new model trained without any compatibility term, before this one: its cost counts."""
-    BOTH_ENCODERS_ONLINE = "both encoders online"
-    """Every query is embedded by the old and by the new model at serving time; an adapter's maps get both vectors."""
-    GALLERY_REWRITE = "gallery rewrite"
-    """Every stored vector is mapped (not re-embedded from its original)."""
-    OWN_FIRST_GENERATION = "own first generation"
-    """Trains the old model too, so gains are against its own M(o,o)."""
-    LABELS = "labels"
-    """Class labels of the pairs that an adapter is fitted on; training methods always have them."""
-    TWO_VIEWS = "two views"
-    """A second augmented view of each image (`Batch.second_view`)."""
-
-
-class Role(StrEnum):
-    """How a row is read: only methods are ranked."""
-
-    METHOD = "method"
-    REFERENCE = "reference"
-    CONTROL = "control"
-
-
-class Expectation(StrEnum):
-    """What a reference or control must show; where it does not, the table's banner turns red."""
-
-    CROSS_AT_CHANCE = "cross at chance"
-    CROSS_BELOW_OLD = "cross below status quo"
-    CROSS_EQUALS_OLD = "cross equals status quo"
-    SELF_EQUALS_INDEPENDENT = "self equals independent"
 
 
 class Params(BaseModel):
@@ -94,8 +50,8 @@ class Task:
     """Full timm name `arch.tag`."""
     dim: int
     """Embedding dimension that the scenario asks for."""
-    loss: str
-    """Classification loss of the scenario: softmax, normalized_softmax or arcface."""
+    loss: HeadName
+    """Classification loss of the scenario."""
     classes: tuple[int, ...]
     """Class of each label 0 … C−1 of this generation: its place 0 … K−1 among those with training images."""
     total_classes: int
@@ -163,7 +119,7 @@ class TrainingMethod(nn.Module):
 
     def head(self, dim: int, num_classes: int) -> Head:
         """The classification head over embeddings of `dim`; override for stationary heads."""
-        return build_head(self.task.loss, dim, num_classes)  # type: ignore[arg-type]
+        return build_head(self.task.loss, dim, num_classes)
 
     def setup(self, new: NewModel, old: OldModel | None) -> None:
         """Called once before training, with torch's global stream seeded: build buffers and modules here.

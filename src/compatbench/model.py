@@ -4,54 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from compatbench.encoders import Encoder
 from compatbench.errors import ContractError
 from compatbench.heads import Head
 from compatbench.machine.processes import in_shares
-from compatbench.method import Need, TrainingMethod
+from compatbench.vocabulary import Need
 
 
-class EmbeddingModel(nn.Module):
-    """One generation: its encoder, its head, and the method that shapes the encoder's output.
+class Embedder(Protocol):
+    """What a view takes of a model."""
 
-    Documents are embedded as queries are, unless there is a `document_encoder`; head and method are shared.
-    """
+    encoder: Encoder
+    head: Head
 
-    def __init__(
-        self, encoder: Encoder, head: Head, method: TrainingMethod, document_encoder: Encoder | None = None
-    ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.method = method
-        self.document_encoder = document_encoder
-
-    @property
-    def encoders(self) -> tuple[Encoder, ...]:
-        """One, or that of the queries and that of the documents."""
-        return (self.encoder,) if self.document_encoder is None else (self.encoder, self.document_encoder)
-
-    @property
-    def documents(self) -> EmbeddingModel:
-        """The model as it embeds documents: itself, or its parts around the encoder of the documents."""
-        if self.document_encoder is None:
-            return self
-        return EmbeddingModel(self.document_encoder, self.head, self.method)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (B, D), not normalised."""
-        return self.method.embed(self.encoder(images))
+    def embed(self, features: Tensor) -> Tensor:
+        """Embeddings (B, D) of encoder outputs (B, E), not normalised."""
 
 
 class View:
     """One model's look at one batch; what is not asked for is not computed."""
 
-    def __init__(self, model: EmbeddingModel, images: Tensor, *, frozen: bool, mixed_precision: bool = False) -> None:
+    def __init__(self, model: Embedder, images: Tensor, *, frozen: bool, mixed_precision: bool = False) -> None:
         self._model = model
         self._images = images
         self._frozen = frozen
@@ -71,7 +50,7 @@ class View:
     def embeddings(self) -> Tensor:
         """Embeddings f (B, D), not normalised."""
         with torch.set_grad_enabled(not self._frozen):
-            return self._model.method.embed(self.features)
+            return self._model.embed(self.features)
 
     @cached_property
     def normalized(self) -> Tensor:
@@ -96,7 +75,7 @@ class View:
         """Embeddings (B, D) of other images than the batch's, e.g. a second view."""
         features = self._encode(images)
         with torch.set_grad_enabled(not self._frozen):
-            return self._model.method.embed(features)
+            return self._model.embed(features)
 
     def _encode(self, images: Tensor) -> Tensor:
         """Only the encoder runs in bfloat16: a cosine divided by a small temperature would lose its digits."""
@@ -108,16 +87,12 @@ class View:
         return features.float() if self._mixed_precision else features
 
 
-EmbedTrainingSet = Callable[[EmbeddingModel], Tensor]
-"""Embeds the generation's whole training set, without augmentation: a model to (N, D)."""
-
-
 class NewModel:
     """The model in training, as `setup` and `start_epoch` see it."""
 
-    def __init__(self, model: EmbeddingModel, embed_training_set: EmbedTrainingSet, labels: Tensor) -> None:
+    def __init__(self, model: Embedder, train_embeddings: Callable[[], Tensor], labels: Tensor) -> None:
         self._model = model
-        self._embed_training_set = embed_training_set
+        self._train_embeddings = train_embeddings
         self.train_labels = labels
         """Labels (N,) of the training set."""
 
@@ -137,7 +112,7 @@ class NewModel:
 
     def train_embeddings(self) -> Tensor:
         """Embeddings (N, D) of the training set by the model as it is now, not normalised."""
-        return self._embed_training_set(self._model)
+        return self._train_embeddings()
 
 
 class OldModel:
@@ -145,7 +120,7 @@ class OldModel:
 
     def __init__(
         self,
-        model: EmbeddingModel,
+        model: Embedder,
         needs: frozenset[Need] | set[Need],
         rows: Tensor,
         train_labels: Tensor,
@@ -171,7 +146,7 @@ class OldModel:
         """D_o."""
         with torch.no_grad():
             probe = torch.zeros(1, self._model.encoder.spec.dim, device=self.rows.device)
-            return self._model.method.embed(probe).shape[1]
+            return self._model.embed(probe).shape[1]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers of the old encoder."""
@@ -223,7 +198,7 @@ class OldView(View):
 
     def __init__(
         self,
-        model: EmbeddingModel,
+        model: Embedder,
         images: Tensor,
         needs: frozenset[Need] | set[Need],
         *,

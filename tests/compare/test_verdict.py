@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from upgrades import interval, references, row
 
-from compatbench.compare.comparison import BOTH_ENCODERS, GALLERY_REWRITE, Outcome
+from compatbench.compare.comparison import Outcome
 from compatbench.compare.verdict import beats_the_old_model, verdict
+from compatbench.vocabulary import Need
 
 
 def test_the_best_adapter_that_beats_the_old_model_is_named() -> None:
@@ -30,7 +31,11 @@ def test_a_backfill_that_gains_nothing_is_said() -> None:
 
 
 def test_what_the_best_one_needs_is_said_and_the_best_without_it() -> None:
-    rows = [row("slerp", 0.06, needs=[BOTH_ENCODERS]), row("fct", 0.05, needs=[GALLERY_REWRITE]), row("ridge", 0.02)]
+    rows = [
+        row("slerp", 0.06, needs=[Need.BOTH_ENCODERS_ONLINE]),
+        row("fct", 0.05, needs=[Need.GALLERY_REWRITE]),
+        row("ridge", 0.02),
+    ]
     lines = verdict([*references(0.1), *rows])
     assert lines[0].startswith("slerp keeps the index (with both encoders online) and gains 6.0 ± 1.0 points")
     assert "With one encoder and the index as it is: ridge keeps the index and gains 2.0 ± 1.0 points." in lines

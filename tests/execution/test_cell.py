@@ -16,9 +16,10 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
 from compatbench.execution import cell as cell_module
 from compatbench.execution.cell import Workplace, run_cell, without_absolute_paths
-from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices
+from compatbench.vocabulary import Status
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from compatbench.execution.display import Display
 from compatbench.plan.cells import Cell
-from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record
+from compatbench.vocabulary import Status
 
 
 @pytest.fixture

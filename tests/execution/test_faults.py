@@ -22,7 +22,8 @@ from compatbench.errors import MachineError
 from compatbench.execution.claims import claim, running
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, outcome, remaining
-from compatbench.records.record import Status, read_record, write_record
+from compatbench.records.record import read_record, write_record
+from compatbench.vocabulary import Status
 
 
 @pytest.fixture

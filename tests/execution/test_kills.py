@@ -17,8 +17,9 @@ from faulty_methods import Faulty
 from processes import Runs
 
 from compatbench.plan.cells import Cell, remaining
-from compatbench.records.record import Status, read_record
+from compatbench.records.record import read_record
 from compatbench.trust.reproduce import REPRODUCED
+from compatbench.vocabulary import Status
 
 LONGEST_LIFE = 12.0
 """Seconds that a run gets at most before something of it is killed."""

@@ -20,8 +20,9 @@ from compatbench.execution import local
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.logs import LINES
 from compatbench.plan.cells import Cell, outcome, remaining
-from compatbench.records.record import Record, Status, read_record
+from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 ENOUGH = 500.0
 """Seconds that no cell of these tests needs, however busy the machine is."""

@@ -20,10 +20,11 @@ from compatbench.errors import MachineError, RequestError
 from compatbench.execution.cell import Workplace
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.trust.reproduce import REPRODUCED
 from compatbench.trust.rescoring import Rescorer
+from compatbench.vocabulary import Status
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'compatbench[ray]'")
 

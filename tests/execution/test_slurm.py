@@ -15,8 +15,9 @@ from faulty_methods import Faulty, Follower, alive
 from compatbench.errors import MachineError
 from compatbench.execution import slurm
 from compatbench.execution.local import LocalExecutor
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.trust.reproduce import REPRODUCED
+from compatbench.vocabulary import Status
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'compatbench[slurm]'")
 

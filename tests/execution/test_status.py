@@ -11,8 +11,9 @@ import pytest
 
 from compatbench.execution.status import status_lines
 from compatbench.plan.cells import Cell
-from compatbench.records.record import CellSpec, Record, Status, write_record
+from compatbench.records.record import CellSpec, Record, write_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 CLAIM = """
 import sys

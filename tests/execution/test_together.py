@@ -17,9 +17,10 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.together import Launch
 from compatbench.plan.cells import Selection, make_plan, remaining
-from compatbench.records.record import Status, read_record
+from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite
+from compatbench.vocabulary import Status
 
 METHOD = '''
 import os, signal

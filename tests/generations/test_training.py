@@ -15,11 +15,12 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.errors import ContractError, InvalidResultError
 from compatbench.generations import loop as training
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 from compatbench.heads import SoftmaxHead
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
-from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.model import NewModel, OldModel, View
 from compatbench.storage.artefacts import tensors_hash
 from compatbench.suite.recipe import Recipe
 

@@ -28,13 +28,13 @@ from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, train
 from compatbench.generations.serving import pair as pair_of_vectors
 from compatbench.generations.serving import serve
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Params, Task, TrainingMethod
-from compatbench.model import EmbeddingModel
 from compatbench.records.environment import device
 from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, get_or_make_together

@@ -18,10 +18,11 @@ from compatbench.execution.cell import empty_record
 from compatbench.generations.serving import pair, serve, serve_baseline
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics
-from compatbench.records.record import CellSpec, PairScores, Record, Status
+from compatbench.records.record import CellSpec, PairScores, Record
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
 from compatbench.trust.rescoring import Rescorer
+from compatbench.vocabulary import Status
 
 QUERIES, ITEMS, PAIRS = 30, 120, 400
 

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations.chain import embedding_dim
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import loss_terms
 from compatbench.heads import build_head
 from compatbench.method import Adapter, Batch, Need, Task, TrainingMethod
-from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.model import NewModel, OldModel, View
 
 PIXELS = 6
 
@@ -110,7 +111,7 @@ def world(catalogue: Catalogue) -> Callable[..., World]:
         images = torch.randn(len(labels), 1, 1, PIXELS)
         rows = torch.tensor([old_classes.index(c) if c in old_classes else -1 for c in classes])
         old_model = OldModel(old, method.needs, rows, labels, lambda: old(images), backward_maps)
-        method.setup(NewModel(new, lambda model: model(images).detach(), labels), old_model)
+        method.setup(NewModel(new, lambda: new(images).detach(), labels), old_model)
         head = build_head(loss, dim, len(classes))
         independent = EmbeddingModel(LinearEncoder(dim), head, plain.cls(plain.resolve({}), task))
         return World(method, new, old, old_model, images, labels, independent)

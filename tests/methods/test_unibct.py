@@ -15,7 +15,7 @@ def refinement():
 
 
 def start(w, epoch, epochs):
-    new = NewModel(w.new, lambda model: model(w.images).detach(), w.labels)
+    new = NewModel(w.new, lambda: w.new(w.images).detach(), w.labels)
     w.method.start_epoch(epoch, epochs, new, w.old_model)
 
 
@@ -158,7 +158,7 @@ def test_outliers_of_the_old_model_weigh_less(world):
     centre = torch.nn.functional.normalize(w.new(w.images)[[5, 10, 15]].mean(dim=0), dim=0).detach()
     embeddings = torch.where((w.labels == 0)[:, None], centre, w.new(w.images).detach())
     embeddings[0] = -centre
-    new = NewModel(w.new, lambda model: embeddings, w.labels)
+    new = NewModel(w.new, lambda: embeddings, w.labels)
     w.method.start_epoch(1, 3, new, w.old_model)
     assert w.old_model.class_means()[0].norm() > 30
     assert w.method.prototypes[0].norm() < 10

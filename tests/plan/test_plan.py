@@ -14,9 +14,10 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import empty_record
 from compatbench.plan.cells import Cell, Selection, make_plan, outcome, remaining
-from compatbench.records.record import ArrayRef, Status, write_record
+from compatbench.records.record import ArrayRef, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite
+from compatbench.vocabulary import Status
 
 WRITTEN: dict[str, Any] = {
     "title": "small",

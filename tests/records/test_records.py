@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records.record import Record, Status, read_record, schema, write_record
+from compatbench.records.record import Record, read_record, schema, write_record
 from compatbench.storage import files
+from compatbench.vocabulary import Status
 
 
 def test_round_trip_keeps_every_number_to_the_last_bit(record: Record, tmp_path: Path) -> None:

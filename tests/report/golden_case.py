@@ -13,13 +13,14 @@ from pathlib import Path
 
 from synthetic import Bench, cross_metric
 
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import to_html
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import to_markdown
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 from compatbench.report.tables.leaderboard import COMPACT
+from compatbench.vocabulary import Status
 
 GOLDEN = Path(__file__).parent / "golden"
 QUERIES = 20

@@ -9,10 +9,11 @@ from boards import row
 from PIL import Image
 from synthetic import Bench, add_curves, cross_metric
 
-from compatbench.records.record import ExampleRetrieval, FirstFound, Record, Status
+from compatbench.records.record import ExampleRetrieval, FirstFound, Record
 from compatbench.report.site.board import Board, BoardSuite, SuitePlan
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 EVIL = "<script>alert(1)</script>"
 CHANCE = cross_metric("chance:mAP", 0.125, ci_low=0.0, ci_high=0.25)

@@ -12,10 +12,11 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.execution.cell import Workplace, run_cell
 from compatbench.plan.cells import Selection, make_plan
-from compatbench.records.record import Status, write_record
+from compatbench.records.record import write_record
 from compatbench.records.store import Store
 from compatbench.suite import suite as suite_module
 from compatbench.suite.suite import load_suite
+from compatbench.vocabulary import Status
 
 HISTORIC = Path(__file__).parents[1] / "historic" / "version_1"
 

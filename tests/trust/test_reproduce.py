@@ -16,9 +16,10 @@ from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace, run_cell
 from compatbench.execution.display import Display
 from compatbench.plan.cells import Selection, make_plan
-from compatbench.records.record import Record, Status, read_record
+from compatbench.records.record import Record, read_record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import Reproduction, reproduce, same_environment
+from compatbench.vocabulary import Status
 
 
 @pytest.fixture

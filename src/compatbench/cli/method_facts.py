@@ -12,8 +12,9 @@ from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import embedding_dim
 from compatbench.measurement.costs import serving_parameters
-from compatbench.method import Adapter, Need, Task
+from compatbench.method import Adapter, Task
 from compatbench.records.record import BASELINE
+from compatbench.vocabulary import HeadName, Need
 
 DIM = 128
 """D_n and D_o at which methods are measured; one that must skip it is measured at K − 1, the simplex's dimension."""
@@ -84,7 +85,7 @@ def _adapter_size(plugin: Plugin) -> Size:
 def _task(plugin: Plugin) -> Task:
     """The plainest upgrade that the method does not skip."""
     for dim in (DIM, len(CLASSES) - 1):
-        task = task_of(dim, dim, "softmax")
+        task = task_of(dim, dim, HeadName.SOFTMAX)
         if plugin.cls(plugin.resolve({}), task).skip(task) is None:
             return task
-    return task_of(DIM, DIM, "softmax")
+    return task_of(DIM, DIM, HeadName.SOFTMAX)

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
-from compatbench.method import Need, Role
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.to_markdown import escape
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import explain
+from compatbench.vocabulary import Need, Role
 
 REPRODUCTION_FILE = "reproduction.yaml"
 CODE_SPAN = re.compile(r"(`[^`]+`)")

@@ -58,7 +58,7 @@ def run(
     from compatbench.execution.choice import Choice
     from compatbench.execution.together import follow, launched, leading
     from compatbench.plan.cells import remaining
-    from compatbench.records.record import Status
+    from compatbench.vocabulary import Status
 
     launch = launched()
     if launch is not None and launch.rank > 0:

@@ -9,12 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.records.record import Environment
+from compatbench.vocabulary import Need
 
 SCHEMA_VERSION = 1
-
-
-BOTH_ENCODERS, GALLERY_REWRITE, LABELS = "both encoders online", "gallery rewrite", "labels"
-"""Values of `compatbench.method.Need`, which needs torch."""
 
 
 class _Model(BaseModel):
@@ -84,7 +81,7 @@ class Outcome(_Model):
     skipped: str = ""
     """Why there are no numbers."""
     summary: str = ""
-    needs: list[str] = Field(default_factory=list)
+    needs: list[Need] = Field(default_factory=list)
     pairs: int | None = None
     """Fitted on; fewer than `fitting_pairs` where the time for all of them was too short."""
     fit_seconds: float | None = None
@@ -103,12 +100,12 @@ class Outcome(_Model):
     @property
     def needs_both_encoders(self) -> bool:
         """Every query is embedded by the old model too."""
-        return BOTH_ENCODERS in self.needs
+        return Need.BOTH_ENCODERS_ONLINE in self.needs
 
     @property
     def rewrites_index(self) -> bool:
         """Every stored vector is mapped once, from itself and not from its item."""
-        return GALLERY_REWRITE in self.needs
+        return Need.GALLERY_REWRITE in self.needs
 
 
 class Gate(_Model):

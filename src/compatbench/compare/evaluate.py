@@ -156,7 +156,7 @@ def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float
         name = fit.plugin.name
         row = Outcome(name=name, role="adapter", summary=fit.plugin.summary, skipped=fit.reason)
         if fit.adapter is not None:
-            row.needs = sorted(need.value for need in fit.adapter.needs)
+            row.needs = sorted(fit.adapter.needs)
             row.pairs, row.fit_seconds, row.query_ms = fit.pairs, fit.seconds, times[name]
             row.p_value, row.metrics = p_values[name], numbers[name]
         rows.append(row)

@@ -15,7 +15,8 @@ from compatbench.discovery.plugins import Plugin, discover, one_line
 from compatbench.errors import InvalidResultError, RequestError
 from compatbench.generations.adapters import FittedAdapter, embeddings_task, fit_plugin
 from compatbench.machine.seeds import stream
-from compatbench.method import Need, Params, Role, Task
+from compatbench.method import Params, Task
+from compatbench.vocabulary import Need, Role
 
 FEWEST_PAIRS = 1000
 """Trained on fewer, an adapter would be shown far below what it can do."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compatbench.compare.comparison import ORACLE, Comparison, Number, Outcome
 from compatbench.compare.verdict import beats_the_old_model
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.vocabulary import MetricName
 
 COMPACT = ("name", "map", "gain", "retention", "relative_nfr1", "online", "pairs", "fit", "query")
 """The columns for the terminal."""
@@ -26,8 +27,8 @@ _COLUMNS = (
     Column("gain", "gain", "mAP minus that of the status quo, in points, on the same queries.", interval=True),
     Column(
         "gamma",
-        "Γ",
-        "Update gain: the gain as a share of the full backfill's; undefined where that gains nothing.",
+        MetricName.UPDATE_GAIN.heading,
+        MetricName.UPDATE_GAIN.sentence,
         Unit.SHARE,
         interval=True,
     ),
@@ -39,7 +40,7 @@ _COLUMNS = (
         interval=True,
     ),
     Column("self", "M(n,n)", "mAP after a backfill, where the adapter changes new vectors too.", interval=True),
-    Column("cmc1", "CMC@1", "Share of queries whose first hit is relevant, in points.", interval=True),
+    Column("cmc1", "CMC@1", f"{MetricName.CMC1.sentence} In points.", interval=True),
     Column("cmc1_gain", "CMC@1 gain", "CMC@1 minus that of the status quo, in points.", interval=True),
     Column(
         "relative_nfr1",

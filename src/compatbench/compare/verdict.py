@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import FULL_BACKFILL, LABELS, Number, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Number, Outcome
 from compatbench.report.render.table import Unit, number
+from compatbench.vocabulary import Need
 
 SIGNIFICANCE = 0.05
 MAIN, SECOND = "mAP", "CMC@1"
@@ -61,7 +62,7 @@ def _of_the_backfill(gain: Number) -> str:
 def _remarks(best: Outcome, backfill: Number) -> list[str]:
     flips, first = best.metric("relative_NFR@1"), best.metric(f"cross_gain:{SECOND}")
     remarks = []
-    if LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
+    if Need.LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
         remarks.append(
             "That is more than the new model itself has to give: its fit saw class labels, and what it gains on these "
             "classes it need not gain on others."

@@ -20,9 +20,10 @@ from pydantic import ValidationError
 
 from compatbench.discovery.source import NAMESPACE, load_module, source_hash
 from compatbench.errors import ContractError, RequestError
-from compatbench.method import Adapter, Need, Params, TrainingMethod
+from compatbench.method import Adapter, Params, TrainingMethod
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.validation import did_you_mean, explain
+from compatbench.vocabulary import Need
 
 ENTRY_POINT_GROUP = "compatbench.methods"
 METHOD_NAME = re.compile(r"[a-z][a-z0-9_]*")

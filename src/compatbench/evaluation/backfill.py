@@ -27,6 +27,7 @@ from compatbench.evaluation.retrieval import (
     full_float32,
     score_factors,
 )
+from compatbench.vocabulary import Order
 
 Permutation = NDArray[np.intp]
 """(N,) rows of the gallery, in the order in which they are embedded anew."""
@@ -60,9 +61,9 @@ def highest_first(scores: ArrayLike) -> Permutation:
 def backfill(
     old: Side,
     new: Side,
-    orders: Mapping[str, Sequence[Permutation]],
+    orders: Mapping[Order, Sequence[Permutation]],
     betas: Sequence[float] = BETAS,
-) -> dict[str, list[QueryCurves]]:
+) -> dict[Order, list[QueryCurves]]:
     """Follow every query through every backfill: at share β, the first round(β·N) items of the order are new.
 
     `old` is what M(n,o) is scored from, the queries as they search old vectors and the old gallery, and `new`
@@ -99,13 +100,13 @@ def backfill(
                         found = tables.follow(query, relevant[plan], irrelevant[plan])
                         precision[plan, part.order[row]], first_hit[plan, part.order[row]] = found
     ids = old[0].ids.cpu().numpy()
-    curves: dict[str, list[QueryCurves]] = {name: [] for name in orders}
+    curves: dict[Order, list[QueryCurves]] = {name: [] for name in orders}
     for (name, _), ap, hit in zip(plans, precision, first_hit, strict=True):
         curves[name].append(QueryCurves(ids, tuple(betas), {"mAP": ap, "CMC@1": hit}))
     return curves
 
 
-def _check(old: Side, new: Side, orders: Mapping[str, Sequence[Permutation]], betas: Sequence[float]) -> None:
+def _check(old: Side, new: Side, orders: Mapping[Order, Sequence[Permutation]], betas: Sequence[float]) -> None:
     if betas[0] != 0 or betas[-1] != 1 or (np.diff(betas) <= 0).any():
         raise ValueError(f"betas must ascend from 0 to 1, got {list(betas)}")
     for what, before, after in zip(("queries", "gallery items"), old, new, strict=True):

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from compatbench.vocabulary import MetricName
+
 Values = NDArray[np.float64]
 
 
-def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[str, float | None]:
+def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[MetricName, float | None]:
     """What an upgrade gains and costs, from M(o,o), M(n,o), M(n,n) and `reference` = M(*,*).
 
     cross_gain   M(n,o) − M(o,o)
@@ -24,11 +26,11 @@ def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[str
     """
     gain = float(update_gain(oo, no, reference))
     return {
-        "cross_gain": no - oo,
-        "update_gain": None if np.isnan(gain) else gain,
-        "tax": nn - reference,
-        "criterion": float(no > oo),
-        "ordering": float(nn > no > oo),
+        MetricName.CROSS_GAIN: no - oo,
+        MetricName.UPDATE_GAIN: None if np.isnan(gain) else gain,
+        MetricName.TAX: nn - reference,
+        MetricName.CRITERION: float(no > oo),
+        MetricName.ORDERING: float(nn > no > oo),
     }
 
 

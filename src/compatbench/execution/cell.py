@@ -23,10 +23,11 @@ from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
 from compatbench.measurement.measure import measure
 from compatbench.records.environment import device, environment
-from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, as_tested, split_hash
+from compatbench.vocabulary import Status
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from compatbench.plan.cells import Cell
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
+from compatbench.vocabulary import Status
 
 STYLES = {Status.OK: "green", Status.SKIPPED: "yellow"}
 

@@ -28,8 +28,9 @@ from compatbench.execution.worker import TELL_WHERE, work
 from compatbench.machine.processes import Group
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
-from compatbench.records.record import Record, Status, read_record
+from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 POLL_SECONDS = 0.5
 FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1

@@ -26,9 +26,10 @@ from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan.cells import Cell
-from compatbench.records.record import BASELINE, CellSpec, Record, Status, read_record
+from compatbench.records.record import BASELINE, CellSpec, Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.files import write_whole
+from compatbench.vocabulary import Status
 
 RETRIES = 3
 """Times that a cell is started again after its node or its worker was lost."""

@@ -13,8 +13,9 @@ from compatbench.execution.claims import Claim, claim
 from compatbench.execution.command import Origin
 from compatbench.execution.executor import Executor, Job, Watcher
 from compatbench.plan.cells import Cell, content_hash, outcome
-from compatbench.records.record import Record, Status, write_record
+from compatbench.records.record import Record, write_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 Result = TypeVar("Result")
 

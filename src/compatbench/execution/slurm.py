@@ -19,8 +19,9 @@ from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan.cells import Cell, content_hash
-from compatbench.records.record import CellSpec, Record, Status, read_record
+from compatbench.records.record import CellSpec, Record, read_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 RETRIES = 3
 """Times that a job is submitted again after it was lost."""

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from compatbench.errors import one_line
 from compatbench.execution.claims import Progress, running
 from compatbench.plan.cells import Cell, outcome
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 DONE = (Status.OK, Status.SKIPPED)
 

@@ -32,8 +32,9 @@ from compatbench.execution.gpus import gpu_names
 from compatbench.execution.local import LAST_WORDS_SECONDS, Failure, LocalExecutor, LocalJob
 from compatbench.machine.processes import Group
 from compatbench.plan.cells import Cell
-from compatbench.records.record import CellSpec, Record, Status
+from compatbench.records.record import CellSpec, Record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 LOOK_SECONDS = 0.05
 """Between two looks into the store."""

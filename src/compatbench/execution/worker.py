@@ -15,8 +15,9 @@ from compatbench.execution.cell import Workplace, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
-from compatbench.records.record import CellSpec, Status, write_record
+from compatbench.records.record import CellSpec, write_record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 TELL_WHERE = signal.SIGUSR1
 """Asks a cell to write into its log where it is."""

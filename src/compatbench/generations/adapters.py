@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.machine.seeds import global_stream
-from compatbench.method import Adapter, Maps, Need, Params, Task, to_dim
+from compatbench.method import Adapter, Maps, Params, Task, to_dim
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.vocabulary import HeadName, Need
 
 Matrix = Tensor | NDArray[np.floating]
 """Vectors (N, D), as a tensor on any device or as an array."""
@@ -285,7 +286,7 @@ def embeddings_task(dim: int, old_dim: int, num_classes: int) -> Task:
         generation=1,
         backbone="",
         dim=dim,
-        loss="",
+        loss=HeadName.SOFTMAX,  # adapters train no head
         classes=tuple(range(num_classes)),
         total_classes=num_classes,
         old_backbone="",

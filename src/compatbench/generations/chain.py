@@ -19,16 +19,18 @@ from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import Encoder
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, embedding_rate, train
 from compatbench.machine.seeds import global_stream
-from compatbench.method import Map, Need, Params, Task, TrainingMethod
-from compatbench.model import EmbeddingModel, NewModel, OldModel
+from compatbench.method import Map, Params, Task, TrainingMethod
+from compatbench.model import NewModel, OldModel
 from compatbench.records.record import BASELINE
 from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
+from compatbench.vocabulary import Need
 
 TRAINING_VERSION = 1
 """Raised when the engine changes what a training computes; part of every model's name."""
@@ -270,7 +272,7 @@ class ChainTrainer:
         """Load stored weights. `setup` runs first, since it makes the modules that a method adds."""
         model.to(self.device)
         data = self.training_set(generation)
-        new = NewModel(model, lambda current: embed_images(current, data.images, self.normalize), data.labels)
+        new = NewModel(model, lambda: embed_images(model, data.images, self.normalize), data.labels)
         with global_stream(self.seed, "setup", generation):
             model.method.setup(new, self._old_model(old, model.method, generation, data.labels) if old else None)
         model.to(self.device).to(memory_format=torch.channels_last)

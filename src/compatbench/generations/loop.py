@@ -15,12 +15,14 @@ from torch.nn import Parameter
 from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
 from compatbench.errors import ContractError
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loss_log import LossLog
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
-from compatbench.method import Batch, Need, TrainingMethod
-from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.method import Batch, TrainingMethod
+from compatbench.model import NewModel, OldModel, View
 from compatbench.suite.recipe import Recipe
+from compatbench.vocabulary import Need
 
 EMBEDDING_BATCH = 512
 DOCUMENTS_TERM = "classification of documents"
@@ -98,10 +100,7 @@ def train(
     mixed = recipe.precision == "bfloat16"
     view = functools.partial(View, mixed_precision=mixed)
 
-    def embed_training_set(current: EmbeddingModel) -> Tensor:
-        return embed_images(current, data.images, normalize)
-
-    new = NewModel(model, embed_training_set, data.labels)
+    new = NewModel(model, lambda: embed_images(model, data.images, normalize), data.labels)
     with global_stream(seed, "setup", generation):
         method.setup(new, old)
     model.to(device).to(memory_format=torch.channels_last)

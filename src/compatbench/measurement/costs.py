@@ -6,8 +6,8 @@ import torch
 
 from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import ChainTrainer
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.serving import ServedGeneration
-from compatbench.model import EmbeddingModel
 
 
 def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, float | None]:

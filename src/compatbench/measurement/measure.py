@@ -25,11 +25,11 @@ from compatbench.measurement.protocol_scores import add_protocol_scores
 from compatbench.measurement.threshold_transfer import add_threshold_transfer
 from compatbench.measurement.upgrade import add_backfill, add_chain_scores, add_flips
 from compatbench.measurement.worst_flips import add_worst_flips
-from compatbench.method import Expectation
 from compatbench.records.record import ArrayRef, Metric, Record
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
+from compatbench.vocabulary import Expectation
 
 Distance = Literal["cosine", "l2"]
 DERIVED_FROM = ("mAP", "CMC@1")
@@ -61,7 +61,7 @@ def measure(
         add_index_search(record, trainer, served, store)
     add_threshold_transfer(record, trainer, served, references, store)
     add_protocol_scores(record, trainer, served, references, store)
-    if Expectation.CROSS_AT_CHANCE.value in record.spec.method.expects:
+    if Expectation.CROSS_AT_CHANCE in record.spec.method.expects:
         newest = len(served) - 1
         for query, gallery in dict.fromkeys([*((step, step - 1) for step in references), (newest, 0)]):
             _chance(record, trainer, served, query, gallery)

@@ -26,6 +26,7 @@ from compatbench.generations.serving import ServedGeneration, pair
 from compatbench.machine.seeds import stream_seed
 from compatbench.records.record import BackfillCurve, Metric, Record
 from compatbench.records.store import Store
+from compatbench.vocabulary import Order
 
 CHAIN_METRICS = ("mAP", "CMC@1")
 BACKFILL_QUERIES = 200, 1000
@@ -120,27 +121,26 @@ def add_backfill(
             record.metrics += curve_metrics(record.backfill[-1], curves)
 
 
-def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) -> dict[str, list[Permutation]]:
-    """Orders in which the stored vectors of the second newest generation may be re-embedded, by name.
+def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) -> dict[Order, list[Permutation]]:
+    """Orders in which the stored vectors of the second newest generation may be re-embedded.
 
-    `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` begins where the old
-    classifier's posterior at the stored vector has the highest entropy, which is known before anything is
-    embedded anew, and is left out where the old model was trained without a classifier; `own` is the method's.
+    `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` is left out if the old
+    model was trained without a classifier, `own` if the method has none.
     """
     old, new = served[-2], served[-1]
     labels = trainer.dataset.gallery.labels.numpy()
 
-    def seeded(kind: str) -> list[np.random.Generator]:
+    def seeded(kind: Order) -> list[np.random.Generator]:
         return [np.random.default_rng(stream_seed(trainer.seed, "backfill", kind, n)) for n in range(RANDOM_ORDERS)]
 
     orders = {
-        "random": [random_order(len(labels), generator) for generator in seeded("random")],
-        "class-wise": [class_wise_order(labels, generator) for generator in seeded("class-wise")],
+        Order.RANDOM: [random_order(len(labels), generator) for generator in seeded(Order.RANDOM)],
+        Order.CLASS_WISE: [class_wise_order(labels, generator) for generator in seeded(Order.CLASS_WISE)],
     }
     if old.uncertainty is not None:
-        orders["uncertainty"] = [highest_first(old.uncertainty.numpy())]
+        orders[Order.UNCERTAINTY] = [highest_first(old.uncertainty.numpy())]
     if new.order is not None:
-        orders["own"] = [highest_first(new.order(old.gallery).numpy())]
+        orders[Order.OWN] = [highest_first(new.order(old.gallery).numpy())]
     return orders
 
 

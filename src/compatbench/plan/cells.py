@@ -16,12 +16,13 @@ from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
-from compatbench.method import Adapter, Need, Task, TrainingMethod
-from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, Status, read_record
+from compatbench.method import Adapter, Task, TrainingMethod
+from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec, TestClasses, as_tested, documents_from
 from compatbench.suite.suite import MethodEntry, Suite
+from compatbench.vocabulary import Need, Status
 
 EVERY_METHOD = "all"
 """In a suite's list of methods: every method there is, with its published defaults."""
@@ -197,9 +198,9 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
         name=plugin.name,
         label=entry.label,
         params=params.model_dump(mode="json"),
-        role=method.role.value,
-        needs=sorted(need.value for need in method.needs),
-        expects=sorted(expectation.value for expectation in method.expects),
+        role=method.role,
+        needs=sorted(method.needs),
+        expects=sorted(method.expects),
         kind=plugin.kind,
         source_hash=plugin.source_hash,
         summary=plugin.summary,

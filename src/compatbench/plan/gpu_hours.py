@@ -9,9 +9,9 @@ import torch
 
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
-from compatbench.method import Need
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
+from compatbench.vocabulary import Need
 
 OPERATIONS_PER_SECOND = {"bfloat16": 60e12, "float32": 23e12}
 """What one data-centre GPU (NVIDIA A100) sustains in training: it passes 2,470 images/s through ResNet-50 at 224x224 in
@@ -33,11 +33,11 @@ def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
     for training in trainings(cells, dataset):
         forward = sum(forward_operations(encoder) for encoder in training.encoders)
         step = TRAINING * forward
-        if Need.TWO_VIEWS.value in training.spec.method.needs:
+        if Need.TWO_VIEWS in training.spec.method.needs:
             step *= 2
         if training.old is not None:
             step += forward_operations(training.old)
-        if Need.INDEPENDENT_MODEL.value in training.spec.method.needs:
+        if Need.INDEPENDENT_MODEL in training.spec.method.needs:
             step += forward
         operations = training.images * training.epochs * step + sum(embedded.values()) * forward
         seconds += operations / OPERATIONS_PER_SECOND[training.spec.recipe["precision"]]

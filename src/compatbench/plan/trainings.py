@@ -8,10 +8,10 @@ from functools import cache
 
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import EncoderSpec
-from compatbench.method import Need
 from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec
 from compatbench.suite.scenarios import GenerationSpec, documents_from, image_ranges
+from compatbench.vocabulary import Need
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
                 continue
             done.add(key)
             before = chain[documents_from(chain, position - 1)] if position else None
-            sees_old = before is not None and owner != BASELINE and Need.OLD_ENCODER.value in spec.method.needs
+            sees_old = before is not None and owner != BASELINE and Need.OLD_ENCODER in spec.method.needs
             documents = generation.documents(*shape)
             yield Training(
                 images=images(generation, spec.train_limit),
@@ -81,6 +81,6 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
 
 def _owner(spec: CellSpec, position: int) -> str:
     """Whose model the generation at `position` is: the method's own, or the independent one that all cells share."""
-    own_first = Need.OWN_FIRST_GENERATION.value in spec.method.needs
+    own_first = Need.OWN_FIRST_GENERATION in spec.method.needs
     shared = spec.method.kind == "adapter" or (position == 0 and not own_first)
     return BASELINE if shared or spec.method.name == BASELINE else spec.method.label

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import reprlib
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
 from compatbench.records.migrations import migrate
 from compatbench.storage.files import keep_names, write_whole
+from compatbench.vocabulary import Expectation, Need, Order, Role, Status
 
 SCHEMA_VERSION = 2
 
@@ -28,22 +28,6 @@ FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
 """Becomes the name of a folder: one part of a path, and none that leads elsewhere."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """In hex; names a file."""
-
-
-class Status(StrEnum):
-    """How a cell ended."""
-
-    OK = "ok"
-    FAILED = "failed"
-    """An exception; `error` has its traceback."""
-    TIMEOUT = "timeout"
-    OOM = "oom"
-    KILLED = "killed"
-    """The cell's process died of a signal; its parent wrote the record."""
-    SKIPPED = "skipped"
-    """The method cannot run on this cell; `reason` says why."""
-    INVALID = "invalid"
-    """It ran, but its numbers cannot count (NaN loss, zero vectors)."""
 
 
 class _Model(BaseModel):
@@ -58,9 +42,9 @@ class MethodInfo(_Model):
     """Row name in tables: the method's name, with the params that tell two rows of one suite apart."""
     params: dict[str, Any]
     """All parameters, resolved."""
-    role: str
-    needs: list[str]
-    expects: list[str]
+    role: Role
+    needs: list[Need]
+    expects: list[Expectation]
     kind: Literal["training", "adapter"]
     source_hash: str
     """Of the method's file and of the `_*.py` files beside it that it imports."""
@@ -120,8 +104,8 @@ class ArrayRef(_Model):
 class BackfillCurve(_Model):
     """M(β): queries of the newest generation while the gallery is re-embedded, from M(n,o) at β = 0 to M(n,n)."""
 
-    order: str
-    """Of the re-embedding: `random`, `class-wise`, `uncertainty`, or `own` where the method has one."""
+    order: Order
+    """Of the re-embedding."""
     metric: str
     query_generation: str
     gallery_generation: str

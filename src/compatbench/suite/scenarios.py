@@ -14,9 +14,9 @@ from compatbench.data.dataset import Dataset, check_disjoint_classes
 from compatbench.data.sampling import limit_queries, only_classes
 from compatbench.encoders import EncoderSpec, full_name
 from compatbench.errors import RequestError
-from compatbench.heads import HeadName
 from compatbench.machine.seeds import stream
 from compatbench.storage.canonical import digest
+from compatbench.vocabulary import HeadName
 
 SPLIT_SEED = 0
 """Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""
@@ -75,7 +75,7 @@ class GenerationSpec(BaseModel):
     """How many classes (an integer) or which share of them (a fraction), the first ones by id; or a range of them."""
     imbalance: float | None = Field(None, gt=1)
     """Images of the largest class per image of the smallest: a long tail, falling exponentially with the class id."""
-    loss: HeadName = "softmax"
+    loss: HeadName = HeadName.SOFTMAX
     pretrained: bool = False
     small_image_stem: bool = False
     batch_norm: bool = False

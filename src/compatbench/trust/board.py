@@ -52,7 +52,7 @@ def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
     rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.methods]
     return SuitePlan(
         scenarios=tuple(suite.scenarios),
-        roles={entry.label: builtin.get(entry.name).cls.role.value for entry in rows},
+        roles={entry.label: builtin.get(entry.name).cls.role for entry in rows},
         seeds=suite.seeds,
     )
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.execution.cell import without_absolute_paths
 from compatbench.execution.command import command, runs_its_cell
-from compatbench.records.record import Record, Status, read_record
+from compatbench.records.record import Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
 from compatbench.trust.problems import Problem
 from compatbench.trust.rescoring import Rescorer
+from compatbench.vocabulary import Status
 
 
 def record_files(store: Store, suite: str) -> list[Path]:

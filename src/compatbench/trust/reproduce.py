@@ -16,7 +16,8 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
-from compatbench.records.record import Environment, Metric, Record, Status
+from compatbench.records.record import Environment, Metric, Record
+from compatbench.vocabulary import Status
 
 TOLERANCE = 0.02
 """Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""

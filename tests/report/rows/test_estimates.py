@@ -5,14 +5,15 @@ import pytest
 
 from compatbench.evaluation.statistics import hierarchical_bootstrap, holm, paired_permutation_test
 from compatbench.report.rows.estimates import Estimate, best_rows, contributions, estimate
-from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE, Scores
+from compatbench.report.rows.scores import METRICS, Scores
+from compatbench.vocabulary import Entry, MetricName
 
 
 def scores(seeds=(0, 1, 2), **entries):
     """Entries old, cross, new, reference, each (S, Q)."""
-    names = {"old": OLD, "cross": CROSS, "new": NEW, "reference": REFERENCE}
+    names = {"old": Entry.OLD, "cross": Entry.CROSS, "new": Entry.NEW, "reference": Entry.REFERENCE}
     values = {name: np.asarray(entries[short], dtype=float) for short, name in names.items()}
-    queries = values[OLD].shape[1]
+    queries = values[Entry.OLD].shape[1]
     return Scores(
         seeds, np.arange(queries), {(metric, name): one for metric in METRICS for name, one in values.items()}
     )
@@ -72,10 +73,10 @@ def test_update_gain_is_undefined_where_nothing_is_to_gain():
 def test_intervals_are_those_of_paired_draws():
     row = random_rows(np.random.default_rng(0), ["a"])["a"]
     numbers = estimate({"a": row, "other": constant(0.5, 0.5, 0.5, 0.75)})["a"]["mAP"]
-    draws = hierarchical_bootstrap({name: row.of("mAP", name) for name in (OLD, CROSS, REFERENCE)})
+    draws = hierarchical_bootstrap({name: row.of("mAP", name) for name in (Entry.OLD, Entry.CROSS, Entry.REFERENCE)})
     gains = [
         (cross - old) / (reference - old)
-        for old, cross, reference in zip(draws[OLD], draws[CROSS], draws[REFERENCE], strict=True)
+        for old, cross, reference in zip(draws[Entry.OLD], draws[Entry.CROSS], draws[Entry.REFERENCE], strict=True)
     ]
     assert numbers.update_gain.low == pytest.approx(np.percentile(gains, 2.5))
     assert numbers.update_gain.high == pytest.approx(np.percentile(gains, 97.5))
@@ -84,17 +85,17 @@ def test_intervals_are_those_of_paired_draws():
 def test_contributions_average_to_the_number():
     row = random_rows(np.random.default_rng(1), ["a"])["a"]
     numbers = estimate({"a": row})["a"]["mAP"]
-    assert contributions(row, "gamma").mean() == pytest.approx(numbers.update_gain.value)
-    assert contributions(row, "tax").mean() == pytest.approx(numbers.tax.value)
-    assert contributions(row, CROSS).mean() == pytest.approx(numbers.cross.value)
-    assert contributions(constant(0.75, 0.875, 0.625, 0.75), "gamma") is None
+    assert contributions(row, MetricName.UPDATE_GAIN).mean() == pytest.approx(numbers.update_gain.value)
+    assert contributions(row, MetricName.TAX).mean() == pytest.approx(numbers.tax.value)
+    assert contributions(row, Entry.CROSS).mean() == pytest.approx(numbers.cross.value)
+    assert contributions(constant(0.75, 0.875, 0.625, 0.75), MetricName.UPDATE_GAIN) is None
 
 
 def test_best_rows_agree_with_one_test_at_a_time():
     rows = random_rows(np.random.default_rng(2), ["a", "b", "c", "d", "e"])
-    found = best_rows(rows, [CROSS, NEW, "gamma", "tax"])
+    found = best_rows(rows, [Entry.CROSS, Entry.NEW, MetricName.UPDATE_GAIN, MetricName.TAX])
     sizes = set()
-    for number in (CROSS, NEW, "gamma", "tax"):
+    for number in (Entry.CROSS, Entry.NEW, MetricName.UPDATE_GAIN, MetricName.TAX):
         values = {label: contributions(row, number) for label, row in rows.items()}
         order = sorted(values, key=lambda label: -values[label].mean())
         p_values = holm([paired_permutation_test(values[order[0]], values[label]) for label in order[1:]])
@@ -111,16 +112,16 @@ def test_best_rows_agree_with_one_test_at_a_time():
 
 def test_seed_noise_alone_makes_a_tie():
     rows = {"a": constant(0.25, 0.5, 0.5, 0.75), "b": constant(0.25, (0.25, 0.375, 0.5), 0.5, 0.75)}
-    assert paired_permutation_test(rows["a"].of("mAP", CROSS), rows["b"].of("mAP", CROSS)) < 0.001
-    assert best_rows(rows, [CROSS])[CROSS] == ["a", "b"]
+    assert paired_permutation_test(rows["a"].of("mAP", Entry.CROSS), rows["b"].of("mAP", Entry.CROSS)) < 0.001
+    assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a", "b"]
     rows["b"] = constant(0.25, (0.25, 0.375, 0.4375), 0.5, 0.75)
-    assert best_rows(rows, [CROSS])[CROSS] == ["a"]
+    assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a"]
 
 
 def test_few_queries_make_a_tie():
     # of 2³ sign patterns of three equal differences two are as extreme: p = 0.25
     rows = {name: constant(0.25, cross, 0.5, 0.75, queries=3) for name, cross in (("a", 0.5), ("b", 0.25))}
-    assert best_rows(rows, [CROSS])[CROSS] == ["a", "b"]
+    assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a", "b"]
 
 
 def test_rows_are_compared_on_the_seeds_they_share():
@@ -130,12 +131,14 @@ def test_rows_are_compared_on_the_seeds_they_share():
             "b": constant(0.25, (0.25, 0.25, 0.25), 0.5, 0.75, seeds),
         }
 
-    assert best_rows(rows((1, 2, 3)), [CROSS])[CROSS] == ["a"]
-    assert best_rows(rows((3, 4, 5)), [CROSS])[CROSS] == ["a", "b"]
+    assert best_rows(rows((1, 2, 3)), [Entry.CROSS])[Entry.CROSS] == ["a"]
+    assert best_rows(rows((3, 4, 5)), [Entry.CROSS])[Entry.CROSS] == ["a", "b"]
 
 
 def test_no_row_with_a_number_gives_no_best():
-    assert best_rows({"a": constant(0.75, 0.875, 0.625, 0.75)}, ["gamma"]) == {"gamma": []}
+    assert best_rows({"a": constant(0.75, 0.875, 0.625, 0.75)}, [MetricName.UPDATE_GAIN]) == {
+        MetricName.UPDATE_GAIN: []
+    }
 
 
 def test_the_interval_of_three_seeds_is_exact():

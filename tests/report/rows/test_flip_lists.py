@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records.record import Status, WorstFlip
+from compatbench.records.record import WorstFlip
 from compatbench.report.rows.flip_lists import WORST
 from compatbench.report.site.flip_files import flip_csv
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 OLD, CROSS, NEW = [0.75, 0.75, 0.5, 0.25], [0.25, 0.75, 0.125, 1.0], [0.75, 0.25, 1.0, 0.25]
 

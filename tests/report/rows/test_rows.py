@@ -1,11 +1,11 @@
 import pytest
 from synthetic import cross_metric
 
-from compatbench.records.record import Status
 from compatbench.report.rows.estimates import Compatibility, Estimate
 from compatbench.report.rows.row import method_rows, ordering, outcome, verdict
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.vocabulary import Status
 
 
 def flat(cross, new=0.75, old=0.25, reference=0.75):

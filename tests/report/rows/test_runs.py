@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records.record import Status
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of, scenarios
+from compatbench.vocabulary import Status
 
 FLAT = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
 

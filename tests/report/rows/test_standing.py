@@ -3,9 +3,9 @@
 import pytest
 from boards import board_suite, row
 
-from compatbench.records.record import Status
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.standing import standings
+from compatbench.vocabulary import Status
 
 PLACES = {"one": "abc", "two": "abc", "three": "bca"}
 """Methods of each scenario, the best first."""

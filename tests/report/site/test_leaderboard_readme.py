@@ -7,12 +7,12 @@ from urllib.parse import unquote
 import pytest
 from boards import board, board_suite, row
 
-from compatbench.records.record import Status
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.standing import standings
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.site.readme_section import unknown_scenario, with_section
 from compatbench.report.site.suite_files import write_suite
+from compatbench.vocabulary import Status
 
 MARKED = "before\n<!-- begin: compatbench leaderboard synthetic/one -->\nold\n<!-- end -->\nafter\n"
 FOLDER = PurePosixPath("results/leaderboard")

@@ -4,8 +4,8 @@ import pytest
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
-from compatbench.records.record import Status
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 QUERIES = 40
 OLD = {pair: [0.5] * QUERIES for pair in ("oo", "no", "nn", "ss")}

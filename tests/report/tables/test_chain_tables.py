@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from synthetic import results
 
-from compatbench.records.record import ArrayRef, Status
+from compatbench.records.record import ArrayRef
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
+from compatbench.vocabulary import Status
 
 QUERIES = 40
 MATRIX = [[0.5], [0.5, 0.6], [0.4, 0.7, 0.8], [0.6, 0.5, 0.8, 0.9]]

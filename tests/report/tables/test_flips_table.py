@@ -2,8 +2,8 @@
 
 import pytest
 
-from compatbench.records.record import Status
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 HIT, MISS = 0.75, 0.25
 

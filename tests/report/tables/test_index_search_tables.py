@@ -2,9 +2,10 @@
 
 import pytest
 
-from compatbench.records.record import IndexSearch, Status
+from compatbench.records.record import IndexSearch
 from compatbench.report.render.table import Cell
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 SCORES = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
 

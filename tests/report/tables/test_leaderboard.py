@@ -3,9 +3,9 @@
 import pytest
 from golden_case import EVIL, GOLDEN, golden_files, golden_records
 
-from compatbench.records.record import Status
 from compatbench.report.render.table import interval, value
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Status
 
 HAND = {
     "status quo": {"oo": "25.0 [25.0, 25.0]", "reference": "75.0 [75.0, 75.0]", "verdict": "old model, no upgrade"},

@@ -3,9 +3,10 @@
 import pytest
 from synthetic import Bench
 
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.tables.overview import overview_table
+from compatbench.vocabulary import Status
 
 QUERIES = 20
 

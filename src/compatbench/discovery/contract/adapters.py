@@ -15,7 +15,8 @@ from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.contract.world import task_of
 from compatbench.discovery.plugins import Plugin
 from compatbench.machine.seeds import global_stream
-from compatbench.method import Adapter, Maps, Need
+from compatbench.method import Adapter, Maps
+from compatbench.vocabulary import HeadName, Need
 
 PAIRS = 200
 CLASSES = 5
@@ -113,7 +114,7 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
 
 
 def _skip(plugin: Plugin, dim: int) -> str | None:
-    task = task_of(dim, OLD_DIM, "softmax")
+    task = task_of(dim, OLD_DIM, HeadName.SOFTMAX)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
@@ -132,7 +133,7 @@ def build_adapter(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Ad
     """The adapter for the task of these pairs, with few epochs where it has them as a parameter."""
     epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
     classes = CLASSES if given.labels is None else int(given.labels.max()) + 1
-    task = task_of(given.new.shape[1], OLD_DIM, "softmax")
+    task = task_of(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
     task = replace(task, classes=tuple(range(classes)), total_classes=classes)
     adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **choice.params}), task)
     return adapter

@@ -9,7 +9,8 @@ from compatbench.discovery.contract.report import Finding, Report, describe
 from compatbench.discovery.plugins import Plugin, discover, find_class, make_plugin
 from compatbench.discovery.source import load_module
 from compatbench.errors import RequestError
-from compatbench.method import Adapter, Expectation, Need, Params, Role, TrainingMethod
+from compatbench.method import Adapter, Params, TrainingMethod
+from compatbench.vocabulary import Expectation, Need, Role
 
 SOURCE = re.compile(
     r"\d{4}\.\d{4,5}"  # arXiv

@@ -13,9 +13,8 @@ from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, task_of
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
-from compatbench.heads import HeadName
-from compatbench.method import Need
-from compatbench.model import EmbeddingModel
+from compatbench.generations.embedding_model import EmbeddingModel
+from compatbench.vocabulary import HeadName, Need
 
 DIM = 16
 GUARDED = {Need.OLD_ENCODER, Need.OLD_CLASSIFIER, Need.OLD_FEATURES, Need.OLD_WEIGHTS}
@@ -69,7 +68,7 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
         check_terms(world, [i for i in range(20) if int(world.data.labels[i]) >= len(OLD_CLASSES)])
     with report.checking("mixed precision"):
         check_terms(world, mixed_precision=True)
-    for loss in ("normalized_softmax", "arcface"):
+    for loss in (HeadName.NORMALIZED_SOFTMAX, HeadName.ARCFACE):
         with report.checking(f"{loss} head"):
             check_task(plugin, dim=dim, old_dim=dim, loss=loss)
     for name, new_dim in (("larger dimension", 2 * dim), ("smaller dimension", dim // 2)):
@@ -95,7 +94,7 @@ def _dimension(plugin: Plugin) -> int:
 
 
 def _skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
-    task = task_of(dim, old_dim, "softmax")
+    task = task_of(dim, old_dim, HeadName.SOFTMAX)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
@@ -216,7 +215,7 @@ def check_state(world: World, plugin: Plugin) -> None:
 
 
 def check_task(
-    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = "softmax", choice: Choice = DEFAULTS
+    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = HeadName.SOFTMAX, choice: Choice = DEFAULTS
 ) -> None:
     """The method runs on another task, or skips it with a reason; its queries fit the old gallery."""
     if dim != old_dim and _skip(plugin, dim, old_dim) is not None:

@@ -15,12 +15,13 @@ from compatbench.discovery.contract.choices import DEFAULTS, Choice
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.generations.chain import embedding_dim
+from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, loss_terms, train
-from compatbench.heads import HeadName
 from compatbench.machine.seeds import global_stream, stream
-from compatbench.method import Batch, Need, Params, Task, TrainingMethod
-from compatbench.model import EmbeddingModel, NewModel, OldModel, View
+from compatbench.method import Batch, Params, Task, TrainingMethod
+from compatbench.model import NewModel, OldModel, View
 from compatbench.suite.recipe import Recipe
+from compatbench.vocabulary import HeadName, Need
 
 BACKBONE = "test_resnet"
 OLD_CLASSES = (0, 1, 2)
@@ -79,7 +80,7 @@ class World:
 
     def setup(self, seed: int = 0) -> None:
         """Call the method's `setup` as the suite does, without training."""
-        new = NewModel(self.model, lambda model: embed_images(model, self.data.images, NORMALIZE), self.data.labels)
+        new = NewModel(self.model, lambda: embed_images(self.model, self.data.images, NORMALIZE), self.data.labels)
         with global_stream(seed, "setup", self.method.task.generation):
             self.method.setup(new, self.old_model)
 
@@ -149,7 +150,7 @@ def build_world(
     *,
     dim: int,
     old_dim: int,
-    loss: HeadName = "softmax",
+    loss: HeadName = HeadName.SOFTMAX,
     choice: Choice = DEFAULTS,
     old: EmbeddingModel | None = None,
 ) -> World:

@@ -13,13 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from compatbench.report.plots.svg import INK, axes_in_inches, panel_title, to_svg
 from compatbench.report.render.table import Unit, number
-from compatbench.report.rows.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.rows.backfill import RowBackfill
+from compatbench.vocabulary import Order, Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {"random": "#3b82c4", "class-wise": "#d9541e", "uncertainty": "#2a9d5c", "own": "#9357c9"}
+COLORS = {
+    Order.RANDOM: "#3b82c4",
+    Order.CLASS_WISE: "#d9541e",
+    Order.UNCERTAINTY: "#2a9d5c",
+    Order.OWN: "#9357c9",
+}
 _BELOW = "#d02f3a"
 _COLUMNS = 6
 _CELL = 1.7, 1.5
@@ -46,7 +52,7 @@ def backfill_svg(backfills: Sequence[RowBackfill], name: str) -> Markup | None:
     `name` keeps its ids apart from those of other plots.
     """
     members: dict[str, list[RowBackfill]] = {}
-    for role in ("method", "reference"):
+    for role in (Role.METHOD, Role.REFERENCE):
         for one in backfills:
             if one.row.role == role:
                 members.setdefault(one.row.label, []).append(one)
@@ -163,7 +169,7 @@ def _ticks(low: float, high: float) -> list[float]:
 def _legend(figure: Figure, backfills: Sequence[RowBackfill]) -> None:
     from matplotlib.lines import Line2D
 
-    orders = [order for order in ORDER_TITLES if any(one.order == order for one in backfills)]
-    handles = [Line2D([], [], color=COLORS[order], label=ORDER_TITLES[order].lower()) for order in orders]
+    orders = [order for order in Order if any(one.order == order for one in backfills)]
+    handles = [Line2D([], [], color=COLORS[order], label=order.heading.lower()) for order in orders]
     handles.append(Line2D([], [], color=INK, linewidth=0.7, linestyle=(0, (4, 2)), label="M(o,o)"))
     figure.legend(handles=handles, loc="upper left", ncols=len(handles), frameon=False, fontsize=8)

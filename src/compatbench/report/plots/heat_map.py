@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from compatbench.report.plots.svg import INK, axes_in_inches, panel_title, to_svg
 from compatbench.report.rows.chains import ChainRow
+from compatbench.vocabulary import Role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def heat_map_svg(chains: Sequence[ChainRow], name: str) -> Markup:
 
     `name` keeps its ids apart from those of other plots.
     """
-    ordered = [chain for role in ("reference", "method", "control") for chain in chains if chain.row.role == role]
+    ordered = [chain for role in Role for chain in chains if chain.row.role == role]
     columns = min(_COLUMNS, len(ordered))
     rows = ceil(len(ordered) / columns)
     size = _MARGIN + max(columns, 2) * (_SIDE + _GAP[0]), rows * (_SIDE + _GAP[1]) + 0.1

@@ -16,14 +16,7 @@ from compatbench.report.rows.estimates import Estimate, Values
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.scores import METRICS, ScoreReader
-
-ORDER_TITLES = {
-    "random": "Random order",
-    "class-wise": "Class after class",
-    "uncertainty": "Most uncertain first",
-    "own": "The method's own order",
-}
-"""Kinds of orders, by the names in records."""
+from compatbench.vocabulary import Order
 
 _STATUS_QUO = "status quo"
 
@@ -33,7 +26,7 @@ class RowBackfill:
     """One row's backfill in one kind of order, over all its seeds. All numbers are fractions."""
 
     row: MethodRow
-    order: str
+    order: Order
     betas: tuple[float, ...]
     mean: Values
     """(S,) M(β)."""
@@ -61,7 +54,7 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
     Raises RequestError where per-query files are missing or the queries of a row's seeds differ.
     """
     found: list[tuple[MethodRow, list[BackfillCurve], dict[str, Values]]] = []
-    for order in ORDER_TITLES:
+    for order in Order:
         for row in rows:
             entries = [(record, curve) for record in row.runs.finished if (curve := _curve(record, order)) is not None]
             if entries and len(entries) == len(row.runs.finished):
@@ -78,7 +71,7 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
     return [_row_backfill(row, curves, columns, draws[place]) for place, (row, curves, columns) in enumerate(found)]
 
 
-def _curve(record: Record, order: str) -> BackfillCurve | None:
+def _curve(record: Record, order: Order) -> BackfillCurve | None:
     return next((one for one in record.backfill if (one.order, one.metric) == (order, METRICS[0])), None)
 
 

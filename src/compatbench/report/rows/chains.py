@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.chains import ChainNumber, chain_estimates, violations
 from compatbench.evaluation.statistics import bootstrap_interval
-from compatbench.report.rows.row import INDEPENDENT_MODEL, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import METRICS, ScoreReader
+from compatbench.vocabulary import Need
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> 
 
 def step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:
     """Seconds that every generation took, with those of the independent model where it is needed; median over seeds."""
-    parents = independent if INDEPENDENT_MODEL in runs.method.needs else None
+    parents = independent if Need.INDEPENDENT_MODEL in runs.method.needs else None
     found: list[float | None] = []
     for step in range(size):
         own = _median_seconds(runs, step)

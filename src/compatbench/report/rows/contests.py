@@ -14,7 +14,8 @@ from compatbench.evaluation.compatibility import update_gain
 from compatbench.evaluation.statistics import RESAMPLES
 from compatbench.report.rows.estimates import ROUNDING, Values, bootstrap_means
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE
+from compatbench.report.rows.scores import METRICS
+from compatbench.vocabulary import Entry
 
 CONTEST_STREAM = 2
 """Tells the draws of contests from those of queries (0) and of seeds (1)."""
@@ -86,8 +87,8 @@ def _rank_draws(rows: Sequence[MethodRow]) -> Values:
     scores = {row.label: row.scores for row in rows if row.scores is not None}
     means = bootstrap_means(scores, METRICS[:1])
     of_rows = [means[row.label, METRICS[0]] for row in rows]
-    gain = np.stack([update_gain(one[OLD], one[CROSS], one[REFERENCE]) for one in of_rows], axis=1)
-    return ranks(gain, np.stack([one[NEW] - one[REFERENCE] for one in of_rows], axis=1))
+    gain = np.stack([update_gain(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
+    return ranks(gain, np.stack([one[Entry.NEW] - one[Entry.REFERENCE] for one in of_rows], axis=1))
 
 
 def _relative(places: Values) -> Values:

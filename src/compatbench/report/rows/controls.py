@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from compatbench.report.rows.estimates import Values
 from compatbench.report.rows.row import MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE
+from compatbench.report.rows.scores import METRICS
+from compatbench.vocabulary import Entry, Expectation, Status
 
 SAME_SELF = 1e-4
 """How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
@@ -51,15 +52,13 @@ def banner(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Banner:
 def misbehaviour(row: MethodRow) -> list[str]:
     """What a row does not show that it expects; unfinished seeds count, unless they were skipped with a reason."""
     problems = []
-    broken = [record for record in row.runs.unfinished if record.status.value != "skipped"]
+    broken = [record for record in row.runs.unfinished if record.status is not Status.SKIPPED]
     if broken:
         problems.append(f"not checked, {outcome(broken, name_seeds=len(broken) < len(row.runs.records))}")
     if row.scores is None:
         return problems
     for expectation in sorted(row.runs.method.expects):
-        check = CHECKS.get(expectation)
-        problem = check(row) if check else f"nothing checks the expectation '{expectation}'"
-        if problem:
+        if problem := CHECKS[expectation](row):
             problems.append(problem)
     return problems
 
@@ -71,12 +70,12 @@ def _cross_at_chance(row: MethodRow) -> str | None:
     """
     if row.chance is None:
         return "its records hold no chance band to compare M(n,o) with"
-    cross, end = float(_seed_means(row, CROSS).mean()), row.chance[2]
+    cross, end = float(_seed_means(row, Entry.CROSS).mean()), row.chance[2]
     return f"M(n,o) = {_points(cross)} is above chance, which ends at {_points(end)}" if cross > end else None
 
 
 def _cross_below_old(row: MethodRow) -> str | None:
-    cross, old = float(_seed_means(row, CROSS).mean()), float(_seed_means(row, OLD).mean())
+    cross, old = float(_seed_means(row, Entry.CROSS).mean()), float(_seed_means(row, Entry.OLD).mean())
     if cross < old:
         return None
     return f"M(n,o) = {_points(cross)} should be below M(o,o) = {_points(old)}"
@@ -86,20 +85,19 @@ def _self_equals_independent(row: MethodRow) -> str | None:
     """Where the documents keep their old encoder there is no new gallery that could be compared."""
     if row.runs.records[0].spec.generations[-1].get("document_encoder") == "previous":
         return None
-    return _equal(row, NEW, REFERENCE, SAME_SELF)
+    return _equal(row, Entry.NEW, Entry.REFERENCE, SAME_SELF)
 
 
 def _cross_equals_old(row: MethodRow) -> str | None:
-    return _equal(row, CROSS, OLD, SAME_CROSS)
+    return _equal(row, Entry.CROSS, Entry.OLD, SAME_CROSS)
 
 
-CHECKS: dict[str, Check] = {
-    "cross at chance": _cross_at_chance,
-    "cross below status quo": _cross_below_old,
-    "self equals independent": _self_equals_independent,
-    "cross equals status quo": _cross_equals_old,
+CHECKS: dict[Expectation, Check] = {
+    Expectation.CROSS_AT_CHANCE: _cross_at_chance,
+    Expectation.CROSS_BELOW_OLD: _cross_below_old,
+    Expectation.SELF_EQUALS_INDEPENDENT: _self_equals_independent,
+    Expectation.CROSS_EQUALS_OLD: _cross_equals_old,
 }
-"""By the words of `compatbench.method.Expectation`."""
 
 
 def _equal(row: MethodRow, entry: str, other: str, tolerance: float) -> str | None:

@@ -19,7 +19,8 @@ from compatbench.evaluation.statistics import (
     paired_permutation_test,
     percentile_interval,
 )
-from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE, Scores
+from compatbench.report.rows.scores import METRICS, Scores
+from compatbench.vocabulary import Entry, MetricName
 
 SIGNIFICANCE = 0.05
 """Error rate of a family of comparisons after Holm's correction."""
@@ -28,8 +29,8 @@ ROUNDING = 1e-12
 """Fractions closer to 0 than this differ from it by the order of summation only."""
 
 Values = NDArray[np.float64]
-
-ENTRIES = (OLD, CROSS, NEW, REFERENCE)
+Tested = Entry | MetricName
+"""A number by which rows are compared."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,19 @@ def bootstrap_means(
     """
     alike: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for label, scores in rows.items():
-        alike[scores.of(metrics[0], OLD).shape].append(label)
+        alike[scores.of(metrics[0], Entry.OLD).shape].append(label)
     found: dict[tuple[str, str], dict[str, Values]] = {}
     for labels in alike.values():
         columns = {
             f"{metric}/{entry}/{label}": rows[label].of(metric, entry)
             for label in labels
             for metric in metrics
-            for entry in ENTRIES
+            for entry in Entry
         }
         draws = hierarchical_bootstrap(columns)
         for label in labels:
             for metric in metrics:
-                found[label, metric] = {entry: draws[f"{metric}/{entry}/{label}"] for entry in ENTRIES}
+                found[label, metric] = {entry: draws[f"{metric}/{entry}/{label}"] for entry in Entry}
     return found
 
 
@@ -103,7 +104,7 @@ def estimate(rows: Mapping[str, Scores]) -> dict[str, dict[str, Compatibility]]:
     return {
         label: {
             metric: _compatibility(
-                *((float(scores.of(metric, entry).mean()), draws[label, metric][entry]) for entry in ENTRIES)
+                *((float(scores.of(metric, entry).mean()), draws[label, metric][entry]) for entry in Entry)
             )
             for metric in METRICS
         }
@@ -120,10 +121,10 @@ def _compatibility(
         cross=_estimate(*cross),
         new=_estimate(*new),
         reference=_estimate(*reference),
-        cross_gain=_estimate(values["cross_gain"], cross[1] - old[1]),
+        cross_gain=_estimate(values[MetricName.CROSS_GAIN], cross[1] - old[1]),
         backfill_gain=_estimate(new[0] - cross[0], new[1] - cross[1]),
-        update_gain=_estimate(values["update_gain"], update_gain(old[1], cross[1], reference[1])),
-        tax=_estimate(values["tax"], new[1] - reference[1]),
+        update_gain=_estimate(values[MetricName.UPDATE_GAIN], update_gain(old[1], cross[1], reference[1])),
+        tax=_estimate(values[MetricName.TAX], new[1] - reference[1]),
     )
 
 
@@ -131,28 +132,28 @@ def _estimate(value: float | None, draws: Values) -> Estimate:
     return Estimate(value) if value is None else Estimate(value, *percentile_interval(draws))
 
 
-def contributions(scores: Scores, number: str, metric: str = METRICS[0]) -> Values | None:
-    """Per-query values (S, Q) whose mean is `number` ("M(n,o)", "M(n,n)", "gamma" or "tax"); None if undefined.
+def contributions(scores: Scores, number: Tested, metric: str = METRICS[0]) -> Values | None:
+    """Per-query values (S, Q) whose mean is `number`, an entry of the matrix, Γ or the tax; None if undefined.
 
     For Γ the denominator M(*,*) − M(o,o) is the row's own over all seeds, held fixed.
     """
-    if number == "tax":
-        return scores.of(metric, NEW) - scores.of(metric, REFERENCE)
-    if number != "gamma":
+    if number is MetricName.TAX:
+        return scores.of(metric, Entry.NEW) - scores.of(metric, Entry.REFERENCE)
+    if isinstance(number, Entry):
         return scores.of(metric, number)
-    room = float(scores.of(metric, REFERENCE).mean() - scores.of(metric, OLD).mean())
-    return (scores.of(metric, CROSS) - scores.of(metric, OLD)) / room if room > 0 else None
+    room = float(scores.of(metric, Entry.REFERENCE).mean() - scores.of(metric, Entry.OLD).mean())
+    return (scores.of(metric, Entry.CROSS) - scores.of(metric, Entry.OLD)) / room if room > 0 else None
 
 
-def best_rows(rows: Mapping[str, Scores], numbers: Iterable[str]) -> dict[str, list[str]]:
+def best_rows(rows: Mapping[str, Scores], numbers: Iterable[Tested]) -> dict[Tested, list[str]]:
     """For each of `numbers`, the row with the highest value and all that are not significantly below it, best first.
 
     A row is below when both say so: the paired permutation test on the queries, Holm-corrected over the rows, and
     the 95% hierarchical bootstrap interval of the paired difference, which alone knows the spread over seeds. Rows
     are compared on the seeds that they share; without one they cannot be told apart.
     """
-    orders: dict[str, list[str]] = {}
-    differences: dict[tuple[str, str], Values] = {}
+    orders: dict[Tested, list[str]] = {}
+    differences: dict[tuple[Tested, str], Values] = {}
     for number in numbers:
         values = {label: found for label, one in rows.items() if (found := contributions(one, number)) is not None}
         orders[number] = sorted(values, key=lambda label: (-float(values[label].mean()), label))
@@ -167,18 +168,18 @@ def best_rows(rows: Mapping[str, Scores], numbers: Iterable[str]) -> dict[str, l
     return {number: [label for label in order if (number, label) not in below] for number, order in orders.items()}
 
 
-def _positive(differences: Mapping[tuple[str, str], Values]) -> set[tuple[str, str]]:
+def _positive(differences: Mapping[tuple[Tested, str], Values]) -> set[tuple[Tested, str]]:
     """The keys (number, row) of the differences (S, Q) whose mean is significantly above 0; see `best_rows`."""
     if not differences:
         return set()
     keys = list(differences)
     over_seeds = np.stack([differences[key].mean(axis=0, keepdims=True) for key in keys])
     p_values = dict(zip(keys, paired_permutation_test(over_seeds, 0.0), strict=True))
-    adjusted: dict[tuple[str, str], float] = {}
+    adjusted: dict[tuple[Tested, str], float] = {}
     for number in {number for number, _ in keys}:
         family = [key for key in keys if key[0] == number]
         adjusted |= zip(family, holm([p_values[key] for key in family]), strict=True)
-    draws: dict[tuple[str, str], Values] = {}
+    draws: dict[tuple[Tested, str], Values] = {}
     for seeds in {len(values) for values in differences.values()}:
         alike = {key: values for key, values in differences.items() if len(values) == seeds}
         columns = {str(place): values for place, values in enumerate(alike.values())}

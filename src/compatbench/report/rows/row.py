@@ -9,25 +9,17 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from compatbench.errors import one_line
-from compatbench.records.record import Record, Status
+from compatbench.records.record import Record
 from compatbench.report.rows.estimates import Compatibility, Estimate, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import METRICS, ScoreReader, Scores
+from compatbench.vocabulary import Need, Role, Status
 
 RANKED_SEEDS = 3
 """Rows with fewer finished seeds are shown and not ranked."""
 
 LONGEST_REASON = 120
 """Characters of a record's reason that a table shows."""
-
-OWN_FIRST_GENERATION = "own first generation"
-"""The need of methods that train the old model too."""
-
-INDEPENDENT_MODEL = "independent model"
-"""The need of methods that have the independent new model trained before them; its cost is theirs."""
-
-ROLE_TITLES = {"reference": "References", "method": "Methods", "control": "Controls"}
-"""Headings of the groups of rows, in their order in tables."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +48,8 @@ class MethodRow:
         return self.runs.label
 
     @property
-    def role(self) -> str:
-        """`method`, `reference` or `control`."""
+    def role(self) -> Role:
+        """How the row is read."""
         return self.runs.method.role
 
     @property
@@ -68,14 +60,14 @@ class MethodRow:
     @property
     def own_first_generation(self) -> bool:
         """Its M(o,o) is its own, not the status quo."""
-        return OWN_FIRST_GENERATION in self.runs.method.needs
+        return Need.OWN_FIRST_GENERATION in self.runs.method.needs
 
     @property
     def ranked(self) -> bool:
         """It is a method with enough seeds, and Γ is defined."""
         numbers = self.compatibility
         return (
-            self.role == "method"
+            self.role == Role.METHOD
             and len(self.runs.finished) >= RANKED_SEEDS
             and numbers is not None
             and numbers.update_gain.value is not None
@@ -169,7 +161,7 @@ def _chance(runs: MethodRuns, newest: str) -> tuple[float, float, float] | None:
 def _relative_time(runs: MethodRuns, independent: MethodRuns | None) -> float | None:
     reference = _images_per_second(independent) if independent else {}
     own = _images_per_second(runs)
-    parent = INDEPENDENT_MODEL in runs.method.needs
+    parent = Need.INDEPENDENT_MODEL in runs.method.needs
     factors = [reference[seed] / own[seed] + parent for seed in own if seed in reference]
     return median(factors) if factors else None
 

@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.records.record import BASELINE, MethodInfo, Record, Status
+from compatbench.records.record import BASELINE, MethodInfo, Record
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
+from compatbench.vocabulary import Status
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import MethodRuns, file_of
+from compatbench.vocabulary import Entry, MetricName
 
-METRICS = ("mAP", "CMC@1")
+METRICS = (MetricName.MAP, MetricName.CMC1)
 """The retrieval numbers that the report derives compatibility from; the first one ranks."""
-
-OLD, CROSS, NEW, REFERENCE = "M(o,o)", "M(n,o)", "M(n,n)", "M(*,*)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +47,13 @@ class ScoreReader:
         Raises RequestError where a record lacks an entry or where its queries are not those of the others.
         """
         entries = {
-            OLD: ("0", "0"),
-            CROSS: (newest, "0"),
-            NEW: (newest, newest),
-            REFERENCE: (f"*{newest}", f"*{newest}"),
+            Entry.OLD: ("0", "0"),
+            Entry.CROSS: (newest, "0"),
+            Entry.NEW: (newest, newest),
+            Entry.REFERENCE: (f"*{newest}", f"*{newest}"),
         }
         found = {name: [self.entry(record, *at) for record in runs.finished] for name, at in entries.items()}
-        first = found[OLD][0]
+        first = found[Entry.OLD][0]
         kept = first.answerable
         for results in (one for column in found.values() for one in column):
             if not (np.array_equal(results.ids, first.ids) and np.array_equal(results.relevant, first.relevant)):

@@ -24,8 +24,7 @@ from compatbench.report.rows.estimates import ROUNDING, Estimate, Values
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.tables.leaderboard import verdict_text
-
-ROLE_ORDER = ("method", "reference", "control")
+from compatbench.vocabulary import Role
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
 """`not ranked`: it has numbers, but is no method, has too few seeds or no Γ. `missing`: it left no record at all."""
@@ -57,8 +56,7 @@ class Standing:
     """One row over all scenarios."""
 
     label: str
-    role: str
-    """`method`, `reference` or `control`; only methods are ranked."""
+    role: Role
     entries: tuple[Entry, ...]
     """One for each of the scenarios, in their order."""
     place: int | None
@@ -112,7 +110,7 @@ class Standings:
     rows: tuple[Standing, ...]
     """Methods by mean rank, then those without one by relative rank, then the others; references; controls."""
 
-    def of(self, role: str) -> tuple[Standing, ...]:
+    def of(self, role: Role) -> tuple[Standing, ...]:
         """The rows of one role, in their order."""
         return tuple(row for row in self.rows if row.role == role)
 
@@ -165,7 +163,7 @@ def _tables(suite: BoardSuite) -> list[_Table]:
     return [_Table(suite, scenario, run.get(scenario, ())) for scenario in dict.fromkeys([*planned, *run])]
 
 
-def _roles(suites: Sequence[BoardSuite]) -> dict[str, str]:
+def _roles(suites: Sequence[BoardSuite]) -> dict[str, Role]:
     """Role by label, of every row that is planned or has a record."""
     planned = {label: role for suite in suites if suite.plan for label, role in suite.plan.roles.items()}
     run = {row.label: row.role for suite in suites for report in suite.reports for row in report.rows}
@@ -174,7 +172,12 @@ def _roles(suites: Sequence[BoardSuite]) -> dict[str, str]:
 
 def _order(row: Standing) -> tuple[object, ...]:
     numbers = (row.mean_rank.value, row.relative_rank.value)
-    return ROLE_ORDER.index(row.role), *((one is None, one or 0.0) for one in numbers), row.label
+    return (
+        row.role != Role.METHOD,
+        list(Role).index(row.role),
+        *((one is None, one or 0.0) for one in numbers),
+        row.label,
+    )
 
 
 def _entry(label: str, table: _Table) -> Entry:
@@ -202,7 +205,7 @@ def _state(row: MethodRow | None, *, planned: bool) -> tuple[State, str]:
         return "ranked", ""
     if row.compatibility is None:
         return "unfinished", outcome(row.runs.records, name_seeds=False)
-    if row.role != "method":
+    if row.role != Role.METHOD:
         return "not ranked", ""
     if len(row.runs.finished) < RANKED_SEEDS:
         return "not ranked", f"{len(row.runs.finished)} of {RANKED_SEEDS} seeds"

@@ -10,6 +10,7 @@ from functools import cached_property
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.vocabulary import Role
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class SuitePlan:
 
     scenarios: tuple[str, ...]
     """As the suite lists them."""
-    roles: Mapping[str, str]
+    roles: Mapping[str, Role]
     """`method`, `reference` or `control` of every row, by its label."""
     seeds: tuple[int, ...]
 

@@ -22,6 +22,7 @@ from compatbench.report.site.page_data.scenario import scenario_json
 from compatbench.report.site.page_data.standing import standings_json
 from compatbench.report.site.page_data.tables import Columns
 from compatbench.report.site.page_data.terms import GENERAL, Terms
+from compatbench.vocabulary import Role
 
 MOST_BYTES = 2_000_000
 """Of the whole page."""
@@ -101,7 +102,7 @@ def _render(board: Board, standings: Standings, album: Album, folder: str) -> st
             folder=folder,
             protocol=board.protocol,
             scenarios=len(reports),
-            methods=len(standings.of("method")),
+            methods=len(standings.of(Role.METHOD)),
             records=sum(len(row.runs.records) for report in reports for row in report.rows),
         )
     )

@@ -27,6 +27,7 @@ from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.report.tables.published import published_rows, with_published
 from compatbench.report.tables.verification import verification_table
+from compatbench.vocabulary import Role
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
     points = []
     for row in rows:
         numbers = row.compatibility
-        if row.role != "method" or numbers is None:
+        if row.role != Role.METHOD or numbers is None:
             continue
         gain, tax = numbers.update_gain, numbers.tax
         if gain.value is not None and tax.value is not None:

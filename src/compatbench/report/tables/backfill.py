@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD
+from compatbench.vocabulary import Order, Role
 
 INCIDENT = "▼"
 
@@ -41,7 +42,7 @@ _COLUMNS = (
 
 def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> Table | None:
     """References and methods by kind of order; None where no record holds a curve."""
-    shown = [one for role in ("reference", "method") for one in backfills if one.row.role == role]
+    shown = [one for role in (Role.REFERENCE, Role.METHOD) for one in backfills if one.row.role == role]
     if not shown:
         return None
     notes = {
@@ -54,8 +55,8 @@ def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> 
         caption=_caption(shown),
         columns=_COLUMNS,
         groups=tuple(
-            Group(title, tuple(_row(one) for one in shown if one.order == order))
-            for order, title in ORDER_TITLES.items()
+            Group(order.heading, tuple(_row(one) for one in shown if one.order == order))
+            for order in Order
             if any(one.order == order for one in shown)
         ),
         footnotes={mark: text for mark, (text, there) in notes.items() if there},

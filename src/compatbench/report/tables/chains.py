@@ -7,42 +7,20 @@ from collections.abc import Callable, Sequence
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_seconds
 from compatbench.report.rows.estimates import Estimate
-from compatbench.report.rows.row import ROLE_TITLES
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
+from compatbench.vocabulary import MetricName, Role
 
 BELOW = "↓"
+_SHARES = (MetricName.AC, MetricName.AC_STRICT, MetricName.AC_SIGNIFICANT)
+_POINTS = (MetricName.AM, MetricName.BC, MetricName.FC)
 _NUMBERS = (
-    Column(
-        "AC",
-        "AC",
-        "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",
-        Unit.SHARE,
-        interval=True,
+    *(
+        Column(name, name.heading, name.sentence, Unit.SHARE, interval=name is not MetricName.AC_SIGNIFICANT)
+        for name in _SHARES
     ),
-    Column("AC_strict", "AC, ties violate", "The same where M(i,j) > M(j,j) is asked for.", Unit.SHARE, interval=True),
-    Column(
-        "AC_significant",
-        "AC, significant",
-        "The same where only those pairs violate whose 95% interval of M(i,j) − M(j,j) lies below 0. It rests on "
-        "intervals and has none of its own.",
-        Unit.SHARE,
-    ),
-    Column("AM", "AM", "Mean of the matrix's lower triangle with the diagonal, mAP in points.", interval=True),
-    Column(
-        "BC",
-        "BC",
-        "Mean of M(T,i) − M(i,i) over all older generations i: the newest queries on every old gallery, mAP in points.",
-        interval=True,
-    ),
-    Column(
-        "FC",
-        "FC",
-        "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill, mAP in points.",
-        interval=True,
-    ),
+    *(Column(name, name.heading, f"{name.sentence} mAP in points.", interval=True) for name in _POINTS),
 )
-_POINTS = ("AM", "BC", "FC")
 
 
 def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
@@ -145,11 +123,8 @@ def _matrix_rows(chain: ChainRow) -> list[Row]:
 
 def _groups(chains: Sequence[ChainRow], lines: Callable[[ChainRow], list[Row]]) -> tuple[Group, ...]:
     """The rows that `lines` makes of each chain, under the headings of their roles."""
-    found = {
-        title: tuple(line for chain in chains if chain.row.role == role for line in lines(chain))
-        for role, title in ROLE_TITLES.items()
-    }
-    return tuple(Group(title, members) for title, members in found.items() if members)
+    found = {role: tuple(line for chain in chains if chain.row.role == role for line in lines(chain)) for role in Role}
+    return tuple(Group(role.heading, members) for role, members in found.items() if members)
 
 
 def _label(chain: ChainRow) -> Cell:

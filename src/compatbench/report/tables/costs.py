@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from statistics import median
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.leaderboard import METHOD, NEEDS, TIME
+from compatbench.vocabulary import Role
 
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
@@ -41,8 +42,8 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         "Compare times only within this table.",
         columns=(METHOD, TIME, *_MEASURED, NEEDS),
         groups=tuple(
-            Group(title, tuple(_row(row) for row in shown if row.role == role))
-            for role, title in ROLE_TITLES.items()
+            Group(role.heading, tuple(_row(row) for row in shown if row.role == role))
+            for role in Role
             if any(row.role == role for row in shown)
         ),
     )

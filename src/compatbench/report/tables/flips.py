@@ -8,10 +8,11 @@ from compatbench.evaluation.flips import FlipRate
 from compatbench.report.render.table import Cell, Column, Group, Row, Table
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
-from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
+from compatbench.vocabulary import Role
 
 _COLUMNS = (
     METHOD,
@@ -68,8 +69,8 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "queries.",
         columns=_COLUMNS,
         groups=tuple(
-            Group(title, tuple(_row(row, rates[row.label]) for row in shown if row.role == role))
-            for role, title in ROLE_TITLES.items()
+            Group(role.heading, tuple(_row(row, rates[row.label]) for row in shown if row.role == role))
+            for role in Role
             if any(row.role == role for row in shown)
         ),
         footnotes={OWN_OLD: "against its own old model."} if any(row.own_first_generation for row in shown) else {},

@@ -8,9 +8,10 @@ from statistics import median
 from compatbench.records.record import IndexSearch
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.index_search import Entry, searches_of
-from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
+from compatbench.vocabulary import Role
 
 INDEX_TITLES = {"flat": "Flat (exact)", "hnsw": "HNSW", "ivfpq": "IVF-PQ"}
 """By the names in records."""
@@ -59,8 +60,8 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
         "lowest and the highest.",
         columns=(METHOD, *_RECALLS.values()),
         groups=tuple(
-            Group(title, tuple(_recall_row(row) for row in shown if row.role == role))
-            for role, title in ROLE_TITLES.items()
+            Group(role.heading, tuple(_recall_row(row) for row in shown if row.role == role))
+            for role in Role
             if any(row.role == role for row in shown)
         ),
         footnotes={OWN_OLD: "with its own old model."} if any(row.own_first_generation for row in shown) else {},

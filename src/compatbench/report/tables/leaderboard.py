@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.controls import misbehaviour
-from compatbench.report.rows.estimates import Compatibility, Estimate, best_rows
-from compatbench.report.rows.row import RANKED_SEEDS, ROLE_TITLES, MethodRow, ordering, outcome, verdict
+from compatbench.report.rows.estimates import Compatibility, Estimate, Tested, best_rows
+from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, ordering, outcome, verdict
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.rows.scores import CROSS, METRICS, NEW
+from compatbench.report.rows.scores import METRICS
+from compatbench.vocabulary import Entry, MetricName, Role
 
 METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
 TIME = Column(
@@ -30,30 +31,23 @@ STATUS_QUO = "status quo"
 _L2_DIFFERS = 0.0005
 """Fraction from which two readings differ in the table's one decimal."""
 
+
+def _entry(key: str, word: Tested) -> Column:
+    return Column(key, word.heading, f"{word.sentence} mAP in points.", interval=True)
+
+
 _COLUMNS = (
     Column(
         "rank", "rank", f"Place by Γ, then by tax. Rows with fewer than {RANKED_SEEDS} seeds have none.", Unit.COUNT
     ),
     METHOD,
-    Column("oo", "M(o,o)", "Status quo: old queries on the old gallery. mAP in points.", interval=True),
-    Column("no", "M(n,o)", "Cross-test: new queries on the old gallery, no backfill. mAP in points.", interval=True),
-    Column("nn", "M(n,n)", "Self-test: new queries on the new gallery, full backfill. mAP in points.", interval=True),
-    Column(
-        "reference",
-        "M(*,*)",
-        "Upper bound: full backfill with the independently trained new model. mAP in points.",
-        interval=True,
-    ),
-    Column("gain", "cross gain", "M(n,o) − M(o,o): what queries gain on day one. mAP in points.", interval=True),
-    Column(
-        "gamma",
-        "Γ",
-        "Update gain (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of the full backfill's gain that comes with "
-        "no backfill. 1 is all of it, below 0 is a loss; undefined where M(*,*) ≤ M(o,o).",
-        Unit.SHARE,
-        interval=True,
-    ),
-    Column("tax", "tax", "M(n,n) − M(*,*): what compatibility costs the new model. mAP in points.", interval=True),
+    _entry("oo", Entry.OLD),
+    _entry("no", Entry.CROSS),
+    _entry("nn", Entry.NEW),
+    _entry("reference", Entry.REFERENCE),
+    _entry("gain", MetricName.CROSS_GAIN),
+    Column("gamma", MetricName.UPDATE_GAIN.heading, MetricName.UPDATE_GAIN.sentence, Unit.SHARE, interval=True),
+    _entry("tax", MetricName.TAX),
     Column(
         "verdict",
         "verdict",
@@ -61,7 +55,12 @@ _COLUMNS = (
         "References and controls with an expectation: whether it was met. Else how the cells ended.",
         Unit.TEXT,
     ),
-    Column("ordering", "ordered", "Whether M(n,n) > M(n,o) > M(o,o); n.s. as in the verdict.", Unit.TEXT),
+    Column(
+        "ordering",
+        MetricName.ORDERING.heading,
+        f"{MetricName.ORDERING.sentence} n.s.: as in the verdict.",
+        Unit.TEXT,
+    ),
     Column("seeds", "seeds", "Seeds that ended well, of those run in this scenario.", Unit.TEXT),
     Column("seen", "M(n,o) seen", "Cross-test over queries of classes that the old generation was trained on."),
     Column("unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw."),
@@ -72,7 +71,7 @@ _COLUMNS = (
         "of the row's own queries, mAP in points.",
         interval=True,
     ),
-    Column("cmc1", "CMC@1 n,o", "Cross-test by CMC@1: share of queries whose first hit is relevant.", interval=True),
+    Column("cmc1", "CMC@1 n,o", f"Cross-test by CMC@1. {MetricName.CMC1.sentence}", interval=True),
     Column(
         "cmc1_gain", "CMC@1 gain", "Cross gain by CMC@1, in points: one metric can turn the verdict.", interval=True
     ),
@@ -83,7 +82,12 @@ _COLUMNS = (
 _OPTIONAL = ("seen", "unseen", "chance", "l2")
 """Columns that are left out where no row has a number for them."""
 
-_TESTED = {"no": CROSS, "nn": NEW, "gamma": "gamma", "tax": "tax"}
+_TESTED: dict[str, Tested] = {
+    "no": Entry.CROSS,
+    "nn": Entry.NEW,
+    "gamma": MetricName.UPDATE_GAIN,
+    "tax": MetricName.TAX,
+}
 """Columns in which the best are bold, and what is compared there."""
 
 OWN_OLD, NOT_SIGNIFICANT, PARTIAL = "†", "n.s.", "‡"
@@ -98,7 +102,8 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     show_l2 = any(_l2_differs(row) for row in rows)
     best = _best(rows)
     ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
-    groups: dict[str, list[Row]] = {"method": [], "reference": _status_quo(scenario, rows), "control": []}
+    groups: dict[Role, list[Row]] = {role: [] for role in Role}
+    groups[Role.REFERENCE] = _status_quo(scenario, rows)
     partial: dict[str, list[str]] = {}
     for row in rows:
         cells = _cells(row, scenario, show_l2) | {"verdict": Cell(verdict_text(row))}
@@ -121,7 +126,7 @@ def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         title=f"{scenario.title}: compatibility",
         caption=_caption(scenario, rows, show_l2),
         columns=tuple(column for column in _COLUMNS if column.key not in _OPTIONAL or column.key in filled),
-        groups=tuple(Group(ROLE_TITLES[role], tuple(groups[role])) for role in ROLE_TITLES if groups[role]),
+        groups=tuple(Group(role.heading, tuple(groups[role])) for role in Role if groups[role]),
         footnotes={mark: text for mark, text in footnotes.items() if mark in shown},
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.leaderboard import METHOD, NEEDS, OWN_OLD, STATUS_QUO, method_cell
+from compatbench.vocabulary import Role
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
 _COMPATIBLE = Column(
@@ -29,7 +30,7 @@ def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
     """The cross gain of every row in every scenario of one suite; None where there is one scenario only."""
     if len(reports) < 2:
         return None
-    groups: dict[str, list[tuple[tuple[object, ...], Row]]] = {role: [] for role in ROLE_TITLES}
+    groups: dict[Role, list[tuple[tuple[object, ...], Row]]] = {role: [] for role in Role}
     for label in sorted({row.label for report in reports for row in report.rows}):
         rows = [next((row for row in report.rows if row.label == label), None) for report in reports]
         known = next(row for row in rows if row is not None)
@@ -37,7 +38,7 @@ def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
         order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
         groups[known.role].append((order, _row(known, rows, reports, signs)))
     shown = {role: [row for _, row in sorted(several, key=lambda one: one[0])] for role, several in groups.items()}
-    shown["reference"].insert(0, _status_quo(reports))
+    shown[Role.REFERENCE].insert(0, _status_quo(reports))
     marks = {mark for rows in shown.values() for row in rows for cell in row.cells.values() for mark in cell.marks}
     return Table(
         name="overview",
@@ -47,7 +48,7 @@ def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
         f"{_spread(reports)} Methods that are compatible in a larger share of their scenarios stand first; nothing is "
         "ranked here.",
         columns=(METHOD, _COMPATIBLE, *(_column(report) for report in reports), NEEDS),
-        groups=tuple(Group(ROLE_TITLES[role], tuple(rows)) for role, rows in shown.items() if rows),
+        groups=tuple(Group(role.heading, tuple(rows)) for role, rows in shown.items() if rows),
         footnotes={mark: text for mark, text in _FOOTNOTES.items() if mark in marks},
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, number
-from compatbench.report.rows.row import ROLE_TITLES
 from compatbench.report.rows.standing import Entry, Standing, Standings
 from compatbench.report.tables.leaderboard import METHOD, NEEDS, NOT_SIGNIFICANT
+from compatbench.vocabulary import Role
 
 SUMMARY = (
     Column("place", "place", "By mean rank. Only methods that competed in every contest have one.", Unit.COUNT),
@@ -48,7 +48,7 @@ _FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the p
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:
     """All rows, with one column a scenario that has records; `name_suites` where there are several suites."""
-    roles = {f"{ROLE_TITLES[role]} (never ranked)": standings.of(role) for role in ("reference", "control")}
+    roles = {f"{role.heading} (never ranked)": standings.of(role) for role in (Role.REFERENCE, Role.CONTROL)}
     shown = [at for at, _ in enumerate(standings.scenarios) if any(row.entries[at].records for row in standings.rows)]
     columns = [_scenario_column(*standings.scenarios[at], name_suites) for at in shown]
     return _table(standings, _methods(standings) | roles, shown, columns)
@@ -60,7 +60,7 @@ def summary_table(standings: Standings) -> Table:
 
 
 def _methods(standings: Standings) -> dict[str, Sequence[Standing]]:
-    methods = standings.of("method")
+    methods = standings.of(Role.METHOD)
     return {
         "Competed everywhere": [row for row in methods if row.place is not None],
         "Competed in some contests": [row for row in methods if row.place is None and row.competed],
@@ -111,14 +111,14 @@ def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) 
     mean, relative = row.mean_rank, row.relative_rank
     marks = (NOT_SIGNIFICANT,) if row.tied_with_first and row.label != first else ()
     more = f" + {row.compatible_not_significant} {NOT_SIGNIFICANT}" if row.compatible_not_significant else ""
-    judged = row.role == "method" and row.measured
+    judged = row.role == Role.METHOD and row.measured
     cells = {
         "place": Cell(row.place),
         "method": Cell(row.label),
         "needs": Cell(", ".join(row.needs) or "nothing"),
         "mean": Cell(mean.value, mean.low, mean.high, bold=row.tied_with_first, marks=marks),
         "relative": Cell(relative.value, relative.low, relative.high),
-        "competed": Cell(f"{row.competed}/{standings.contests}" if row.role == "method" else None),
+        "competed": Cell(f"{row.competed}/{standings.contests}" if row.role == Role.METHOD else None),
         "compatible": Cell(f"{row.compatible}/{row.measured}{more}" if judged else None),
     }
     return Row(cells | {scenario_key(*standings.scenarios[at]): Cell(short_state(row.entries[at])) for at in shown})

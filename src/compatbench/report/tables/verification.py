@@ -16,10 +16,11 @@ from compatbench.report.rows.acceptance import (
     Place,
     accepted,
 )
-from compatbench.report.rows.row import ROLE_TITLES, MethodRow
+from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.leaderboard import METHOD, OWN_OLD
+from compatbench.vocabulary import Role
 
 
 def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
@@ -38,8 +39,8 @@ def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader
         "hierarchical bootstrap over seeds, then queries, the threshold held fixed.",
         columns=_columns(found.rate),
         groups=tuple(
-            Group(title, tuple(_row(row, found.rows[row.label]) for row in shown if row.role == role))
-            for role, title in ROLE_TITLES.items()
+            Group(role.heading, tuple(_row(row, found.rows[row.label]) for row in shown if row.role == role))
+            for role in Role
             if any(row.role == role for row in shown)
         ),
         footnotes={OWN_OLD: "against its own old model."} if any(row.own_first_generation for row in shown) else {},

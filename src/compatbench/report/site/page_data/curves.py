@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.report.rows.backfill import ORDER_TITLES, RowBackfill
+from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.chains import ChainRow
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.vocabulary import Order
 
 
 def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Json:
@@ -17,11 +18,11 @@ def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Js
     In hundredths of a point; each order says its βs once.
     """
     orders: list[Json] = []
-    for order, title in ORDER_TITLES.items():
+    for order in Order:
         shown = [one for one in backfills if one.order == order]
         for betas in sorted({one.betas for one in shown}):
             curves: list[Json] = [_curve(one, labels) for one in shown if one.betas == betas]
-            orders.append({"title": title, "betas": [rounded(beta, 4) for beta in betas], "curves": curves})
+            orders.append({"title": order.heading, "betas": [rounded(beta, 4) for beta in betas], "curves": curves})
     return orders
 
 

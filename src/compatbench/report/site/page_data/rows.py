@@ -8,9 +8,10 @@ from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.scores import CROSS, METRICS, NEW, OLD, REFERENCE
+from compatbench.report.rows.scores import METRICS
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import Album
+from compatbench.vocabulary import Entry, MetricName
 
 _LOSS_DIGITS = 4
 
@@ -72,12 +73,12 @@ def _seeds(row: MethodRow) -> Json:
     """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*), in points of mAP, then Γ, then tax in points."""
     if row.scores is None:
         return []
-    entries = {entry: row.scores.of(METRICS[0], entry).mean(axis=1) for entry in (OLD, CROSS, NEW, REFERENCE)}
+    entries = {entry: row.scores.of(METRICS[0], entry).mean(axis=1) for entry in Entry}
     lines: list[Json] = []
     for place, seed in enumerate(row.scores.seeds):
-        old, cross, new, reference = (float(entries[entry][place]) for entry in (OLD, CROSS, NEW, REFERENCE))
+        old, cross, new, reference = (float(entries[entry][place]) for entry in Entry)
         derived = compatibility(old, cross, new, reference)
-        gamma, tax = derived["update_gain"], derived["tax"]
+        gamma, tax = derived[MetricName.UPDATE_GAIN], derived[MetricName.TAX]
         points: list[Json] = [rounded(100 * value, 1) for value in (old, cross, new, reference)]
         lines.append(
             [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compatbench.report.rows.row import LONGEST_REASON, RANKED_SEEDS
 from compatbench.report.tables.standing_table import SUMMARY
+from compatbench.vocabulary import MetricName, Need, Role, Status
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,7 @@ GENERAL = {
     "M(q,g)": "Retrieval quality (mAP unless another number is named) of queries embedded by the model q against a "
     "gallery embedded by g. o: the old model; n: the new one; *: a new model trained independently, without any "
     "compatibility term. Cosine similarity; a query's own image is left out.",
-    "mAP": "Mean average precision over the full ranking, over the queries with at least one relevant item, in points "
-    "(0 to 100). Ties are broken pessimistically.",
+    MetricName.MAP: MetricName.MAP.sentence,
     "scenario": "What differs between the old and the new generation: more data, more or other classes, another "
     "backbone, dimension or loss, or a chain of several upgrades.",
     "backbone pair": "The encoders of the generations, oldest first; one name where all are the same.",
@@ -31,17 +31,13 @@ GENERAL = {
     "n.s.": "Not significant. In a verdict: the 95% interval holds 0. Beside a number: the row is not significantly "
     "below the best of the column, which is bold (paired permutation test on the same queries, Holm-corrected, and "
     "paired bootstrap interval).",
-    "reference": "Rows to compare with, such as the status quo and independent; never ranked.",
-    "control": "Rows whose outcome is known beforehand, such as a random rotation; where one does not behave as it "
-    "must, the banner turns red. Never ranked.",
+    **{role: role.sentence for role in (Role.REFERENCE, Role.CONTROL)},
     "ranked": f"Methods with at least {RANKED_SEEDS} seeds that ended well and for which Γ is defined. Fewer seeds are "
     "shown and not ranked.",
     **{column.title: column.description for column in SUMMARY},
     "seed": "One seed covers the old, the new and the independent model.",
-    "skipped": f"The method cannot run on this cell; the reason is beside it (here its first {LONGEST_REASON} "
-    "characters, in the record all of it).",
-    "failed, timeout, oom, killed, invalid": "How a cell ended that gave no numbers: an exception, out of time, out of "
-    "memory, ended by a signal, or numbers that cannot count. Each leaves a record with its reason.",
+    **{status: status.sentence for status in Status},
+    Status.SKIPPED: f"{Status.SKIPPED.sentence} Tables show its first {LONGEST_REASON} characters.",
     "outdated": "The suite, the method's source or the protocol changed after the record was made.",
     "record": "The JSON file that one cell (suite, scenario, method, parameters, seed) left behind, with the hashes of "
     "its per-query arrays; every number of the page comes from records alone.",
@@ -53,16 +49,7 @@ GENERAL = {
     "diagonal the gallery was embedded anew, left of it it was not.",
     "Pareto front": "The methods that no other one beats in Γ and tax at once.",
     "loss curve": "Mean of each loss term per epoch of training, one line a seed.",
-    "needs: old encoder": "A forward pass of the frozen old encoder on every training batch.",
-    "needs: old classifier": "The old model's class rows.",
-    "needs: old features": "Old embeddings of the whole new training set, computed once before training.",
-    "needs: old weights": "The parameters of the old encoder themselves.",
-    "needs: independent model": "A new model trained without any compatibility term, before this one; its cost counts.",
-    "needs: both encoders online": "Every query is embedded by the old and by the new model at serving time.",
-    "needs: gallery rewrite": "Every stored vector is mapped (not embedded anew from its original).",
-    "needs: own first generation": "It trains the old model too, so its gains are against its own M(o,o).",
-    "needs: labels": "Class labels of the pairs that an adapter is fitted on.",
-    "needs: two views": "A second augmented view of each image.",
+    **{f"needs: {need}": need.sentence for need in Need},
     "no old model at training time": "Rows that need none of: old encoder, old classifier, old features, old weights.",
     "no second encoder online": "Rows that do not need both encoders at serving time.",
     "gallery untouched": "Rows that leave the stored vectors as they are.",

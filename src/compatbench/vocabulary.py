@@ -1,0 +1,163 @@
+"""The words of the field that suites, records and tables share, each with its sentence. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    """A word, as it stands in files, with a sentence that explains it and a heading for tables."""
+
+    sentence: str
+    heading: str
+
+    def __new__(cls, word: str, sentence: str = "", heading: str = "") -> Word:
+        """A member; the word is its own heading unless another is given."""
+        member = str.__new__(cls, word)
+        member._value_, member.sentence, member.heading = word, sentence, heading or word
+        return member
+
+
+class Need(Word):
+    """What a method asks for; the suite provides just that, and the leaderboard prints it as a cost."""
+
+    OLD_ENCODER = "old encoder", "A forward pass of the frozen old encoder on every training batch."
+    OLD_CLASSIFIER = "old classifier", "The old model's class rows W_o (C_o, D_o)."
+    OLD_FEATURES = "old features", "Old embeddings of the whole new training set, computed once before training."
+    OLD_WEIGHTS = "old weights", "The parameters of the old encoder themselves."
+    INDEPENDENT_MODEL = (
+        "independent model",
+        "A new model trained without any compatibility term, before this one; its cost counts.",
+    )
+    BOTH_ENCODERS_ONLINE = (
+        "both encoders online",
+        "Every query is embedded by the old and by the new model at serving time; an adapter's maps get both vectors.",
+    )
+    GALLERY_REWRITE = "gallery rewrite", "Every stored vector is mapped (not re-embedded from its original)."
+    OWN_FIRST_GENERATION = (
+        "own first generation",
+        "It trains the old model too, so its gains are against its own M(o,o).",
+    )
+    LABELS = "labels", "Class labels of the pairs that an adapter is fitted on; training methods always have them."
+    TWO_VIEWS = "two views", "A second augmented view of each image."
+
+
+class Role(Word):
+    """How a row is read: only methods are ranked. In the order of tables."""
+
+    REFERENCE = "reference", "Rows to compare with, such as the status quo and independent; never ranked.", "References"
+    METHOD = "method", "Rows that claim compatibility; ranked within their league.", "Methods"
+    CONTROL = (
+        "control",
+        "Rows whose outcome is known beforehand, such as a random rotation; where one does not behave as it must, the "
+        "banner turns red. Never ranked.",
+        "Controls",
+    )
+
+
+class League(Word):
+    """What a method asks of the serving system: methods are ranked among those that ask the same (protocol §5)."""
+
+    INDEX_UNTOUCHED = "index untouched", "The new encoder alone is online; the stored vectors stay."
+    INDEX_REWRITTEN = "index rewritten", "Each stored vector is mapped once; no item is re-embedded."
+    TWO_ENCODERS = "two encoders", "The old and the new encoder are online."
+    PLANNED_AHEAD = "planned ahead", "The old generation must have been trained for it."
+
+
+def league(role: Role, needs: Collection[Need]) -> League | None:
+    """The league of a method, by the hardest of its demands; None for references and controls."""
+    if role is not Role.METHOD:
+        return None
+    if Need.OWN_FIRST_GENERATION in needs:
+        return League.PLANNED_AHEAD
+    if Need.BOTH_ENCODERS_ONLINE in needs:
+        return League.TWO_ENCODERS
+    return League.INDEX_REWRITTEN if Need.GALLERY_REWRITE in needs else League.INDEX_UNTOUCHED
+
+
+class Expectation(Word):
+    """What a reference or control must show; where it does not, the table's banner turns red."""
+
+    CROSS_AT_CHANCE = "cross at chance", "M(n,o) is no better than between unrelated spaces."
+    CROSS_BELOW_OLD = "cross below status quo", "M(n,o) is below M(o,o)."
+    CROSS_EQUALS_OLD = "cross equals status quo", "M(n,o) is M(o,o), seed by seed."
+    SELF_EQUALS_INDEPENDENT = "self equals independent", "M(n,n) is M(*,*), seed by seed."
+
+
+class Status(Word):
+    """How a cell ended."""
+
+    OK = "ok", "It ran, and its numbers count."
+    FAILED = "failed", "It raised an exception; the record has its traceback."
+    TIMEOUT = "timeout", "It took longer than its suite allows."
+    OOM = "oom", "It ran out of memory."
+    KILLED = "killed", "Its process was ended by a signal."
+    SKIPPED = "skipped", "The method cannot run on this cell; the record says why."
+    INVALID = "invalid", "It ran, but its numbers cannot count (NaN loss, zero vectors)."
+
+
+class Order(Word):
+    """In which order a backfill re-embeds the stored items."""
+
+    RANDOM = "random", "A random order.", "Random order"
+    CLASS_WISE = "class-wise", "One class after the other, classes and items in random order.", "Class after class"
+    UNCERTAINTY = (
+        "uncertainty",
+        "First the items whose old vectors have the highest entropy under the old classifier.",
+        "Most uncertain first",
+    )
+    OWN = "own", "The order that the method asks for.", "The method's own order"
+
+
+class HeadName(Word):
+    """Classification head of a generation, and with it its loss."""
+
+    SOFTMAX = "softmax", "Cross-entropy over inner products with the class rows."
+    NORMALIZED_SOFTMAX = "normalized_softmax", "Cross-entropy over scaled cosines with the class rows."
+    ARCFACE = "arcface", "The same with an angular margin on the target's class row."
+
+
+class Entry(Word):
+    """Entries of the compatibility matrix of one upgrade: o old, n new, * the independent new model."""
+
+    OLD = "M(o,o)", "Status quo: old queries on the old gallery."
+    CROSS = "M(n,o)", "Cross-test: new queries on the old gallery, no backfill."
+    NEW = "M(n,n)", "Self-test: new queries on the new gallery, full backfill."
+    REFERENCE = "M(*,*)", "Full backfill with the independently trained new model."
+
+
+class MetricName(Word):
+    """Numbers in records and tables; a compatibility number names what it is made of after a colon: `tax:mAP`."""
+
+    MAP = (
+        "mAP",
+        "Mean average precision over the full ranking, over the queries with at least one relevant item, in points "
+        "(0 to 100). Ties are broken pessimistically.",
+    )
+    CMC1 = "CMC@1", "Share of queries whose first hit is relevant."
+    CROSS_GAIN = "cross_gain", "M(n,o) − M(o,o): what queries gain on day one.", "cross gain"
+    UPDATE_GAIN = (
+        "update_gain",
+        "Update gain (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of the full backfill's gain that comes with no "
+        "backfill. 1 is all of it, below 0 is a loss; undefined where M(*,*) ≤ M(o,o).",
+        "Γ",
+    )
+    TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model."
+    CRITERION = "criterion", "Whether M(n,o) > M(o,o).", "compatible"
+    ORDERING = "ordering", "Whether M(n,n) > M(n,o) > M(o,o).", "ordered"
+    RETENTION = "retention", "M(n,o) / M(*,*): what is left of the full backfill's quality."
+    AC = (
+        "AC",
+        "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",
+    )
+    AC_STRICT = "AC_strict", "AC where a tie is a violation too.", "AC, ties violate"
+    AC_SIGNIFICANT = (
+        "AC_significant",
+        "AC where only those pairs violate whose 95% interval of M(i,j) − M(j,j) lies below 0. It rests on intervals "
+        "and has none of its own.",
+        "AC, significant",
+    )
+    AM = "AM", "Mean of the matrix's lower triangle with the diagonal."
+    BC = "BC", "Mean of M(T,i) − M(i,i) over all older generations i: the newest queries on every old gallery."
+    FC = "FC", "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill."
