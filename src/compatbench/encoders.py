@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from compatbench.errors import RequestError, first_line
+from compatbench.storage.remembered import remembered
 
 
 class EncoderSpec(BaseModel):
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
 
 
-@functools.cache
+@remembered("timm")
 def full_name(backbone: str) -> str:
     """`arch.tag` of a timm model, so that a record says which weights and configuration were meant.
 
@@ -98,7 +98,7 @@ def build_backbone(spec: EncoderSpec) -> nn.Module:
     return model
 
 
-@functools.cache
+@remembered("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is named before training."""
     try:

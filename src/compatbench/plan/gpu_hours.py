@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 
@@ -11,6 +10,7 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
+from compatbench.storage.remembered import remembered
 from compatbench.vocabulary import Need
 
 OPERATIONS_PER_SECOND = {"bfloat16": 60e12, "float32": 23e12}
@@ -44,7 +44,7 @@ def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
     return (seconds + CELL_SECONDS * sum(cell.skip is None for cell in cells)) / 3600
 
 
-@cache
+@remembered("timm", "torch")
 def forward_operations(spec: EncoderSpec) -> float:
     """Multiplications and additions of one image's forward pass, counted without computing anything."""
     from torch.utils.flop_counter import FlopCounterMode
