@@ -1,4 +1,7 @@
-"""From a suite's name to its plan, its run and its report: what the command line and Python callers share."""
+"""From a suite's name to its plan, its run and its report: what the command line and Python callers share.
+
+What runs and what reports is imported where it is used, so that a plan does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,10 +20,7 @@ from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import MachineError, RequestError
-from compatbench.execution.cell import Workplace
-from compatbench.execution.choice import Choice, make_executor
 from compatbench.execution.command import Origin
-from compatbench.execution.display import Display
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan, outcome
 from compatbench.plan.minutes import estimate_seconds
@@ -27,11 +28,10 @@ from compatbench.plan.pretrained import fetch_weights
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
-from compatbench.report.render.terminal import print_report
-from compatbench.report.site.insert import insert_tables
-from compatbench.report.site.scenario_report import scenario_reports
-from compatbench.report.site.write import write_report
 from compatbench.suite.suite import Suite, load_suite
+
+if TYPE_CHECKING:
+    from compatbench.execution.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,10 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, and
     MachineError where the folder can no longer be written.
     """
+    from compatbench.execution.cell import Workplace
+    from compatbench.execution.choice import Choice, make_executor
+    from compatbench.execution.display import Display
+
     fetch_weights(cells)
     try:
         bench.store.root.mkdir(parents=True, exist_ok=True)
@@ -142,6 +146,11 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Raises
     MachineError where the tables cannot be written.
     """
+    from compatbench.report.render.terminal import print_report
+    from compatbench.report.site.insert import insert_tables
+    from compatbench.report.site.scenario_report import scenario_reports
+    from compatbench.report.site.write import write_report
+
     records = _records(bench.cells, bench.store)
     everything = records + _records(bench.others, bench.store)
     if not everything:

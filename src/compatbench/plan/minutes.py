@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +12,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
-from compatbench.records.environment import device
+from compatbench.records.environment import cpu_name, device, gpu_name
+from compatbench.storage.remembered import remembered
 
 OLD_FORWARD = 1.35
 """Cost of a training step that also runs the old encoder, relative to one that does not (a forward is about
@@ -33,9 +33,12 @@ def estimate_seconds(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> floa
     return seconds / jobs
 
 
-@cache
+@remembered("timm", "torch", machine=lambda: f"{cpu_name()}, {gpu_name()}")
 def _training_rate(spec: EncoderSpec, batch_size: int) -> float:
-    """Training images per second of one process with one thread."""
+    """Training images per second of one process with one thread, by the fastest of three steps.
+
+    Other processes slow a step down and never speed it up, and the answer is remembered.
+    """
     where = device()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -46,12 +49,13 @@ def _training_rate(spec: EncoderSpec, batch_size: int) -> float:
         model.to(where).to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
         labels = torch.zeros(batch_size, dtype=torch.long, device=where)
-        for step in range(4):
-            if step == 1:  # the first one allocates
-                begun = time.perf_counter()
+        seconds = []
+        for _ in range(4):
+            begun = time.perf_counter()
             F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
-        if where.type == "cuda":
-            torch.cuda.synchronize()
-        return 3 * batch_size / (time.perf_counter() - begun)
+            if where.type == "cuda":
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begun)
+        return batch_size / min(seconds[1:])  # the first one allocates
     finally:
         torch.set_num_threads(threads)

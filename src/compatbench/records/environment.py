@@ -26,9 +26,9 @@ def environment() -> Environment:
     return Environment(
         python=platform.python_version(),
         packages={name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
-        cpu=_cpu(),
+        cpu=cpu_name(),
         cpu_threads=torch.get_num_threads(),
-        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        gpu=gpu_name(),
         git_sha=sha,
         git_dirty=dirty,
     )
@@ -41,7 +41,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _cpu() -> str:
+def gpu_name() -> str | None:
+    """Model name of the GPU; None where there is none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def cpu_name() -> str:
     """Model name of the processor; its architecture where the system does not tell."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
