@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.discovery.plugins import Plugin, discover
+from compatbench.evaluation.retrieval import Vectors
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.loop import embed_images
-from compatbench.generations.serving import ServedGeneration, matrix_entries, pair, serve, serve_baseline
+from compatbench.generations.serving import ServedGeneration, serve, serve_baseline
+from compatbench.measurement.served_chain import ServedChain
 from compatbench.storage.canonical import digest
 
 Trainer = Callable[..., ChainTrainer]
@@ -88,6 +90,10 @@ def recorder(tmp_path: Path) -> Callable[..., tuple[Plugin, list[Any]]]:
 def served_by(trainer: ChainTrainer, name: str | Plugin, **params: Any) -> list[ServedGeneration]:
     plugin = trainer.catalogue.get(name) if isinstance(name, str) else name
     return serve(trainer, plugin, plugin.resolve(params))
+
+
+def pair(served: Sequence[ServedGeneration], chain: ChainTrainer, query: int, gallery: int) -> tuple[Vectors, Vectors]:
+    return ServedChain.of(chain, served, {}).pair(query, gallery)
 
 
 def test_a_baseline_serves_the_embeddings_of_its_model(trainer: Trainer, small_test: Dataset) -> None:
@@ -288,7 +294,7 @@ def test_the_matrix_is_the_lower_triangle_and_the_references(trainer: Trainer, s
     chain = trainer([{"classes": 5}, {"classes": 8}, {}], dataset=small_test)
     served = served_by(chain, "identity")
     reference = serve_baseline(chain, 2)
-    entries = {(entry.query, entry.gallery): entry for entry in matrix_entries(chain, served, {2: reference})}
+    entries = {(entry.query, entry.gallery): entry for entry in ServedChain.of(chain, served, {2: reference}).entries()}
     triangle = [("0", "0"), ("1", "0"), ("1", "1"), ("2", "0"), ("2", "1"), ("2", "2")]
     assert list(entries) == [*triangle, ("*2", "*2")]
     for at in triangle:

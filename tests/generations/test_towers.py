@@ -14,7 +14,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.generations.chain import ChainTrainer, task_of
 from compatbench.generations.loop import DOCUMENTS_TERM, embed_images
-from compatbench.generations.serving import ServedGeneration, documents_of, pair, serve
+from compatbench.generations.serving import ServedGeneration, documents_of, serve
+from compatbench.measurement.served_chain import ServedChain
 from compatbench.plan.cells import Selection, make_plan
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.suite import parse_suite
@@ -95,7 +96,8 @@ def test_upgrading_the_queries_alone_leaves_the_gallery_as_it_is(trainer: Traine
     served = served_by(chain, method)
     assert torch.equal(served[1].gallery, served[0].gallery)
     assert not torch.equal(served[1].query, served[0].query)
-    cross, own = pair(served, chain, 1, 0), pair(served, chain, 1, 1)
+    tested = ServedChain.of(chain, served, {})
+    cross, own = tested.pair(1, 0), tested.pair(1, 1)
     for one, other in zip(cross, own, strict=True):
         assert torch.equal(one.values, other.values)
     assert served[1].id != served[1].trained.id
@@ -118,7 +120,7 @@ def test_later_generations_are_made_compatible_with_the_documents_that_are_there
     assert [documents_of(served, step) for step in range(3)] == [0, 0, 2]
     assert served[2].trained.old is not None
     assert served[2].trained.old.id == served[0].trained.id
-    queries, documents = pair(served, chain, 2, 1)
+    queries, documents = ServedChain.of(chain, served, {}).pair(2, 1)
     assert torch.equal(documents.values, served[0].gallery)
     assert torch.equal(queries.values, served[2].query[:, :16]), "one step down, not two"
 
@@ -126,7 +128,7 @@ def test_later_generations_are_made_compatible_with_the_documents_that_are_there
 def test_an_adapter_is_fitted_on_the_documents_that_are_there(trainer: Trainer) -> None:
     chain = trainer(ACROSS)
     served = served_by(chain, "procrustes")
-    queries, documents = pair(served, chain, 2, 1)
+    queries, documents = ServedChain.of(chain, served, {}).pair(2, 1)
     assert torch.equal(documents.values, served[0].gallery)
     assert served[2].to_previous is not None
     assert torch.equal(queries.values, served[2].to_previous(served[2].query, served[0].query))

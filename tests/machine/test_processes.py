@@ -30,10 +30,10 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, train
-from compatbench.generations.serving import pair as pair_of_vectors
 from compatbench.generations.serving import serve
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
+from compatbench.measurement.served_chain import ServedChain
 from compatbench.method import Params, Task, TrainingMethod
 from compatbench.records.environment import device
 from compatbench.records.store import Store
@@ -197,8 +197,9 @@ def test_a_training_is_the_same_but_for_the_order_of_sums(
 def scores(root: Path) -> list[float]:
     trainer = digits_trainer(root, "test_resnet", batch_size=32, optimizer="adamw", lr=0.003)
     served = serve(trainer, catalogue().get("bct"), catalogue().get("bct").resolve({}))
-    pairs = [evaluate(*pair_of_vectors(served, trainer, *at), "cosine") for at in ((0, 0), (1, 0), (1, 1))]
-    return [float(each.per_query("mAP").mean()) for each in pairs]
+    tested = ServedChain.of(trainer, served, {})
+    results = [evaluate(*tested.pair(*at), "cosine") for at in ((0, 0), (1, 0), (1, 1))]
+    return [float(each.per_query("mAP").mean()) for each in results]
 
 
 def test_two_processes_score_as_one_with_the_double_batch(pair: Pair, tmp_path: Path) -> None:

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from known_vectors import known_chain
 
-from compatbench.generations.serving import ServedGeneration
-from compatbench.measurement.example_retrievals import add_example_retrievals
-from compatbench.records.record import FirstFound, Record
+from compatbench.measurement.example_retrievals import example_retrievals
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import FirstFound
 
 ITEMS = 40
 
 
-@pytest.fixture
-def empty(record: Record) -> Record:
-    return record.model_copy(deep=True, update={"examples": []})
-
-
-def chain(generations: int, seed: int) -> tuple[Any, list[ServedGeneration]]:
+def chain(folder: Path, generations: int, seed: int, **changes: str) -> ServedChain:
     """Queries are gallery items; every generation embeds them at random."""
     rng = np.random.default_rng(3)
     labels, ids = torch.from_numpy(rng.integers(0, 4, ITEMS)), torch.from_numpy(rng.permutation(1000)[:ITEMS])
-    split = SimpleNamespace(labels=labels, ids=ids)
-    trainer = SimpleNamespace(dataset=SimpleNamespace(query=split, gallery=split, judgements=None))
     rng = np.random.default_rng(seed)
     spaces = [torch.from_numpy(rng.normal(size=(ITEMS, 6)).astype(np.float32)) for _ in range(generations)]
-    trained: Any = SimpleNamespace()
-    return trainer, [ServedGeneration(str(n), space, space, 1.0, trained) for n, space in enumerate(spaces)]
+    return known_chain(folder, spaces, labels, ids, **changes)
 
 
 @pytest.mark.parametrize("generations", [2, 4])
-def test_what_the_systems_around_the_last_upgrade_find(empty: Record, generations: int) -> None:
-    trainer, served = chain(generations, 1)
-    add_example_retrievals(empty, trainer, served)
-    split = trainer.dataset.query
+def test_what_the_systems_around_the_last_upgrade_find(tmp_path: Path, generations: int) -> None:
+    tested = chain(tmp_path, generations, 1)
+    examples = example_retrievals(tested)
+    split, served = tested.dataset.query, tested.generations
     ids, labels = split.ids.tolist(), split.labels.tolist()
     new, old = generations - 1, generations - 2
 
@@ -47,8 +39,8 @@ def test_what_the_systems_around_the_last_upgrade_find(empty: Record, generation
         first = [item for item in order if item != row][:5]
         return FirstFound(ids=[ids[item] for item in first], right=[labels[item] == labels[row] for item in first])
 
-    assert len({example.id for example in empty.examples}) == 2
-    for example in empty.examples:
+    assert len({example.id for example in examples}) == 2
+    for example in examples:
         row = ids.index(example.id)
         assert (example.query_generation, example.gallery_generation) == (str(new), str(old))
         assert example.old == expected(row, old, old)
@@ -56,11 +48,9 @@ def test_what_the_systems_around_the_last_upgrade_find(empty: Record, generation
         assert example.new == expected(row, new, new)
 
 
-def test_the_queries_follow_from_the_split_alone(empty: Record) -> None:
-    other = empty.model_copy(deep=True)
-    elsewhere = empty.model_copy(deep=True, update={"split_hash": "e" * 64})
-    for record, seed in ((empty, 1), (other, 2), (elsewhere, 1)):
-        add_example_retrievals(record, *chain(2, seed))
-    assert [one.id for one in empty.examples] == [one.id for one in other.examples]
-    assert empty.examples != other.examples
-    assert [one.id for one in empty.examples] != [one.id for one in elsewhere.examples]
+def test_the_queries_follow_from_the_split_alone(tmp_path: Path) -> None:
+    tested = chain(tmp_path, 2, 1), chain(tmp_path, 2, 2), chain(tmp_path, 2, 1, split_hash="e" * 64)
+    one, other, elsewhere = map(example_retrievals, tested)
+    assert [example.id for example in one] == [example.id for example in other]
+    assert one != other
+    assert [example.id for example in one] != [example.id for example in elsewhere]

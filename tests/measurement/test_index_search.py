@@ -4,55 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from known_vectors import known_chain, with_gallery
 
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import Questions, unit_rows
-from compatbench.generations.serving import ServedGeneration
-from compatbench.measurement import index_search
-from compatbench.measurement.index_search import add_index_search
-from compatbench.records.record import IndexSearch, Record
-from compatbench.records.store import Store
+from compatbench.measurement import index_search as module
+from compatbench.measurement.index_search import index_search
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import IndexSearch
 
 ITEMS, DIM = 400, 8
 OLD, CROSS, NEW, REFILLED = ("0", "0", "0"), ("1", "0", "0"), ("1", "1", "1"), ("1", "1", "0")
+KINDS = "flat", "hnsw", "ivfpq"
 
 
-@pytest.fixture
-def empty(record: Record) -> Record:
-    return record.model_copy(deep=True, update={"search": []})
+Searches = dict[tuple[str, tuple[str, str, str]], IndexSearch]
 
 
-def chain(new_dim: int = DIM) -> tuple[Any, list[ServedGeneration]]:
+def chain(folder: Path, new_dim: int = DIM) -> ServedChain:
     """Each query is a gallery item."""
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.integers(0, 5, ITEMS))
-    split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(9000)[:ITEMS]))
-    trainer = SimpleNamespace(
-        dataset=SimpleNamespace(query=split, gallery=split, judgements=None),
-        progress=lambda *_: None,
-        notify=lambda line: None,
-    )
-    served = []
-    for generation, dim in enumerate((DIM, new_dim)):
+    ids = torch.from_numpy(rng.permutation(9000)[:ITEMS])
+    spaces = []
+    for dim in (DIM, new_dim):
         vectors = rng.normal(size=(5, dim))[labels] + rng.normal(size=(ITEMS, dim))
-        tensor = torch.from_numpy(vectors.astype(np.float32))
-        served.append(ServedGeneration(str(generation), tensor, tensor, 1.0, SimpleNamespace()))  # type: ignore[arg-type]
-    return trainer, served
+        spaces.append(torch.from_numpy(vectors.astype(np.float32)))
+    return known_chain(folder, spaces, labels, ids)
 
 
-def searches(
-    record: Record, trainer: Any, served: list[ServedGeneration], folder: Path
-) -> dict[tuple[str, tuple[str, str, str]], IndexSearch]:
-    add_index_search(record, trainer, served, Store(folder))
+def searches(tested: ServedChain) -> Searches:
     return {
         (one.index, (one.query_generation, one.gallery_generation, one.trained_generation)): one
-        for one in record.search
+        for one in index_search(tested, KINDS)
     }
 
 
@@ -66,13 +54,13 @@ def recall(kind: str, query: torch.Tensor, vectors: torch.Tensor, trained: torch
         return questions.recall(built.index.search(unit[0], questions.k + 1)[1])
 
 
-def test_every_entry_is_what_an_index_by_hand_finds(empty: Record, tmp_path: Path) -> None:
-    trainer, served = chain()
-    found = searches(empty, trainer, served, tmp_path)
+def test_every_entry_is_what_an_index_by_hand_finds(tmp_path: Path) -> None:
+    tested = chain(tmp_path)
+    found = searches(tested)
     assert set(found) == {(kind, at) for kind in ("flat", "hnsw", "ivfpq") for at in (OLD, CROSS, NEW)} | {
         ("ivfpq", REFILLED)
     }
-    old, new = served
+    old, new = tested.generations
     for kind in ("flat", "hnsw", "ivfpq"):
         assert found[kind, OLD].recall == pytest.approx(recall(kind, old.query, old.gallery))
         assert found[kind, CROSS].recall == pytest.approx(recall(kind, new.query, old.gallery))
@@ -83,31 +71,27 @@ def test_every_entry_is_what_an_index_by_hand_finds(empty: Record, tmp_path: Pat
     assert found["flat", OLD].bytes_per_vector == pytest.approx(4 * DIM, rel=0.02)
 
 
-def test_queries_are_led_down_and_galleries_led_up(empty: Record, tmp_path: Path) -> None:
-    trainer, served = chain(new_dim=12)
-    old, new = served
+def test_queries_are_led_down_and_galleries_led_up(tmp_path: Path) -> None:
+    tested = chain(tmp_path, new_dim=12)
+    old, new = tested.generations
     led = replace(new, to_previous=lambda query, _: query[:, 2:10].roll(1, 1))
-    found = searches(empty, trainer, [old, led], tmp_path)
+    found = searches(replace(tested, generations=[old, led]))
     assert ("ivfpq", REFILLED) not in found, "vectors of another dimension do not fit the old index"
     assert found["ivfpq", CROSS].recall == pytest.approx(recall("ivfpq", new.query[:, 2:10].roll(1, 1), old.gallery))
-    empty.search = []
     risen = replace(new, from_previous=lambda gallery: torch.cat([gallery, gallery[:, :4]], dim=1))
-    found = searches(empty, trainer, [old, risen], tmp_path)
+    found = searches(replace(tested, generations=[old, risen]))
     rewritten = torch.cat([old.gallery, old.gallery[:, :4]], dim=1)
     assert found["ivfpq", CROSS].recall == pytest.approx(recall("ivfpq", new.query, rewritten))
     assert found["ivfpq", REFILLED].recall == pytest.approx(recall("ivfpq", new.query, new.gallery, rewritten))
     assert found["hnsw", OLD].recall == pytest.approx(recall("hnsw", old.query, old.gallery))
 
 
-def test_an_index_of_the_same_old_vectors_is_trained_once(
-    empty: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trainer, served = chain()
-    first = searches(empty, trainer, served, tmp_path)
+def test_an_index_of_the_same_old_vectors_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = chain(tmp_path)
+    first = searches(tested)
     built = []
-    monkeypatch.setattr(index_search, "build", lambda kind, vectors: built.append(kind) or build(kind, vectors))
-    empty.search = []
-    second = searches(empty, trainer, served, tmp_path)
+    monkeypatch.setattr(module, "build", lambda kind, vectors: built.append(kind) or build(kind, vectors))
+    second = searches(tested)
     assert built == ["flat", "flat", "hnsw", "hnsw", "ivfpq"], "of the old vectors, then of the new ones"
     for at, one in first.items():
         assert second[at].recall == one.recall
@@ -116,27 +100,28 @@ def test_an_index_of_the_same_old_vectors_is_trained_once(
         assert second["ivfpq", at].build_seconds == first["ivfpq", at].build_seconds
 
 
-def test_a_damaged_index_is_built_again(empty: Record, tmp_path: Path) -> None:
-    trainer, served = chain()
-    first = searches(empty, trainer, served, tmp_path)
+def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
+    tested = chain(tmp_path)
+    first = searches(tested)
     lines: list[str] = []
-    trainer.notify = lines.append
-    files = list(Store(tmp_path).indexes.glob("*.safetensors"))
+    files = list(tested.store.indexes.glob("*.safetensors"))
     for file in files:
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.write_bytes(content)
-    empty.search = []
-    second = searches(empty, trainer, served, tmp_path)
+    second = searches(replace(tested, notify=lines.append))
     assert len(lines) == len(files) == 1
     assert {at: one.recall for at, one in second.items()} == {at: one.recall for at, one in first.items()}
 
 
-def test_queries_that_the_gallery_does_not_hold_skip_nothing(empty: Record, tmp_path: Path) -> None:
-    trainer, served = chain()
-    split = trainer.dataset.query
-    trainer.dataset.gallery = SimpleNamespace(labels=split.labels, ids=split.ids + 10_000)
-    found = searches(empty, trainer, served, tmp_path)
-    unit = unit_rows(served[0].query.numpy(), "")
+def test_no_kind_of_index_is_no_search(tmp_path: Path) -> None:
+    assert index_search(chain(tmp_path), ()) == []
+
+
+def test_queries_that_the_gallery_does_not_hold_skip_nothing(tmp_path: Path) -> None:
+    tested = chain(tmp_path)
+    split = tested.dataset.query
+    found = searches(with_gallery(tested, split.labels, split.ids + 10_000))
+    unit = unit_rows(tested.generations[0].query.numpy(), "")
     index = build("ivfpq", unit).index
     assert found["ivfpq", OLD].recall == pytest.approx(Questions.of(unit, unit).recall(index.search(unit, 10)[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ from torch import Tensor
 from compatbench.data.dataset import Dataset, Split
 from compatbench.evaluation.arrays import METRICS, QueryResults, array_path
 from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, pair, serve, serve_baseline
-from compatbench.measurement import measure as measurement
+from compatbench.generations.serving import serve, serve_baseline
+from compatbench.measurement import matrix as module
 from compatbench.measurement.costs import costs, serving_parameters
-from compatbench.measurement.measure import measure
-from compatbench.method import Expectation
-from compatbench.records.record import Record
+from compatbench.measurement.measure import Measurements, measure
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import Metric, Record
 from compatbench.trust.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]
@@ -37,17 +37,36 @@ def small_test(digits: Dataset) -> Dataset:
     return replace(digits, query=query, gallery=query)
 
 
-@pytest.fixture
-def empty(record: Record) -> Record:
-    return record.model_copy(deep=True, update={"metrics": [], "arrays": [], "costs": {}})
+@dataclass
+class Run:
+    """A cell of one method, measured."""
+
+    tested: ServedChain
+    found: Measurements
+
+    def metric(self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine") -> Metric:
+        at = name, query, gallery, subset, distance
+        [one] = [one for one in self.found.metrics if coordinates(one) == at]
+        return one
+
+    def value(self, name: str, query: str, gallery: str, **where: str) -> float:
+        value = self.metric(name, query, gallery, **where).value
+        assert value is not None
+        return value
+
+    def names(self) -> set[str]:
+        return {one.name for one in self.found.metrics}
 
 
-def measured(trainer: ChainTrainer, name: str, record: Record) -> list[ServedGeneration]:
+def coordinates(one: Metric) -> tuple[str, ...]:
+    return one.name, one.query_generation, one.gallery_generation, one.subset, one.distance
+
+
+def run(trainer: ChainTrainer, name: str, *, at_chance: bool = False) -> Run:
     plugin = trainer.catalogue.get(name)
-    served = serve(trainer, plugin, plugin.resolve({}))
     references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
-    measure(record, trainer, served, references, trainer.store)
-    return served
+    tested = ServedChain.of(trainer, serve(trainer, plugin, plugin.resolve({})), references)
+    return Run(tested, measure(tested, (), at_chance=at_chance))
 
 
 def ranking_by_hand(queries: Tensor, gallery: Tensor, labels: Tensor, distance: str) -> tuple[list[float], list[int]]:
@@ -68,50 +87,38 @@ def ranking_by_hand(queries: Tensor, gallery: Tensor, labels: Tensor, distance: 
     return precisions, ranks
 
 
-def value(record: Record, name: str, query: str, gallery: str, **where: str) -> float | None:
-    metric = record.metric(name, query, gallery, **where)
-    assert metric is not None, f"no {name} of M[{query}][{gallery}]"
-    return metric.value
-
-
-def test_every_entry_of_the_matrix_is_what_its_vectors_give(
-    trainer: Trainer, small_test: Dataset, empty: Record
-) -> None:
+def test_every_entry_of_the_matrix_is_what_its_vectors_give(trainer: Trainer, small_test: Dataset) -> None:
     chain = trainer([{"classes": 6, "share": 0.5}, {}], dataset=small_test)
-    served = measured(chain, "bct", empty)
-    reference = serve_baseline(chain, 1)
+    cell = run(chain, "bct")
     labels = small_test.query.labels
     seen = (labels < 6).numpy()
     assert 0 < seen.sum() < QUERIES
-    entries = {(q, g): pair(served, chain, int(q), int(g)) for q, g in (("0", "0"), ("1", "0"), ("1", "1"))}
-    vectors = {at: (one.values, other.values) for at, (one, other) in entries.items()}
-    vectors["*1", "*1"] = reference.query, reference.gallery
+    vectors = {(q, g): cell.tested.pair(int(q), int(g)) for q, g in (("0", "0"), ("1", "0"), ("1", "1"))}
+    vectors["*1", "*1"] = cell.tested.reference(1)
     for (query, gallery), (q, g) in vectors.items():
         for distance in ("cosine", "l2"):
-            precisions, ranks = ranking_by_hand(q, g, labels, distance)
+            precisions, ranks = ranking_by_hand(q.values, g.values, labels, distance)
             masks = {"all": seen | ~seen} | ({"seen": seen, "unseen": ~seen} if distance == "cosine" else {})
             for subset, mask in masks.items():
                 where = {"subset": subset, "distance": distance}
                 by_hand = np.array(precisions)[mask].mean()
-                assert value(empty, "mAP", query, gallery, **where) == pytest.approx(by_hand, abs=ONE_SWAP)
+                assert cell.value("mAP", query, gallery, **where) == pytest.approx(by_hand, abs=ONE_SWAP)
                 for k in (1, 5):
                     hits = (np.array(ranks) <= k)[mask]
-                    assert value(empty, f"CMC@{k}", query, gallery, **where) == pytest.approx(np.mean(hits), abs=1e-9)
-                metric = empty.metric("mAP", query, gallery, **where)
-                assert metric is not None
+                    assert cell.value(f"CMC@{k}", query, gallery, **where) == pytest.approx(np.mean(hits), abs=1e-9)
+                metric = cell.metric("mAP", query, gallery, **where)
                 assert metric.n == mask.sum()
                 assert metric.ci_low is not None
                 assert metric.ci_high is not None
                 assert metric.value is not None
                 assert metric.ci_low < metric.value < metric.ci_high
-    assert {(entry.query_generation, entry.gallery_generation) for entry in empty.arrays} == set(vectors)
+    assert {(entry.query_generation, entry.gallery_generation) for entry in cell.found.arrays} == set(vectors)
 
 
-def test_derived_numbers_follow_from_the_matrix(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
-    measured(trainer([{"share": 0.1}, {}], dataset=small_test, limit=600, epochs=3), "bct", empty)
+def test_derived_numbers_follow_from_the_matrix(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer([{"share": 0.1}, {}], dataset=small_test, limit=600, epochs=3), "bct")
     for name in ("mAP", "CMC@1"):
-        oo, no, nn, ref = (value(empty, name, q, g) for q, g in (("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1")))
-        assert None not in (oo, no, nn, ref)
+        oo, no, nn, ref = (cell.value(name, q, g) for q, g in (("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1")))
         assert ref > oo, "choose a setting in which there is something to gain"
         expected = {
             "cross_gain": no - oo,
@@ -121,46 +128,42 @@ def test_derived_numbers_follow_from_the_matrix(trainer: Trainer, small_test: Da
             "ordering": float(nn > no > oo),
         }
         for number, by_hand in expected.items():
-            assert value(empty, f"{number}:{name}", "1", "0") == pytest.approx(by_hand)
+            assert cell.value(f"{number}:{name}", "1", "0") == pytest.approx(by_hand)
 
 
-def test_the_baselines_own_rows_agree_with_its_references(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
-    empty.spec.method.expects = [Expectation.CROSS_AT_CHANCE.value]
-    measured(trainer(dataset=small_test), "independent", empty)
+def test_the_baselines_own_rows_agree_with_its_references(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer(dataset=small_test), "independent", at_chance=True)
     for name in METRICS:
-        assert value(empty, name, "1", "1") == value(empty, name, "*1", "*1")
-    assert value(empty, "tax:mAP", "1", "0") == 0.0
-    chance = empty.metric("chance:mAP", "1", "0")
-    assert chance is not None
+        assert cell.value(name, "1", "1") == cell.value(name, "*1", "*1")
+    assert cell.value("tax:mAP", "1", "0") == 0.0
+    chance = cell.metric("chance:mAP", "1", "0")
     assert chance.value is not None
     assert chance.ci_low is not None
     assert chance.ci_high is not None
     assert 0 < chance.ci_low < chance.value < chance.ci_high < 0.6
-    cross = value(empty, "mAP", "1", "0")
-    assert cross is not None
+    cross = cell.value("mAP", "1", "0")
     assert chance.ci_low - 0.05 < cross < chance.ci_high + 0.05
 
 
-def test_chance_is_sampled_only_for_rows_that_expect_it(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
-    measured(trainer(dataset=small_test), "bct", empty)
-    assert empty.metric("chance:mAP", "1", "0") is None
+def test_chance_is_sampled_only_for_rows_that_expect_it(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer(dataset=small_test), "bct")
+    assert "chance:mAP" not in cell.names()
 
 
-def test_a_chain_of_three_fills_the_lower_triangle(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
-    measured(trainer([{"share": 0.2}, {"share": 0.5}, {}], dataset=small_test), "fixed_head", empty)
-    entries = {(e.query_generation, e.gallery_generation) for e in empty.metrics if ":" not in e.name}
+def test_a_chain_of_three_fills_the_lower_triangle(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer([{"share": 0.2}, {"share": 0.5}, {}], dataset=small_test), "fixed_head")
+    entries = {(e.query_generation, e.gallery_generation) for e in cell.found.metrics if ":" not in e.name}
     assert entries == {(str(q), str(g)) for q in range(3) for g in range(q + 1)} | {("*1", "*1"), ("*2", "*2")}
-    derived = {(e.query_generation, e.gallery_generation) for e in empty.metrics if e.name == "update_gain:mAP"}
+    derived = {(e.query_generation, e.gallery_generation) for e in cell.found.metrics if e.name == "update_gain:mAP"}
     assert derived == {("1", "0"), ("2", "1")}
 
 
 def test_a_chain_has_its_numbers_and_the_cost_of_every_step_and_they_are_rescored(
-    trainer: Trainer, small_test: Dataset, empty: Record
+    trainer: Trainer, small_test: Dataset, record: Record
 ) -> None:
     chain = trainer([{"share": 0.3}, {"share": 0.6}, {}], dataset=small_test)
-    empty.spec.generations[:] = [{}, {}, {}]
-    measured(chain, "procrustes", empty)
-    matrix = {(q, g): value(empty, "mAP", str(q), str(g)) or 0.0 for q in range(3) for g in range(q + 1)}
+    cell = run(chain, "procrustes")
+    matrix = {(q, g): cell.value("mAP", str(q), str(g)) for q in range(3) for g in range(q + 1)}
     lower = [(q, g) for q in range(3) for g in range(q)]
     by_hand = {
         "AC": 1 - sum(matrix[q, g] < matrix[g, g] for q, g in lower) / 3,
@@ -169,68 +172,61 @@ def test_a_chain_has_its_numbers_and_the_cost_of_every_step_and_they_are_rescore
         "FC": (matrix[1, 0] - matrix[1, 1] + matrix[2, 1] - matrix[2, 2]) / 2,
     }
     for name, expected in by_hand.items():
-        metric = empty.metric(f"{name}:mAP", "2", "0")
-        assert metric is not None
+        metric = cell.metric(f"{name}:mAP", "2", "0")
         assert metric.value == pytest.approx(expected, abs=1e-6), name
         assert metric.ci_low is not None
         assert metric.ci_high is not None
         assert metric.ci_low <= expected <= metric.ci_high, name
-    assert [step["train_images"] for step in empty.step_costs.values()] == [len(part) for part in chain.indices]
-    assert empty.step_costs["0"]["fit_seconds"] is None
-    assert all((empty.step_costs[step]["fit_seconds"] or 0) > 0 for step in ("1", "2"))
-    assert list(Rescorer(chain.store.arrays).differences(empty)) == []
-    metric = empty.metric("AC:mAP", "2", "0")
-    assert metric is not None
-    metric.value = 0.123
-    assert any("AC:mAP" in line for line in Rescorer(chain.store.arrays).differences(empty))
+    assert [step["train_images"] for step in cell.found.step_costs.values()] == [len(part) for part in chain.indices]
+    assert cell.found.step_costs["0"]["fit_seconds"] is None
+    assert all((cell.found.step_costs[step]["fit_seconds"] or 0) > 0 for step in ("1", "2"))
+    spec = record.spec.model_copy(update={"generations": [{}, {}, {}]})
+    whole = record.model_copy(update={**vars(cell.found), "spec": spec})
+    assert list(Rescorer(chain.store.arrays).differences(whole)) == []
+    cell.metric("AC:mAP", "2", "0").value = 0.123
+    assert any("AC:mAP" in line for line in Rescorer(chain.store.arrays).differences(whole))
 
 
-def test_chance_is_sampled_for_every_upgrade_and_for_the_whole_chain(
-    trainer: Trainer, small_test: Dataset, empty: Record
-) -> None:
-    empty.spec.method.expects = [Expectation.CROSS_AT_CHANCE.value]
-    measured(trainer([{"share": 0.3}, {"share": 0.6}, {}], dataset=small_test), "independent", empty)
-    sampled = [(e.query_generation, e.gallery_generation) for e in empty.metrics if e.name == "chance:mAP"]
+def test_chance_is_sampled_for_every_upgrade_and_for_the_whole_chain(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer([{"share": 0.3}, {"share": 0.6}, {}], dataset=small_test), "independent", at_chance=True)
+    sampled = [(e.query_generation, e.gallery_generation) for e in cell.found.metrics if e.name == "chance:mAP"]
     assert sampled == [("1", "0"), ("2", "1"), ("2", "0")]
 
 
-def test_a_single_upgrade_has_no_numbers_of_a_chain(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
-    measured(trainer(dataset=small_test), "bct", empty)
-    assert empty.metric("AC:mAP", "1", "0") is None
-    assert set(empty.step_costs) == {"0", "1"}
+def test_a_single_upgrade_has_no_numbers_of_a_chain(trainer: Trainer, small_test: Dataset) -> None:
+    cell = run(trainer(dataset=small_test), "bct")
+    assert "AC:mAP" not in cell.names()
+    assert set(cell.found.step_costs) == {"0", "1"}
 
 
-def test_per_query_arrays_give_the_metrics_again(trainer: Trainer, small_test: Dataset, empty: Record) -> None:
+def test_per_query_arrays_give_the_metrics_again(trainer: Trainer, small_test: Dataset) -> None:
     chain = trainer(dataset=small_test)
-    measured(chain, "l2", empty)
-    for array in empty.arrays:
+    cell = run(chain, "l2")
+    for array in cell.found.arrays:
         results = QueryResults.read(chain.store.arrays, array.sha256)
         assert results.ids.tolist() == small_test.query.ids.tolist()
         for name, again in results.metrics().items():
-            assert (
-                value(empty, name, array.query_generation, array.gallery_generation, distance=array.distance) == again
-            )
+            assert cell.value(name, array.query_generation, array.gallery_generation, distance=array.distance) == again
 
 
 def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
-    trainer: Trainer, small_test: Dataset, empty: Record, monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, small_test: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored: list[str] = []
-    evaluate = measurement.evaluate
+    evaluate = module.evaluate
 
     def counted(query: Any, gallery: Any, distance: str) -> QueryResults:
         scored.append(distance)
         return evaluate(query, gallery, distance)
 
-    monkeypatch.setattr(measurement, "evaluate", counted)
+    monkeypatch.setattr(module, "evaluate", counted)
     chain = trainer(dataset=small_test)
-    first, second, third = (empty.model_copy(deep=True) for _ in range(3))
-    measured(chain, "bct", first)
+    first = run(chain, "bct").found
     assert len(scored) == 4 * 2
-    measured(chain, "bct", second)
+    second = run(chain, "bct").found
     assert len(scored) == 4 * 2
     assert (second.metrics, second.arrays) == (first.metrics, first.arrays)
-    measured(chain, "l2", empty)
+    run(chain, "l2")
     assert len(scored) == 4 * 2 + 2 * 2, "M[0][0] and the reference are those of bct"
 
     damaged = array_path(chain.store.arrays, first.arrays[0].sha256)
@@ -238,7 +234,7 @@ def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
     damaged.write_bytes(content[:-1])
     for pointer in list(chain.store.evaluations.iterdir())[:1]:
         pointer.write_text("{")
-    measured(chain, "bct", third)
+    third = run(chain, "bct").found
     assert len(scored) > 4 * 2 + 2 * 2
     assert (third.metrics, third.arrays) == (first.metrics, first.arrays)
     assert damaged.read_bytes() == content, "damaged scores were not mended"
@@ -251,7 +247,7 @@ def test_costs_of_a_method_with_and_without_parameters(trainer: Trainer, small_t
     )
     assert serving_parameters(plain[1].trained.model) == 0
     assert serving_parameters(mapped[1].trained.model) == 8 * 12
-    found = costs(chain, mapped)
+    found = costs(ServedChain.of(chain, mapped, {}))
     assert found["extra_training_parameters"] == found["extra_serving_parameters"] == 8 * 12
     assert found["bytes_per_vector"] == 12 * 4
     assert found["train_seconds"] == mapped[1].trained.facts["train_seconds"]

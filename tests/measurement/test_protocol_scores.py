@@ -14,15 +14,14 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.evaluation.retrieval import evaluate
-from compatbench.execution.cell import empty_record
-from compatbench.generations.serving import pair, serve, serve_baseline
+from compatbench.generations.serving import serve, serve_baseline
 from compatbench.measurement.measure import measure
 from compatbench.measurement.protocol_scores import pair_metrics
-from compatbench.records.record import CellSpec, PairScores, Record
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import PairScores, Record
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
 from compatbench.trust.rescoring import Rescorer
-from compatbench.vocabulary import Status
 
 QUERIES, ITEMS, PAIRS = 30, 120, 400
 
@@ -61,14 +60,13 @@ def judged(digits: Dataset) -> Dataset:
 class Run:
     """One cell of `independent` on the judged digits."""
 
-    def __init__(self, trainer, catalogue: Catalogue, spec: CellSpec, folder: Path, dataset: Dataset) -> None:
+    def __init__(self, trainer, catalogue: Catalogue, record: Record, folder: Path, dataset: Dataset) -> None:
         self.store = Store(folder)
-        self.trainer = trainer([{"share": 0.3}, {}], dataset=dataset, runs=folder)
+        chain = trainer([{"share": 0.3}, {}], dataset=dataset, runs=folder)
         plugin = catalogue.get("l2")
-        self.served = serve(self.trainer, plugin, plugin.resolve({}))
-        self.references = {1: serve_baseline(self.trainer, 1)}
-        self.record = empty_record(spec, Status.OK, "2026-01-01T00:00:00+00:00")
-        measure(self.record, self.trainer, self.served, self.references, self.store)
+        self.tested = ServedChain.of(chain, serve(chain, plugin, plugin.resolve({})), {1: serve_baseline(chain, 1)})
+        found = measure(self.tested, (), at_chance=False)
+        self.record = record.model_copy(update=vars(found))
 
     def value(self, name: str, query: str, gallery: str) -> float:
         return self.record.metric(name, query, gallery).value
@@ -76,14 +74,12 @@ class Run:
 
 @pytest.fixture
 def run(trainer, catalogue: Catalogue, record: Record, judged: Dataset, tmp_path: Path) -> Run:
-    generations = [step.model_dump(mode="json") for step in trainer([{"share": 0.3}, {}]).chain]
-    spec = record.spec.model_copy(update={"generations": generations})
-    return Run(trainer, catalogue, spec, tmp_path / "runs", judged)
+    return Run(trainer, catalogue, record, tmp_path / "runs", judged)
 
 
 def test_a_cell_of_judged_data_is_whole_and_can_be_scored_again(run: Run, judged: Dataset) -> None:
     for query, gallery in ((0, 0), (1, 0), (1, 1)):
-        sides = pair(run.served, run.trainer, query, gallery)
+        sides = run.tested.pair(query, gallery)
         assert sides[0].judgements is judged.judgements
         assert run.value("mAP", str(query), str(gallery)) == pytest.approx(evaluate(*sides).metrics()["mAP"], abs=1e-9)
         for protocol, judgements in judged.protocols.items():
@@ -112,7 +108,7 @@ def test_a_cell_of_judged_data_is_whole_and_can_be_scored_again(run: Run, judged
 
 def test_pairs_are_judged_by_the_cosines_of_their_two_images(run: Run, judged: Dataset) -> None:
     """New queries against old documents: the first image by the new model, the second by the old one."""
-    queries, documents = pair(run.served, run.trainer, 1, 0)
+    queries, documents = run.tested.pair(1, 0)
     row_of = [{sample: row for row, sample in enumerate(side.ids.tolist())} for side in (queries, documents)]
     entry = next(one for one in run.record.pairs if (one.query_generation, one.gallery_generation) == ("1", "0"))
     scores = ScoredPairs.read(run.store.arrays, entry.sha256)

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from known_vectors import known_chain
 
+from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.retrieval import evaluate
-from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.measurement import worst_flips
-from compatbench.measurement.worst_flips import add_worst_flips
-from compatbench.records.record import Record
+from compatbench.measurement import worst_flips as module
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.measurement.worst_flips import worst_flips
 
 ITEMS = 60
 
 
-@pytest.fixture
-def empty(record: Record) -> Record:
-    return record.model_copy(deep=True, update={"worst_flips": []})
-
-
-def chain(generations: int) -> tuple[Any, list[ServedGeneration]]:
+def chain(folder: Path, generations: int) -> ServedChain:
     """Each query is a gallery item; every generation is noisier than the one before."""
     rng = np.random.default_rng(3)
     labels = torch.from_numpy(rng.integers(0, 4, ITEMS))
-    split = SimpleNamespace(labels=labels, ids=torch.from_numpy(rng.permutation(1000)[:ITEMS]))
-    trainer = SimpleNamespace(dataset=SimpleNamespace(query=split, gallery=split, judgements=None))
+    ids = torch.from_numpy(rng.permutation(1000)[:ITEMS])
     centres = rng.normal(size=(4, 8))
-    served = []
+    spaces = []
     for generation in range(generations):
         noise = rng.normal(size=(ITEMS, 8)) * (0.5 + generation)
-        vectors = torch.from_numpy((centres[labels] + noise).astype(np.float32))
-        served.append(ServedGeneration(str(generation), vectors, vectors, 1.0, SimpleNamespace()))  # type: ignore[arg-type]
-    return trainer, served
+        spaces.append(torch.from_numpy((centres[labels] + noise).astype(np.float32)))
+    return known_chain(folder, spaces, labels, ids)
+
+
+def results(tested: ServedChain) -> dict[tuple[str, str], QueryResults]:
+    return {(one.query, one.gallery): evaluate(one.queries, one.documents) for one in tested.entries()}
 
 
 def cosine_order(query: np.ndarray, gallery: np.ndarray, own: int) -> list[int]:
@@ -45,16 +43,13 @@ def cosine_order(query: np.ndarray, gallery: np.ndarray, own: int) -> list[int]:
 
 @pytest.mark.parametrize("generations", [2, 3])
 def test_the_deepest_first_hits_come_first_with_what_both_systems_find(
-    empty: Record, monkeypatch: pytest.MonkeyPatch, generations: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generations: int
 ) -> None:
-    monkeypatch.setattr(worst_flips, "WORST", 4)
-    trainer, served = chain(generations)
+    monkeypatch.setattr(module, "WORST", 4)
+    tested = chain(tmp_path, generations)
     new, old = generations - 1, generations - 2
-    results = {
-        (str(q), str(g)): evaluate(*pair(served, trainer, q, g)) for q in range(generations) for g in range(q + 1)
-    }
-    add_worst_flips(empty, trainer, served, results)
-    split = trainer.dataset.query
+    found = worst_flips(tested, results(tested))
+    split, served = tested.dataset.query, tested.generations
     labels, ids = split.labels.tolist(), split.ids.tolist()
     for gallery in (old, new):
         flips = []
@@ -75,15 +70,13 @@ def test_the_deepest_first_hits_come_first_with_what_both_systems_find(
             )
             for _, _, row, orders in sorted(flips, key=lambda flip: flip[:2])[:4]
         ]
-        system = [one for one in empty.worst_flips if one.gallery_generation == str(gallery)]
+        system = [one for one in found if one.gallery_generation == str(gallery)]
         assert {one.query_generation for one in system} == {str(new)}
         assert [(one.id, [one.old_top, one.new_top], [one.old_right, one.new_right]) for one in system] == expected
         assert len(expected) == 4
 
 
-def test_where_nothing_flips_nothing_is_kept(empty: Record) -> None:
-    trainer, served = chain(1)
-    served *= 2
-    results = {(str(q), str(g)): evaluate(*pair(served, trainer, q, g)) for q in range(2) for g in range(q + 1)}
-    add_worst_flips(empty, trainer, served, results)
-    assert empty.worst_flips == []
+def test_where_nothing_flips_nothing_is_kept(tmp_path: Path) -> None:
+    tested = chain(tmp_path, 1)
+    same = replace(tested, generations=[*tested.generations] * 2)
+    assert worst_flips(same, results(same)) == []

@@ -22,12 +22,13 @@ from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
 from compatbench.measurement.measure import measure
+from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
 from compatbench.records.record import CellSpec, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec, as_tested, split_hash
-from compatbench.vocabulary import Status
+from compatbench.suite.scenarios import GenerationSpec, as_tested
+from compatbench.vocabulary import Expectation, Status
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""
@@ -127,7 +128,6 @@ def now() -> str:
 def _fill(
     record: Record, spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]
 ) -> None:
-    store = Store(workplace.runs)
     with watch.stage("data"):
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)
         chain = tuple(GenerationSpec.model_validate(step) for step in spec.generations)
@@ -142,23 +142,22 @@ def _fill(
             Recipe.model_validate(spec.recipe),
             spec.seed,
             catalogue,
-            store,
+            Store(workplace.runs),
             device(),
             watch.report,
             notify,
         )
-    record.split_hash = split_hash(dataset.fingerprint, trainer.indices)
+    record.split_hash = trainer.split_hash
     with watch.stage("reference"):
         references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
     with watch.stage("models"):
         served = serve(trainer, plugin, params)
     if processes.is_first():
         with watch.stage("evaluation"):
-            measure(record, trainer, served, references, store)
-    record.parents = {str(step): one.trained.id for step, one in enumerate(served)} | {
-        f"*{step}": one.trained.id for step, one in references.items()
-    }
-    record.losses = {str(step): one.trained.facts["losses"] for step, one in enumerate(served)}
+            tested = ServedChain.of(trainer, served, references)
+            at_chance = Expectation.CROSS_AT_CHANCE in spec.method.expects
+            for part, found in vars(measure(tested, spec.index_search, at_chance=at_chance)).items():
+                setattr(record, part, found)
 
 
 def _machine_failed(error: BaseException | None) -> bool:

@@ -29,7 +29,7 @@ from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, training_indices
+from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, split_hash, training_indices
 from compatbench.vocabulary import Need
 
 TRAINING_VERSION = 1
@@ -118,6 +118,11 @@ class ChainTrainer:
         self.notify = notify
         self.indices = [training_indices(dataset.train.labels, spec, train_limit) for spec in chain]
         self.normalize = Normalization.of(dataset.train)
+
+    @property
+    def split_hash(self) -> str:
+        """Names the training images of each generation, and the test data."""
+        return split_hash(self.dataset.fingerprint, self.indices)
 
     def baseline(self, generation: int) -> TrainedModel:
         """The independently trained model of `generation`."""

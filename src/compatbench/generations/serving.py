@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from compatbench.discovery.plugins import Plugin
-from compatbench.evaluation.retrieval import Vectors
 from compatbench.generations.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
 from compatbench.generations.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.heads import posterior_entropy
@@ -40,7 +39,7 @@ class ServedGeneration:
     from_previous: Map | None = None
     """Gallery vectors of the generation before, made comparable with this one's queries."""
     order: Map | None = None
-    """Gallery vectors of the generation before to scores (N,): those with the highest are to be embedded anew first."""
+    """Gallery vectors of the generation before to scores (N,): those with the highest are to be re-embedded first."""
     adapter: FittedAdapter | None = None
     """What leads between this generation and the one before, where that was fitted on their embeddings."""
     keeps_documents: bool = False
@@ -161,35 +160,8 @@ def _of_new_alone(mapping: Map) -> QueryMap:
     return to_previous
 
 
-@dataclass(frozen=True, eq=False)
-class MatrixEntry:
-    """What M[query][gallery] is scored from."""
-
-    query: str
-    """Generation that embeds the queries; `"*1"` is the reference of generation 1."""
-    gallery: str
-    id: str
-    """Names the vectors by the models that they come from."""
-    queries: Vectors
-    documents: Vectors
-
-
-def matrix_entries(
-    trainer: ChainTrainer, served: Sequence[ServedGeneration], references: Mapping[int, ServedGeneration]
-) -> Iterator[MatrixEntry]:
-    """Every entry of the matrix, oldest first, and then every reference on its own gallery."""
-    for query in range(len(served)):
-        for gallery in range(query + 1):
-            name = digest([one.id for one in served[gallery : query + 1]])
-            yield MatrixEntry(str(query), str(gallery), name, *pair(served, trainer, query, gallery))
-    for step, one in references.items():
-        yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *vectors(trainer, one.query, one.gallery))
-
-
-def pair(
-    served: Sequence[ServedGeneration], trainer: ChainTrainer, query: int, gallery: int
-) -> tuple[Vectors, Vectors]:
-    """Vectors of M[query][gallery]: queries led down, or the gallery led up, until they are comparable."""
+def comparable(served: Sequence[ServedGeneration], query: int, gallery: int) -> tuple[Tensor, Tensor]:
+    """Query and gallery vectors of M[query][gallery]: mapped down the chain, and the gallery up, to one space."""
     queries, documents = served[query].query, served[gallery].gallery
     last = documents_of(served, gallery)
     steps = []
@@ -202,16 +174,7 @@ def pair(
     for step in reversed(steps):
         from_previous = served[step].from_previous
         documents = from_previous(documents) if from_previous else documents
-    return vectors(trainer, to_dim(queries, documents.shape[1]), documents)
-
-
-def vectors(trainer: ChainTrainer, query: Tensor, gallery: Tensor) -> tuple[Vectors, Vectors]:
-    """Embeddings of the test splits, with their labels and sample ids."""
-    dataset = trainer.dataset
-    return (
-        Vectors(query, dataset.query.labels, dataset.query.ids, dataset.judgements),
-        Vectors(gallery, dataset.gallery.labels, dataset.gallery.ids),
-    )
+    return to_dim(queries, documents.shape[1]), documents
 
 
 def _serve(trainer: ChainTrainer, trained: TrainedModel, generation: int) -> ServedGeneration:

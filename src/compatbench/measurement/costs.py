@@ -5,15 +5,14 @@ from __future__ import annotations
 import torch
 
 from compatbench.generations.adapters import fitted_numbers
-from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.serving import ServedGeneration
+from compatbench.measurement.served_chain import ServedChain
 
 
-def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, float | None]:
+def costs(chain: ServedChain) -> dict[str, float | None]:
     """Costs of the newest generation, by the names that docs/records.md explains."""
-    newest = len(served) - 1
-    new = served[newest]
+    new = chain.generations[-1]
     return {
         "train_seconds": new.trained.facts["train_seconds"],
         "train_images_per_second": new.trained.facts["train_images_per_second"],
@@ -23,17 +22,17 @@ def costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, fl
     }
 
 
-def step_costs(trainer: ChainTrainer, served: list[ServedGeneration]) -> dict[str, dict[str, float | None]]:
+def step_costs(chain: ServedChain) -> dict[str, dict[str, float | None]]:
     """What each generation of the chain cost to train, by its label: for a sequence of upgrades, step by step."""
     return {
         str(step): {
-            "train_images": float(len(trainer.indices[step])),
+            "train_images": float(chain.train_images[step]),
             "train_seconds": one.trained.facts["train_seconds"],
             "train_images_per_second": one.trained.facts["train_images_per_second"],
             "fit_seconds": one.adapter.facts["fit_seconds"] if one.adapter else None,
             "bytes_per_vector": 4.0 * one.gallery.shape[1],
         }
-        for step, one in enumerate(served)
+        for step, one in enumerate(chain.generations)
     }
 
 

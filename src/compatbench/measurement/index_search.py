@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,10 +13,8 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.search import Questions, ask, unit_rows
-from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.records.record import IndexSearch, Record
-from compatbench.records.store import Store
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import IndexSearch
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 from compatbench.storage.canonical import digest
 
@@ -27,30 +25,32 @@ BUILDS = 3
 """Times that an index of old vectors is trained, which many cells share; others are built once."""
 
 
-def add_index_search(record: Record, trainer: ChainTrainer, served: Sequence[ServedGeneration], store: Store) -> None:
+def index_search(chain: ServedChain, measured: Sequence[str]) -> list[IndexSearch]:
     """Search the second newest generation's vectors and the newest's, with Faiss on one thread.
 
-    Old queries on old vectors, new queries on old vectors as the method has it (queries led down, or the gallery
-    rewritten), and new queries on new vectors, once in an index of their own and once, for the kind that is trained,
-    in the index that was trained on the old ones.
+    Old queries on old vectors, new queries on old vectors as the method has it (queries mapped to the old space, or
+    the gallery rewritten), and new queries on new vectors, once in an index of their own and once, for the kind that
+    is trained, in the index that was trained on the old ones. The kinds of index are those of `measured` that suit the
+    size of the gallery.
     """
-    new, old = len(served) - 1, len(served) - 2
-    before, cross, after = (
-        _Side.of(pair(served, trainer, query, gallery), str(query), str(gallery))
-        for query, gallery in ((old, old), (new, old), (new, new))
-    )
-    allowed = [kind for kind in kinds(len(before.questions.vectors)) if kind in record.spec.index_search]
+    if not measured:
+        return []
+    old = str(chain.upgrade[1])
+    before, cross, after = (_Side.of(chain.pair(*at), *map(str, at)) for at in chain.systems)
+    allowed = [kind for kind in kinds(len(before.questions.vectors)) if kind in measured]
+    found = []
     with faiss_threads(1):
         for done, kind in enumerate(allowed):
-            trainer.progress("search", done / len(allowed))
-            first = _first(kind, before.questions.vectors, store, trainer.notify)
+            chain.progress("search", done / len(allowed))
+            first = _first(kind, before.questions.vectors, chain)
             rewritten = not np.array_equal(cross.questions.vectors, before.questions.vectors)
             second = build(kind, cross.questions.vectors) if rewritten else first
-            record.search.append(before.entry(kind, first))
-            record.search.append(cross.entry(kind, second))
-            record.search.append(after.entry(kind, build(kind, after.questions.vectors)))
+            found.append(before.entry(kind, first))
+            found.append(cross.entry(kind, second))
+            found.append(after.entry(kind, build(kind, after.questions.vectors)))
             if kind == "ivfpq" and after.questions.vectors.shape[1] == cross.questions.vectors.shape[1]:
-                record.search.append(after.entry(kind, second.refilled(after.questions.vectors), trained=str(old)))
+                found.append(after.entry(kind, second.refilled(after.questions.vectors), trained=old))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class _Side:
         )
 
 
-def _first(kind: str, vectors: Matrix, store: Store, notify: Callable[[str], None]) -> BuiltIndex:
+def _first(kind: str, vectors: Matrix, chain: ServedChain) -> BuiltIndex:
     """An index of old vectors; one that takes training, from an earlier cell that built it of the same ones, if any."""
     if kind != "ivfpq":
         return build(kind, vectors)
@@ -92,5 +92,5 @@ def _first(kind: str, vectors: Matrix, store: Store, notify: Callable[[str], Non
         return Artefact({"index": content}, {"build_seconds": built.build_seconds})
 
     content = tensors_hash({"vectors": torch.from_numpy(vectors)})
-    stored = get_or_make(store.indexes, digest([kind, RULES, faiss.__version__, content]), make, notify)
+    stored = get_or_make(chain.store.indexes, digest([kind, RULES, faiss.__version__, content]), make, chain.notify)
     return BuiltIndex(faiss.deserialize_index(stored.tensors["index"].numpy()), stored.facts["build_seconds"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,41 +13,44 @@ from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
-from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, matrix_entries
-from compatbench.records.record import Metric, PairScores, ProtocolScores, Record
-from compatbench.records.store import Store
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import Metric, PairScores, ProtocolScores
 
 PROTOCOL_METRICS = ("mAP", "CMC@1")
 
 
-def add_protocol_scores(
-    record: Record,
-    trainer: ChainTrainer,
-    served: Sequence[ServedGeneration],
-    references: Mapping[int, ServedGeneration],
-    store: Store,
-) -> None:
-    """Add the scores of every matrix entry under the dataset's further protocols, and of its list of pairs."""
-    dataset = trainer.dataset
-    if not dataset.protocols and dataset.pairs is None:
-        return
-    for at in matrix_entries(trainer, served, references):
-        for protocol, judgements in dataset.protocols.items():
-            judged = replace(at.queries, judgements=judgements).to(trainer.device)
-            results = evaluate(judged, at.documents.to(trainer.device), trapezoid=True)
-            entry = ProtocolScores(
-                protocol=protocol,
-                query_generation=at.query,
-                gallery_generation=at.gallery,
-                sha256=results.write(store.arrays),
+def protocol_scores(chain: ServedChain) -> list[ProtocolScores]:
+    """Every matrix entry under each of the dataset's further protocols."""
+    protocols = chain.dataset.protocols
+    found = []
+    for at in chain.entries() if protocols else ():
+        for protocol, judgements in protocols.items():
+            judged = replace(at.queries, judgements=judgements).to(chain.device)
+            results = evaluate(judged, at.documents.to(chain.device), trapezoid=True)
+            found.append(
+                ProtocolScores(
+                    protocol=protocol,
+                    query_generation=at.query,
+                    gallery_generation=at.gallery,
+                    sha256=results.write(chain.store.arrays),
+                )
             )
-            record.protocols.append(entry)
-            record.metrics += protocol_metrics(entry, results)
-        if dataset.pairs is not None:
-            sha256 = score_pairs(at.queries, at.documents, dataset.pairs).write(store.arrays)
-            record.pairs.append(PairScores(query_generation=at.query, gallery_generation=at.gallery, sha256=sha256))
-    record.metrics += pair_metrics(record.pairs, lambda sha256: ScoredPairs.read(store.arrays, sha256))
+    return found
+
+
+def pair_scores(chain: ServedChain) -> list[PairScores]:
+    """The dataset's list of pairs by every matrix entry."""
+    pairs = chain.dataset.pairs
+    if pairs is None:
+        return []
+    return [
+        PairScores(
+            query_generation=at.query,
+            gallery_generation=at.gallery,
+            sha256=score_pairs(at.queries, at.documents, pairs).write(chain.store.arrays),
+        )
+        for at in chain.entries()
+    ]
 
 
 def protocol_metrics(entry: ProtocolScores, results: QueryResults) -> Iterator[Metric]:

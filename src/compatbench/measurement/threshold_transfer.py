@@ -2,63 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+
+import torch
 
 from compatbench.evaluation.acceptance import Acceptance, Rate, acceptance_rates, supported_rates
 from compatbench.evaluation.backfill import Side
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
-from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, pair, vectors
-from compatbench.records.record import Metric, Record, VerifiedPairs
-from compatbench.records.store import Store
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import Metric, VerifiedPairs
 
 VERIFIED_QUERIES = 500
 """Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""
 
 
-def add_threshold_transfer(
-    record: Record,
-    trainer: ChainTrainer,
-    served: Sequence[ServedGeneration],
-    references: Mapping[int, ServedGeneration],
-    store: Store,
-) -> None:
-    """Add what the second newest generation, the newest, both together and the reference accept.
+def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
+    """What the second newest generation, the newest, both together and the reference accept.
 
     Each at its own thresholds for the false accept rates that there are enough pairs for, and those of the newest
     generation's queries also at the old system's.
     """
-    new, old = len(served) - 1, len(served) - 2
-    trainer.progress("verification", 0.0)
-    sides = {
-        (str(query), str(gallery)): pair(served, trainer, query, gallery)
-        for query, gallery in ((old, old), (new, old), (new, new))
-    }
-    if new in references:
-        reference = references[new]
-        sides[f"*{new}", f"*{new}"] = vectors(trainer, reference.query, reference.gallery)
-    sampled = {at: _sampled(both, trainer) for at, both in sides.items()}
+    new, old = chain.upgrade
+    chain.progress("verification", 0.0)
+    sides = {(str(query), str(gallery)): chain.pair(query, gallery) for query, gallery in chain.systems}
+    if new in chain.references:
+        sides[f"*{new}", f"*{new}"] = chain.reference(new)
+    sampled = {at: _sampled(both, chain.device) for at, both in sides.items()}
     before = str(old), str(old)
     rates = supported_rates(impostor_pairs(*sampled[before]))
     limits = {at: thresholds(*both, rates) for at, both in sampled.items()}
+    verified = []
     for at, both in sampled.items():
         asked = [(rate, False, limit) for rate, limit in zip(rates, limits[at], strict=True)]
         if at[0] == str(new):
             asked += [(rate, True, limit) for rate, limit in zip(rates, limits[before], strict=True)]
         found = acceptance(*both, [limit for *_, limit in asked])
         for (rate, transferred, limit), accepted in zip(asked, found, strict=True):
-            entry = VerifiedPairs(
-                query_generation=at[0],
-                gallery_generation=at[1],
-                rate=rate,
-                transferred=transferred,
-                threshold=limit,
-                queries=len(both[0]),
-                sha256=accepted.write(store.arrays),
+            verified.append(
+                VerifiedPairs(
+                    query_generation=at[0],
+                    gallery_generation=at[1],
+                    rate=rate,
+                    transferred=transferred,
+                    threshold=limit,
+                    queries=len(both[0]),
+                    sha256=accepted.write(chain.store.arrays),
+                )
             )
-            record.verification.append(entry)
-            record.metrics += verification_metrics(entry, accepted)
+    return verified
 
 
 def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
@@ -70,9 +62,9 @@ def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator
         yield _metric(entry, f"{prefix}FAR@FAR={entry.rate:g}", far, higher=False)
 
 
-def _sampled(sides: Side, trainer: ChainTrainer) -> Side:
+def _sampled(sides: Side, device: torch.device) -> Side:
     query, gallery = sample(*sides, max_queries=VERIFIED_QUERIES, max_gallery=len(sides[1]))
-    return query.to(trainer.device), gallery.to(trainer.device)
+    return query.to(device), gallery.to(device)
 
 
 def _metric(entry: VerifiedPairs, name: str, rate: Rate, *, higher: bool) -> Metric:

@@ -1,176 +1,81 @@
-"""What an upgrade does to a running system: queries that it breaks or mends, and the course of the backfill."""
+"""What follows from the matrix alone: compatibility numbers, flips, and the numbers of a whole chain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import numpy as np
-import torch
+import itertools
+from collections.abc import Iterator, Mapping
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.backfill import (
-    Permutation,
-    Side,
-    backfill,
-    class_wise_order,
-    highest_first,
-    random_order,
-)
 from compatbench.evaluation.chains import chain_estimates
-from compatbench.evaluation.chance import sample
-from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
-from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.machine.seeds import stream_seed
-from compatbench.records.record import BackfillCurve, Metric, Record
-from compatbench.records.store import Store
-from compatbench.vocabulary import Order
+from compatbench.records.record import Metric
 
-CHAIN_METRICS = ("mAP", "CMC@1")
-BACKFILL_QUERIES = 200, 1000
-"""Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
-
-The gallery is whole. A curve takes 21 times the room of an entry of the matrix.
-"""
-RANDOM_ORDERS = 3
-"""Seeded orders of each kind that is left to chance."""
+DERIVED_FROM = ("mAP", "CMC@1")
 
 MatrixResults = Mapping[tuple[str, str], QueryResults]
 """Per-query results by query and gallery generation."""
 
 
-def add_flips(record: Record, results: MatrixResults, generations: int) -> None:
-    """Flip rates of each generation against the one before: on its gallery, and on an own one after the backfill."""
-    for step in range(1, generations):
-        new, old = str(step), str(step - 1)
-        systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
-        for (query, gallery), rates in flip_estimates(systems, CUTOFFS).items():
-            record.metrics += [
-                Metric(
-                    name=name,
-                    query_generation=query,
-                    gallery_generation=gallery,
-                    value=rate.value,
-                    ci_low=rate.low,
-                    ci_high=rate.high,
-                    n=int(results[query, gallery].answerable.sum()),
-                    direction="higher" if name.startswith("PFR") else "lower",
-                )
-                for name, rate in rates.items()
-            ]
+def upgrade_metrics(results: MatrixResults) -> Iterator[Metric]:
+    """All that the entries in `results` suffice for, in the order of a record."""
+    generations = next(n for n in itertools.count() if (str(n), str(n)) not in results)
+    steps = [(str(step), str(step - 1)) for step in range(1, generations)]
+    for new, old in steps:
+        if {(old, old), (new, old), (new, new), (f"*{new}", f"*{new}")} <= results.keys():
+            yield from compatibility_metrics(results, new, old)
+    if all({(old, old), (new, old), (new, new)} <= results.keys() for new, old in steps):
+        for new, old in steps:
+            yield from flip_metrics(results, new, old)
+    triangle = [(str(query), str(gallery)) for query in range(generations) for gallery in range(query + 1)]
+    if generations > 2 and set(triangle) <= results.keys():
+        yield from chain_metrics({at: results[at] for at in triangle}, generations)
 
 
-def add_chain_scores(record: Record, results: MatrixResults, generations: int) -> None:
-    """Numbers of the whole chain, where it is longer than one upgrade: AC by three tie rules, AM, BC and FC."""
-    if generations < 3:
+def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
+    """Compatibility numbers (protocol §3) of neighbouring generations; none where no query has an answer."""
+    entries = [results[at] for at in ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}"))]
+    if not all(entry.answerable.any() for entry in entries):
         return
-    for metric in CHAIN_METRICS:
-        entries = {
-            (int(q), int(g)): found.per_query(metric) for (q, g), found in results.items() if not q.startswith("*")
-        }
+    for name in DERIVED_FROM:
+        for number, value in compatibility(*(entry.metrics()[name] for entry in entries)).items():
+            yield Metric(
+                name=f"{number}:{name}",
+                query_generation=new,
+                gallery_generation=old,
+                value=value,
+                n=int(entries[0].answerable.sum()),
+            )
+
+
+def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
+    """Flip rates of a generation against the one before: on its gallery, and on an own one after the backfill."""
+    systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
+    for (query, gallery), rates in flip_estimates(systems, CUTOFFS).items():
+        for name, rate in rates.items():
+            yield Metric(
+                name=name,
+                query_generation=query,
+                gallery_generation=gallery,
+                value=rate.value,
+                ci_low=rate.low,
+                ci_high=rate.high,
+                n=int(results[query, gallery].answerable.sum()),
+                direction="higher" if name.startswith("PFR") else "lower",
+            )
+
+
+def chain_metrics(results: MatrixResults, generations: int) -> Iterator[Metric]:
+    """Numbers of a chain longer than one upgrade: AC by three tie rules, AM, BC and FC."""
+    for metric in DERIVED_FROM:
+        entries = {(int(query), int(gallery)): found.per_query(metric) for (query, gallery), found in results.items()}
         for name, number in chain_estimates(entries).items():
-            record.metrics.append(
-                Metric(
-                    name=f"{name}:{metric}",
-                    query_generation=str(generations - 1),
-                    gallery_generation="0",
-                    value=number.value,
-                    ci_low=number.low,
-                    ci_high=number.high,
-                    n=int(results["0", "0"].answerable.sum()),
-                )
+            yield Metric(
+                name=f"{name}:{metric}",
+                query_generation=str(generations - 1),
+                gallery_generation="0",
+                value=number.value,
+                ci_low=number.low,
+                ci_high=number.high,
+                n=int(results["0", "0"].answerable.sum()),
             )
-
-
-def add_backfill(
-    record: Record, trainer: ChainTrainer, served: Sequence[ServedGeneration], results: MatrixResults, store: Store
-) -> None:
-    """Curves of the backfill from the second newest generation to the newest, in every order there is."""
-    new, old = len(served) - 1, len(served) - 2
-    trainer.progress("backfill", 0.0)
-    unchanged = results[str(old), str(old)]
-    before, after = (_sampled(pair(served, trainer, new, gallery), trainer.device) for gallery in (old, new))
-    for order, backfills in backfill(before, after, refresh_orders(trainer, served)).items():
-        curves = mean_curves(backfills)
-        if not curves.answerable.any():
-            continue
-        sha256 = curves.write(store.arrays)
-        for metric in CURVE_METRICS:
-            status_quo = unchanged.per_query(metric)[unchanged.rows(curves.ids[curves.answerable])]
-            numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
-            each = np.stack([one.curve(metric) for one in backfills])
-            record.backfill.append(
-                BackfillCurve(
-                    order=order,
-                    metric=metric,
-                    query_generation=str(new),
-                    gallery_generation=str(old),
-                    repeats=len(backfills),
-                    n=len(status_quo),
-                    status_quo=float(status_quo.mean()),
-                    beta=list(curves.betas),
-                    mean=curves.curve(metric).tolist(),
-                    low=each.min(axis=0).tolist(),
-                    high=each.max(axis=0).tolist(),
-                    minimum_beta=numbers.minimum_beta,
-                    sha256=sha256,
-                )
-            )
-            record.metrics += curve_metrics(record.backfill[-1], curves)
-
-
-def refresh_orders(trainer: ChainTrainer, served: Sequence[ServedGeneration]) -> dict[Order, list[Permutation]]:
-    """Orders in which the stored vectors of the second newest generation may be re-embedded.
-
-    `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` is left out if the old
-    model was trained without a classifier, `own` if the method has none.
-    """
-    old, new = served[-2], served[-1]
-    labels = trainer.dataset.gallery.labels.numpy()
-
-    def seeded(kind: Order) -> list[np.random.Generator]:
-        return [np.random.default_rng(stream_seed(trainer.seed, "backfill", kind, n)) for n in range(RANDOM_ORDERS)]
-
-    orders = {
-        Order.RANDOM: [random_order(len(labels), generator) for generator in seeded(Order.RANDOM)],
-        Order.CLASS_WISE: [class_wise_order(labels, generator) for generator in seeded(Order.CLASS_WISE)],
-    }
-    if old.uncertainty is not None:
-        orders[Order.UNCERTAINTY] = [highest_first(old.uncertainty.numpy())]
-    if new.order is not None:
-        orders[Order.OWN] = [highest_first(new.order(old.gallery).numpy())]
-    return orders
-
-
-def _sampled(side: Side, device: torch.device) -> Side:
-    """Some of the queries: those with the same labels and ids for every method, seed and space."""
-    queries, gallery = sample(
-        *side, max_queries=int(np.clip(len(side[0]) // 2, *BACKFILL_QUERIES)), max_gallery=len(side[1])
-    )
-    return queries.to(device), gallery.to(device)
-
-
-def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
-    """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
-    values = curves.per_query(curve.metric)
-    draws = hierarchical_bootstrap({str(beta): column for beta, column in zip(curve.beta, values.T, strict=True)})
-    numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
-    found = {
-        "backfill_area": (numbers.area, area(curve.beta, np.stack(list(draws.values()), axis=1))),
-        "backfill_min": (numbers.minimum, draws[str(numbers.minimum_beta)]),
-        "backfill_crossing": (numbers.crossing, None),
-    }
-    for name, (value, samples) in found.items():
-        low, high = (None, None) if samples is None else percentile_interval(samples)
-        yield Metric(
-            name=f"{name}:{curve.metric}:{curve.order}",
-            query_generation=curve.query_generation,
-            gallery_generation=curve.gallery_generation,
-            value=value,
-            ci_low=low,
-            ci_high=high,
-            n=curve.n,
-            direction="lower" if name == "backfill_crossing" else "higher",
-        )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 
-from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.flips import worst_negative_flips
 from compatbench.evaluation.neighbours import first_items
-from compatbench.generations.chain import ChainTrainer
-from compatbench.generations.serving import ServedGeneration, pair
-from compatbench.records.record import Record, WorstFlip
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.record import WorstFlip
 
 WORST = 12
 """Queries of each system."""
@@ -19,14 +16,10 @@ SHOWN = 5
 """Items that each of them finds first."""
 
 
-def add_worst_flips(
-    record: Record,
-    trainer: ChainTrainer,
-    served: Sequence[ServedGeneration],
-    results: Mapping[tuple[str, str], QueryResults],
-) -> None:
+def worst_flips(chain: ServedChain, results: MatrixResults) -> list[WorstFlip]:
     """Worst negative flips of the newest generation against the one before, on its gallery and on an own one."""
-    new, old = len(served) - 1, len(served) - 2
+    new, old = chain.upgrade
+    found = []
     for gallery in (old, new):
         before, after = results[str(old), str(old)], results[str(new), str(gallery)]
         rows = torch.from_numpy(worst_negative_flips(before, after, WORST))
@@ -34,13 +27,10 @@ def add_worst_flips(
             continue
         first, second = (
             first_items(queries.at(rows), documents, SHOWN)
-            for queries, documents in (
-                pair(served, trainer, old, old),
-                pair(served, trainer, new, gallery),
-            )
+            for queries, documents in (chain.pair(old, old), chain.pair(new, gallery))
         )
         for place, sample in enumerate(before.ids[rows].tolist()):
-            record.worst_flips.append(
+            found.append(
                 WorstFlip(
                     query_generation=str(new),
                     gallery_generation=str(gallery),
@@ -51,3 +41,4 @@ def add_worst_flips(
                     new_right=second.right[place].tolist(),
                 )
             )
+    return found

@@ -1,4 +1,4 @@
-"""Scores of a record computed anew from its per-query arrays, and where they differ from what it says."""
+"""Scores of a record computed again from its per-query arrays, and where they differ from what it says."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.evaluation.acceptance import Acceptance
-from compatbench.evaluation.arrays import METRICS, QueryResults
+from compatbench.evaluation.arrays import METRICS
 from compatbench.evaluation.curves import STEP, QueryCurves
-from compatbench.evaluation.pair_scores import ScoredPairs
-from compatbench.measurement.measure import Distance, add_compatibility, entry_metrics
-from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
-from compatbench.measurement.threshold_transfer import verification_metrics
-from compatbench.measurement.upgrade import add_chain_scores, add_flips, curve_metrics
+from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.record import BackfillCurve, Metric, Record
 from compatbench.trust.identities import broken_identities
 
@@ -34,9 +29,8 @@ class Rescorer:
 
     def __init__(self, arrays: Path) -> None:
         self.arrays = arrays
-        self._results: dict[str, QueryResults] = {}
+        self.scorer = ArrayScorer(arrays)
         self._broken: dict[str, list[str]] = {}
-        self._metrics: dict[str, list[Metric]] = {}
 
     def differences(self, record: Record) -> Iterator[str]:
         """Where `record` and its arrays disagree, each in one line. Raises RequestError for unreadable arrays."""
@@ -67,14 +61,9 @@ class Rescorer:
         names = (metric.name for metric in record.metrics if _at(metric) not in found and metric.name not in METRICS)
         return sorted({name.partition(":")[0] for name in names})
 
-    def _read(self, sha256: str) -> QueryResults:
-        if sha256 not in self._results:
-            self._results[sha256] = QueryResults.read(self.arrays, sha256)
-        return self._results[sha256]
-
     def _identities(self, sha256: str) -> list[str]:
         if sha256 not in self._broken:
-            self._broken[sha256] = list(broken_identities(self._read(sha256)))
+            self._broken[sha256] = list(broken_identities(self.scorer.results(sha256)))
         return self._broken[sha256]
 
     def _missing_entries(self, record: Record) -> Iterator[str]:
@@ -83,46 +72,16 @@ class Rescorer:
         needed = {(str(q), str(g)) for q in range(newest + 1) for g in range(q + 1)} | {(f"*{newest}", f"*{newest}")}
         for query, gallery in sorted(needed - there):
             yield f"no per-query arrays of M({query},{gallery})"
-        first = self._read(record.arrays[0].sha256) if record.arrays else None
+        first = self.scorer.results(record.arrays[0].sha256) if record.arrays else None
         for ref in record.arrays:
-            results = self._read(ref.sha256)
+            results = self.scorer.results(ref.sha256)
             if first is not None and not np.array_equal(results.ids, first.ids):
                 yield f"M({ref.query_generation},{ref.gallery_generation}) is of other queries than the first entry"
 
-    def _entry(self, sha256: str, query: str, gallery: str, distance: Distance) -> list[Metric]:
-        if sha256 not in self._metrics:
-            results = self._read(sha256)
-            everyone = np.ones(len(results), dtype=bool)
-            self._metrics[sha256] = list(entry_metrics(results, everyone, query, gallery, "all", distance))
-        place = {"query_generation": query, "gallery_generation": gallery, "distance": distance}
-        return [metric.model_copy(update=place) for metric in self._metrics[sha256]]
-
     def _rescored(self, record: Record) -> list[Metric]:
-        """Every metric that the arrays give, computed in the order of the measurement."""
-        again = record.model_copy(update={"metrics": []})
-        by_cosine: dict[tuple[str, str], QueryResults] = {}
-        for ref in record.arrays:
-            at = ref.query_generation, ref.gallery_generation
-            again.metrics += self._entry(ref.sha256, *at, ref.distance)
-            if ref.distance == "cosine":
-                by_cosine[at] = self._read(ref.sha256)
-        generations = len(record.spec.generations)
-        steps = [step for step in range(1, generations) if (f"*{step}", f"*{step}") in by_cosine]
-        for step in steps:
-            add_compatibility(again, str(step), str(step - 1))
-        pairs = [(q, g) for q in range(generations) for g in (q, q - 1) if g >= 0]
-        if all((str(q), str(g)) in by_cosine for q, g in pairs):
-            add_flips(again, by_cosine, generations)
-        if all((str(q), str(g)) in by_cosine for q in range(generations) for g in range(q + 1)):
-            add_chain_scores(again, by_cosine, generations)
-        for curve in record.backfill:
-            again.metrics += curve_metrics(curve, QueryCurves.read(self.arrays, curve.sha256))
-        for entry in record.verification:
-            again.metrics += verification_metrics(entry, Acceptance.read(self.arrays, entry.sha256))
-        for scores in record.protocols:
-            again.metrics += protocol_metrics(scores, self._read(scores.sha256))
-        again.metrics += pair_metrics(record.pairs, lambda sha256: ScoredPairs.read(self.arrays, sha256))
-        return again.metrics
+        """Every metric that the arrays give, in the order of the measurement."""
+        parts = record.arrays, record.backfill, record.verification, record.protocols, record.pairs
+        return self.scorer.metrics(*parts)
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
         """The mean curve and M(o,o) of a backfill against the curves of each query."""
@@ -131,7 +90,7 @@ class Rescorer:
         old = curve.gallery_generation
         unchanged = next(
             (
-                self._read(ref.sha256)
+                self.scorer.results(ref.sha256)
                 for ref in record.arrays
                 if (ref.query_generation, ref.gallery_generation, ref.distance) == (old, old, "cosine")
             ),

@@ -1,0 +1,123 @@
+"""The course of a backfill: retrieval while stored vectors are re-embedded, in several orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.backfill import (
+    Permutation,
+    Side,
+    backfill,
+    class_wise_order,
+    highest_first,
+    random_order,
+)
+from compatbench.evaluation.chance import sample
+from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.machine.seeds import stream_seed
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.record import BackfillCurve, Metric
+from compatbench.vocabulary import Order
+
+BACKFILL_QUERIES = 200, 1000
+"""Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
+
+The gallery is whole. A curve takes 21 times the room of an entry of the matrix.
+"""
+RANDOM_ORDERS = 3
+"""Seeded orders of each kind that is left to chance."""
+
+
+def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[BackfillCurve]:
+    """Curves from the second newest generation, whose own results are `unchanged`, to the newest, in every order."""
+    new, old = chain.upgrade
+    chain.progress("backfill", 0.0)
+    before, after = (_sampled(chain.pair(new, gallery), chain.device) for gallery in (old, new))
+    found = []
+    for order, backfills in backfill(before, after, refresh_orders(chain)).items():
+        curves = mean_curves(backfills)
+        if not curves.answerable.any():
+            continue
+        sha256 = curves.write(chain.store.arrays)
+        for metric in CURVE_METRICS:
+            status_quo = unchanged.per_query(metric)[unchanged.rows(curves.ids[curves.answerable])]
+            numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
+            each = np.stack([one.curve(metric) for one in backfills])
+            found.append(
+                BackfillCurve(
+                    order=order,
+                    metric=metric,
+                    query_generation=str(new),
+                    gallery_generation=str(old),
+                    repeats=len(backfills),
+                    n=len(status_quo),
+                    status_quo=float(status_quo.mean()),
+                    beta=list(curves.betas),
+                    mean=curves.curve(metric).tolist(),
+                    low=each.min(axis=0).tolist(),
+                    high=each.max(axis=0).tolist(),
+                    minimum_beta=numbers.minimum_beta,
+                    sha256=sha256,
+                )
+            )
+    return found
+
+
+def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
+    """Orders in which the stored vectors of the second newest generation may be re-embedded.
+
+    `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` is left out if the old
+    model was trained without a classifier, `own` if the method has none.
+    """
+    old, new = chain.generations[-2:]
+    labels = chain.dataset.gallery.labels.numpy()
+
+    def seeded(kind: Order) -> list[np.random.Generator]:
+        return [np.random.default_rng(stream_seed(chain.seed, "backfill", kind, n)) for n in range(RANDOM_ORDERS)]
+
+    orders = {
+        Order.RANDOM: [random_order(len(labels), generator) for generator in seeded(Order.RANDOM)],
+        Order.CLASS_WISE: [class_wise_order(labels, generator) for generator in seeded(Order.CLASS_WISE)],
+    }
+    if old.uncertainty is not None:
+        orders[Order.UNCERTAINTY] = [highest_first(old.uncertainty.numpy())]
+    if new.order is not None:
+        orders[Order.OWN] = [highest_first(new.order(old.gallery).numpy())]
+    return orders
+
+
+def _sampled(side: Side, device: torch.device) -> Side:
+    """Some of the queries: those with the same labels and ids for every method, seed and space."""
+    queries, gallery = sample(
+        *side, max_queries=int(np.clip(len(side[0]) // 2, *BACKFILL_QUERIES)), max_gallery=len(side[1])
+    )
+    return queries.to(device), gallery.to(device)
+
+
+def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
+    """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
+    values = curves.per_query(curve.metric)
+    draws = hierarchical_bootstrap({str(beta): column for beta, column in zip(curve.beta, values.T, strict=True)})
+    numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
+    found = {
+        "backfill_area": (numbers.area, area(curve.beta, np.stack(list(draws.values()), axis=1))),
+        "backfill_min": (numbers.minimum, draws[str(numbers.minimum_beta)]),
+        "backfill_crossing": (numbers.crossing, None),
+    }
+    for name, (value, samples) in found.items():
+        low, high = (None, None) if samples is None else percentile_interval(samples)
+        yield Metric(
+            name=f"{name}:{curve.metric}:{curve.order}",
+            query_generation=curve.query_generation,
+            gallery_generation=curve.gallery_generation,
+            value=value,
+            ci_low=low,
+            ci_high=high,
+            n=curve.n,
+            direction="lower" if name == "backfill_crossing" else "higher",
+        )

@@ -1,0 +1,79 @@
+"""The numbers that per-query arrays give: of a cell that has just been measured, or of a record that is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.acceptance import Acceptance
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.curves import QueryCurves
+from compatbench.evaluation.pair_scores import ScoredPairs
+from compatbench.measurement.backfill import curve_metrics
+from compatbench.measurement.matrix import entry_metrics
+from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
+from compatbench.measurement.threshold_transfer import verification_metrics
+from compatbench.measurement.upgrade import upgrade_metrics
+from compatbench.records.record import ArrayRef, BackfillCurve, Metric, PairScores, ProtocolScores, VerifiedPairs
+
+
+@dataclass(frozen=True)
+class ArrayScorer:
+    """Scores the arrays in `folder`; one that several entries or records name is read and scored once."""
+
+    folder: Path
+    _results: dict[str, QueryResults] = field(default_factory=dict)
+    _metrics: dict[str, list[Metric]] = field(default_factory=dict)
+
+    def metrics(
+        self,
+        arrays: Sequence[ArrayRef],
+        backfill: Sequence[BackfillCurve],
+        verification: Sequence[VerifiedPairs],
+        protocols: Sequence[ProtocolScores],
+        pairs: Sequence[PairScores],
+        seen: NDArray[np.bool_] | None = None,
+    ) -> list[Metric]:
+        """The metrics of these parts of a record, in its order; by subsets where `seen` (Q,) tells them apart.
+
+        Raises RequestError for an array that is missing or damaged.
+        """
+        found: list[Metric] = []
+        for ref in arrays:
+            found += self._entry(ref)
+            if seen is not None and ref.distance == "cosine" and seen.any() and not seen.all():
+                found += entry_metrics(self.results(ref.sha256), ref, "seen", seen)
+                found += entry_metrics(self.results(ref.sha256), ref, "unseen", ~seen)
+        found += upgrade_metrics(self.by_cosine(arrays))
+        for curve in backfill:
+            found += curve_metrics(curve, QueryCurves.read(self.folder, curve.sha256))
+        for verified in verification:
+            found += verification_metrics(verified, Acceptance.read(self.folder, verified.sha256))
+        for scores in protocols:
+            found += protocol_metrics(scores, self.results(scores.sha256))
+        found += pair_metrics(pairs, lambda sha256: ScoredPairs.read(self.folder, sha256))
+        return found
+
+    def by_cosine(self, arrays: Sequence[ArrayRef]) -> dict[tuple[str, str], QueryResults]:
+        """Per-query results by query and gallery generation."""
+        return {
+            (ref.query_generation, ref.gallery_generation): self.results(ref.sha256)
+            for ref in arrays
+            if ref.distance == "cosine"
+        }
+
+    def results(self, sha256: str) -> QueryResults:
+        """Per-query results of one file. Raises RequestError where it is missing or damaged."""
+        if sha256 not in self._results:
+            self._results[sha256] = QueryResults.read(self.folder, sha256)
+        return self._results[sha256]
+
+    def _entry(self, ref: ArrayRef) -> Iterator[Metric]:
+        if ref.sha256 not in self._metrics:
+            self._metrics[ref.sha256] = list(entry_metrics(self.results(ref.sha256), ref))
+        place = ref.model_dump(exclude={"sha256"})
+        return (metric.model_copy(update=place) for metric in self._metrics[ref.sha256])

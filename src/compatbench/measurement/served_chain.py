@@ -1,0 +1,112 @@
+"""What a cell measures: the generations that it serves, on the test data that it serves them for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.data.dataset import Dataset
+from compatbench.evaluation.retrieval import Vectors
+from compatbench.generations.chain import ChainTrainer, StageProgress
+from compatbench.generations.serving import ServedGeneration, comparable
+from compatbench.records.store import Store
+from compatbench.storage.artefacts import Notify
+from compatbench.storage.canonical import digest
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixEntry:
+    """What M[query][gallery] is scored from."""
+
+    query: str
+    """Generation that embeds the queries; `"*1"` is the reference of generation 1."""
+    gallery: str
+    id: str
+    """Names the vectors by the models that they come from."""
+    queries: Vectors
+    documents: Vectors
+
+
+@dataclass(frozen=True, eq=False)
+class ServedChain:
+    """All that a measurement sees of a cell."""
+
+    generations: Sequence[ServedGeneration]
+    """The method's generations, oldest first."""
+    references: Mapping[int, ServedGeneration]
+    """The independent models of the later generations."""
+    dataset: Dataset
+    """Queries and gallery, with judgements, protocols and pairs."""
+    seen: NDArray[np.bool_]
+    """(Q,) queries whose class the first generation was trained on."""
+    train_images: Sequence[int]
+    """Of each generation."""
+    split_hash: str
+    seed: int
+    device: torch.device
+    store: Store
+    """Takes the per-query arrays, and has what other cells scored."""
+    progress: StageProgress
+    notify: Notify
+
+    @classmethod
+    def of(
+        cls, trainer: ChainTrainer, served: Sequence[ServedGeneration], references: Mapping[int, ServedGeneration]
+    ) -> ServedChain:
+        """The generations of `trainer`, as they serve."""
+        dataset = trainer.dataset
+        old_classes = torch.tensor(trainer.chain[0].class_ids(dataset.train_classes))
+        return cls(
+            generations=served,
+            references=references,
+            dataset=dataset,
+            seen=torch.isin(dataset.query.labels, old_classes).numpy(),
+            train_images=[len(indices) for indices in trainer.indices],
+            split_hash=trainer.split_hash,
+            seed=trainer.seed,
+            device=trainer.device,
+            store=trainer.store,
+            progress=trainer.progress,
+            notify=trainer.notify,
+        )
+
+    @property
+    def upgrade(self) -> tuple[int, int]:
+        """The newest generation and the one before."""
+        return len(self.generations) - 1, len(self.generations) - 2
+
+    @property
+    def systems(self) -> tuple[tuple[int, int], ...]:
+        """Query and gallery generation before the newest upgrade, without backfill and after it."""
+        new, old = self.upgrade
+        return (old, old), (new, old), (new, new)
+
+    def pair(self, query: int, gallery: int) -> tuple[Vectors, Vectors]:
+        """Vectors of M[query][gallery], made comparable."""
+        return self._vectors(*comparable(self.generations, query, gallery))
+
+    def reference(self, generation: int) -> tuple[Vectors, Vectors]:
+        """Vectors of M[*][*]: the independent model of `generation` on its own gallery."""
+        one = self.references[generation]
+        return self._vectors(one.query, one.gallery)
+
+    def entries(self) -> Iterator[MatrixEntry]:
+        """Every entry of the matrix, oldest first, and then every reference."""
+        for query in range(len(self.generations)):
+            for gallery in range(query + 1):
+                name = digest([one.id for one in self.generations[gallery : query + 1]])
+                yield MatrixEntry(str(query), str(gallery), name, *self.pair(query, gallery))
+        for step, one in self.references.items():
+            yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *self.reference(step))
+
+    def _vectors(self, query: Tensor, gallery: Tensor) -> tuple[Vectors, Vectors]:
+        data = self.dataset
+        return (
+            Vectors(query, data.query.labels, data.query.ids, data.judgements),
+            Vectors(gallery, data.gallery.labels, data.gallery.ids),
+        )
