@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import ortho_group
 
 from compatbench.evaluation.retrieval import Vectors, evaluate
 
@@ -60,4 +59,6 @@ def _stratified(side: Vectors, size: int, generator: np.random.Generator) -> Vec
 
 
 def _orthogonal(dim: int, generator: np.random.Generator) -> torch.Tensor:
+    from scipy.stats import ortho_group
+
     return torch.from_numpy(np.asarray(ortho_group.rvs(dim, random_state=generator), dtype=np.float32)).view(dim, dim)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from compatbench.vocabulary import MetricName
 
@@ -52,6 +51,8 @@ def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) 
     P_1 = 100·mean of each data set's harmonic mean of the two. 50 means no gain. P_comp and P_1 are None where
     some data set leaves nothing to gain.
     """
+    from scipy.special import expit
+
     nn, reference = np.asarray(nn, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     up = expit((nn - reference) / reference)
     comp = expit(update_gain(oo, no, reference))

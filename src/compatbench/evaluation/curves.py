@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import trapezoid
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path, read_columns, write_columns
@@ -127,4 +126,6 @@ def backfill_numbers(betas: ArrayLike, curve: ArrayLike, status_quo: float) -> B
 
 def area(betas: ArrayLike, curves: ArrayLike) -> NDArray[np.float64]:
     """∫ M(β) dβ of curves (…, S) by the trapezoidal rule."""
+    from scipy.integrate import trapezoid
+
     return np.asarray(trapezoid(np.asarray(curves), np.asarray(betas), axis=-1), dtype=np.float64)
