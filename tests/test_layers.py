@@ -32,11 +32,6 @@ MEDIAN_LINES = 95
 
 EXCEPTIONS = {
     ("data", "data.families"),
-    ("report.render", "report.site"),
-    ("report.render", "report.tables"),
-    ("report.rows", "report.site"),
-    ("report.rows", "report.tables"),
-    ("report.tables", "report.site"),
 }
 """Imports against the order of the table that are still to go."""
 

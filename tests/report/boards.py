@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from synthetic import Bench
 
 from compatbench.records.record import Record
-from compatbench.report.site.board import Board, BoardSuite, SuitePlan
+from compatbench.report.rows.suite_rows import SuitePlan
+from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import scenario_reports
 
 SEEDS = range(3)

@@ -10,7 +10,8 @@ from PIL import Image
 from synthetic import Bench, add_curves, cross_metric
 
 from compatbench.records.record import ExampleRetrieval, FirstFound, Record
-from compatbench.report.site.board import Board, BoardSuite, SuitePlan
+from compatbench.report.rows.suite_rows import SuitePlan
+from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.vocabulary import Status

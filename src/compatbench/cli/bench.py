@@ -146,9 +146,9 @@ def report(bench: Bench, console: Console, into: Path | None = None) -> list[Rec
     that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Raises
     MachineError where the tables cannot be written.
     """
-    from compatbench.report.render.terminal import print_report
     from compatbench.report.site.insert import insert_tables
     from compatbench.report.site.scenario_report import scenario_reports
+    from compatbench.report.site.terminal import print_report
     from compatbench.report.site.write import write_report
 
     records = _records(bench.cells, bench.store)

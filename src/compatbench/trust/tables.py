@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
 from compatbench.records.store import Store
-from compatbench.report.rows.standing import standings
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_page import leaderboard_page
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
@@ -110,15 +109,15 @@ def _pages(board: Board, store: Store) -> dict[Path, str]:
     """Content of the files that show all suites."""
     if not board.suites:
         return {}
-    results, ranked = store.root.absolute().parent, standings(board.current)
+    results = store.root.absolute().parent
     pages = {
-        results / "README.md": leaderboard_readme(board, ranked, store.root.name),
-        results / "index.html": leaderboard_page(board, ranked, thumbnails(store), store.root.name),
+        results / "README.md": leaderboard_readme(board, store.root.name),
+        results / "index.html": leaderboard_page(board, thumbnails(store), store.root.name),
     }
     readme = _project(store) / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        shown = with_section(text, board, ranked, PurePosixPath(results.name, store.root.name))
+        shown = with_section(text, board, PurePosixPath(results.name, store.root.name))
         if shown != text or not unknown_scenario(text, board):
             pages[readme] = shown
     return pages

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from compatbench.report.render.terminal import print_report
+from compatbench.report.site.terminal import print_report
 
 NAMES = ["status quo", "independent", "good", "own †", "varied", "weak", "short ‡", "narrow", EVIL, "relational"]
 

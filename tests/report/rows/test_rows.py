@@ -2,9 +2,10 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.report.rows.estimates import Compatibility, Estimate
-from compatbench.report.rows.row import method_rows, ordering, outcome, verdict
+from compatbench.report.rows.row import method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.report.rows.verdicts import criterion, ordering
 from compatbench.vocabulary import Status
 
 
@@ -36,7 +37,7 @@ BELOW, BELOW_NS, ZERO = Estimate(-0.1, -0.2, -0.05), Estimate(-0.1, -0.2, 0.05),
     ],
 )
 def test_verdict_is_the_criterion_and_its_interval(gain, words):
-    assert verdict(numbers(gain, ABOVE)) == words
+    assert criterion(numbers(gain, ABOVE)) == words
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from synthetic import Bench
 
 from compatbench.errors import RequestError
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import standings
 from compatbench.report.site import leaderboard_page as page_module
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
@@ -56,7 +55,7 @@ def board(bench) -> Board:
 
 @pytest.fixture(scope="module")
 def html(board) -> str:
-    return leaderboard_page(board, standings(board.current), pictures())
+    return leaderboard_page(board, pictures())
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def test_texts_of_records_stay_data(html, page, data):
 
 
 def test_equal_records_give_equal_bytes(board, html):
-    assert leaderboard_page(board, standings(board.current), pictures()) == html
+    assert leaderboard_page(board, pictures()) == html
 
 
 def test_every_record_is_linked_from_its_row(board, data):
@@ -183,7 +182,7 @@ def test_the_banner_is_red(board, warning):
 def test_a_page_that_would_be_too_large_is_refused(board, monkeypatch):
     monkeypatch.setattr(page_module, "MOST_BYTES", 100_000)
     with pytest.raises(RequestError, match=r"the page would have [\d,]+ bytes, more than 100,000"):
-        leaderboard_page(board, standings(board.current), {})
+        leaderboard_page(board, {})
 
 
 def test_pictures_take_what_room_there_is(bench, html):
@@ -209,7 +208,7 @@ def _hash(text: str) -> str:
 
 
 def _banner(board: Board) -> str:
-    html = leaderboard_page(board, standings(board.current), {})
+    html = leaderboard_page(board, {})
     return html[html.index('<div class="banner') : html.index("<nav")]
 
 

@@ -14,7 +14,6 @@ from page_case import EVIL, METHODS, page_board, pictures
 from synthetic import Bench
 
 from compatbench.report.render.table import interval, value
-from compatbench.report.rows.standing import standings
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import leaderboard_page
 
@@ -33,7 +32,7 @@ def board(tmp_path_factory) -> Board:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, board) -> Path:
     results = tmp_path_factory.mktemp("results")
-    (results / "index.html").write_text(leaderboard_page(board, standings(board.current), pictures()), encoding="utf-8")
+    (results / "index.html").write_text(leaderboard_page(board, pictures()), encoding="utf-8")
     return results
 
 

@@ -8,7 +8,6 @@ import pytest
 from boards import board, board_suite, row
 
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import standings
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.site.readme_section import unknown_scenario, with_section
 from compatbench.report.site.suite_files import write_suite
@@ -39,7 +38,7 @@ def made(bench, records):
 
 
 def readme(made):
-    return leaderboard_readme(made, standings(made.current))
+    return leaderboard_readme(made)
 
 
 def targets(text):
@@ -94,12 +93,11 @@ def test_what_is_wrong_stands_on_top_in_words_with_a_red_mark(bench, records):
     assert "> - synthetic: 1 record is outdated, run before a change: the source of method 'b' changed" in top
     assert "✅" not in top
     assert "✗ not as expected" in text[text.index("## All scenarios") :]
-    assert "> ❌" in with_section(MARKED, made, standings(made.current), FOLDER)
+    assert "> ❌" in with_section(MARKED, made, FOLDER)
 
 
 def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records):
-    ranked = standings(made.current)
-    once = with_section(MARKED, made, ranked, FOLDER)
+    once = with_section(MARKED, made, FOLDER)
     assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic/one -->\n")
     assert once.endswith("<!-- end -->\nafter\n")
     assert "\nold\n" not in once
@@ -109,19 +107,18 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records)
     assert {f"results/leaderboard/{file_of(one)}" for one in records if one.spec.scenario == "one"} <= set(
         targets(once)
     )
-    assert with_section(once, made, ranked, FOLDER) == once
+    assert with_section(once, made, FOLDER) == once
     anchors = {target.partition("#")[2] for target in targets(once) if target.startswith("results/README.md#")}
     assert anchors
     assert all(f'<a name="{name}"></a>' in readme(made) for name in anchors), "terms are defined on the other page"
 
 
 def test_marks_of_what_is_not_there_leave_the_text_alone(made):
-    ranked = standings(made.current)
     other = MARKED.replace("synthetic/one", "synthetic/gone")
-    assert with_section(other, made, ranked, FOLDER) == other
+    assert with_section(other, made, FOLDER) == other
     assert unknown_scenario(other, made) == "synthetic/gone"
     assert unknown_scenario(MARKED, made) == ""
-    assert with_section("no marks", made, ranked, FOLDER) == "no marks"
+    assert with_section("no marks", made, FOLDER) == "no marks"
 
 
 def test_a_suite_on_the_leaderboard_keeps_no_page_and_no_lists_of_flips(made, tmp_path):

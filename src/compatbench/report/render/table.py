@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+NOT_SIGNIFICANT = "n.s."
+"""The mark of a bold value that is not the best itself, and not significantly below it."""
+
 UNDEFINED = "–"
 """How a number that does not exist is shown: undefined, or not measured."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,21 +11,7 @@ from rich.text import Text
 from tabulate import tabulate
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Table, Unit, interval, value
-from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.leaderboard import COMPACT, NOT_SIGNIFICANT
-
-
-def print_report(reports: Iterable[ScenarioReport], console: Console) -> None:
-    """Print the main columns of every scenario, and whether its controls did what they must."""
-    for report in reports:
-        print_table(report.scores.select(*COMPACT), console)
-        problems = report.banner.problems
-        sign, style = ("✗", "bold red") if problems else ("✓", "green")
-        console.print(Text(f"{sign} {report.banner.headline}", style=style), soft_wrap=True)
-        for problem in problems:
-            console.print(Text(f"  {problem}", style="red"), soft_wrap=True)
-        console.print()
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Table, Unit, interval, value
 
 
 def print_table(table: Table, console: Console, intervals: Sequence[str] = ()) -> None:

@@ -112,21 +112,6 @@ def _descending(estimate: Estimate) -> float:
     return -estimate.value if estimate.value is not None else 0.0
 
 
-def verdict(numbers: Compatibility) -> str:
-    """Whether M(n,o) > M(o,o); `n.s.` where the interval of the cross gain holds 0."""
-    gain = numbers.cross_gain
-    word = "compatible" if gain.value is not None and gain.value > 0 else "not compatible"
-    return word if gain.significant else f"{word}, n.s."
-
-
-def ordering(numbers: Compatibility) -> str:
-    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` where the interval of one of the two steps holds 0."""
-    steps = (numbers.cross_gain, numbers.backfill_gain)
-    if not all(step.value is not None and step.value > 0 for step in steps):
-        return "no"
-    return "yes" if all(step.significant for step in steps) else "yes, n.s."
-
-
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
     """How unfinished records ended: `skipped: <reason>`, `✗ oom` …, equal outcomes told once."""
     ends: dict[str, list[int]] = defaultdict(list)

@@ -22,8 +22,8 @@ from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
 from compatbench.report.rows.estimates import ROUNDING, Estimate, Values
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
-from compatbench.report.site.board import BoardSuite
-from compatbench.report.tables.leaderboard import verdict_text
+from compatbench.report.rows.suite_rows import SuiteRows
+from compatbench.report.rows.verdicts import Verdict, verdict
 from compatbench.vocabulary import Role
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
@@ -43,8 +43,8 @@ class Entry:
     """Ranked rows of the scenario."""
     why: str
     """Why it has no rank: `skipped: …`, `✗ oom`, `2 of 3 seeds`; empty where it has one, and for other roles."""
-    verdict: str
-    """As in the scenario's table; empty where no seed ended well."""
+    verdict: Verdict | None
+    """None where no seed ended well."""
     records: tuple[Record, ...]
     """By seed, whatever their status."""
     missing_seeds: tuple[int, ...]
@@ -81,17 +81,17 @@ class Standing:
     @property
     def measured(self) -> int:
         """Scenarios that it has numbers in."""
-        return sum(bool(entry.verdict) for entry in self.entries)
+        return sum(entry.verdict is not None for entry in self.entries)
 
     @property
     def compatible(self) -> int:
         """Scenarios with M(n,o) > M(o,o) beyond the interval of the gain."""
-        return sum(entry.verdict == "compatible" for entry in self.entries)
+        return sum(entry.verdict is Verdict.COMPATIBLE for entry in self.entries)
 
     @property
     def compatible_not_significant(self) -> int:
         """Scenarios with M(n,o) > M(o,o) within that interval."""
-        return sum(entry.verdict == "compatible, n.s." for entry in self.entries)
+        return sum(entry.verdict is Verdict.COMPATIBLE_NOT_SIGNIFICANT for entry in self.entries)
 
     @property
     def missing(self) -> int:
@@ -120,7 +120,7 @@ class Standings:
         return sum(row.missing for row in self.rows)
 
 
-def standings(suites: Sequence[BoardSuite]) -> Standings:
+def standings(suites: Sequence[SuiteRows]) -> Standings:
     """Rank the methods of all scenarios of `suites`, which must be of one version of the protocol."""
     tables = [table for suite in suites for table in _tables(suite)]
     contests = [table.ranked for table in tables if len(table.ranked) > 1]
@@ -148,7 +148,7 @@ def standings(suites: Sequence[BoardSuite]) -> Standings:
 class _Table:
     """One scenario's rows and the places of the ranked ones."""
 
-    def __init__(self, suite: BoardSuite, scenario: str, rows: Sequence[MethodRow]) -> None:
+    def __init__(self, suite: SuiteRows, scenario: str, rows: Sequence[MethodRow]) -> None:
         self.suite = suite
         self.scenario = scenario
         self.rows = {row.label: row for row in rows}
@@ -156,17 +156,17 @@ class _Table:
         self.ranks = dict(zip([row.label for row in self.ranked], point_ranks(self.ranked).tolist(), strict=True))
 
 
-def _tables(suite: BoardSuite) -> list[_Table]:
+def _tables(suite: SuiteRows) -> list[_Table]:
     """Of every scenario that is planned or has records."""
-    run = {report.runs.scenario: report.rows for report in suite.reports}
+    run = {one.runs.scenario: one.rows for one in suite.scenarios}
     planned = suite.plan.scenarios if suite.plan else ()
     return [_Table(suite, scenario, run.get(scenario, ())) for scenario in dict.fromkeys([*planned, *run])]
 
 
-def _roles(suites: Sequence[BoardSuite]) -> dict[str, Role]:
+def _roles(suites: Sequence[SuiteRows]) -> dict[str, Role]:
     """Role by label, of every row that is planned or has a record."""
     planned = {label: role for suite in suites if suite.plan for label, role in suite.plan.roles.items()}
-    run = {row.label: row.role for suite in suites for report in suite.reports for row in report.rows}
+    run = {row.label: row.role for suite in suites for one in suite.scenarios for row in one.rows}
     return planned | run
 
 
@@ -192,7 +192,7 @@ def _entry(label: str, table: _Table) -> Entry:
         rank=table.ranks.get(label),
         competitors=len(table.ranked),
         why=why,
-        verdict=verdict_text(row) if row and row.compatibility else "",
+        verdict=verdict(row) if row else None,
         records=row.runs.records if row else (),
         missing_seeds=tuple(seed for seed in plan.seeds if seed not in left) if plan and planned else (),
     )

@@ -9,19 +9,9 @@ from functools import cached_property
 
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.standing import Standings, standings
+from compatbench.report.rows.suite_rows import SuitePlan, SuiteRows
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.vocabulary import Role
-
-
-@dataclass(frozen=True)
-class SuitePlan:
-    """The cells that a suite asks for today: every row in every scenario with every seed."""
-
-    scenarios: tuple[str, ...]
-    """As the suite lists them."""
-    roles: Mapping[str, Role]
-    """`method`, `reference` or `control` of every row, by its label."""
-    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -38,6 +28,11 @@ class BoardSuite:
     """What changed since, by the file of the record below the leaderboard's folder; such records are shown."""
     left_out: tuple[Record, ...] = ()
     """Outdated records that must not share a table with newer ones of the suite; they are in no table."""
+
+    @property
+    def rows(self) -> SuiteRows:
+        """What the standings are made of."""
+        return SuiteRows(self.name, self.plan, self.reports)
 
     @property
     def protocol(self) -> int:
@@ -81,6 +76,11 @@ class Board:
     def current(self) -> tuple[BoardSuite, ...]:
         """The suites of the newest protocol."""
         return tuple(suite for suite in self.suites if suite.protocol == self.protocol)
+
+    @cached_property
+    def standings(self) -> Standings:
+        """All rows over the scenarios of the current suites."""
+        return standings([suite.rows for suite in self.current])
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from compatbench.errors import RequestError
 from compatbench.report.render.to_html import templates
-from compatbench.report.rows.standing import Standings
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_readme import GENERATED
 from compatbench.report.site.page_data.numbers import Json
@@ -39,9 +38,7 @@ SCRIPTS = (
 STYLES = ("base", "controls", "tables", "charts", "details")
 
 
-def leaderboard_page(
-    board: Board, standings: Standings, thumbnails: Mapping[str, Thumbnails], folder: str = "leaderboard"
-) -> str:
+def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder: str = "leaderboard") -> str:
     """The page of a whole leaderboard; `thumbnails` are the pictures by dataset. Equal input gives equal bytes.
 
     `folder` holds the records, seen from the page.
@@ -56,9 +53,9 @@ def leaderboard_page(
         for record in row.runs.records
     ]
     try:
-        bare = _render(board, standings, Album((), {}, 0), folder)
+        bare = _render(board, Album((), {}, 0), folder)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, standings, Album(records, thumbnails, budget), folder)
+        page = _render(board, Album(records, thumbnails, budget), folder)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -67,7 +64,7 @@ def leaderboard_page(
     return page
 
 
-def _render(board: Board, standings: Standings, album: Album, folder: str) -> str:
+def _render(board: Board, album: Album, folder: str) -> str:
     terms = Terms()
     columns = Columns(terms)
     scenarios: list[Json] = [
@@ -77,7 +74,7 @@ def _render(board: Board, standings: Standings, album: Album, folder: str) -> st
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
         "scenarios": scenarios,
-        "standings": standings_json(standings),
+        "standings": standings_json(board.standings),
         "pictures": album.pictures,
         "left out": album.left_out,
         "records": folder,
@@ -102,7 +99,7 @@ def _render(board: Board, standings: Standings, album: Album, folder: str) -> st
             folder=folder,
             protocol=board.protocol,
             scenarios=len(reports),
-            methods=len(standings.of(Role.METHOD)),
+            methods=len(board.standings.of(Role.METHOD)),
             records=sum(len(row.runs.records) for report in reports for row in report.rows),
         )
     )

@@ -34,10 +34,10 @@ _INTRODUCTION = (
 )
 
 
-def leaderboard_readme(board: Board, standings: Standings, folder: str = "leaderboard") -> str:
+def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     """The file's text; `folder` holds the records, seen from the file. Equal boards give equal text."""
-    terms = definitions(board, standings)
-    to_docs = to_method(standings, "../docs")
+    terms = definitions(board)
+    to_docs = to_method(board.standings, "../docs")
 
     def link(row: Row, column: Column) -> str:
         return to_docs(row, column) or _to_scenario(row, column)
@@ -47,9 +47,9 @@ def leaderboard_readme(board: Board, standings: Standings, folder: str = "leader
     if several:
         parts.append("\n".join(f"- {_suite_line(suite, folder)}" for suite in board.suites))
     parts += [
-        linked_table(standings_table(standings, name_suites=several), terms, link),
-        _unranked(standings, several),
-        _missing(standings),
+        linked_table(standings_table(board.standings, name_suites=several), terms, link),
+        _unranked(board.standings, several),
+        _missing(board.standings),
     ]
     for suite in board.suites:
         parts += [f"## {escape(suite.title)}", _suite_line(suite, folder)]
@@ -72,11 +72,11 @@ def banner(board: Board) -> str:
     )
 
 
-def definitions(board: Board, standings: Standings) -> Terms:
+def definitions(board: Board) -> Terms:
     """What the headings of the file lead to; the same board gives the same anchors."""
     terms = Terms()
     tables = [
-        standings_table(standings, name_suites=len(board.suites) > 1),
+        standings_table(board.standings, name_suites=len(board.suites) > 1),
         *(report.scores.select(*COLUMNS) for suite in board.suites for report in suite.reports),
     ]
     for column in (column for table in tables for column in table.columns):

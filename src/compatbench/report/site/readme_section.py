@@ -13,7 +13,6 @@ from compatbench.report.plots.pareto import plot_caption
 from compatbench.report.render.marks import marked
 from compatbench.report.render.table import Column, Row
 from compatbench.report.render.to_markdown import escape
-from compatbench.report.rows.standing import Standings
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, records_of, to_method
 from compatbench.report.site.linked_markdown import linked_table
@@ -25,12 +24,12 @@ BLOCK = marked(r"leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) ")
 COLUMNS = ("rank", "method", "oo", "no", "nn", "gamma", "tax", "verdict", "time")
 
 
-def with_section(text: str, board: Board, standings: Standings, folder: PurePosixPath) -> str:
+def with_section(text: str, board: Board, folder: PurePosixPath) -> str:
     """`text` with the leaderboard between its marks; as it is where it has none, and where they name what is not there.
 
     `folder` holds the records, seen from the file: results/leaderboard.
     """
-    return BLOCK.sub(partial(_replaced, board=board, standings=standings, folder=folder), text)
+    return BLOCK.sub(partial(_replaced, board=board, folder=folder), text)
 
 
 def unknown_scenario(text: str, board: Board) -> str:
@@ -51,18 +50,16 @@ def _find(board: Board, suite: str, scenario: str) -> tuple[BoardSuite, Scenario
     )
 
 
-def _replaced(match: re.Match[str], board: Board, standings: Standings, folder: PurePosixPath) -> str:
+def _replaced(match: re.Match[str], board: Board, folder: PurePosixPath) -> str:
     found = _find(board, match["suite"], match["scenario"])
-    return f"{match['begin']}\n{_section(*found, board, standings, folder)}\n{match['end']}" if found else match[0]
+    return f"{match['begin']}\n{_section(*found, board, folder)}\n{match['end']}" if found else match[0]
 
 
-def _section(
-    suite: BoardSuite, report: ScenarioReport, board: Board, standings: Standings, folder: PurePosixPath
-) -> str:
+def _section(suite: BoardSuite, report: ScenarioReport, board: Board, folder: PurePosixPath) -> str:
     page, sortable = str(folder.parent / "README.md"), folder.parent / "index.html"
-    terms = definitions(board, standings)
+    terms = definitions(board)
 
-    to_docs = to_method(standings, "docs")
+    to_docs = to_method(board.standings, "docs")
 
     def link(row: Row, column: Column) -> str:
         section = f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else ""
@@ -73,7 +70,7 @@ def _section(
         f"[{sortable}]({sortable}) is the page to sort and filter.",
         banner(board),
         "### Mean ranks over all scenarios",
-        linked_table(summary_table(standings), terms, link, page=page),
+        linked_table(summary_table(board.standings), terms, link, page=page),
         f"### {escape(report.title)}",
         f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
         escape(plot_caption(report.points)),

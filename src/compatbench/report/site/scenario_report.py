@@ -14,10 +14,10 @@ from compatbench.report.plots.backfill_plot import backfill_svg
 from compatbench.report.plots.pareto import Point, pareto_svg
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
-from compatbench.report.rows.controls import Banner, banner
 from compatbench.report.rows.flip_lists import FlipList, flip_lists
-from compatbench.report.rows.row import MethodRow, method_rows
-from compatbench.report.rows.runs import ScenarioRuns, scenarios
+from compatbench.report.rows.row import MethodRow
+from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.scenario_rows import ScenarioRows, scenario_rows
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.chain_report import ChainReport, chain_report
 from compatbench.report.tables.backfill import backfill_table
@@ -31,13 +31,9 @@ from compatbench.vocabulary import Role
 
 
 @dataclass(frozen=True)
-class ScenarioReport:
-    """Tables, banner and plot points of one scenario."""
+class ScenarioReport(ScenarioRows):
+    """The rows of one scenario with their tables and the points of their plots."""
 
-    title: str
-    runs: ScenarioRuns
-    rows: tuple[MethodRow, ...]
-    """As the table of scores has them: ranked ones first."""
     scores: Table
     flips: Table
     backfill: Table | None
@@ -48,13 +44,17 @@ class ScenarioReport:
     """None where the records hold no index searches."""
     indexes: Table | None
     costs: Table
-    banner: Banner
     points: tuple[Point, ...]
     """The methods (no references, no controls) for which Γ is defined."""
     backfills: tuple[RowBackfill, ...]
     flip_lists: tuple[FlipList, ...]
     chain: ChainReport | None
     """None for a single upgrade."""
+
+    @property
+    def title(self) -> str:
+        """For headings."""
+        return self.runs.title
 
     @cached_property
     def pareto_plot(self) -> Markup | None:
@@ -82,27 +82,25 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
     """
     reader = ScoreReader(arrays_folder)
     reports = []
-    for scenario in scenarios(records):
-        rows = method_rows(scenario, reader)
-        published = published_rows(scenario.suite)
-        backfills = row_backfills(rows, reader)
+    for runs in scenarios(records):
+        found = scenario_rows(runs, reader)
+        rows, backfills = found.rows, row_backfills(found.rows, reader)
         reports.append(
             ScenarioReport(
-                title=scenario.title,
-                runs=scenario,
-                rows=tuple(rows),
-                scores=with_published(leaderboard(scenario, rows), published, scenario.scenario),
-                flips=flips_table(scenario, rows, reader),
-                backfill=backfill_table(scenario, backfills),
-                verification=verification_table(scenario, rows, reader),
-                recall=recall_table(scenario, rows),
-                indexes=index_table(scenario, rows),
-                costs=costs_table(scenario, rows),
-                banner=banner(scenario, rows),
+                runs=runs,
+                rows=rows,
+                banner=found.banner,
+                scores=with_published(leaderboard(found), published_rows(runs.suite), runs.scenario),
+                flips=flips_table(runs, rows, reader),
+                backfill=backfill_table(runs, backfills),
+                verification=verification_table(runs, rows, reader),
+                recall=recall_table(runs, rows),
+                indexes=index_table(runs, rows),
+                costs=costs_table(runs, rows),
                 points=_points(rows),
                 backfills=tuple(backfills),
                 flip_lists=tuple(flip_lists(rows, reader)),
-                chain=chain_report(scenario, rows, reader),
+                chain=chain_report(runs, rows, reader),
             )
         )
     return reports

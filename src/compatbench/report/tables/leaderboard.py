@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.controls import misbehaviour
-from compatbench.report.rows.estimates import Compatibility, Estimate, Tested, best_rows
-from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, ordering, outcome, verdict
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.estimates import Estimate, Tested, best_rows
+from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.rows.scores import METRICS
+from compatbench.report.rows.verdicts import ordering, verdict
 from compatbench.vocabulary import Entry, MetricName, Role
 
 METHOD = Column("method", "method", "The method, with the parameters that differ from its defaults.", Unit.TEXT)
@@ -90,23 +91,26 @@ _TESTED: dict[str, Tested] = {
 }
 """Columns in which the best are bold, and what is compared there."""
 
-OWN_OLD, NOT_SIGNIFICANT, PARTIAL = "†", "n.s.", "‡"
+OWN_OLD, PARTIAL = "†", "‡"
 _FOOTNOTES = {
     OWN_OLD: "trains its own first generation: M(o,o), the gains and Γ are against its own old model.",
     NOT_SIGNIFICANT: "not significantly below the best of its column (bold).",
 }
 
 
-def leaderboard(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
-    """The table of `rows`, in their order: references, methods, controls."""
+def leaderboard(found: ScenarioRows) -> Table:
+    """The table of all rows, in their order: methods, references, controls."""
+    scenario, rows = found.runs, found.rows
     show_l2 = any(_l2_differs(row) for row in rows)
     best = _best(rows)
     ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
     groups: dict[Role, list[Row]] = {role: [] for role in Role}
-    groups[Role.REFERENCE] = _status_quo(scenario, rows)
+    groups[Role.REFERENCE] = _status_quo(found)
     partial: dict[str, list[str]] = {}
     for row in rows:
-        cells = _cells(row, scenario, show_l2) | {"verdict": Cell(verdict_text(row))}
+        cells = _cells(row, scenario, show_l2) | {
+            "verdict": Cell(verdict(row) or outcome(row.runs.records, name_seeds=False))
+        }
         cells["rank"] = Cell(ranks.get(row.label))
         for key, tied in best.items():
             if row.label in tied:
@@ -149,18 +153,17 @@ def _caption(scenario: ScenarioRuns, rows: Sequence[MethodRow], l2_differs: bool
     return " ".join(parts)
 
 
-def _status_quo(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> list[Row]:
-    """The old model left as it is, from the row that has it over the most seeds."""
-    known = [row for row in rows if row.scores is not None and not row.own_first_generation]
-    if not known:
+def _status_quo(scenario: ScenarioRows) -> list[Row]:
+    """The old model left as it is."""
+    row = scenario.status_quo
+    if row is None:
         return []
-    row = max(known, key=lambda one: len(one.runs.finished))
     numbers = row.numbers[METRICS[0]]
     return [
         Row(
             {
                 "method": Cell(STATUS_QUO),
-                "seeds": _seeds(row, scenario),
+                "seeds": _seeds(row, scenario.runs),
                 "oo": _points(numbers.old),
                 "reference": _points(numbers.reference),
                 "verdict": Cell("old model, no upgrade"),
@@ -201,16 +204,6 @@ def _cells(row: MethodRow, scenario: ScenarioRuns, show_l2: bool) -> dict[str, C
 def method_cell(row: MethodRow) -> Cell:
     """The name of a row, marked where its old model is its own."""
     return Cell(row.label, marks=(OWN_OLD,) if row.own_first_generation else ())
-
-
-def verdict_text(row: MethodRow) -> str:
-    """What the table's column of verdicts says: the criterion, whether an expectation was met, or how cells ended."""
-    numbers: Compatibility | None = row.compatibility
-    if numbers is None:
-        return outcome(row.runs.records, name_seeds=False)
-    if not row.runs.method.expects:
-        return verdict(numbers)
-    return "✗ not as expected" if misbehaviour(row) else "as expected"
 
 
 def _seeds(row: MethodRow, scenario: ScenarioRuns) -> Cell:

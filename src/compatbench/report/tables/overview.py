@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.report.rows.scenario_rows import ScenarioRows
+from compatbench.report.rows.scores import METRICS
 from compatbench.report.tables.leaderboard import METHOD, NEEDS, OWN_OLD, STATUS_QUO, method_cell
 from compatbench.vocabulary import Role
 
@@ -26,28 +28,28 @@ _FOOTNOTES = {
 }
 
 
-def overview_table(reports: Sequence[ScenarioReport]) -> Table | None:
+def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     """The cross gain of every row in every scenario of one suite; None where there is one scenario only."""
-    if len(reports) < 2:
+    if len(scenarios) < 2:
         return None
     groups: dict[Role, list[tuple[tuple[object, ...], Row]]] = {role: [] for role in Role}
-    for label in sorted({row.label for report in reports for row in report.rows}):
-        rows = [next((row for row in report.rows if row.label == label), None) for report in reports]
+    for label in sorted({row.label for scenario in scenarios for row in scenario.rows}):
+        rows = [next((row for row in scenario.rows if row.label == label), None) for scenario in scenarios]
         known = next(row for row in rows if row is not None)
-        signs = [_sign(row) for row, report in zip(rows, reports, strict=True) if _counts(row, report)]
+        signs = [_sign(row) for row, scenario in zip(rows, scenarios, strict=True) if _counts(row, scenario)]
         order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
-        groups[known.role].append((order, _row(known, rows, reports, signs)))
+        groups[known.role].append((order, _row(known, rows, scenarios, signs)))
     shown = {role: [row for _, row in sorted(several, key=lambda one: one[0])] for role, several in groups.items()}
-    shown[Role.REFERENCE].insert(0, _status_quo(reports))
+    shown[Role.REFERENCE].insert(0, _status_quo(scenarios))
     marks = {mark for rows in shown.values() for row in rows for cell in row.cells.values() for mark in cell.marks}
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
         "has M(o,o) itself; of a chain, the newest generation's on the first one's gallery. "
-        f"{_spread(reports)} Methods that are compatible in a larger share of their scenarios stand first; nothing is "
-        "ranked here.",
-        columns=(METHOD, _COMPATIBLE, *(_column(report) for report in reports), NEEDS),
+        f"{_spread(scenarios)} Methods that are compatible in a larger share of their scenarios stand first; nothing "
+        "is ranked here.",
+        columns=(METHOD, _COMPATIBLE, *(_column(scenario) for scenario in scenarios), NEEDS),
         groups=tuple(Group(role.heading, tuple(rows)) for role, rows in shown.items() if rows),
         footnotes={mark: text for mark, text in _FOOTNOTES.items() if mark in marks},
     )
@@ -58,18 +60,18 @@ def explained(overview: Table) -> tuple[Column, ...]:
     return tuple(column for column in overview.columns if column.unit is Unit.TEXT)
 
 
-def _spread(reports: Sequence[ScenarioReport]) -> str:
-    one_seed = all(len(report.runs.seeds) == 1 for report in reports)
+def _spread(scenarios: Sequence[ScenarioRows]) -> str:
+    one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
     return "Intervals are over queries only, as there is one seed." if one_seed else "Intervals: seeds, then queries."
 
 
-def _column(report: ScenarioReport) -> Column:
-    name = report.scores.name
+def _column(scenario: ScenarioRows) -> Column:
+    name = scenario.runs.scenario
     return Column(name, name, f"M(n,o) − M(o,o) in {name}, mAP in points; – where the row did not run or did not end.")
 
 
-def _counts(row: MethodRow | None, report: ScenarioReport) -> bool:
-    return row is not None and row.compatibility is not None and not report.banner.problems
+def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:
+    return row is not None and row.compatibility is not None and not scenario.banner.problems
 
 
 def _sign(row: MethodRow | None) -> int:
@@ -81,7 +83,7 @@ def _sign(row: MethodRow | None) -> int:
 
 
 def _row(
-    known: MethodRow, rows: Sequence[MethodRow | None], reports: Sequence[ScenarioReport], signs: Sequence[int]
+    known: MethodRow, rows: Sequence[MethodRow | None], scenarios: Sequence[ScenarioRows], signs: Sequence[int]
 ) -> Row:
     needs = tuple(known.runs.method.needs)
     cells = {
@@ -89,7 +91,9 @@ def _row(
         "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
         "needs": Cell(", ".join(needs) or "nothing"),
     }
-    return Row(cells | {report.scores.name: _gain(row) for report, row in zip(reports, rows, strict=True)}, tags=needs)
+    return Row(
+        cells | {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}, tags=needs
+    )
 
 
 def _gain(row: MethodRow | None) -> Cell:
@@ -99,11 +103,11 @@ def _gain(row: MethodRow | None) -> Cell:
     return Cell(row.compatibility.cross_gain.in_points().value, marks=marks)
 
 
-def _status_quo(reports: Sequence[ScenarioReport]) -> Row:
-    """M(o,o) of every scenario, from its table."""
+def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
+    """M(o,o) of every scenario."""
     cells = {"method": Cell(STATUS_QUO)}
-    for report in reports:
-        rows = [row for group in report.scores.groups for row in group.rows]
-        found = next((row.cells["oo"] for row in rows if row.cells["method"].value == STATUS_QUO), Cell())
-        cells[report.scores.name] = Cell(found.value, marks=(RED,) if report.banner.problems else ())
+    for scenario in scenarios:
+        row = scenario.status_quo
+        old = row.numbers[METRICS[0]].old if row else Estimate(None)
+        cells[scenario.runs.scenario] = Cell(old.in_points().value, marks=(RED,) if scenario.banner.problems else ())
     return Row(cells)

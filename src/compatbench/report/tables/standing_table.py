@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, number
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Row, Table, Unit, number
 from compatbench.report.rows.standing import Entry, Standing, Standings
-from compatbench.report.tables.leaderboard import METHOD, NEEDS, NOT_SIGNIFICANT
+from compatbench.report.tables.leaderboard import METHOD, NEEDS
 from compatbench.vocabulary import Role
 
 SUMMARY = (
@@ -97,7 +97,7 @@ def short_state(entry: Entry) -> str:
     if entry.rank is not None:
         return number(entry.rank, Unit.COUNT if entry.rank.is_integer() else Unit.POINTS)
     if entry.state == "not ranked":
-        return entry.why.partition(":")[0] or entry.verdict
+        return entry.why.partition(":")[0] or entry.verdict or ""
     return entry.why.partition(":")[0]
 
 

@@ -36,7 +36,7 @@ def _row(row: Standing) -> Json:
                 None if entry.rank is None else rounded(entry.rank, 1),
                 entry.competitors,
                 entry.why,
-                entry.verdict,
+                entry.verdict or "",
                 list(entry.missing_seeds),
             ]
             for entry in row.entries

@@ -1,0 +1,45 @@
+"""What is concluded of a row: whether new queries beat the old system, or whether an expectation was met."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from compatbench.report.rows.controls import misbehaviour
+from compatbench.report.rows.estimates import Compatibility
+from compatbench.report.rows.row import MethodRow
+
+
+class Verdict(StrEnum):
+    """The sign of the cross gain on mAP, `n.s.` where its interval contains 0; or whether an expectation was met."""
+
+    COMPATIBLE = "compatible"
+    COMPATIBLE_NOT_SIGNIFICANT = "compatible, n.s."
+    NOT_COMPATIBLE = "not compatible"
+    NOT_COMPATIBLE_NOT_SIGNIFICANT = "not compatible, n.s."
+    AS_EXPECTED = "as expected"
+    NOT_AS_EXPECTED = "✗ not as expected"
+
+
+def verdict(row: MethodRow) -> Verdict | None:
+    """The verdict on a row; None where no seed ended well."""
+    if row.compatibility is None:
+        return None
+    if row.runs.method.expects:
+        return Verdict.NOT_AS_EXPECTED if misbehaviour(row) else Verdict.AS_EXPECTED
+    return criterion(row.compatibility)
+
+
+def criterion(numbers: Compatibility) -> Verdict:
+    """Whether M(n,o) > M(o,o), by the cross gain and its interval."""
+    gain = numbers.cross_gain
+    if gain.value is not None and gain.value > 0:
+        return Verdict.COMPATIBLE if gain.significant else Verdict.COMPATIBLE_NOT_SIGNIFICANT
+    return Verdict.NOT_COMPATIBLE if gain.significant else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
+
+
+def ordering(numbers: Compatibility) -> str:
+    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` where the interval of one of the two steps contains 0."""
+    steps = (numbers.cross_gain, numbers.backfill_gain)
+    if not all(step.value is not None and step.value > 0 for step in steps):
+        return "no"
+    return "yes" if all(step.significant for step in steps) else "yes, n.s."
