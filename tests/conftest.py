@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset
+from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer

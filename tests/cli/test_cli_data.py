@@ -5,7 +5,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from compatbench.cli import app
-from compatbench.data.catalogue import FAMILIES
+from compatbench.discovery.datasets import discover_datasets
 from compatbench.errors import RequestError
 
 
@@ -15,8 +15,9 @@ def run(*words: str | Path):
 
 def test_every_dataset_is_listed_with_size_licence_and_place(tmp_path: Path) -> None:
     lines = run("list", "--data", tmp_path).output.splitlines()
-    assert len(lines) == 3 * len(FAMILIES)
-    for place, (name, family) in enumerate(FAMILIES.items()):
+    families = discover_datasets().plugins
+    assert len(lines) == 3 * len(families)
+    for place, (name, family) in enumerate(sorted(families.items())):
         head, facts, state = lines[3 * place : 3 * place + 3]
         assert head == f"{name}: {family.description}"
         assert facts.endswith(f"licence: {family.licence}")
@@ -25,8 +26,10 @@ def test_every_dataset_is_listed_with_size_licence_and_place(tmp_path: Path) -> 
     text = "\n".join(lines)
     assert "155.0 GB; licence: non-commercial research" in text
     assert "184 MB; licence" in text
-    assert "    here, nothing is missing" in lines[2]
-    assert "dataset 'folder' needs the option 'path': a suite's dataset_options, or --set" in text
+    assert lines[lines.index("digits: 1,797 handwritten digits, 8x8 grey, 10 classes") + 2] == (
+        "    here, nothing is missing"
+    )
+    assert "dataset 'folder', option path: is required: a suite's dataset_options, or --set" in text
 
 
 def test_some_datasets_are_listed_by_name(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_files_that_are_elsewhere_are_linked_and_checked(tmp_path: Path) -> None
         (["get", "market1501", "--from", "."], "is there already; remove it first"),
         (["check", "cub200", "--set", "crop"], "--set crop: give name=value, e.g. --set path="),
         (["check", "cub200", "--set", "crop=[1"], "--set crop=[1: not valid YAML: line 1: "),
-        (["check", "cub200", "--set", "crp=true"], "has no option 'crp'; did you mean 'crop'?"),
+        (["check", "cub200", "--set", "crp=true"], "dataset 'cub200', option crp: unknown key; did you mean 'crop'?"),
         (["check", "cub200", "--set", "crop=true"], "dataset 'cub200' is not complete, missing: "),
     ],
 )

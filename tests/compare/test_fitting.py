@@ -87,7 +87,7 @@ def test_adapters_that_need_classes_are_skipped_without_them(catalogue: Catalogu
 def test_all_methods_among_the_adapters_are_compared(catalogue: Catalogue) -> None:
     expected = {
         name
-        for name, plugin in catalogue.methods.items()
+        for name, plugin in catalogue.plugins.items()
         if plugin.kind == "adapter" and plugin.cls.role is Role.METHOD
     }
     assert {plugin.name for plugin in choose_adapters((), ())} == expected

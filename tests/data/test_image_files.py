@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from compatbench.data.augmentation import Normalization
-from compatbench.data.catalogue import load
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.image_file import Decoding, decode
 from compatbench.data.image_files import ImageFiles, in_order, load_all, read, read_batches
+from compatbench.discovery.datasets import load
 from compatbench.errors import RequestError
 
 COUNT, SIZE = 23, 8

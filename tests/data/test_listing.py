@@ -8,7 +8,8 @@ import torch
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
 from compatbench.data.judgements import IdLists, Judgements
-from compatbench.data.listing import Listed, Listing, read_listed
+from compatbench.data.listing import Listed, Listing
+from compatbench.data.read_listed import read_listed
 from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
 
@@ -58,7 +59,7 @@ def test_without_a_gallery_queries_search_each_other(listed: Listed, tmp_path: P
 
 def test_decoded_images_are_kept_and_follow_the_files(listed: Listed, tmp_path: Path, write_image, monkeypatch) -> None:
     first = read(listed, tmp_path)
-    monkeypatch.setattr("compatbench.data.listing.load_all", lambda files: pytest.fail("decoded again"))
+    monkeypatch.setattr("compatbench.data.read_listed.load_all", lambda files: pytest.fail("decoded again"))
     assert read(listed, tmp_path).fingerprint == first.fingerprint
     monkeypatch.undo()
     write_image(tmp_path / "images" / "1.png", (7, 7, 7), (16, 16))

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import torch
 
-from compatbench.data.catalogue import load
 from compatbench.data.sampling import limit_queries, only_classes
+from compatbench.discovery.datasets import load
 
 
 def test_fewer_queries_same_gallery_same_shares(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def test_every_built_in_file_is_a_method():
     catalogue = discover()
     stems = {path.stem for path in builtin_folder("methods").glob("*.py") if not path.stem.startswith("_")}
     assert catalogue.broken == []
-    assert set(catalogue.methods) == stems
-    assert {plugin.kind for plugin in catalogue.methods.values()} == {"training", "adapter"}
+    assert set(catalogue.plugins) == stems
+    assert {plugin.kind for plugin in catalogue.plugins.values()} == {"training", "adapter"}
 
 
 def test_a_folder_adds_its_methods(tmp_path):
@@ -66,7 +66,7 @@ def test_needs_are_those_of_the_class():
 def test_the_same_folder_twice_is_one(tmp_path):
     example(tmp_path, "mine")
     catalogue = discover([tmp_path, tmp_path / ".." / tmp_path.name, builtin_folder("methods")])
-    assert "mine" in catalogue.methods
+    assert "mine" in catalogue.plugins
 
 
 def test_folders_do_not_see_each_others_files(tmp_path):
@@ -74,7 +74,7 @@ def test_folders_do_not_see_each_others_files(tmp_path):
         write(tmp_path / folder, "_shared", f"VALUE = {value}")
         text = "from ._shared import VALUE\n" + METHOD.format(name=f"in_{folder}") + "    value = VALUE\n"
         write(tmp_path / folder, "same_name", text)
-    methods = discover([tmp_path / "a", tmp_path / "b"]).methods
+    methods = discover([tmp_path / "a", tmp_path / "b"]).plugins
     assert (methods["in_a"].cls.value, methods["in_b"].cls.value) == (1, 2)
 
 
@@ -111,7 +111,7 @@ def test_a_broken_file_is_listed_and_the_rest_go_on(tmp_path, text, error):
     path = write(tmp_path, "broken", text)
     example(tmp_path, "sound")
     catalogue = discover([tmp_path])
-    assert "sound" in catalogue.methods
+    assert "sound" in catalogue.plugins
     assert [plugin.path for plugin in catalogue.broken] == [path]
     assert error in catalogue.broken[0].error
     assert "\n" not in catalogue.broken[0].error
@@ -228,7 +228,7 @@ def test_a_base_class_from_another_file_does_not_count(tmp_path):
     example(tmp_path, "base")
     derived = 'from .base import Example\n\n\nclass Derived(Example):\n    """D (ours)."""\n\n    name = "derived"\n'
     write(tmp_path, "derived", derived)
-    assert {"base", "derived"} <= set(discover([tmp_path]).methods)
+    assert {"base", "derived"} <= set(discover([tmp_path]).plugins)
 
 
 def install(site, name, target):

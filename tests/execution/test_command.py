@@ -27,6 +27,8 @@ def test_the_command_selects_the_cell(spec: CellSpec) -> None:
     words = shlex.split(command(spec, 1, Origin("my suites/small.yaml", ("../mine", "yours"))))
     assert words == ["compatbench", "run", "my suites/small.yaml", "--methods", f"../mine,yours,{LABEL}", *CELL]
     assert split_list(words[4]) == ("../mine", "yours", LABEL)
+    words = shlex.split(command(spec, 1, Origin("", (), ("my data", "more"))))
+    assert words[-4:] == ["--datasets", "my data", "--datasets", "more"]
 
 
 def test_paths_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,11 +38,12 @@ def test_paths_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert Origin.of("../suites/small.yaml", "small", [Path("mine")]) == Origin("../suites/small.yaml", ("mine",))
     inside, outside = str(tmp_path / "here" / "suites" / "small.yaml"), tmp_path / "mine"
     assert Origin.of(inside, "small", [outside]) == Origin("suites/small.yaml", ("mine",))
+    assert Origin.of("small", "small", [], [outside]) == Origin("", (), ("mine",))
 
 
 def test_a_record_is_asked_whether_its_command_runs_it(record: Record, spec: CellSpec) -> None:
     record.spec = spec
-    for size, origin in ((1, Origin()), (2, Origin("a/small.yml")), (1, Origin("small.yaml", ("mine", "yours")))):
+    for size, origin in ((1, Origin()), (2, Origin("a/small.yml")), (1, Origin("small.yaml", ("mine", "yours"))), (1, Origin("", (), ("a b", "c")))):
         record.command = command(spec, size, origin)
         record.environment.processes = size
         assert runs_its_cell(record), record.command

@@ -20,7 +20,7 @@ from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter, fit, fitted_numbers, load, unit
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 
-ADAPTERS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "adapter")
+ADAPTERS = sorted(name for name, plugin in discover().plugins.items() if plugin.kind == "adapter")
 QUICK = {"epochs": 2, "inner": 32}
 """For methods that have such parameters."""
 

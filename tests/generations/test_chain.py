@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from compatbench.data.outlines import stand_in
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset
-from compatbench.data.outlines import stand_in
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
@@ -23,7 +23,7 @@ from compatbench.suite.scenarios import GenerationSpec
 
 Trainer = Callable[..., ChainTrainer]
 
-TRAINING_METHODS = sorted(name for name, plugin in discover().methods.items() if plugin.kind == "training")
+TRAINING_METHODS = sorted(name for name, plugin in discover().plugins.items() if plugin.kind == "training")
 
 
 def models(trainer: ChainTrainer, name: str, **params: Any) -> list[TrainedModel]:

@@ -21,9 +21,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from compatbench.data.augmentation import Augmentation, Normalization
-from compatbench.data.catalogue import load
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, load_all
+from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder, EncoderSpec
 from compatbench.evaluation.retrieval import evaluate

@@ -97,7 +97,7 @@ def test_the_baseline_is_there_where_the_suite_does_not_list_it(plan: Plan) -> N
 def test_all_means_every_method_that_is_not_named(plan: Plan, catalogue: Catalogue) -> None:
     listed = labels(plan(methods=["all", {"name": "bct", "params": {"weight": 2}}]))
     assert listed[0] == "independent"
-    assert sorted(listed) == sorted([*(name for name in catalogue.methods if name != "bct"), "bct(weight=2)"])
+    assert sorted(listed) == sorted([*(name for name in catalogue.plugins if name != "bct"), "bct(weight=2)"])
 
 
 def test_scenarios_and_seeds_are_selected(plan: Plan) -> None:

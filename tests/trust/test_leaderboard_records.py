@@ -54,7 +54,7 @@ def test_rows_of_other_parameters_are_planned_under_their_labels() -> None:
 def test_the_plan_holds_built_in_methods_only() -> None:
     catalogue = discover()
     foreign = replace(catalogue.get("bct"), name="foreign", path=catalogue.get("bct").path.parents[1] / "bct.py")
-    more = Catalogue({**catalogue.methods, "foreign": foreign})
+    more = Catalogue({**catalogue.plugins, "foreign": foreign})
     suite = load_suite("digits")[1]
     assert suite_plan(suite, more) == suite_plan(suite, catalogue)
 
@@ -62,7 +62,7 @@ def test_the_plan_holds_built_in_methods_only() -> None:
 def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: Store) -> None:
     catalogue = discover()
     changed = replace(catalogue.get("bct"), source_hash="0" * 64)
-    (suite,) = gather(board, Catalogue({**catalogue.methods, "bct": changed})).suites
+    (suite,) = gather(board, Catalogue({**catalogue.plugins, "bct": changed})).suites
     record = read_record(board.record(fresh.cells[1].spec))
     assert suite.outdated == {file_of(record): ("the source of method 'bct' changed",)}
     assert suite.left_out == ()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from compatbench.data import catalogue as datasets
 from compatbench.data.dataset import Dataset
-from compatbench.data.outlines import stand_in
 from compatbench.data.samples import Samples
+from compatbench.data.stand_in import stand_in
+from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.command import Origin
@@ -47,6 +47,7 @@ class Bench:
     store: Store
     data: Path
     method_folders: tuple[Path, ...]
+    dataset_folders: tuple[Path, ...]
     origin: Origin
     missing: tuple[str, ...] = ()
     """Files of the dataset that are not here, where the bench is a plan that does without them."""
@@ -59,6 +60,7 @@ def prepare(
     data: Path,
     method_folders: Sequence[Path],
     notify: Callable[[str], None],
+    dataset_folders: Sequence[Path] = (),
     *,
     planning: bool = False,
 ) -> Bench:
@@ -71,13 +73,14 @@ def prepare(
     for broken in catalogue.broken:
         notify(f"left out {broken.path}: {broken.error}")
     check_methods(loaded, catalogue, suite)
-    options = datasets.parse_options(loaded.dataset, loaded.dataset_options)
-    missing = datasets.family(loaded.dataset).missing(data, options) if planning else ()
-    dataset: Dataset | None = stand_in(loaded.dataset, loaded.image_size) if missing else None
+    family = datasets.family(loaded.dataset, dataset_folders)
+    options = datasets.parse_options(family, loaded.dataset_options)
+    missing = family.missing(data, options) if planning else ()
+    dataset: Dataset | None = stand_in(family, loaded.image_size) if missing else None
     if dataset is None:
         missing = ()
-        datasets.get(loaded.dataset, data, notify, loaded.dataset_options)
-        dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options)
+        family.get(data, options, notify)
+        dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options, dataset_folders)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [
@@ -85,8 +88,8 @@ def prepare(
         for cell in make_plan(name, loaded, dataset, catalogue, Selection())
         if spec_hash(cell.spec) not in selected
     ]
-    origin = Origin.of(suite, name, method_folders)
-    return Bench(name, loaded, dataset, cells, others, store, data, tuple(method_folders), origin, missing)
+    folders = tuple(method_folders), tuple(dataset_folders)
+    return Bench(name, loaded, dataset, cells, others, store, data, *folders, Origin.of(suite, name, *folders), missing)
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
@@ -132,7 +135,14 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     choice = choice or Choice()
     sharing = jobs if choice.lead is None else choice.lead.launch.local_size
-    workplace = Workplace(bench.store.root, bench.data, bench.method_folders, max(1, cores() // sharing), bench.origin)
+    workplace = Workplace(
+        bench.store.root,
+        bench.data,
+        bench.method_folders,
+        max(1, cores() // sharing),
+        bench.origin,
+        bench.dataset_folders,
+    )
     executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
         records: list[Record] = executor.run(cells, display)

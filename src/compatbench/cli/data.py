@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compatbench.cli.options import DEFAULT_DATA, Data, assignments
+from compatbench.cli.options import DEFAULT_DATA, Data, Datasets, assignments
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -32,15 +32,18 @@ def register(app: typer.Typer) -> None:
 def data_list(
     names: Annotated[list[str] | None, typer.Argument(help="Only these datasets.", metavar="[NAME]...")] = None,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
 ) -> None:
     """List the datasets: size, licence, where each goes, and what of it is missing there."""
-    from compatbench.data.catalogue import FAMILIES
-    from compatbench.data.catalogue import family as family_of
+    from compatbench.discovery.datasets import discover_datasets
 
-    for family in [family_of(name) for name in names] if names else FAMILIES.values():
+    found = discover_datasets(datasets or ())
+    for family in map(found.get, names or sorted(found.plugins)):
         print(f"{family.name}: {family.description}")
         print(f"    {_size(family)}licence: {family.licence}")
         print(f"    {_state(family, data)}")
+    for broken in found.broken:
+        print(f"left out {broken.path}: {broken.error}")
 
 
 def data_get(
@@ -50,28 +53,27 @@ def data_get(
         Path | None, typer.Option("--from", help="Folder that has the files already: it is linked, not copied.")
     ] = None,
     settings: Settings = None,
+    datasets: Datasets = None,
 ) -> None:
     """Fetch a dataset where licence and host allow it, or find it where it already is."""
-    from compatbench.data.catalogue import get
+    from compatbench.discovery.datasets import family, get
 
     if source is not None:
-        _link(name, source, data)
-    print(get(name, data, print, assignments("--set", settings, "path=my-images")))
+        _link(family(name, datasets or ()), source, data)
+    print(get(name, data, print, assignments("--set", settings, "path=my-images"), datasets or ()))
 
 
-def data_check(name: Name, data: Data = DEFAULT_DATA, settings: Settings = None) -> None:
+def data_check(name: Name, data: Data = DEFAULT_DATA, settings: Settings = None, datasets: Datasets = None) -> None:
     """Check that a dataset is complete and sound: every file is read whole, whatever was found before."""
-    from compatbench.data.catalogue import check
+    from compatbench.discovery.datasets import check
 
-    print(check(name, data, assignments("--set", settings, "path=my-images"), print))
+    print(check(name, data, assignments("--set", settings, "path=my-images"), print, datasets or ()))
 
 
-def _link(name: str, source: Path, data: Path) -> None:
-    from compatbench.data.catalogue import family
-
-    place = family(name).link(data)
+def _link(family: Family[Any], source: Path, data: Path) -> None:
+    place = family.link(data)
     if place is None:
-        raise RequestError(f"--from: dataset '{name}' has no folder of its own; see `compatbench data list`")
+        raise RequestError(f"--from: dataset '{family.name}' has no folder of its own; see `compatbench data list`")
     if not source.is_dir():
         raise RequestError(f"--from {source}: there is no such folder")
     if place.exists() or place.is_symlink():
@@ -89,10 +91,10 @@ def _size(family: Family[Any]) -> str:
 
 
 def _state(family: Family[Any], data: Path) -> str:
-    from compatbench.data.catalogue import parse_options
+    from compatbench.discovery.datasets import parse_options
 
     try:
-        missing = family.missing(data, parse_options(family.name, {}))
+        missing = family.missing(data, parse_options(family, {}))
     except RequestError as error:
         return f"{error}: a suite's dataset_options, or --set"
     place = family.link(data)

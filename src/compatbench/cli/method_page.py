@@ -91,7 +91,7 @@ def methods_page(folder: Path) -> str:
     catalogue = discover()
     for broken in catalogue.broken:
         raise RequestError(f"{broken.path} does not load: {broken.error}")
-    own = [p for _, p in sorted(catalogue.methods.items()) if p.path.parent == builtin_folder("methods").resolve()]
+    own = [p for _, p in sorted(catalogue.plugins.items()) if p.path.parent == builtin_folder("methods").resolve()]
     reproduction = read_reproduction(folder / REPRODUCTION_FILE, [plugin.name for plugin in own])
     groups = {title: [plugin for plugin in own if belongs(plugin)] for title, belongs in GROUPS.items()}
     parts = [INTRODUCTION]

@@ -23,6 +23,10 @@ Scenarios = Annotated[str, typer.Option("--scenarios", help="Only these scenario
 Seeds = Annotated[str, typer.Option("--seeds", help="These seeds instead of the suite's, e.g. 0,1,2.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of this machine's results.")]
 Data = Annotated[Path, typer.Option("--data", envvar="COMPATBENCH_DATA", help="Folder of the datasets.")]
+Datasets = Annotated[
+    list[Path] | None,
+    typer.Option("--datasets", metavar="DIR", help="A folder with dataset files of your own; may be repeated."),
+]
 DEFAULT_RUNS = Path("results/runs")
 DEFAULT_DATA = Path("data")
 

@@ -13,6 +13,7 @@ from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
     Data,
+    Datasets,
     Methods,
     Runs,
     Scenarios,
@@ -52,6 +53,7 @@ def run(
     ] = None,
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
 ) -> None:
     """Run what is missing of a suite, then write and print its tables."""
     from compatbench.cli import bench as benching
@@ -69,7 +71,7 @@ def run(
         raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
     choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"), lead)
     console = plain_console()
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
         chosen = 1 if lead else jobs or benching.default_jobs()
@@ -99,13 +101,14 @@ def plan(
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")] = 0,
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
 ) -> None:
     """Show the cells of a suite, which of them are done, what the rest will cost, and what data are missing."""
     from compatbench.cli.bench import default_jobs
     from compatbench.cli.plan_listing import plan_lines
 
     console = plain_console(soft_wrap=True)
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
     for line in plan_lines(bench, jobs or default_jobs()):
         console.print(line)
 
@@ -117,6 +120,7 @@ def status(
     seeds: Seeds = "",
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
 ) -> None:
     """Show what runs, what finished, and what failed and why; also while another process runs the suite."""
     import datetime
@@ -124,7 +128,7 @@ def status(
     from compatbench.execution.status import status_lines
 
     console = plain_console(soft_wrap=True)
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console, planning=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
     for line in status_lines(bench.cells, bench.store, datetime.datetime.now(datetime.UTC)):
         console.print(line)
 
@@ -136,19 +140,20 @@ def report(
     seeds: Seeds = "",
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
     """Write and print the tables of what a suite has left so far."""
     from compatbench.cli import bench as benching
 
     console = plain_console()
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, console)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
     benching.report(bench, console, into)
 
 
-def list_all(methods: Methods = "") -> None:
-    """List suites, datasets and methods; method files that do not load are named with their error."""
-    from compatbench.data.catalogue import FAMILIES
+def list_all(methods: Methods = "", datasets: Datasets = None) -> None:
+    """List suites, datasets and methods; files that do not load are named with their error."""
+    from compatbench.discovery.datasets import discover_datasets
     from compatbench.discovery.plugins import discover
     from compatbench.suite.suite import available_suites, load_suite
 
@@ -157,15 +162,15 @@ def list_all(methods: Methods = "") -> None:
     console.print("suites", style="bold")
     for name in available_suites():
         console.print(f"  {name:<24}{load_suite(name)[1].title}")
-    console.print("datasets", style="bold")
-    for name, family in FAMILIES.items():
-        console.print(f"  {name:<24}{family.description}")
-    console.print("methods", style="bold")
-    catalogue = discover(folders)
-    for name, plugin in sorted(catalogue.methods.items()):
-        console.print(f"  {name:<24}{plugin.summary}")
-    for broken in catalogue.broken:
-        console.print(f"  {broken.path.stem:<24}does not load: {broken.path}: {broken.error}")
+    families, plugins = discover_datasets(datasets or ()), discover(folders)
+    lines = {"datasets": {name: one.description for name, one in families.plugins.items()}}
+    lines["methods"] = {name: one.summary for name, one in plugins.plugins.items()}
+    for (title, found), broken in zip(lines.items(), (families.broken, plugins.broken), strict=True):
+        console.print(title, style="bold")
+        for name, line in sorted(found.items()):
+            console.print(f"  {name:<24}{line}")
+        for one in broken:
+            console.print(f"  {one.path.stem:<24}does not load: {one.path}: {one.error}")
 
 
 def _prepare(
@@ -175,6 +180,7 @@ def _prepare(
     seeds: str,
     runs: Path,
     data: Path,
+    datasets: list[Path] | None,
     console: Console,
     *,
     planning: bool = False,
@@ -188,4 +194,4 @@ def _prepare(
     def notify(line: str) -> None:
         console.print(line, soft_wrap=True)
 
-    return prepare(suite, selection, Store(runs), data, folders, notify, planning=planning)
+    return prepare(suite, selection, Store(runs), data, folders, notify, datasets or (), planning=planning)

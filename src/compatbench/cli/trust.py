@@ -12,6 +12,7 @@ from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
     Data,
+    Datasets,
     Methods,
     Runs,
     Scenarios,
@@ -79,6 +80,7 @@ def submit(
     seeds: Seeds = "",
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
     leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
 ) -> None:
     """Put verified runs on the leaderboard, with their per-query arrays, and write its tables and pages again."""
@@ -90,7 +92,7 @@ def submit(
     from compatbench.trust.submit import submit as promote
 
     selection, folders = selection_of(methods, scenarios, seeds)
-    bench = prepare(suite, selection, Store(runs), data, folders, print)
+    bench = prepare(suite, selection, Store(runs), data, folders, print, datasets or ())
     submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders), Samples(bench.dataset))
     for problem in submission.problems:
         print(problem)
@@ -125,6 +127,7 @@ def reproduce(
     record: Annotated[Path, typer.Argument(help="A record's .json file.")],
     methods: Methods = "",
     data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0, help="Of a score, where not every byte must be the same.")
     ] = 0.02,
@@ -142,7 +145,7 @@ def reproduce(
     recorded = read_record(record)
     _, folders = split_folders(methods)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
-        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded))
+        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded), tuple(datasets or ()))
         with Display(plain_console(), 1) as display:
             outcome = run_again(recorded, workplace, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
     how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compatbench.discovery.plugins import Plugin, discover, one_line
+from compatbench.discovery.finding import one_line
+from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError, RequestError
 from compatbench.generations.adapters import FittedAdapter, embeddings_task, fit_plugin
 from compatbench.machine.seeds import stream
@@ -76,7 +77,7 @@ def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugi
     Raises RequestError for an unknown name, and for a method that is no adapter.
     """
     catalogue = discover(list(folders))
-    adapters = [plugin for _, plugin in sorted(catalogue.methods.items()) if plugin.kind == "adapter"]
+    adapters = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind == "adapter"]
     wanted = [catalogue.get(name) for name in dict.fromkeys(names)]
     for plugin in wanted:
         if plugin.kind != "adapter":

@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
@@ -34,6 +36,17 @@ class Split:
     """(N,) int64, one id an image of the whole dataset: an image in query and in gallery has one id."""
     names: tuple[str, ...] | None = None
     """What a person calls each image, such as its relative path."""
+
+    @classmethod
+    def of(cls, images: NDArray[np.uint8], labels: NDArray[Any], ids: NDArray[np.int64] | int) -> Split:
+        """From arrays: images (N, C, S, S), labels (N,), and ids (N,) or the first of N that count up from it."""
+        if isinstance(ids, int):
+            ids = np.arange(ids, ids + len(labels))
+        return cls(
+            torch.from_numpy(np.ascontiguousarray(images)),
+            torch.from_numpy(labels.astype(np.int64)),
+            torch.from_numpy(ids),
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

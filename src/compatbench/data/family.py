@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from compatbench.data.dataset import Dataset, check_dataset
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
 
 Notify = Callable[[str], None]
 """Takes a line on what is being done, for people who wait."""
@@ -27,8 +29,22 @@ class Options(BaseModel):
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What is published of a dataset; None where nobody counted."""
+
+    train: int | None = None
+    """Images of each split."""
+    query: int | None = None
+    gallery: int | None = None
+    """None also where every query searches the other queries."""
+    train_classes: int | None = None
+    """Classes that have training images; where `classes` are more, the test images are of the others."""
+    classes: int | None = None
+
+
 class Family(ABC, Generic[OptionsT]):
-    """A dataset, or a kind of datasets. Subclass it, one file a family, and list it in catalogue.py."""
+    """A dataset, or a kind of datasets. Subclass it in a file of its own; there is nothing to register."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -37,12 +53,14 @@ class Family(ABC, Generic[OptionsT]):
     """Bytes on disk once it is here; None where that depends."""
     licence: ClassVar[str]
     options_type: type[OptionsT]
+    published: ClassVar[Counts] = Counts()
+    """Lets suites be planned without the data; of image files, another number is an error."""
 
     @abstractmethod
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
         """Read it from below `root`, without network. Raises RequestError, saying what to do, if that fails.
 
-        The catalogue resizes; a family whose originals differ in size returns `image_size` itself.
+        Its images are resized afterwards; a family whose originals differ in size returns `image_size` itself.
         """
 
     @abstractmethod
@@ -54,6 +72,8 @@ class Family(ABC, Generic[OptionsT]):
 
         Whatever was found before, everything is read again.
         """
+        from compatbench.data.dataset import check_dataset
+
         dataset = self.load(root, options, None)
         check_dataset(dataset)
         return summary(dataset)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, OptionsT, summary
 from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding
-from compatbench.data.listing import IN_MEMORY, Listed, check_files, files_gone, read_listed
+from compatbench.data.listing import IN_MEMORY, Listed, check_files, files_gone
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
+
 CHECK_SIZE = 8
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Images of each split; None where nobody counted."""
-
-    train: int | None = None
-    query: int | None = None
-    gallery: int | None = None
 
 
 class FileFamily(Family[OptionsT]):
@@ -38,8 +30,6 @@ class FileFamily(Family[OptionsT]):
     """Its folder below the data folder, where that is not its name."""
     archive_folder: ClassVar[str] = ""
     """The folder that the authors' archive unpacks into; it may be left away."""
-    published: ClassVar[Counts] = Counts()
-    """Images that the authors count; another number is an error."""
     decoding: ClassVar[Decoding] = Decoding(fit="centre")
     archive: ClassVar[tuple[str, str] | None] = None
     """URL and sha256 of what may be downloaded; None where licence, size or host forbid that."""
@@ -63,6 +53,8 @@ class FileFamily(Family[OptionsT]):
 
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
         """List the images, verify those not yet known, and read them where they fit into memory."""
+        from compatbench.data.read_listed import read_listed
+
         listed = self._listed(root, options)
         return read_listed(self.name, listed, self.folder(root), self.decoding, image_size, root, IN_MEMORY)
 
@@ -75,6 +67,9 @@ class FileFamily(Family[OptionsT]):
 
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Look into every file again, and check that the splits fit together."""
+        from compatbench.data.dataset import check_dataset
+        from compatbench.data.read_listed import read_listed
+
         listed = self._listed(root, options)
         self._look(listed, root, notify, again=True)
         dataset = read_listed(self.name, listed, self.folder(root), self.decoding, CHECK_SIZE, root, memory=0)

@@ -5,14 +5,31 @@ the width, then along the height, each rounded to uint8. Products of such intege
 whatever order a BLAS adds them up, so a dataset's fingerprint does not depend on the machine.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from compatbench.data.dataset import Dataset, Split
+from compatbench.data.image_files import ImageFiles
 
 PRECISION = 22
 """Bits of a weight behind the binary point, as in Pillow for 8-bit images."""
 CHUNK = 256
 """Images at a time: their float64 copy should stay in the cache of one core."""
+
+
+def resized(dataset: Dataset, size: int) -> Dataset:
+    """The dataset with images of `size`; images in files have it, their family was told."""
+
+    def of(split: Split) -> Split:
+        images = split.images
+        return split if isinstance(images, ImageFiles) else replace(split, images=resize(images, size))
+
+    query = of(dataset.query)
+    gallery = query if dataset.gallery is dataset.query else of(dataset.gallery)
+    return replace(dataset, train=of(dataset.train), query=query, gallery=gallery)
 
 
 def resize(images: Tensor, size: int) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from compatbench.discovery.plugins import METHOD_NAME, discover
+from compatbench.discovery.finding import PLUGIN_NAME
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 
 
@@ -14,12 +15,12 @@ def new_method(name: str, folder: Path) -> Path:
 
     Raises RequestError for a name that is not valid or already taken, and for a file that exists.
     """
-    if not METHOD_NAME.fullmatch(name):
+    if not PLUGIN_NAME.fullmatch(name):
         raise RequestError(f"'{name}' is no valid name: use lower-case letters, digits and _, such as my_method")
     path = folder / f"{name}.py"
     if path.exists():
         raise RequestError(f"{path} exists; choose another name, or delete the file")
-    taken = discover([folder] if folder.is_dir() else []).methods.get(name)
+    taken = discover([folder] if folder.is_dir() else []).plugins.get(name)
     if taken is not None:
         raise RequestError(f"the name '{name}' is taken by {taken.path}; choose another")
     template = files("compatbench.discovery").joinpath("method_template.txt").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from compatbench.data.catalogue import load
+from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError, LostProcessError, MachineError
 from compatbench.execution.command import BUILT_IN, Origin, command
@@ -47,6 +47,7 @@ class Workplace:
     method_folders: tuple[Path, ...] = ()
     threads: int = 1
     origin: Origin = BUILT_IN
+    dataset_folders: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -129,7 +130,8 @@ def _fill(
     record: Record, spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]
 ) -> None:
     with watch.stage("data"):
-        dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options)
+        folders = workplace.dataset_folders
+        dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
         chain = tuple(GenerationSpec.model_validate(step) for step in spec.generations)
         dataset = as_tested(dataset, chain, spec.test_classes, spec.query_limit)
         catalogue = discover(workplace.method_folders)

@@ -12,17 +12,18 @@ from compatbench.records.record import CellSpec, Record
 
 @dataclass(frozen=True)
 class Origin:
-    """The user's words for the suite and the folders of methods, without absolute paths."""
+    """The user's words for the suite and the folders of methods and datasets, without absolute paths."""
 
     suite: str = ""
     """Path of a suite file; empty for a built-in suite."""
     method_folders: tuple[str, ...] = ()
+    dataset_folders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, suite: str, name: str, method_folders: Sequence[Path]) -> Origin:
+    def of(cls, suite: str, name: str, method_folders: Sequence[Path], dataset_folders: Sequence[Path] = ()) -> Origin:
         """The origin of the suite `name`, which the user called `suite`."""
         path = "" if suite == name else relative(Path(suite))
-        return cls(path, tuple(relative(folder) for folder in method_folders))
+        return cls(path, tuple(map(relative, method_folders)), tuple(map(relative, dataset_folders)))
 
 
 BUILT_IN = Origin()
@@ -42,6 +43,8 @@ def command(spec: CellSpec, world_size: int = 1, origin: Origin = BUILT_IN) -> s
     parts = [*(launcher if world_size > 1 else []), "compatbench", "run", origin.suite or spec.suite]
     parts += ["--methods", ",".join([*origin.method_folders, spec.method.label])]
     parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
+    for folder in origin.dataset_folders:
+        parts += ["--datasets", folder]
     return shlex.join(parts)
 
 
@@ -54,7 +57,8 @@ def runs_its_cell(record: Record) -> bool:
         return False
     spec = record.spec
     folders = tuple(methods.removesuffix(spec.method.label).split(",")[:-1])
+    datasets = tuple(words[place + 1] for place, word in enumerate(words[:-1]) if word == "--datasets")
     path = "" if suite == spec.suite else suite
     if path and (Path(path).stem != spec.suite or Path(path).suffix not in (".yaml", ".yml")):
         return False
-    return record.command == command(spec, record.environment.processes, Origin(path, folders))
+    return record.command == command(spec, record.environment.processes, Origin(path, folders, datasets))

@@ -43,6 +43,8 @@ SHARED = ("models", "embeddings", "evaluations", "arrays")
 
 Files = dict[str, bytes]
 """Contents by path below a folder of runs."""
+Sources = dict[str, str]
+"""Texts of a folder's Python files by name."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ class Parcel:
     threads: int
     timeout_seconds: float
     origin: Origin
-    methods: tuple[dict[str, str], ...]
-    """Each folder of further methods: source by file name."""
+    methods: tuple[Sources, ...]
+    """Each folder of further methods."""
+    datasets: tuple[Sources, ...]
+    """Each folder of further datasets."""
 
 
 class RayExecutor:
@@ -73,10 +77,8 @@ class RayExecutor:
             workplace.threads,
             timeout_seconds,
             workplace.origin,
-            tuple(
-                {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
-                for folder in workplace.method_folders
-            ),
+            tuple(map(_sources, workplace.method_folders)),
+            tuple(map(_sources, workplace.dataset_folders)),
         )
         if address is not None:
             check_reachable(address)
@@ -259,14 +261,10 @@ def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple
         root = Path(scratch)
         for name, content in given.items():
             write_whole(_inside(root / "runs", name), content)
-        folders = []
-        for number, sources in enumerate(parcel.methods):
-            folder = root / "methods" / str(number)
-            for name, source in sources.items():
-                write_whole(_inside(folder, name), source)
-            folders.append(folder)
-        data = _data(spec, parcel.data)
-        workplace = Workplace(root / "runs", data, tuple(folders), parcel.threads, parcel.origin)
+        methods = _unpacked(parcel.methods, root / "methods")
+        datasets = _unpacked(parcel.datasets, root / "datasets")
+        data = _data(spec, parcel.data, datasets)
+        workplace = Workplace(root / "runs", data, methods, parcel.threads, parcel.origin, datasets)
         gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         executor = LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus)
         record = run_one(executor, Cell(spec, None), _Teller(mailbox))
@@ -293,13 +291,26 @@ def check_reachable(address: str) -> None:
         raise RequestError(f"no Ray cluster at {address}: {error}; start one with `ray start --head`") from error
 
 
-def _data(spec: CellSpec, data: Path) -> Path:
+def _sources(folder: Path) -> Sources:
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+
+
+def _unpacked(packed: Sequence[Sources], root: Path) -> tuple[Path, ...]:
+    """The folders of `packed` below `root`, written."""
+    folders = tuple(root / str(number) for number in range(len(packed)))
+    for folder, sources in zip(folders, packed, strict=True):
+        for name, source in sources.items():
+            write_whole(_inside(folder, name), source)
+    return folders
+
+
+def _data(spec: CellSpec, data: Path, dataset_folders: Sequence[Path]) -> Path:
     """The driver's data folder where this node has it, else one of the node's own, filled where the dataset allows."""
-    from compatbench.data import catalogue
+    from compatbench.discovery import datasets
 
     folder = data if data.is_dir() else Path.home() / ".cache" / "compatbench" / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    catalogue.get(spec.dataset, folder, lambda line: None, spec.dataset_options)
+    datasets.get(spec.dataset, folder, lambda line: None, spec.dataset_options, dataset_folders)
     return folder
 
 

@@ -77,6 +77,7 @@ class SlurmExecutor:
             runs=self.workplace.runs.resolve(),
             data=self.workplace.data.resolve(),
             method_folders=tuple(folder.resolve() for folder in self.workplace.method_folders),
+            dataset_folders=tuple(folder.resolve() for folder in self.workplace.dataset_folders),
         )
         return self._submitit.submit(
             run_in_job, cell.spec.model_dump_json(), workplace, self.timeout_seconds, code_version()

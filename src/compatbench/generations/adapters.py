@@ -272,7 +272,7 @@ def _adapter(name: str, folders: Sequence[Path]) -> Plugin:
     catalogue = discover(folders)
     plugin = catalogue.get(name)
     if plugin.kind != "adapter":
-        adapters = [plugin.name for plugin in catalogue.methods.values() if plugin.kind == "adapter"]
+        adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind == "adapter"]
         raise RequestError(
             f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
             f"these can: {', '.join(sorted(adapters))}"

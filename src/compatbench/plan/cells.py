@@ -173,7 +173,7 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
     listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
     if len(listed) < len(suite.methods):
         named = {entry.name for entry in listed}
-        listed += [MethodEntry(name=name) for name in sorted(catalogue.methods) if name not in named]
+        listed += [MethodEntry(name=name) for name in sorted(catalogue.plugins) if name not in named]
     chosen: list[MethodEntry] = []
     for word in wanted or [entry.label for entry in listed]:
         matches = [entry for entry in listed if word in (entry.label, entry.name)]

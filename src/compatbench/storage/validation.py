@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or the list of what is known where nothing is near."""
     names = sorted(known)
+    if not names:
+        return "; there are none"
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
 

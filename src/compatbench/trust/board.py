@@ -49,8 +49,8 @@ def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: C
 def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
     """What `suite` asks for with the built-in methods. Needs no data."""
     folder = builtin_folder("methods").resolve()
-    builtin = Catalogue({name: one for name, one in catalogue.methods.items() if one.path.parent == folder})
-    rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.methods]
+    builtin = Catalogue({name: one for name, one in catalogue.plugins.items() if one.path.parent == folder})
+    rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.plugins]
     return SuitePlan(
         scenarios=tuple(suite.scenarios),
         roles={entry.label: builtin.get(entry.name).cls.role for entry in rows},

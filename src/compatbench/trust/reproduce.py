@@ -6,9 +6,8 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from compatbench.data import catalogue as datasets
+from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace
@@ -48,7 +47,7 @@ def reproduce(
     In the environment of the record, on a CPU, every number must be the same to the last bit; elsewhere scores may
     differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
     """
-    check_same_inputs(record, discover(workplace.method_folders), workplace.data)
+    check_same_inputs(record, discover(workplace.method_folders), workplace)
     if record.status is Status.SKIPPED:
         raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
     [again] = LocalExecutor(workplace, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
@@ -68,7 +67,7 @@ def threads_of(record: Record) -> int:
     return min(record.environment.cpu_threads, environment().cpu_threads)
 
 
-def check_same_inputs(record: Record, catalogue: Catalogue, data: Path) -> None:
+def check_same_inputs(record: Record, catalogue: Catalogue, workplace: Workplace) -> None:
     """Raise RequestError where the method's source or the data are not those of `record`."""
     spec = record.spec
     plugin = catalogue.get(spec.method.name)
@@ -78,7 +77,7 @@ def check_same_inputs(record: Record, catalogue: Catalogue, data: Path) -> None:
             f"method '{plugin.name}' is not the one of the record: its source changed; check out the commit{commit} "
             "that the record names, and run this there"
         )
-    datasets.get(spec.dataset, data, lambda line: None, spec.dataset_options)
+    datasets.get(spec.dataset, workplace.data, lambda line: None, spec.dataset_options, workplace.dataset_folders)
 
 
 def _exact_differences(record: Record, again: Record) -> Iterator[str]:

@@ -1,15 +1,16 @@
 import tarfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from compatbench.data.catalogue import check, get, load
-from compatbench.data.families import cifar
-from compatbench.data.families.cifar import Cifar10, Cifar100
+from compatbench.data.families import _cifar
+from compatbench.data.families.cifar10 import Cifar10
+from compatbench.data.families.cifar100 import Cifar100
+from compatbench.data.family import Counts
 from compatbench.data.sources import FetchError
+from compatbench.discovery.datasets import check, get, load
 from compatbench.errors import RequestError
 
 FAMILY = {"cifar10": Cifar10, "cifar100": Cifar100}
@@ -46,9 +47,7 @@ def write(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 @pytest.fixture(params=sorted(FAMILY))
 def name(request, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(
-        FAMILY[request.param], "version", replace(FAMILY[request.param].version, records=RECORDS[request.param])
-    )
+    monkeypatch.setattr(FAMILY[request.param], "published", Counts(*RECORDS[request.param]))
     return request.param
 
 
@@ -147,7 +146,7 @@ def test_get_unpacks_the_archive(name: str, tmp_path: Path, monkeypatch: pytest.
 
         return bring
 
-    monkeypatch.setattr(cifar, "archive", archive)
+    monkeypatch.setattr(_cifar, "archive", archive)
     root = tmp_path / "data"
     assert get(name, root, print).startswith(f"{name}: ready, from https://")
     assert get(name, root, print) == f"{name}: ready"
@@ -161,6 +160,6 @@ def test_get_says_what_to_do_without_a_connection(name: str, tmp_path: Path, mon
 
         return bring
 
-    monkeypatch.setattr(cifar, "archive", unreachable)
+    monkeypatch.setattr(_cifar, "archive", unreachable)
     with pytest.raises(RequestError, match=rf"no connection.* or unpack {FAMILY[name].version.archive} in "):
         get(name, tmp_path, lambda line: None)

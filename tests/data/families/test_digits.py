@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from compatbench.data.catalogue import check, get, load
+from compatbench.discovery.datasets import check, get, load
 
 NOWHERE = Path("does-not-exist")
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.data.catalogue import check, load
 from compatbench.data.families.faces import Pair, read_pairs
+from compatbench.discovery.datasets import check, load
 from compatbench.errors import RequestError
 
 LFW = """2\t1

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.data.catalogue import check, get, load
 from compatbench.data.families import fashion_mnist
 from compatbench.data.families.fashion_mnist import IdxFile
 from compatbench.data.sources import FetchError
+from compatbench.discovery.datasets import check, get, load
 from compatbench.errors import RequestError
 
 WriteIdx = Callable[[Path, np.ndarray], Path]

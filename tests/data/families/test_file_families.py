@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from compatbench.data.catalogue import FAMILIES, check, get, load
 from compatbench.data.families.cub200 import Cub200
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.image_files import ImageFiles
+from compatbench.discovery.datasets import check, discover_datasets, family, get, load
 from compatbench.errors import RequestError
 
-FILE_FAMILIES = sorted(name for name, one in FAMILIES.items() if isinstance(one, FileFamily))
+FILE_FAMILIES = sorted(name for name, one in discover_datasets().plugins.items() if isinstance(one, FileFamily))
 PUBLISHED = {
     "cub200": (5_864, 5_924, None, 11_788),
     "cars196": (8_054, 8_131, None, 16_185),
@@ -31,34 +31,34 @@ PUBLISHED = {
     "call", [lambda n, r: get(n, r, print), lambda n, r: load(n, 8, r, {}), lambda n, r: check(n, r, {})]
 )
 def test_absent_data_are_named_with_size_licence_and_place(name: str, call: Callable[..., Any], tmp_path: Path) -> None:
-    family = FAMILIES[name]
-    if family.archive and "get" in call.__code__.co_names:
+    one = family(name)
+    if one.archive and "get" in call.__code__.co_names:
         return  # it would be downloaded
-    missing = family.missing(tmp_path, family.options_type())
+    missing = one.missing(tmp_path, one.options_type())
     assert missing
-    assert all(path.startswith(str(family.link(tmp_path))) for path in missing)
+    assert all(path.startswith(str(one.link(tmp_path))) for path in missing)
     with pytest.raises(RequestError) as caught:
         call(name, tmp_path)
     message = str(caught.value)
     for said in (
         *missing,
-        family.homepage,
-        family.licence,
-        str(family.link(tmp_path)),
+        one.homepage,
+        one.licence,
+        str(one.link(tmp_path)),
         f"data get {name} --from FOLDER",
     ):
         assert said in message
-    if family.size:
-        assert f"about {family.size / 1e9:.1f} GB" in message
+    if one.size:
+        assert f"about {one.size / 1e9:.1f} GB" in message
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_published_counts_add_up(name: str) -> None:
-    counts = FAMILIES[name].published
+    counts = family(name).published
     *parts, total = PUBLISHED[name]
     assert [counts.train, counts.query, counts.gallery] == parts
     assert sum(part or 0 for part in parts) == total
-    assert f"{total:,}" in FAMILIES[name].description
+    assert f"{total:,}" in family(name).description
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_folder_of_the_archive_may_be_there(birds: Path) -> None:
     (birds / "cub200").rename(birds / "CUB_200_2011")
     (birds / "cub200").mkdir()
     (birds / "CUB_200_2011").rename(birds / "cub200" / "CUB_200_2011")
-    assert FAMILIES["cub200"].missing(birds, Options()) == ()
+    assert family("cub200").missing(birds, Options()) == ()
     assert len(load("cub200", 8, birds, {}).train) == 2
 
 

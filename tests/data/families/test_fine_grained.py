@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from compatbench.data.catalogue import load
 from compatbench.data.families.cars196 import Cars196
 from compatbench.data.families.cub200 import Cub200
 from compatbench.data.families.online_products import OnlineProducts
-from compatbench.data.file_family import Counts
+from compatbench.data.family import Counts
+from compatbench.discovery.datasets import load
 from compatbench.errors import RequestError
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compatbench.data.catalogue import check, get, load
+from compatbench.discovery.datasets import check, get, load
 from compatbench.errors import RequestError
 
 
@@ -153,10 +153,10 @@ def test_splits_that_do_not_fit_are_named(tmp_path: Path, rows: list[tuple[str, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "dataset 'folder' needs the option 'path'"),
-        ({"pth": "x"}, "dataset 'folder' needs the option 'path'|has no option 'pth'; did you mean 'path'"),
-        ({"path": "x", "manifst": "y"}, r"has no option 'manifst'; did you mean 'manifest'\?"),
-        ({"path": "x", "channels": 2}, "option 'channels': Input should be 1 or 3"),
+        ({}, "dataset 'folder', option path: is required"),
+        ({"pth": "x"}, r"dataset 'folder', option pth: unknown key; did you mean 'path'\?"),
+        ({"path": "x", "manifst": "y"}, r"option manifst: unknown key; did you mean 'manifest'\?"),
+        ({"path": "x", "channels": 2}, r"option channels: input should be 1 or 3 \(got 2\)"),
         ({"path": "nowhere"}, r"there is no folder .*nowhere; set the option `path`"),
     ],
 )
@@ -171,5 +171,5 @@ def test_check_and_get(tmp_path: Path) -> None:
     said = check("folder", tmp_path, {"path": "."})
     assert said == "folder: ok, 1 train, 1 query, 3 gallery images, 1 classes"
     assert get("folder", tmp_path, print, {"path": "."}) == f"folder: your own images in {tmp_path}"
-    with pytest.raises(RequestError, match="dataset 'folder' needs the option 'path'"):
+    with pytest.raises(RequestError, match="dataset 'folder', option path: is required"):
         get("folder", tmp_path, print)

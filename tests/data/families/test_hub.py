@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compatbench.data.catalogue import check, get, load
+from compatbench.discovery.datasets import check, get, load
 from compatbench.errors import RequestError
 
 NAMES = ["bean_rust", "healthy"]

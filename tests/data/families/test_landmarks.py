@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from compatbench.data.catalogue import check, get, load
-from compatbench.data.families.landmarks import LandmarksOxford, LandmarksParis
-from compatbench.data.file_family import Counts
+from compatbench.data.families.landmarks_roxford5k import LandmarksOxford
+from compatbench.data.families.landmarks_rparis6k import LandmarksParis
+from compatbench.data.family import Counts
+from compatbench.discovery.datasets import check, get, load
 from compatbench.errors import RequestError
 from compatbench.evaluation.retrieval import Vectors, evaluate
 

@@ -10,12 +10,13 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import Places365 as Reader
 
-from compatbench.data.catalogue import check, load
-from compatbench.data.families import imagenet
-from compatbench.data.families.imagenet import CLASSES_100, ImageNet, ImageNet100
+from compatbench.data.families import imagenet100
+from compatbench.data.families.imagenet import ImageNet
+from compatbench.data.families.imagenet100 import CLASSES, ImageNet100
 from compatbench.data.families.inaturalist2018 import INaturalist2018
 from compatbench.data.families.places365 import Places365
-from compatbench.data.file_family import Counts
+from compatbench.data.family import Counts
+from compatbench.discovery.datasets import check, load
 from compatbench.errors import RequestError
 
 WNIDS = ("n01440764", "n01443537", "n02869837")
@@ -104,21 +105,21 @@ def test_imagenet_images_are_cut_as_models_are_evaluated(by_class: Path, tmp_pat
 
 
 def test_imagenet100_takes_its_classes_out_of_the_same_files(by_class: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagenet, "CLASSES_100", ("n02869837", "n01440764"))
+    monkeypatch.setattr(imagenet100, "CLASSES", ("n02869837", "n01440764"))
     monkeypatch.setattr(ImageNet100, "published", Counts())
     dataset = load("imagenet100", 8, by_class, {})
     assert dataset.class_names == ("n01440764", "n02869837")
     assert dataset.train.labels.tolist() == [0, 0, 1, 1, 1, 1]
     assert sorted(dataset.query.labels.tolist()) == [0, 0, 1]
-    monkeypatch.setattr(imagenet, "CLASSES_100", ("n02869837", "n99999999"))
+    monkeypatch.setattr(imagenet100, "CLASSES", ("n02869837", "n99999999"))
     with pytest.raises(RequestError, match="train has no folder n99999999"):
         load("imagenet100", 8, by_class, {})
 
 
 def test_imagenet100_has_a_hundred_classes_in_order() -> None:
-    assert len(set(CLASSES_100)) == 100
-    assert list(CLASSES_100) == sorted(CLASSES_100)
-    assert {"n02869837", "n01749939", "n02090622"} <= set(CLASSES_100)  # the authors' first two and their last
+    assert len(set(CLASSES)) == 100
+    assert list(CLASSES) == sorted(CLASSES)
+    assert {"n02869837", "n01749939", "n02090622"} <= set(CLASSES)  # the authors' first two and their last
 
 
 def test_imagenet_without_a_truth_for_every_image_is_refused(as_archived: Path, write_image) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from compatbench.data.catalogue import check, load
 from compatbench.data.families.in_shop import InShop
 from compatbench.data.families.market1501 import Market1501
-from compatbench.data.file_family import Counts
+from compatbench.data.family import Counts
+from compatbench.discovery.datasets import check, load
 from compatbench.errors import RequestError
 from compatbench.evaluation.retrieval import Vectors, evaluate
 

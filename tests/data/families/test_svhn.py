@@ -6,8 +6,8 @@ import pytest
 from scipy.io import savemat
 from torchvision.datasets import SVHN
 
-from compatbench.data.catalogue import check, load
 from compatbench.data.families.svhn import FILES
+from compatbench.discovery.datasets import check, load
 from compatbench.errors import RequestError
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 TRAIN_CLASSES = 98
@@ -38,7 +38,7 @@ class Cars196(FileFamily[CarsOptions]):
     options_type = CarsOptions
     homepage = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
     required = ("cars_annos.mat", "car_ims")
-    published = Counts(train=8_054, query=8_131)
+    published = Counts(train=8_054, query=8_131, train_classes=98, classes=196)
 
     def list_images(self, folder: Path, options: CarsOptions) -> Listed:
         """From `cars_annos.mat`, whose classes and pixels count from 1."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 TRAIN_CLASSES = 100
@@ -38,7 +38,7 @@ class Cub200(FileFamily[CubOptions]):
     homepage = "https://data.caltech.edu/records/65de6-vp158"
     required = ("images.txt", "image_class_labels.txt", "classes.txt", "bounding_boxes.txt", "images")
     archive_folder = "CUB_200_2011"
-    published = Counts(train=5_864, query=5_924)
+    published = Counts(train=5_864, query=5_924, train_classes=100, classes=200)
     archive = (
         "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
         "0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081",

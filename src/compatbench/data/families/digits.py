@@ -3,13 +3,18 @@
 Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998, as scikit-learn has it.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from compatbench.data.dataset import Dataset, Split
-from compatbench.data.family import Family, Notify, Options
+from compatbench.data.family import Counts, Family, Notify, Options
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
 
 TRAIN_PER_CLASS = 100
 
@@ -26,25 +31,25 @@ class Digits(Family[Options]):
     size = None
     licence = "CC BY 4.0"
     options_type = Options
+    published = Counts(train=1_000, query=797, train_classes=10, classes=10)
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
         """Scikit-learn's arrays, grey levels 0 … 16 scaled to 0 … 255."""
         from sklearn.datasets import load_digits
 
+        from compatbench.data.dataset import Dataset, Split
+
         digits = load_digits()
-        images = torch.from_numpy(np.rint(digits.images * (255 / 16)).astype(np.uint8))[:, None]
-        labels = torch.from_numpy(digits.target.astype(np.int64))
-        position_in_class = torch.nn.functional.one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0] - 1
-        train = (position_in_class < TRAIN_PER_CLASS).nonzero()[:, 0]
-        test = (position_in_class >= TRAIN_PER_CLASS).nonzero()[:, 0]
-        test_split = Split(images[test], labels[test], test)
-        return Dataset(
-            name=self.name,
-            class_names=tuple("0123456789"),
-            train=Split(images[train], labels[train], train),
-            query=test_split,
-            gallery=test_split,
-        )
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+        one_hot = np.eye(10, dtype=np.int64)[digits.target]
+        position_in_class = (one_hot.cumsum(axis=0) * one_hot).sum(axis=1) - 1
+
+        def split(rows: NDArray[np.intp]) -> Split:
+            return Split.of(images[rows], digits.target[rows], rows)
+
+        test = split(np.flatnonzero(position_in_class >= TRAIN_PER_CLASS))
+        train = split(np.flatnonzero(position_in_class < TRAIN_PER_CLASS))
+        return Dataset(self.name, tuple("0123456789"), train, test, test)
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Nothing to bring."""

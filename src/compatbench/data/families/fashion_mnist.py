@@ -3,19 +3,23 @@
 Xiao, Rasul & Vollgraf, arXiv 1708.07747, https://github.com/zalandoresearch/fashion-mnist.
 """
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from compatbench.data.dataset import Dataset, Split
-from compatbench.data.family import Family, Notify, Options
+from compatbench.data.family import Counts, Family, Notify, Options
 from compatbench.data.idx import decompress, parse
 from compatbench.data.sources import bring, debian_package, mirror
 from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class FashionMnist(Family[Options]):
     size = 30_900_000
     licence = "MIT"
     options_type = Options
+    published = Counts(train=60_000, query=10_000, train_classes=10, classes=10)
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
         """Read and verify the four files."""
@@ -127,6 +132,8 @@ class FashionMnist(Family[Options]):
 
 def read(folder: Path) -> Dataset:
     """The dataset from the four files in `folder`. Raises RequestError naming a file that is wrong."""
+    from compatbench.data.dataset import Dataset, Split
+
     arrays = {what: _read_file(folder / file.name, file) for what, file in FILES.items()}
     for part in ("train", "test"):
         images, labels = len(arrays[f"{part} images"]), len(arrays[f"{part} labels"])
@@ -135,8 +142,8 @@ def read(folder: Path) -> Dataset:
                 f"{folder / FILES[f'{part} images'].name} has {images:,} images, "
                 f"{FILES[f'{part} labels'].name} has {labels:,} labels; {REMEDY}"
             )
-    train = _split(arrays["train images"], arrays["train labels"], first_id=0)
-    test = _split(arrays["test images"], arrays["test labels"], first_id=len(train))
+    train = Split.of(arrays["train images"][:, None], arrays["train labels"], ids=0)
+    test = Split.of(arrays["test images"][:, None], arrays["test labels"], ids=len(train))
     return Dataset(
         name=FashionMnist.name,
         class_names=(
@@ -170,11 +177,3 @@ def _read_file(path: Path, file: IdxFile) -> NDArray[np.uint8]:
     except ValueError as error:
         raise RequestError(f"{path} is damaged: {error}; {REMEDY} to replace it") from error
     return array
-
-
-def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8], first_id: int) -> Split:
-    return Split(
-        torch.from_numpy(images)[:, None],
-        torch.from_numpy(labels.astype(np.int64)),
-        torch.arange(first_id, first_id + len(labels)),
-    )

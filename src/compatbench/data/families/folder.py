@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data import folder_listing
-from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.folder_listing import Entry, list_folder, read_manifest
 from compatbench.data.image_file import Decoding
-from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files, read_listed
+from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files
 from compatbench.data.sound_files import SoundFiles
 from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
 
 CHECK_SIZE = 8
 """Of the images that a check asks for; it decodes none of them to that size."""
@@ -54,6 +56,8 @@ class Folder(Family[FolderOptions]):
 
     def check(self, root: Path, options: FolderOptions, notify: Notify) -> str:
         """Look into every image again."""
+        from compatbench.data.dataset import check_dataset
+
         self.look(root, options, notify, again=True)
         dataset = self.read(root, options, CHECK_SIZE, 0)
         check_dataset(dataset)
@@ -91,6 +95,8 @@ class Folder(Family[FolderOptions]):
 
     def read(self, root: Path, options: FolderOptions, image_size: int | None, memory: int) -> Dataset:
         """`load`, with another limit of what is kept in memory."""
+        from compatbench.data.read_listed import read_listed
+
         listed, folder = self._list(root, options), self._folder(root, options)
         listed = _with_copies(listed, check_files(self.name, listed, folder, root))
         return read_listed(self.name, listed, folder, Decoding(options.channels), image_size, root, memory)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic import Field
 
-from compatbench.data.dataset import Dataset, check_dataset
 from compatbench.data.families.folder import CHECK_SIZE, Folder, FolderOptions
 from compatbench.data.family import Family, Notify, Options, summary
 from compatbench.data.image_file import open_image
@@ -22,6 +21,9 @@ from compatbench.data.listing import IN_MEMORY
 from compatbench.errors import RequestError
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
 
 MANIFEST = "manifest.parquet"
 
@@ -57,6 +59,8 @@ class Hub(Family[HubOptions]):
 
     def check(self, root: Path, options: HubOptions, notify: Notify) -> str:
         """Look into every image again."""
+        from compatbench.data.dataset import check_dataset
+
         dataset = self._read(root, options, CHECK_SIZE, 0)
         Folder().look(root, self._as_folder(root, options), notify, again=True)
         check_dataset(dataset)

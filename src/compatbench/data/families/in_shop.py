@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 COLUMNS = ["image_name", "item_id", "evaluation_status"]
@@ -28,7 +28,7 @@ class InShop(FileFamily[Options]):
     options_type = Options
     homepage = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html"
     required = ("img",)
-    published = Counts(train=25_882, query=14_218, gallery=12_612)
+    published = Counts(train=25_882, query=14_218, gallery=12_612, train_classes=3_997, classes=7_982)
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
         """The images and the list, which may lie in one of two places."""

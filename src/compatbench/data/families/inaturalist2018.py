@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 
@@ -27,7 +27,7 @@ class INaturalist2018(FileFamily[Options]):
     options_type = Options
     homepage = "https://github.com/visipedia/inat_comp/tree/master/2018"
     required = ("train2018.json", "val2018.json", "train_val2018")
-    published = Counts(train=437_513, query=24_426)
+    published = Counts(train=437_513, query=24_426, train_classes=8_142, classes=8_142)
 
     def list_images(self, folder: Path, options: Options) -> Listed:
         """From the two COCO-style lists, which alone know the split: torchvision's reader has no use for them."""

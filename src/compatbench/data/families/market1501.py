@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.image_file import Decoding
 from compatbench.data.judgements import across_groups
 from compatbench.data.listing import Listed, Listing
@@ -38,7 +38,7 @@ class Market1501(FileFamily[Options]):
     homepage = "https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html"
     required = tuple(FOLDERS.values())
     archive_folder = "Market-1501-v15.09.15"
-    published = Counts(train=12_936, query=3_368, gallery=15_913)
+    published = Counts(train=12_936, query=3_368, gallery=15_913, train_classes=751, classes=1_502)
     decoding = Decoding()
 
     def list_images(self, folder: Path, options: Options) -> Listed:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 COLUMNS = ["image_id", "class_id", "super_class_id", "path"]
@@ -29,7 +29,7 @@ class OnlineProducts(FileFamily[Options]):
     homepage = "https://cvgl.stanford.edu/projects/lifted_struct/"
     required = ("Ebay_train.txt", "Ebay_test.txt")
     archive_folder = "Stanford_Online_Products"
-    published = Counts(train=59_551, query=60_502)
+    published = Counts(train=59_551, query=60_502, train_classes=11_318, classes=22_634)
 
     def list_images(self, folder: Path, options: Options) -> Listed:
         """From the two lists, whose ids and classes count from 1 on, through both of them."""

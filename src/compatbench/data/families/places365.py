@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.family import Counts, Options
+from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
 
 TRAIN = ("data_256", "data_256_standard")
@@ -33,7 +33,7 @@ class Places365(FileFamily[Options]):
         "places365_val.txt",
         "val_256",
     )
-    published = Counts(train=1_803_460, query=36_500)
+    published = Counts(train=1_803_460, query=36_500, train_classes=365, classes=365)
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
         """The lists and the two folders; that of the training images may have either of its names."""

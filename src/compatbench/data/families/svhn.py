@@ -7,13 +7,14 @@ http://ufldl.stanford.edu/housenumbers/.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from compatbench.data.dataset import Dataset, Split
-from compatbench.data.family import Family, Notify, Options
+from compatbench.data.family import Counts, Family, Notify, Options
 from compatbench.data.sources import bring, mirror
 from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset, Split
 
 HOST = "http://ufldl.stanford.edu/housenumbers/"
 FILES = {
@@ -31,6 +32,7 @@ class Svhn(Family[Options]):
     size = 246_400_000
     licence = "non-commercial use only"
     options_type = Options
+    published = Counts(train=73_257, query=26_032, train_classes=10, classes=10)
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
         """Torchvision's reader, in which the files' label 10 is the digit 0."""
@@ -53,12 +55,16 @@ class Svhn(Family[Options]):
         return tuple(str(path) for name in FILES if not (path := root / self.name / name).exists())
 
     def _read(self, folder: Path) -> Dataset:
-        train, test = (self._split(folder, part) for part in ("train", "test"))
-        test = Split(test.images, test.labels, test.ids + len(train))
+        from compatbench.data.dataset import Dataset
+
+        train = self._split(folder, "train", 0)
+        test = self._split(folder, "test", len(train))
         return Dataset(self.name, tuple("0123456789"), train, test, test)
 
-    def _split(self, folder: Path, part: str) -> Split:
+    def _split(self, folder: Path, part: str, first_id: int) -> Split:
         from torchvision.datasets import SVHN
+
+        from compatbench.data.dataset import Split
 
         try:
             found = SVHN(str(folder), split=part)
@@ -66,5 +72,4 @@ class Svhn(Family[Options]):
             raise RequestError(
                 f"{folder / f'{part}_32x32.mat'} is damaged; delete it and run `compatbench data get {self.name}`"
             ) from error
-        images = torch.from_numpy(found.data).contiguous()
-        return Split(images, torch.from_numpy(found.labels), torch.arange(len(images)))
+        return Split.of(found.data, found.labels, first_id)

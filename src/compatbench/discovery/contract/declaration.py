@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from compatbench.discovery.contract.report import Finding, Report, describe
-from compatbench.discovery.plugins import Plugin, discover, find_class, make_plugin
+from compatbench.discovery.finding import check_name, find_class
+from compatbench.discovery.plugins import METHODS, Plugin, discover, make_plugin
 from compatbench.discovery.source import load_module
 from compatbench.errors import RequestError
 from compatbench.method import Adapter, Params, TrainingMethod
@@ -32,10 +33,11 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
     if report.just_failed:
         return None
     with report.checking("one class"):
-        cls = find_class(module)
+        cls = find_class(module, METHODS.bases)
     if report.just_failed:
         return None
     with report.checking("name"):
+        check_name(cls)
         plugin = make_plugin(cls, path)
         _check_unique(plugin)
     with report.checking("declarations"):
@@ -49,7 +51,7 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
 
 def _check_unique(plugin: Plugin) -> None:
     try:
-        known = discover().methods
+        known = discover().plugins
     except RequestError as error:
         raise Finding(str(error)) from error
     for other in known.values():

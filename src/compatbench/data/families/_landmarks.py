@@ -1,4 +1,4 @@
-"""Landmarks: trained on the cleaned Google Landmarks v2, tested on the revisited Oxford or Paris buildings.
+"""What both landmark datasets share: trained on Google Landmarks v2, tested on the revisited Oxford or Paris.
 
 Weyand et al., "Google Landmarks Dataset v2", CVPR 2020, cleaned by Yokoo et al., "Two-stage Discriminative
 Re-ranking", CVPRW 2020; Radenović et al., "Revisiting Oxford and Paris", CVPR 2018, https://github.com/filipradenovic/revisitop.
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compatbench.data.family import Options
-from compatbench.data.file_family import Counts, FileFamily
+from compatbench.data.file_family import FileFamily
 from compatbench.data.image_file import Decoding
 from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.listing import Listed, Listing
@@ -30,7 +30,7 @@ PROTOCOLS = {
 """Lists of the ground truth that are relevant, and that are ignored."""
 
 
-class _Landmarks(FileFamily[Options]):
+class Landmarks(FileFamily[Options]):
     """Queries, cropped to the published boxes, search all other images of the test set.
 
     The protocol for every number is the medium one; easy, medium and hard are reported beside it by the authors' own
@@ -86,24 +86,6 @@ class _Landmarks(FileFamily[Options]):
 
     def _paths(self, images: list[str]) -> tuple[str, ...]:
         return tuple(f"{self.test}/jpg/{name}.jpg" for name in images)
-
-
-class LandmarksOxford(_Landmarks):
-    """Google Landmarks v2 clean to ROxford5k."""
-
-    name = "landmarks_roxford5k"
-    description = "1,580,470 photographs of 81,313 landmarks; 70 queries in 4,993 of Oxford"
-    test = "roxford5k"
-    published = Counts(train=1_580_470, query=70, gallery=4_993)
-
-
-class LandmarksParis(_Landmarks):
-    """Google Landmarks v2 clean to RParis6k."""
-
-    name = "landmarks_rparis6k"
-    description = "1,580,470 photographs of 81,313 landmarks; 70 queries in 6,322 of Paris"
-    test = "rparis6k"
-    published = Counts(train=1_580_470, query=70, gallery=6_322)
 
 
 def _clean(path: Path) -> tuple[Listing, tuple[str, ...]]:

@@ -1,6 +1,5 @@
-"""CIFAR-10 and CIFAR-100: 60,000 colour images of 32x32 pixels in 10 or 100 classes.
+"""What CIFAR-10 and CIFAR-100 share: 60,000 colour images of 32x32 pixels, train and test.
 
-Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, https://www.cs.toronto.edu/~kriz/cifar.html.
 Read from the authors' binary version: their Python version is a pickle, which would run code.
 """
 
@@ -8,17 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from compatbench.data.dataset import Dataset, Split
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.first_sight import changed, remember
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset, Split
 
 PIXELS = 3 * 32 * 32
 HOST = "https://www.cs.toronto.edu/~kriz/"
@@ -36,11 +36,9 @@ class BinaryVersion:
     classes: str
     """Text file with one class name a line."""
     label_bytes: int
-    records: tuple[int, int]
-    """Images in the training files together and in the test file."""
 
 
-class _Cifar(Family[Options]):
+class Cifar(Family[Options]):
     """Train is the published training set, query = gallery the published test set."""
 
     size = 184_400_000
@@ -101,15 +99,17 @@ class _Cifar(Family[Options]):
         return f"run `compatbench data get {self.name}`"
 
     def _read(self, folder: Path) -> Dataset:
+        from compatbench.data.dataset import Dataset
+
         version = self.version
         names = tuple((folder / version.classes).read_text(encoding="ascii").split())
         parts = [self._records(folder / name, len(names)) for name in version.train]
         parts.append(self._records(folder / version.test, len(names)))
         found = sum(map(len, parts[:-1])), len(parts[-1])
-        if found != version.records:
+        if found != (self.published.train, self.published.query):
             raise RequestError(
                 f"{folder} has {found[0]:,} training and {found[1]:,} test images instead of "
-                f"{version.records[0]:,} and {version.records[1]:,}; delete it and {self._remedy}"
+                f"{self.published.train:,} and {self.published.query:,}; delete it and {self._remedy}"
             )
         train, test = self._split(parts[:-1], 0), self._split(parts[-1:], found[0])
         for part, split in (("training", train), ("test", test)):
@@ -138,44 +138,8 @@ class _Cifar(Family[Options]):
         return records
 
     def _split(self, parts: list[NDArray[np.uint8]], first_id: int) -> Split:
+        from compatbench.data.dataset import Split
+
         labels = self.version.label_bytes
         records = np.concatenate(parts)
-        return Split(
-            torch.from_numpy(np.ascontiguousarray(records[:, labels:]).reshape(-1, 3, 32, 32)),
-            torch.from_numpy(records[:, labels - 1].astype(np.int64)),
-            torch.arange(first_id, first_id + len(records)),
-        )
-
-
-class Cifar10(_Cifar):
-    """Labels 0 … 9 as published."""
-
-    name = "cifar10"
-    description = "60,000 colour images, 32x32, 10 classes"
-    version = BinaryVersion(
-        archive="cifar-10-binary.tar.gz",
-        sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        folder="cifar-10-batches-bin",
-        train=tuple(f"data_batch_{part}.bin" for part in range(1, 6)),
-        test="test_batch.bin",
-        classes="batches.meta.txt",
-        label_bytes=1,
-        records=(50_000, 10_000),
-    )
-
-
-class Cifar100(_Cifar):
-    """The 100 fine labels; the first byte of a record is the coarse one of 20, which is not used."""
-
-    name = "cifar100"
-    description = "60,000 colour images, 32x32, 100 classes"
-    version = BinaryVersion(
-        archive="cifar-100-binary.tar.gz",
-        sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-        folder="cifar-100-binary",
-        train=("train.bin",),
-        test="test.bin",
-        classes="fine_label_names.txt",
-        label_bytes=2,
-        records=(50_000, 10_000),
-    )
+        return Split.of(records[:, labels:].reshape(-1, 3, 32, 32), records[:, labels - 1], first_id)

@@ -1,0 +1,102 @@
+"""The datasets that there are, and how one is loaded, fetched and checked by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from compatbench.data import families
+from compatbench.data.family import Family, Notify, Options
+from compatbench.discovery.finding import Found, Kind, find
+from compatbench.discovery.source import load_module
+from compatbench.errors import RequestError
+from compatbench.storage.validation import explain
+
+if TYPE_CHECKING:
+    from compatbench.data.dataset import Dataset
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+def discover_datasets(folders: Sequence[Path] = ()) -> Found[Family[Any]]:
+    """All datasets of the built-in folder, of `folders`, and of installed packages.
+
+    Raises RequestError for a folder that does not exist, and where two datasets have one name.
+    """
+    return find(DATASETS, folders)
+
+
+def family(name: str, folders: Sequence[Path] = ()) -> Family[Any]:
+    """The family called `name`; no other file is executed. Raises RequestError with the nearest names for none."""
+    return find(DATASETS, folders, only=name).get(name)
+
+
+def load(
+    name: str, image_size: int | None, root: Path, options: Mapping[str, Any], folders: Sequence[Path] = ()
+) -> Dataset:
+    """Load dataset `name` from below `root`, checked, its images resized to `image_size` (None: as they are).
+
+    Raises RequestError, in one line, if the name, an option or the data are wrong.
+    """
+    from compatbench.data.dataset import check_dataset
+    from compatbench.data.resize import resized
+
+    if image_size is not None and image_size < 1:
+        raise RequestError(f"dataset '{name}': image_size is {image_size}; it must be at least 1")
+    found = family(name, folders)
+    dataset = found.load(root, parse_options(found, options), image_size)
+    check_dataset(dataset)
+    return dataset if image_size is None else resized(dataset, image_size)
+
+
+def get(
+    name: str,
+    root: Path,
+    notify: Notify,
+    options: Mapping[str, Any] = NO_OPTIONS,
+    folders: Sequence[Path] = (),
+) -> str:
+    """Bring dataset `name` below `root` unless it is there; one line on where it is."""
+    found = family(name, folders)
+    return found.get(root, parse_options(found, options), notify)
+
+
+def check(
+    name: str,
+    root: Path,
+    options: Mapping[str, Any],
+    notify: Notify = lambda line: None,
+    folders: Sequence[Path] = (),
+) -> str:
+    """One line that says dataset `name` is complete and sound; raises RequestError, one line too, if not."""
+    found = family(name, folders)
+    return found.check(root, parse_options(found, options), notify)
+
+
+def parse_options(family: Family[Any], options: Mapping[str, Any]) -> Options:
+    """The options of a dataset, validated. Raises RequestError naming the first that is wrong."""
+    model: type[Options] = family.options_type
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        raise RequestError(f"dataset '{family.name}', option {explain(error, model)}") from error
+
+
+def load_family(path: Path) -> ModuleType:
+    """The module of the dataset file at `path`: a built-in one under its public name, so that it is loaded once."""
+    builtin = path.parent == DATASETS.builtin
+    return import_module(f"{families.__name__}.{path.stem}") if builtin else load_module(path)
+
+
+DATASETS: Kind[Family[Any]] = Kind(
+    word="dataset",
+    builtin=Path(families.__path__[0]).resolve(),
+    bases=(Family,),
+    load=load_family,
+    make=lambda cls, path: cls(),
+)
