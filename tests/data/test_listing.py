@@ -9,8 +9,8 @@ from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
 from compatbench.data.judgements import IdLists, Judgements
 from compatbench.data.listing import Listed, Listing
-from compatbench.data.read_listed import read_listed
 from compatbench.data.pairs import Pairs
+from compatbench.data.read_listed import read_listed
 from compatbench.errors import RequestError
 
 

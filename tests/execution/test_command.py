@@ -43,7 +43,12 @@ def test_paths_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_record_is_asked_whether_its_command_runs_it(record: Record, spec: CellSpec) -> None:
     record.spec = spec
-    for size, origin in ((1, Origin()), (2, Origin("a/small.yml")), (1, Origin("small.yaml", ("mine", "yours"))), (1, Origin("", (), ("a b", "c")))):
+    for size, origin in (
+        (1, Origin()),
+        (2, Origin("a/small.yml")),
+        (1, Origin("small.yaml", ("mine", "yours"))),
+        (1, Origin("", (), ("a b", "c"))),
+    ):
         record.command = command(spec, size, origin)
         record.environment.processes = size
         assert runs_its_cell(record), record.command

@@ -145,7 +145,7 @@ def reproduce(
     recorded = read_record(record)
     _, folders = split_folders(methods)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
-        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded), tuple(datasets or ()))
+        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded), dataset_folders=tuple(datasets or ()))
         with Display(plain_console(), 1) as display:
             outcome = run_again(recorded, workplace, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
     how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"
