@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from compatbench.data.outlines import stand_in
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset
+from compatbench.data.stand_in import stand_in
+from compatbench.discovery.datasets import family
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer, TrainedModel, embedding_dim, task_of
@@ -221,7 +222,7 @@ def test_what_a_task_knows(digits: Dataset) -> None:
 
 @pytest.mark.parametrize(("name", "trained"), [("cub200", 100), ("landmarks_roxford5k", 81_313)])
 def test_classes_that_are_only_tested_are_none_of_the_task(name: str, trained: int) -> None:
-    dataset = stand_in(name, 224)
+    dataset = stand_in(family(name), 224)
     assert dataset is not None
     assert dataset.num_classes > trained
     task = task_of((GenerationSpec(backbone="resnet18"),), 0, dataset)

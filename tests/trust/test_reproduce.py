@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compatbench.data.catalogue import load
 from PIL import Image
 from published import Published
 from rich.console import Console
 
+from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace, run_cell
