@@ -30,8 +30,7 @@ ROOM_LINES = 3500
 MODULE_LINES = 400
 MEDIAN_LINES = 95
 
-EXCEPTIONS = {
-}
+EXCEPTIONS: set[tuple[str, str]] = set()
 """Imports against the order of the table that are still to go."""
 
 
