@@ -9,8 +9,9 @@ import timm
 import torch
 from torch import nn
 
-from compatbench.encoders import Encoder, EncoderSpec, check_encoder, full_name
+from compatbench.encoders import Encoder, check_encoder
 from compatbench.errors import RequestError
+from compatbench.suite.encoder_spec import EncoderSpec, full_name
 
 
 def encoder(backbone: str, **spec: Any) -> Encoder:

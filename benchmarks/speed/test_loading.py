@@ -13,14 +13,16 @@ import torch
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.families import fashion_mnist
 from compatbench.data.families.fashion_mnist import IdxFile
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, in_order
+from compatbench.data.normalization import Normalization
 from compatbench.data.resize import resize
 from compatbench.data.sound_files import verify
+from compatbench.generations.augmentation import augment
+from compatbench.suite.recipe import Augmentation
 
 BATCH = 128
 PHOTOGRAPHS = 32
@@ -93,12 +95,12 @@ def test_gather(benchmark: BenchmarkFixture, train: Split) -> None:
 @pytest.mark.parametrize("kind", ["none", "crop", "flip", "crop and flip"])
 def test_gather_augment_normalize(benchmark: BenchmarkFixture, train: Split, kind: str) -> None:
     """What a training step waits for; images a second are `images` / the time."""
-    augment = Augmentation(crop_padding=4 if "crop" in kind else 0, horizontal_flip="flip" in kind)
+    augmentation = Augmentation(crop_padding=4 if "crop" in kind else 0, horizontal_flip="flip" in kind)
     normalize = Normalization.of(train)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(train))[:BATCH]
     benchmark.extra_info["images"] = BATCH
-    batch = benchmark(lambda: normalize(augment(train.gather(rows), generator)))
+    batch = benchmark(lambda: normalize(augment(train.gather(rows), augmentation, generator)))
     assert batch.shape == (BATCH, 1, 32, 32)
 
 

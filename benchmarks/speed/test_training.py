@@ -18,12 +18,13 @@ import torch
 import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from compatbench.data.augmentation import Normalization
+from compatbench.data.normalization import Normalization
 from compatbench.discovery.plugins import discover
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, channels_last, train
 from compatbench.method import Task
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.recipe import Recipe
 
 IMAGES, BATCH, SIZE, DIM, CLASSES = 1280, 128, 32, 64, 10

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.image_file import Decoding, decode
 from compatbench.data.image_files import ImageFiles, in_order, load_all, read, read_batches
+from compatbench.data.normalization import Normalization
 from compatbench.discovery.datasets import load
 from compatbench.errors import RequestError
 
@@ -125,7 +125,7 @@ def test_a_split_in_files_is_a_split(
     assert torch.equal(lazy.gather(torch.tensor([3, 1])), eager.gather(torch.tensor([3, 1])))
     assert torch.equal(torch.cat(list(lazy.chunks())), in_memory)
     assert Normalization.of(lazy) == Normalization.of(eager)
-    monkeypatch.setattr("compatbench.data.augmentation.SAMPLE", 5)
+    monkeypatch.setattr("compatbench.data.normalization.SAMPLE", 5)
     rows = [0, 4, 9, 13, 18]  # every 4.6th image
     assert Normalization.of(lazy) == Normalization.of(Split(in_memory[rows], torch.zeros(5), torch.arange(5)))
 

@@ -18,7 +18,9 @@ from compatbench.execution import cell as cell_module
 from compatbench.execution.cell import Workplace, run_cell, without_absolute_paths
 from compatbench.records.record import CellSpec, Record
 from compatbench.storage.canonical import digest
-from compatbench.suite.scenarios import GenerationSpec, split_hash, training_indices
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.splits import split_hash, training_indices
 from compatbench.vocabulary import Status
 
 
@@ -41,13 +43,13 @@ def test_absolute_paths_are_cut(text: str, public: str) -> None:
 def spec(cell_spec: CellSpec) -> CellSpec:
     """A cell of random_rotation, whose whole record is known from two baselines."""
     plugin = discover().get("random_rotation")
-    step = {"backbone": "test_vit.r160_in1k", "dim": 8}
+    step = GenerationSpec(backbone="test_vit.r160_in1k", dim=8)
     return cell_spec.model_copy(
         update={
             "dataset_options": {},
             "train_limit": 100,
-            "generations": [{**step, "share": 0.5}, step],
-            "recipe": {"epochs": 1, "batch_size": 32},
+            "generations": (step.model_copy(update={"share": 0.5}), step),
+            "recipe": Recipe(epochs=1, batch_size=32),
             "method": cell_spec.method.model_copy(
                 update={"name": plugin.name, "label": plugin.name, "params": {}, "kind": plugin.kind, "expects": []}
             ),
@@ -87,7 +89,7 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     assert record.spec == spec
     assert record.spec_hash == digest(json.loads(spec.model_dump_json()))
     labels = digits.train.labels
-    seen = [training_indices(labels, GenerationSpec.model_validate(step), 100) for step in spec.generations]
+    seen = [training_indices(labels, step, 100) for step in spec.generations]
     assert record.split_hash == split_hash(digits.fingerprint, seen)
     assert set(record.parents) == {"0", "1", "*1"}
     assert record.parents["1"] == record.parents["*1"] != record.parents["0"], "the rotation adapts the shared model"

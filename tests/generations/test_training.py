@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.data.normalization import Normalization
+from compatbench.encoders import Encoder
 from compatbench.errors import ContractError, InvalidResultError
 from compatbench.generations import loop as training
 from compatbench.generations.embedding_model import EmbeddingModel
@@ -22,6 +22,7 @@ from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel, View
 from compatbench.storage.artefacts import tensors_hash
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.recipe import Recipe
 
 IMAGES, BATCH, DIM, CLASSES = 70, 16, 6, 10

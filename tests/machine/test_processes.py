@@ -20,12 +20,12 @@ from pair import Pair
 from PIL import Image
 from torch import Tensor, nn
 
-from compatbench.data.augmentation import Augmentation, Normalization
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, load_all
+from compatbench.data.normalization import Normalization
 from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.embedding_model import EmbeddingModel
@@ -38,7 +38,8 @@ from compatbench.method import Params, Task, TrainingMethod
 from compatbench.records.environment import device
 from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, get_or_make_together
-from compatbench.suite.recipe import Recipe
+from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.recipe import Augmentation, Recipe
 from compatbench.suite.scenarios import GenerationSpec
 
 Array = NDArray[Any]

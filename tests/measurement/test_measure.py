@@ -22,6 +22,7 @@ from compatbench.measurement.costs import costs, serving_parameters
 from compatbench.measurement.measure import Measurements, measure
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, Record
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.trust.rescoring import Rescorer
 
 Trainer = Callable[..., ChainTrainer]
@@ -180,7 +181,7 @@ def test_a_chain_has_its_numbers_and_the_cost_of_every_step_and_they_are_rescore
     assert [step["train_images"] for step in cell.found.step_costs.values()] == [len(part) for part in chain.indices]
     assert cell.found.step_costs["0"]["fit_seconds"] is None
     assert all((cell.found.step_costs[step]["fit_seconds"] or 0) > 0 for step in ("1", "2"))
-    spec = record.spec.model_copy(update={"generations": [{}, {}, {}]})
+    spec = record.spec.model_copy(update={"generations": (GenerationSpec(backbone="test_vit"),) * 3})
     whole = record.model_copy(update={**vars(cell.found), "spec": spec})
     assert list(Rescorer(chain.store.arrays).differences(whole)) == []
     cell.metric("AC:mAP", "2", "0").value = 0.123

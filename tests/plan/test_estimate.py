@@ -8,10 +8,10 @@ import torch
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
-from compatbench.encoders import EncoderSpec
 from compatbench.plan import minutes as estimate
 from compatbench.plan.cells import Cell, Selection, make_plan
 from compatbench.plan.minutes import CELL_SECONDS, OLD_FORWARD, estimate_seconds
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.suite import parse_suite
 
 RATE = 100.0

@@ -179,9 +179,9 @@ def test_a_first_generation_that_its_method_cannot_train_is_a_reason_too(plan: P
 def test_a_spec_holds_everything_resolved(plan: Plan, catalogue: Catalogue) -> None:
     spec = plan()[2].spec
     assert spec.method.params == {"variant": "old_classes", "weight": 2.0, "rescale": False}
-    assert spec.generations[0]["backbone"] == "test_vit.r160_in1k"
-    assert spec.generations[0]["share"] == 0.1
-    assert spec.recipe["momentum"] == 0.9
+    assert spec.generations[0].backbone == "test_vit.r160_in1k"
+    assert spec.generations[0].share == 0.1
+    assert spec.recipe.momentum == 0.9
     assert spec.method.source_hash == catalogue.get("bct").source_hash
     assert spec.method.needs == ["old classifier"], "the variant needs less than the class declares"
     assert plan()[1].spec.method.needs == ["old classifier"]

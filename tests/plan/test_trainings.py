@@ -9,11 +9,12 @@ import torch
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.plan import gpu_hours as hours_module
 from compatbench.plan.cells import Cell, Selection, make_plan
 from compatbench.plan.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
 from compatbench.plan.trainings import model_names, parents, trainings
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.suite import parse_suite
 
 METHODS = ["independent", "bct", "l2", "etf", "bt2", "procrustes"]

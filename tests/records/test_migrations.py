@@ -25,9 +25,10 @@ def test_every_earlier_version_has_a_migration_and_records_that_try_it() -> None
 
 
 def lost(before: Any, after: Any, at: str = "record") -> list[str]:
-    """Where `after` lacks, or tells otherwise, what `before` said; it may say more."""
+    """Where `after` lacks, or tells otherwise, what `before` said; it may say more, and leave out what was open."""
     if isinstance(before, dict) and isinstance(after, dict):
-        return [place for key, value in before.items() for place in lost(value, after.get(key, "gone"), f"{at}.{key}")]
+        said = {key: value for key, value in before.items() if value is not None or key in after}
+        return [place for key, value in said.items() for place in lost(value, after.get(key, "gone"), f"{at}.{key}")]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = enumerate(zip(before, after, strict=True))
         return [place for row, (one, other) in pairs for place in lost(one, other, f"{at}.{row}")]

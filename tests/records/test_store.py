@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from compatbench.records.record import CellSpec
+from compatbench.records.record import CellSpec, read_record
 from compatbench.records.store import Store, spec_hash
+from compatbench.suite.scenarios import GenerationSpec
 
 
 def test_a_record_has_a_readable_name_that_ends_in_its_hash(cell_spec: CellSpec) -> None:
@@ -40,7 +42,34 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_the_hash_changes_with_everything_that_makes_a_cell(cell_spec: CellSpec, change: dict[str, object]) -> None:
-    assert spec_hash(cell_spec.model_copy(update=change)) != spec_hash(cell_spec)
+    assert spec_hash(CellSpec.model_validate(cell_spec.model_dump() | change)) != spec_hash(cell_spec)
+
+
+LEADERBOARD = Path(__file__).parents[2] / "results" / "leaderboard"
+
+
+@pytest.mark.parametrize("path", sorted(LEADERBOARD.glob("*/records/*/*.json"))[::25], ids=lambda path: path.stem)
+def test_a_committed_record_is_still_named_by_its_spec(path: Path) -> None:
+    record = read_record(path)
+    assert spec_hash(record.spec) == record.spec_hash
+    assert Store(LEADERBOARD).record(record.spec) == path
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert json.loads(record.spec.model_dump_json()) == written["spec"]
+
+
+def test_what_a_generation_leaves_open_is_not_written() -> None:
+    step = {
+        "backbone": "test_vit",
+        "dim": 8,
+        "share": [0.3, 1],
+        "classes": 0.5,
+        "query_encoder": {"pretrained": False},
+        "document_encoder": "previous",
+    }
+    generation = GenerationSpec.model_validate(step)
+    defaults = {"loss": "softmax", "pretrained": False, "small_image_stem": False, "batch_norm": False}
+    assert json.loads(generation.model_dump_json()) == step | defaults
+    assert GenerationSpec.model_validate_json(generation.model_dump_json()) == generation
 
 
 @pytest.mark.parametrize("change", [{"params": {"weight": 3.0, "variant": "synthesised"}}, {"source_hash": "b" * 64}])

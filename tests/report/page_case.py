@@ -14,6 +14,7 @@ from compatbench.report.rows.suite_rows import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
 
 EVIL = "<script>alert(1)</script>"
@@ -96,5 +97,5 @@ def _in_full(bench: Bench, record: Record) -> Record:
 def _with_backbones(record: Record) -> Record:
     if record.spec.scenario != "extended_data":
         return record
-    generations = [{"backbone": "small", "dim": 8}, {"backbone": "small", "dim": 8}]
+    generations = (GenerationSpec(backbone="small", dim=8),) * 2
     return record.model_copy(update={"spec": record.spec.model_copy(update={"generations": generations})})

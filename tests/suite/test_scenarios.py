@@ -15,7 +15,8 @@ from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.errors import RequestError
-from compatbench.suite.scenarios import GenerationSpec, as_tested, split_hash, training_indices
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.splits import as_tested, split_hash, training_indices
 
 LABELS = torch.tensor([0] * 100 + [1] * 60 + [2] * 40 + [4] * 10)[torch.randperm(210, generator=torch.manual_seed(5))]
 """Four classes of unequal size; 3 has no training image."""

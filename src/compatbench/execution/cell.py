@@ -26,8 +26,7 @@ from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
 from compatbench.records.record import CellSpec, Record
 from compatbench.records.store import Store, spec_hash
-from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec, as_tested
+from compatbench.suite.splits import as_tested
 from compatbench.vocabulary import Expectation, Status
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
@@ -132,16 +131,15 @@ def _fill(
     with watch.stage("data"):
         folders = workplace.dataset_folders
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
-        chain = tuple(GenerationSpec.model_validate(step) for step in spec.generations)
-        dataset = as_tested(dataset, chain, spec.test_classes, spec.query_limit)
+        dataset = as_tested(dataset, spec.generations, spec.test_classes, spec.query_limit)
         catalogue = discover(workplace.method_folders)
         plugin = catalogue.get(spec.method.name)
         params = plugin.resolve(spec.method.params)
         trainer = ChainTrainer(
-            chain,
+            spec.generations,
             dataset,
             spec.train_limit,
-            Recipe.model_validate(spec.recipe),
+            spec.recipe,
             spec.seed,
             catalogue,
             Store(workplace.runs),

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from compatbench.data.augmentation import Normalization
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
+from compatbench.data.normalization import Normalization
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import Encoder
 from compatbench.generations.embedding_model import EmbeddingModel
@@ -29,7 +29,8 @@ from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from, split_hash, training_indices
+from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from
+from compatbench.suite.splits import split_hash, training_indices
 from compatbench.vocabulary import Need
 
 TRAINING_VERSION = 1

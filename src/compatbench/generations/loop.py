@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
+from compatbench.data.normalization import Normalization
 from compatbench.errors import ContractError
+from compatbench.generations.augmentation import augment
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loss_log import LossLog
+from compatbench.generations.optimizer import build_optimizer
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, TrainingMethod
@@ -95,9 +97,9 @@ def train(
     """
     device = data.images.device
     method = model.method
-    augment = recipe.augmentation
     two_views = Need.TWO_VIEWS in method.needs
     mixed = recipe.precision == "bfloat16"
+    augmented = functools.partial(augment, augmentation=recipe.augmentation)
     view = functools.partial(View, mixed_precision=mixed)
 
     new = NewModel(model, lambda: embed_images(model, data.images, normalize), data.labels)
@@ -108,7 +110,7 @@ def train(
     for encoder in model.encoders:
         processes.share_batch_norm(encoder, device)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = recipe.build_optimizer(parameters)
+    optimizer = build_optimizer(recipe, parameters)
 
     order = stream(seed, "order", generation)
     first_view = stream(seed, "augmentation", generation, device=device)
@@ -130,7 +132,7 @@ def train(
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.rate(done)
-                images = channels_last(normalize(augment(raw, first_view)))
+                images = channels_last(normalize(augmented(raw, generator=first_view)))
                 batch = Batch(
                     images=images,
                     labels=data.labels[index],
@@ -139,7 +141,7 @@ def train(
                     epochs=recipe.epochs,
                     progress=done,
                     generator=own,
-                    second_view=channels_last(normalize(augment(raw, second_view))) if two_views else None,
+                    second_view=channels_last(normalize(augmented(raw, generator=second_view))) if two_views else None,
                     independent=view(independent, images, frozen=True) if independent is not None else None,
                 )
                 seen_by_old = old.view(images, mixed_precision=mixed) if old is not None else None

@@ -20,7 +20,8 @@ from compatbench.method import Adapter, Task, TrainingMethod
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.validation import did_you_mean
-from compatbench.suite.scenarios import GenerationSpec, TestClasses, as_tested, documents_from
+from compatbench.suite.scenarios import GenerationSpec, documents_from
+from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
 from compatbench.vocabulary import Need, Status
 
@@ -63,36 +64,41 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     scenarios = _select(suite.scenarios, selection.scenarios, "scenario")
     seeds = tuple(dict.fromkeys(selection.seeds)) or suite.seeds
     cells = []
-    for scenario, chain in scenarios.items():
-        resolved = tuple(_resolve(scenario, step, dataset) for step in chain)
-        test_classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
-        tasks = [task_of(resolved, position, dataset) for position in range(len(resolved))]
-        fingerprint = _tested(scenario, dataset, resolved, test_classes, suite.query_limit).fingerprint
+    for scenario, steps in scenarios.items():
+        chain = tuple(_resolve(scenario, step, dataset) for step in steps)
+        tasks = [task_of(chain, position, dataset) for position in range(len(chain))]
+        fingerprint = _tested(scenario, dataset, chain, suite).fingerprint
         rows = []
         for entry in entries:
             plugin = catalogue.get(entry.name)
             params = plugin.resolve(entry.params)
-            rows.append((_method_info(entry, plugin, params, tasks[-1]), _skip_reason(plugin, params, tasks, resolved)))
-        for seed in seeds:
-            for method, skip in rows:
-                spec = CellSpec(
-                    suite=name,
-                    dataset=suite.dataset,
-                    dataset_options=suite.dataset_options,
-                    dataset_fingerprint=fingerprint,
-                    image_size=suite.image_size,
-                    train_limit=suite.train_limit,
-                    query_limit=suite.query_limit,
-                    index_search=suite.index_search,
-                    scenario=scenario,
-                    generations=[step.model_dump(mode="json", exclude_none=True) for step in resolved],
-                    test_classes=test_classes,
-                    recipe=suite.recipe.model_dump(mode="json"),
-                    method=method,
-                    seed=seed,
-                )
-                cells.append(Cell(spec, skip))
+            method = _method_info(entry, plugin, params, tasks[-1])
+            spec = cell_spec(name, suite, scenario, method, seeds[0], fingerprint)
+            rows.append((spec, _skip_reason(plugin, params, tasks, chain)))
+        cells += [Cell(spec.model_copy(update={"seed": seed}), skip) for seed in seeds for spec, skip in rows]
     return cells
+
+
+def cell_spec(
+    name: str, suite: Suite, scenario: str, method: MethodInfo, seed: int, dataset_fingerprint: str
+) -> CellSpec:
+    """The cell of `suite` that runs `method` in `scenario`. Raises RequestError for an unknown backbone."""
+    return CellSpec(
+        suite=name,
+        dataset=suite.dataset,
+        dataset_options=suite.dataset_options,
+        dataset_fingerprint=dataset_fingerprint,
+        image_size=suite.image_size,
+        train_limit=suite.train_limit,
+        query_limit=suite.query_limit,
+        index_search=suite.index_search,
+        scenario=scenario,
+        generations=tuple(step.with_full_names() for step in suite.scenarios[scenario]),
+        test_classes=suite.test_classes(scenario),
+        recipe=suite.recipe,
+        method=method,
+        seed=seed,
+    )
 
 
 def outcome(cell: Cell, store: Store) -> Record | None:
@@ -156,11 +162,9 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     return resolved
 
 
-def _tested(
-    scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, limit: int | None
-) -> Dataset:
+def _tested(scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], suite: Suite) -> Dataset:
     try:
-        return as_tested(dataset, chain, test_classes, limit)
+        return as_tested(dataset, chain, suite.test_classes(scenario), suite.query_limit)
     except RequestError as error:
         raise RequestError(f"scenario '{scenario}': {error}") from error
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from compatbench.data.dataset import Dataset
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
 from compatbench.storage.remembered import remembered
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.vocabulary import Need
 
 OPERATIONS_PER_SECOND = {"bfloat16": 60e12, "float32": 23e12}
@@ -40,7 +41,7 @@ def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
         if Need.INDEPENDENT_MODEL in training.spec.method.needs:
             step += forward
         operations = training.images * training.epochs * step + sum(embedded.values()) * forward
-        seconds += operations / OPERATIONS_PER_SECOND[training.spec.recipe["precision"]]
+        seconds += operations / OPERATIONS_PER_SECOND[training.spec.recipe.precision]
     return (seconds + CELL_SECONDS * sum(cell.skip is None for cell in cells)) / 3600
 
 

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from compatbench.data.dataset import Dataset
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
 from compatbench.records.environment import cpu_name, device, gpu_name
 from compatbench.storage.remembered import remembered
+from compatbench.suite.encoder_spec import EncoderSpec
 
 OLD_FORWARD = 1.35
 """Cost of a training step that also runs the old encoder, relative to one that does not (a forward is about
@@ -27,7 +28,7 @@ def estimate_seconds(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> floa
     seconds = CELL_SECONDS * sum(cell.skip is None for cell in cells)
     for training in trainings(cells, dataset):
         factor = OLD_FORWARD if training.old is not None else 1.0
-        batch_size = training.spec.recipe["batch_size"]
+        batch_size = training.spec.recipe.batch_size
         rate = 1 / sum(1 / _training_rate(encoder, batch_size) for encoder in training.encoders)
         seconds += training.images * training.epochs * factor / rate
     return seconds / jobs

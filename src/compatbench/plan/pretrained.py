@@ -8,7 +8,6 @@ from typing import Any
 
 from compatbench.errors import RequestError, first_line
 from compatbench.plan.cells import Cell
-from compatbench.suite.scenarios import GenerationSpec
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The files of a model on the hub that timm looks for."""
@@ -16,8 +15,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 def missing_weights(cells: Sequence[Cell]) -> list[str]:
     """The backbones (`arch.tag`) whose weights the cells start from, and timm would have to download."""
-    chains = {tuple(map(repr, cell.spec.generations)): cell.spec.generations for cell in cells if cell.skip is None}
-    generations = [GenerationSpec.model_validate(one) for chain in chains.values() for one in chain]
+    generations = {one for cell in cells if cell.skip is None for one in cell.spec.generations}
     encoders = [encoder for one in generations for encoder in (one.encoder(3, 224), one.documents(3, 224))]
     wanted = {encoder.backbone for encoder in encoders if encoder is not None and encoder.pretrained}
     return sorted(backbone for backbone in wanted if not _is_here(backbone))

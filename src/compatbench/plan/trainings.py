@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from compatbench.data.dataset import Dataset
-from compatbench.encoders import EncoderSpec
 from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec
-from compatbench.suite.scenarios import GenerationSpec, documents_from, image_ranges
+from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.scenarios import GenerationSpec, documents_from
+from compatbench.suite.splits import image_ranges
 from compatbench.vocabulary import Need
 
 
@@ -30,7 +31,7 @@ class Training:
     @property
     def epochs(self) -> int:
         """Passes over its images."""
-        return int(self.spec.recipe["epochs"])
+        return self.spec.recipe.epochs
 
 
 def model_names(spec: CellSpec) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
         spec = cell.spec
         if cell.skip is not None:
             continue
-        chain = [GenerationSpec.model_validate(step) for step in spec.generations]
+        chain = spec.generations
         for position, generation in enumerate(chain):
             owner = _owner(spec, position)
             place = owner if owner == BASELINE else f"{spec.method.label}/{spec.scenario}"

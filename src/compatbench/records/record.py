@@ -10,12 +10,14 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
 from compatbench.records.migrations import migrate
-from compatbench.storage.files import keep_names, write_whole
+from compatbench.storage.files import FolderName, keep_names, write_whole
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec, TestClasses
 from compatbench.vocabulary import Expectation, Need, Order, Role, Status
 
 SCHEMA_VERSION = 2
@@ -23,9 +25,6 @@ SCHEMA_VERSION = 2
 BASELINE = "independent"
 """The method without compatibility: its models are the status quo and the upper bound of every table."""
 
-FOLDER_NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}$"
-FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
-"""Becomes the name of a folder: one part of a path, and none that leads elsewhere."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """In hex; names a file."""
 
@@ -40,7 +39,7 @@ class MethodInfo(_Model):
     name: str
     label: str
     """Row name in tables: the method's name, with the params that tell two rows of one suite apart."""
-    params: dict[str, Any]
+    params: dict[str, JsonValue]
     """All parameters, resolved."""
     role: Role
     needs: list[Need]
@@ -58,7 +57,7 @@ class CellSpec(_Model):
     suite: FolderName
     protocol: int = PROTOCOL_VERSION
     dataset: str
-    dataset_options: dict[str, Any] = Field(default_factory=dict)
+    dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
     dataset_fingerprint: str
     image_size: int
     train_limit: int | None = None
@@ -66,11 +65,11 @@ class CellSpec(_Model):
     index_search: tuple[str, ...] = ("flat", "hnsw", "ivfpq")
     """Kinds of index that are measured."""
     scenario: FolderName
-    generations: list[dict[str, Any]]
-    """The resolved chain, oldest first; what was left open is left out."""
-    test_classes: Literal["all", "unseen"] = "all"
-    """`unseen`: queries and gallery hold only classes that no generation was trained on."""
-    recipe: dict[str, Any]
+    generations: tuple[GenerationSpec, ...]
+    """The chain, oldest first, with the full names of its backbones."""
+    test_classes: TestClasses = "all"
+    """`unseen`: queries and gallery contain only classes that no generation was trained on."""
+    recipe: Recipe
     method: MethodInfo
     seed: int
 

@@ -8,6 +8,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+FOLDER_NAME = r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,99}$"
+FolderName = Annotated[str, StringConstraints(pattern=FOLDER_NAME)]
+"""Becomes the name of a folder: one part of a path, and none that leads elsewhere."""
 
 
 @contextmanager

@@ -6,9 +6,17 @@ import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import nn, optim
 
-from compatbench.data.augmentation import Augmentation
+
+class Augmentation(BaseModel):
+    """Random crop after zero padding and random horizontal flip, drawn for each image on its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    crop_padding: int = Field(0, ge=0)
+    """Black pixels added at each side before a crop of the original size; 0 for no crop."""
+    horizontal_flip: bool = False
+    """Mirror half of the images; not for digits or text."""
 
 
 class Recipe(BaseModel):
@@ -40,18 +48,6 @@ class Recipe(BaseModel):
         if any(not 0 < share < 1 for share in self.steps) or list(self.steps) != sorted(set(self.steps)):
             raise ValueError("steps must rise, each between 0 and 1, e.g. steps: [0.33, 0.67]")
         return self
-
-    def build_optimizer(self, parameters: list[nn.Parameter]) -> optim.Optimizer:
-        """The optimiser over `parameters`."""
-        if self.optimizer == "sgd":
-            return optim.SGD(
-                parameters,
-                lr=self.lr,
-                momentum=self.momentum,
-                weight_decay=self.weight_decay,
-                nesterov=self.momentum > 0,
-            )
-        return optim.AdamW(parameters, lr=self.lr, weight_decay=self.weight_decay)
 
     def rate(self, progress: float) -> float:
         """Learning rate at `progress` in [0, 1) of the training."""

@@ -1,25 +1,24 @@
-"""Scenarios: a chain of generations, and which training images each of them sees (protocol §1)."""
+"""Scenarios: a chain of generations, and what each of them sees and trains (protocol §1)."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
-from torch import Tensor
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+)
 
-from compatbench.data.dataset import Dataset, check_disjoint_classes
-from compatbench.data.sampling import limit_queries, only_classes
-from compatbench.encoders import EncoderSpec, full_name
 from compatbench.errors import RequestError
-from compatbench.machine.seeds import stream
-from compatbench.storage.canonical import digest
+from compatbench.suite.encoder_spec import EncoderSpec, full_name
 from compatbench.vocabulary import HeadName
-
-SPLIT_SEED = 0
-"""Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""
 
 TestClasses = Literal["all", "unseen"]
 """What a scenario is tested on: every class, or those only that no generation of its chain was trained on."""
@@ -51,27 +50,35 @@ def _classes(value: object) -> object:
 AS_IT_IS = PlainSerializer(lambda value: value)
 """Pydantic would serialise what a PlainValidator returned as the union that it is annotated with."""
 
+RANGE = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]})
 
-class TowerSpec(BaseModel):
+
+class _Open(BaseModel):
+    """A setting that may leave parts open: what is None is left out where it is written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
+class TowerSpec(_Open):
     """An encoder of its own for queries or documents; what it leaves open is as in the generation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backbone: str | None = None
     pretrained: bool | None = None
     small_image_stem: bool | None = None
 
 
-class GenerationSpec(BaseModel):
+class GenerationSpec(_Open):
     """One generation of a chain: the data it sees and the encoder it trains, or the two."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     backbone: str
     dim: int = Field(64, ge=2)
-    share: Annotated[float | Bounds, PlainValidator(_share), AS_IT_IS] = 1.0
+    share: Annotated[float | Bounds, PlainValidator(_share), AS_IT_IS, RANGE] = 1.0
     """Share of the images of every class, 0.3 for the first 30%, or a range of it, [0.3, 1] for the other 70%."""
-    classes: Annotated[int | float | Bounds | None, PlainValidator(_classes), AS_IT_IS] = None
+    classes: Annotated[int | float | Bounds | None, PlainValidator(_classes), AS_IT_IS, RANGE] = None
     """How many classes (an integer) or which share of them (a fraction), the first ones by id; or a range of them."""
     imbalance: float | None = Field(None, gt=1)
     """Images of the largest class per image of the smallest: a long tail, falling exponentially with the class id."""
@@ -83,6 +90,11 @@ class GenerationSpec(BaseModel):
     """Queries are embedded by an encoder of their own; without it by that of the documents, with the same weights."""
     document_encoder: TowerSpec | Literal["previous"] | None = None
     """Documents are embedded by an encoder of their own, or stay as the `previous` generation embedded them."""
+
+    @property
+    def share_bounds(self) -> Bounds:
+        """The share as a range, from 0 unless it says otherwise."""
+        return _bounds(self.share) or (0, 1)
 
     @property
     def keeps_documents(self) -> bool:
@@ -122,7 +134,7 @@ class GenerationSpec(BaseModel):
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
         )
-        return spec.model_copy(update=tower.model_dump(exclude_none=True)) if tower else spec
+        return spec.model_copy(update=tower.model_dump()) if tower else spec
 
     def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
         """Those of the classes with training images that this generation sees, in the order of its labels.
@@ -149,71 +161,3 @@ def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
     while chain[generation].keeps_documents:
         generation -= 1
     return generation
-
-
-def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
-    """Sorted positions (n,) in the training split that `generation` sees.
-
-    The images of a class are those in its range, see `image_ranges`, of one fixed permutation, so that the subsets of
-    a chain are nested, or disjoint where their ranges are.
-    """
-    members_of = torch.split(labels.argsort(stable=True), labels.bincount().tolist())
-    parts = []
-    for class_id, (first, last) in image_ranges(labels, generation, limit).items():
-        members = members_of[class_id]
-        order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
-        parts.append(members[order[first:last]])
-    return torch.cat(parts).sort().values
-
-
-def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> dict[int, tuple[int, int]]:
-    """Which images of each class `generation` sees, first and end; ranges of shares that touch have no image in common.
-
-    `limit` first cuts every class to the share that leaves about so many images in all. With `imbalance` μ, class k of
-    K then keeps μ^(−k/(K−1)) of its images (Cui et al., CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with
-    training images: so a long tail is the same one in every generation. Every class keeps at least one image;
-    RequestError where none is left for a range that does not begin at 0.
-    """
-    counts = labels.bincount().tolist()
-    kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
-    bounds = _bounds(generation.share) or (0, 1)
-    train_classes = [class_id for class_id, count in enumerate(counts) if count]
-    ranges = {}
-    for class_id in generation.class_ids(train_classes):
-        available = max(1, round(counts[class_id] * kept))
-        if generation.imbalance is not None:
-            place = bisect_left(train_classes, class_id) / (len(train_classes) - 1)
-            available = max(1, round(available * generation.imbalance**-place))
-        first, last = (max(1, round(available * bound)) if bound else 0 for bound in bounds)
-        if first >= last:
-            raise RequestError(
-                f"class {class_id} has {available} training images, none of them in share {generation.share}; "
-                "widen the range, or take classes with more images"
-            )
-        ranges[class_id] = first, last
-    return ranges
-
-
-def as_tested(
-    dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, query_limit: int | None
-) -> Dataset:
-    """`dataset` with the queries and the gallery that a scenario is tested on.
-
-    Raises RequestError where no class is unseen.
-    """
-    if test_classes == "unseen":
-        seen = {class_id for generation in chain for class_id in generation.class_ids(dataset.train_classes)}
-        unseen = [class_id for class_id in range(dataset.num_classes) if class_id not in seen]
-        if not set(unseen) & set(dataset.query.labels.tolist()):
-            raise RequestError(
-                "it is to be tested on classes that no generation sees, and there are none; "
-                "leave some out, e.g. classes: [0.25, 0.5]"
-            )
-        dataset = only_classes(dataset, unseen)
-        check_disjoint_classes(torch.tensor(sorted(seen)), dataset.gallery.labels, "training and test split")
-    return limit_queries(dataset, query_limit)
-
-
-def split_hash(fingerprint: str, chain_indices: list[Tensor]) -> str:
-    """Hash of what every generation of a chain was trained on and what it is tested on."""
-    return digest({"dataset": fingerprint, "train": [digest(part.tolist()) for part in chain_indices]})

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -18,12 +19,12 @@ from pydantic import (
 )
 
 from compatbench.errors import RequestError
-from compatbench.records.record import FOLDER_NAME
 from compatbench.storage.builtin import builtin_folder
+from compatbench.storage.files import FOLDER_NAME
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, explain
 from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.scenarios import GenerationSpec, TestClasses
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
@@ -35,7 +36,7 @@ class MethodEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -52,7 +53,7 @@ class Suite(BaseModel):
 
     title: str
     dataset: str
-    dataset_options: dict[str, Any] = Field(default_factory=dict)
+    dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
     image_size: int = Field(ge=4)
     train_limit: int | None = Field(None, ge=2)
     """Use about this many training images, stratified; all where absent."""
@@ -139,6 +140,10 @@ class Suite(BaseModel):
             if name not in info.data.get("scenarios", value):
                 raise ValueError(f"no scenario '{name}'{did_you_mean(name, info.data['scenarios'])}")
         return value
+
+    def test_classes(self, scenario: str) -> TestClasses:
+        """On which classes `scenario` is tested."""
+        return "unseen" if scenario in self.test_on_unseen_classes else "all"
 
 
 def available_suites() -> dict[str, Path]:

@@ -6,6 +6,7 @@ from compatbench.report.rows.controls import CHECKS, banner
 from compatbench.report.rows.row import method_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
 
 CHANCE = [cross_metric("chance:mAP", 0.125, ci_low=0.0625, ci_high=0.25)]
@@ -115,7 +116,8 @@ def test_a_gallery_that_is_never_embedded_anew_is_not_compared_with_the_independ
             bench.record("independent", 0, flat(0.1), role="reference"),
         ]
         for record in records:
-            record.spec.generations[-1] = {"backbone": "large", "dim": 8, "document_encoder": document_encoder}
+            new = GenerationSpec(backbone="large", dim=8, document_encoder=document_encoder)
+            record.spec.generations = (record.spec.generations[0], new)
         return judge(bench, *records).problems
 
     assert run("previous") == ()

@@ -5,6 +5,8 @@ import pytest
 from compatbench.errors import RequestError
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of, scenarios
+from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
 
 FLAT = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
@@ -31,7 +33,7 @@ def test_records_are_sorted_into_scenarios_rows_and_seeds(bench):
 
 def test_the_newest_generation_of_a_longer_chain(bench):
     record = bench.record("a", 0)
-    record.spec.generations += [{"backbone": "large"}, {"backbone": "large"}]
+    record.spec.generations += (GenerationSpec(backbone="large"),) * 2
     assert scenarios([record])[0].newest == "3"
 
 
@@ -60,7 +62,12 @@ def test_unlike_records_are_refused_by_name(bench, changes, words):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"dataset_fingerprint": "0" * 64}, {"recipe": {"epochs": 2}}, {"train_limit": 7}, {"dataset_options": {"x": 1}}],
+    [
+        {"dataset_fingerprint": "0" * 64},
+        {"recipe": Recipe(epochs=2)},
+        {"train_limit": 7},
+        {"dataset_options": {"x": 1}},
+    ],
 )
 def test_unlike_settings_are_refused(bench, changes):
     other = bench.record("b", 0)
@@ -71,7 +78,7 @@ def test_unlike_settings_are_refused(bench, changes):
 
 def test_scenarios_may_differ_in_their_settings(bench):
     other = bench.record("a", 0, scenario="y")
-    other.spec.generations += [{"backbone": "large"}]
+    other.spec.generations += (GenerationSpec(backbone="large"),)
     assert len(scenarios([bench.record("a", 0), other])) == 2
 
 

@@ -11,6 +11,7 @@ from synthetic import results
 from compatbench.records.record import ArrayRef
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
 
 QUERIES = 40
@@ -29,7 +30,7 @@ NUMBERS = {
 def chain_record(bench, label, matrix=MATRIX, seed=0, seconds=(4.0, 1.0, 2.0, 3.0), **fields):
     """A record of four generations whose queries all score what the matrix says."""
     record = bench.record(label, seed, scenario="sequence", **fields)
-    record.spec.generations[:] = [{"backbone": "small", "dim": 8}] * len(matrix)
+    record.spec.generations = (GenerationSpec(backbone="small", dim=8),) * len(matrix)
     entries = {(str(q), str(g)): value for q, row in enumerate(matrix) for g, value in enumerate(row)}
     entries |= {(f"*{step}", f"*{step}"): 0.9 for step in range(1, len(matrix))}
     for (query, gallery), value in entries.items():

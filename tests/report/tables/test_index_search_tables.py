@@ -5,6 +5,7 @@ import pytest
 from compatbench.records.record import IndexSearch
 from compatbench.report.render.table import Cell
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
 
 SCORES = {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]}
@@ -84,7 +85,7 @@ def test_speed_by_kind_of_index(report):
 
 
 def test_in_a_chain_the_newest_is_new(bench):
-    generations = [{"backbone": "small", "dim": 8}] * 3
+    generations = (GenerationSpec(backbone="small", dim=8),) * 3
     record = bench.record("a", 0, SCORES, search=[search("hnsw", "211", 0.5)])
     for entry in record.arrays:
         for name in ("query_generation", "gallery_generation"):

@@ -9,17 +9,18 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from compatbench.data.augmentation import Normalization
 from compatbench.data.image_files import read
+from compatbench.data.normalization import Normalization
 from compatbench.discovery.contract.choices import DEFAULTS, Choice
 from compatbench.discovery.plugins import Plugin
-from compatbench.encoders import Encoder, EncoderSpec
+from compatbench.encoders import Encoder
 from compatbench.generations.chain import embedding_dim
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, loss_terms, train
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel, View
+from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.vocabulary import HeadName, Need
 

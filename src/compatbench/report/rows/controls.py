@@ -83,7 +83,7 @@ def _cross_below_old(row: MethodRow) -> str | None:
 
 def _self_equals_independent(row: MethodRow) -> str | None:
     """Where the documents keep their old encoder there is no new gallery that could be compared."""
-    if row.runs.records[0].spec.generations[-1].get("document_encoder") == "previous":
+    if row.runs.records[0].spec.generations[-1].keeps_documents:
         return None
     return _equal(row, Entry.NEW, Entry.REFERENCE, SAME_SELF)
 

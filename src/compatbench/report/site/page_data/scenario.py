@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from compatbench.report.render.table import Table
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.curves import backfill_json, matrices_json
@@ -10,6 +12,7 @@ from compatbench.report.site.page_data.pictures import Album
 from compatbench.report.site.page_data.rows import row_json
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.suite.scenarios import GenerationSpec
 
 _FIRST = (
     "rank",
@@ -40,7 +43,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, a
         "dataset": spec.dataset,
         "scenario": report.runs.scenario,
         "backbones": backbones(spec.generations),
-        "generations": [[[name, value] for name, value in step.items()] for step in spec.generations],
+        "generations": [[[*setting] for setting in step.model_dump(mode="json").items()] for step in spec.generations],
         "protocol": suite.protocol,
         "seeds": list(report.runs.seeds),
         "headline": banner.headline,
@@ -52,20 +55,15 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, a
     }
 
 
-def backbones(generations: list[dict[str, Json]]) -> str:
+def backbones(generations: Sequence[GenerationSpec]) -> str:
     """The encoders of a chain, oldest first, each named once in a run of the same."""
     names: list[str] = []
     for step in generations:
-        name = _generation(step)
+        tower = step.query_encoder
+        name = f"{step.backbone} (queries: {tower.backbone or step.backbone})" if tower else step.backbone
         if not names or names[-1] != name:
             names.append(name)
     return " → ".join(names)
-
-
-def _generation(step: dict[str, Json]) -> str:
-    query = step.get("query_encoder")
-    name = str(step.get("backbone", "?"))
-    return f"{name} (queries: {query.get('backbone', '?')})" if isinstance(query, dict) else name
 
 
 def _tables(report: ScenarioReport) -> list[tuple[str, Table]]:

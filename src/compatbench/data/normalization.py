@@ -1,4 +1,4 @@
-"""From stored uint8 images to what a model is fed: random crop and flip for training, then normalisation."""
+"""Normalisation: from stored uint8 images to what a model is fed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from compatbench.data.dataset import Split
@@ -15,34 +13,6 @@ from compatbench.data.image_files import ImageFiles
 
 SAMPLE = 4096
 """Images that a normalisation is taken from where reading all of them would take hours."""
-
-
-class Augmentation(BaseModel):
-    """Random crop after zero padding and random horizontal flip, drawn for each image on its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    crop_padding: int = Field(0, ge=0)
-    """Black pixels added at each side before a crop of the original size; 0 for no crop."""
-    horizontal_flip: bool = False
-    """Mirror half of the images; not for digits or text."""
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images (B, C, H, W) uint8, augmented, drawn from `generator` alone, which lies on their device.
-
-        The order of the draws: vertical and horizontal offsets (2, B) in 0 … 2·padding, then flips (B,).
-        """
-        count, height, width = len(images), images.shape[2], images.shape[3]
-        device = images.device
-        if self.crop_padding:
-            span = 2 * self.crop_padding + 1
-            top, left = torch.randint(span, (2, count), generator=generator, device=device)
-            windows = F.pad(images, (self.crop_padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-            images = windows[torch.arange(count, device=device), :, top, left]
-        if self.horizontal_flip:
-            flip = torch.rand(count, generator=generator, device=device) < 0.5
-            images = torch.where(flip[:, None, None, None], images.flip(3), images)
-        return images
 
 
 @dataclass(frozen=True)
