@@ -14,12 +14,12 @@ from pathlib import Path
 from synthetic import Bench, cross_metric
 
 from compatbench.records.record import Record
+from compatbench.report.render.table import Place
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import to_html
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import to_markdown
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
-from compatbench.report.tables.leaderboard import COMPACT
 from compatbench.vocabulary import Status
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -69,7 +69,7 @@ def golden_files(report: ScenarioReport) -> dict[str, str]:
         "scores.md": to_markdown(report.scores),
         "scores.csv": to_csv(report.scores),
         "scores.html": str(to_html(report.scores)),
-        "scores.tex": to_latex(report.scores.select(*COMPACT)),
+        "scores.tex": to_latex(report.scores.narrow(Place.COMPACT)),
         "costs.md": to_markdown(report.costs),
     }
 

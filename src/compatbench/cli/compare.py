@@ -117,12 +117,13 @@ def _command(context: typer.Context) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from compatbench.compare.tables import COMPACT, WITH_INTERVAL, scores_table, thresholds_table
+    from compatbench.compare.tables import WITH_INTERVAL, scores_table, thresholds_table
+    from compatbench.report.render.table import Place
     from compatbench.report.render.terminal import print_table
 
     console = plain_console()
     table = scores_table(comparison)
-    print_table(table.select(*COMPACT), console, intervals=WITH_INTERVAL)
+    print_table(table.narrow(Place.COMPACT), console, intervals=WITH_INTERVAL)
     for outcome in comparison.outcomes:
         if outcome.skipped:
             print(f"{outcome.name} skipped: {outcome.skipped}")

@@ -6,25 +6,30 @@ from collections.abc import Sequence
 
 from compatbench.compare.comparison import ORACLE, Comparison, Number, Outcome
 from compatbench.compare.verdict import beats_the_old_model
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.vocabulary import MetricName
 
-COMPACT = ("name", "map", "gain", "retention", "relative_nfr1", "online", "pairs", "fit", "query")
-"""The columns for the terminal."""
 WITH_INTERVAL = ("map", "gain")
-"""Those that have their intervals there."""
+"""The columns that have their intervals in the terminal."""
 
 FEWER_PAIRS = "†"
 
 _COLUMNS = (
-    Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT),
+    Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT, places=(Place.COMPACT,)),
     Column(
         "map",
         "mAP",
         "Of an adapter its cross-test M(n,o), new queries on the old index; of a reference as it is named. In points.",
         interval=True,
+        places=(Place.COMPACT,),
     ),
-    Column("gain", "gain", "mAP minus that of the status quo, in points, on the same queries.", interval=True),
+    Column(
+        "gain",
+        "gain",
+        "mAP minus that of the status quo, in points, on the same queries.",
+        interval=True,
+        places=(Place.COMPACT,),
+    ),
     Column(
         "gamma",
         MetricName.UPDATE_GAIN.heading,
@@ -38,6 +43,7 @@ _COLUMNS = (
         "mAP as a share of the full backfill's. The status quo's stands beside it: an adapter must exceed that.",
         Unit.SHARE,
         interval=True,
+        places=(Place.COMPACT,),
     ),
     Column("self", "M(n,n)", "mAP after a backfill, where the adapter changes new vectors too.", interval=True),
     Column("cmc1", "CMC@1", f"{MetricName.CMC1.sentence} In points.", interval=True),
@@ -47,13 +53,32 @@ _COLUMNS = (
         "breaks %",
         "Relative NFR@1: of the queries whose first hit is relevant today, how many lose it, in %.",
         interval=True,
+        places=(Place.COMPACT,),
     ),
     Column("nfr1", "NFR@1", "Negative flips, in % of all queries.", interval=True),
     Column("pfr1", "PFR@1", "Positive flips: the first hit becomes relevant, in % of all queries.", interval=True),
-    Column("online", "needs online", "What serving needs beside the new encoder and the index as it is.", Unit.TEXT),
-    Column("pairs", "pairs", "Items that the adapter was fitted on; they are never scored.", Unit.COUNT),
-    Column("fit", "fit s", "Seconds that fitting took.", Unit.AMOUNT),
-    Column("query", "+ms/query", "Time that the map adds to one query, in milliseconds, alone.", Unit.AMOUNT),
+    Column(
+        "online",
+        "needs online",
+        "What serving needs beside the new encoder and the index as it is.",
+        Unit.TEXT,
+        places=(Place.COMPACT,),
+    ),
+    Column(
+        "pairs",
+        "pairs",
+        "Items that the adapter was fitted on; they are never scored.",
+        Unit.COUNT,
+        places=(Place.COMPACT,),
+    ),
+    Column("fit", "fit s", "Seconds that fitting took.", Unit.AMOUNT, places=(Place.COMPACT,)),
+    Column(
+        "query",
+        "+ms/query",
+        "Time that the map adds to one query, in milliseconds, alone.",
+        Unit.AMOUNT,
+        places=(Place.COMPACT,),
+    ),
     Column(
         "verdict",
         "verdict",

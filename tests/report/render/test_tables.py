@@ -1,7 +1,7 @@
 import pytest
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit, interval, number, value
+from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit, interval, number, value
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,16 @@ def test_one_line_drops_line_breaks_and_control_characters():
     assert one_line(" a\n b\tc\x07d\u202ee ") == "a b c d e"
 
 
-def test_select_keeps_rows_and_orders_columns():
-    columns = tuple(Column(key, key, key) for key in "abc")
+def test_a_narrow_place_shows_its_columns_and_the_page_puts_some_first():
+    columns = (
+        Column("a", "a", "a", places=(Place.COMPACT,)),
+        Column("b", "b", "b", lead=2),
+        Column("c", "c", "c", places=(Place.README, Place.COMPACT), lead=1),
+    )
     table = Table("t", "t", "c", columns, (Group("g", (Row({"a": Cell(1), "c": Cell(3)}),)),))
-    narrow = table.select("c", "missing", "a")
-    assert [column.key for column in narrow.columns] == ["c", "a"]
-    assert [narrow.groups[0].rows[0].cell(column).value for column in narrow.columns] == [3, 1]
+    narrow = table.narrow(Place.COMPACT)
+    assert [column.key for column in narrow.columns] == ["a", "c"]
+    assert [narrow.groups[0].rows[0].cell(column).value for column in narrow.columns] == [1, 3]
+    assert [column.key for column in table.narrow(Place.README).columns] == ["c"]
+    assert [column.key for column in table.led().columns] == ["c", "b", "a"]
     assert table.groups[0].rows[0].cell(columns[1]) == Cell()

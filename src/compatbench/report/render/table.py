@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 
 NOT_SIGNIFICANT = "n.s."
 """The mark of a bold value that is not the best itself, and not significantly below it."""
 
 UNDEFINED = "–"
 """How a number that does not exist is shown: undefined, or not measured."""
+
+
+class Place(StrEnum):
+    """Narrow places, which show some columns of a table only."""
+
+    COMPACT = "compact"
+    """The terminal, and papers."""
+    README = "readme"
+    """The README of the leaderboard."""
+    FRONT = "front"
+    """The README of the project."""
 
 
 class Unit(StrEnum):
@@ -38,6 +50,10 @@ class Column:
     unit: Unit = Unit.POINTS
     interval: bool = False
     """Its cells may carry an interval."""
+    places: tuple[Place, ...] = ()
+    """The narrow places that show it."""
+    lead: float = inf
+    """Where the page puts it: by this number, equal ones in the order of the table."""
 
     @property
     def align(self) -> str:
@@ -95,10 +111,13 @@ class Table:
         """The column that names the rows: the first one of text, else the first one."""
         return next((column for column in self.columns if column.unit is Unit.TEXT), self.columns[0])
 
-    def select(self, *keys: str) -> Table:
-        """The same table with the columns of these keys only, in this order; a key without a column is left out."""
-        columns = {column.key: column for column in self.columns}
-        return replace(self, columns=tuple(columns[key] for key in keys if key in columns))
+    def narrow(self, place: Place) -> Table:
+        """The same table with the columns of one place only."""
+        return replace(self, columns=tuple(column for column in self.columns if place in column.places))
+
+    def led(self) -> Table:
+        """The same table with its columns in the order of the page."""
+        return replace(self, columns=tuple(sorted(self.columns, key=lambda column: column.lead)))
 
 
 def number(value: float, unit: Unit) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from compatbench.errors import RequestError
 from compatbench.report.render.marks import marked
-from compatbench.report.render.table import Column
+from compatbench.report.render.table import Column, Place
 from compatbench.report.render.to_markdown import escape, to_legend, to_markdown
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.leaderboard import COMPACT
 from compatbench.report.tables.overview import explained, overview_table
 from compatbench.storage.files import write_whole
 
@@ -45,7 +44,7 @@ def _tables(reports: Sequence[ScenarioReport]) -> str:
         parts.append(to_markdown(overview, heading="###", legend=False))
         columns |= {column.title: column for column in explained(overview)}
     for report in reports:
-        scores = report.scores.select(*COMPACT)
+        scores = report.scores.narrow(Place.COMPACT)
         parts += [to_markdown(scores, heading="###", legend=False), f"{escape(report.banner.headline)}."]
         shown = [scores]
         if report.chain:

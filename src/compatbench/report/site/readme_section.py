@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from compatbench.report.plots.pareto import plot_caption
 from compatbench.report.render.marks import marked
-from compatbench.report.render.table import Column, Row
+from compatbench.report.render.table import Column, Place, Row
 from compatbench.report.render.to_markdown import escape
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, records_of, to_method
@@ -21,7 +21,6 @@ from compatbench.report.site.write import pareto_file
 from compatbench.report.tables.standing_table import summary_table
 
 BLOCK = marked(r"leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) ")
-COLUMNS = ("rank", "method", "oo", "no", "nn", "gamma", "tax", "verdict", "time")
 
 
 def with_section(text: str, board: Board, folder: PurePosixPath) -> str:
@@ -75,7 +74,7 @@ def _section(suite: BoardSuite, report: ScenarioReport, board: Board, folder: Pu
         f"![Update gain against tax, {escape(report.title)}]({folder}/{suite.name}/{pareto_file(report)})",
         escape(plot_caption(report.points)),
         linked_table(
-            report.scores.select(*COLUMNS), terms, link, lambda row: records_of(report, row, str(folder)), page
+            report.scores.narrow(Place.FRONT), terms, link, lambda row: records_of(report, row, str(folder)), page
         ),
     ]
     return "\n\n".join(parts) + "\n"

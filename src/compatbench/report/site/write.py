@@ -9,7 +9,7 @@ from compatbench.report.plots.backfill_plot import backfill_caption
 from compatbench.report.plots.heat_map import heat_map_caption
 from compatbench.report.plots.pareto import plot_caption
 from compatbench.report.plots.svg import as_file
-from compatbench.report.render.table import Column, Table
+from compatbench.report.render.table import Column, Place, Table
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import escape, to_legend, to_markdown
@@ -18,7 +18,6 @@ from compatbench.report.site.chain_report import ChainReport
 from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.page import render_page
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.leaderboard import COMPACT
 from compatbench.report.tables.overview import explained, overview_table
 from compatbench.report.tables.speed import speed_table
 from compatbench.storage.files import write_whole
@@ -67,7 +66,7 @@ def write_report(
 def table_files(report: ScenarioReport, out_folder: Path) -> dict[Path, str]:
     """Content of the files of one scenario's tables, in `<out>/tables`."""
     folder = out_folder / "tables"
-    contents = _table_files(report.scores, folder, report.scores.select(*COMPACT), _banner(report))
+    contents = _table_files(report.scores, folder, report.scores.narrow(Place.COMPACT), _banner(report))
     for table in report.details:
         contents |= _table_files(table, folder, table)
     return contents

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.backfill import RowBackfill
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.leaderboard import METHOD, OWN_OLD
+from compatbench.report.tables.method_rows import METHOD, method_row, own_old, own_old_footnote, points
 from compatbench.vocabulary import Order, Role
 
 INCIDENT = "▼"
@@ -45,10 +44,7 @@ def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> 
     shown = [one for role in (Role.REFERENCE, Role.METHOD) for one in backfills if one.row.role == role]
     if not shown:
         return None
-    notes = {
-        OWN_OLD: ("against its own old model.", any(one.row.own_first_generation for one in shown)),
-        INCIDENT: ("an incident: significantly below M(o,o).", any(one.incident for one in shown)),
-    }
+    incident = {INCIDENT: "an incident: significantly below M(o,o)."} if any(one.incident for one in shown) else {}
     return Table(
         name=f"{scenario.scenario}-backfill",
         title=f"{scenario.title}: the course of the backfill",
@@ -59,7 +55,7 @@ def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> 
             for order in Order
             if any(one.order == order for one in shown)
         ),
-        footnotes={mark: text for mark, (text, there) in notes.items() if there},
+        footnotes=own_old_footnote((one.row for one in shown), "against its own old model.") | incident,
     )
 
 
@@ -77,21 +73,14 @@ def _caption(shown: Sequence[RowBackfill]) -> str:
 
 
 def _row(one: RowBackfill) -> Row:
-    marks = (OWN_OLD,) if one.row.own_first_generation else ()
-    return Row(
+    return method_row(
+        one.row,
         {
-            "method": Cell(one.row.label, marks=marks),
-            "oo": Cell(one.status_quo.in_points().value, marks=marks),
-            "area": _points(one.area),
-            "minimum": _points(one.minimum),
+            "oo": Cell(one.status_quo.in_points().value, marks=own_old(one.row)),
+            "area": points(one.area),
+            "minimum": points(one.minimum),
             "minimum_beta": Cell(one.minimum_beta),
-            "dip": _points(one.dip, (INCIDENT,) if one.incident else ()),
+            "dip": points(one.dip, (INCIDENT,) if one.incident else ()),
             "crossing": Cell(one.crossing),
         },
-        tags=tuple(one.row.runs.method.needs),
     )
-
-
-def _points(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
-    points = estimate.in_points()
-    return Cell(points.value, points.low, points.high, marks=marks)

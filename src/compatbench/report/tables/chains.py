@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_seconds
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
-from compatbench.vocabulary import MetricName, Role
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, plain, points
+from compatbench.vocabulary import MetricName
 
 BELOW = "↓"
+_OWN_OLD = "trains its own first generation."
 _SHARES = (MetricName.AC, MetricName.AC_STRICT, MetricName.AC_SIGNIFICANT)
 _POINTS = (MetricName.AM, MetricName.BC, MetricName.FC)
 _NUMBERS = (
@@ -31,8 +32,8 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
         caption=f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
         "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
         columns=(METHOD, *_NUMBERS),
-        groups=_groups(chains, lambda chain: [Row(_numbers(chain), tags=_tags(chain))]),
-        footnotes=_footnotes(chains),
+        groups=by_role((chain.row, method_row(chain.row, _numbers(chain))) for chain in chains),
+        footnotes=own_old_footnote((chain.row for chain in chains), _OWN_OLD),
     )
 
 
@@ -56,8 +57,8 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
         "the diagonal a gallery that was embedded anew, left of it one that was not. 95% intervals: hierarchical "
         "bootstrap over seeds, then queries.",
         columns=(METHOD, queries, *galleries),
-        groups=_groups(chains, _matrix_rows),
-        footnotes=_footnotes(chains)
+        groups=by_role((chain.row, line) for chain in chains for line in _matrix_rows(chain)),
+        footnotes=own_old_footnote((chain.row for chain in chains), _OWN_OLD)
         | {BELOW: "less than the gallery's own generation scores on it, M(j,j), by more than the paired interval."},
     )
 
@@ -82,59 +83,35 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
     seconds = {chain.row.label: step_seconds(chain.row.runs, independent, size) for chain in chains}
     base = upgrade_seconds(seconds.get(independent.label, [])) if independent else None
 
-    def lines(chain: ChainRow) -> list[Row]:
+    def line(chain: ChainRow) -> Row:
         found = seconds[chain.row.label]
         total = upgrade_seconds(found)
         cells = {column.key: Cell(value) for column, value in zip(steps, found, strict=True)}
-        cells |= {"method": _label(chain), "upgrades": Cell(total)}
+        cells["upgrades"] = Cell(total)
         cells["relative"] = Cell(total / base if total is not None and base else None)
-        return [Row(cells, tags=_tags(chain))]
+        return method_row(chain.row, cells)
 
     return Table(
         name=f"{scenario.scenario}-steps",
         title=f"{scenario.title}: the cost of every step",
         caption="Measured in one run on one machine; compare times only within this table.",
         columns=(METHOD, *steps, upgrades, relative),
-        groups=_groups(chains, lines),
-        footnotes=_footnotes(chains),
+        groups=by_role((chain.row, line(chain)) for chain in chains),
+        footnotes=own_old_footnote((chain.row for chain in chains), _OWN_OLD),
     )
 
 
 def _numbers(chain: ChainRow) -> dict[str, Cell]:
-    cells = {"method": _label(chain)}
-    for name, number in chain.numbers.items():
-        shown = Estimate(number.value, number.low, number.high)
-        shown = shown.in_points() if name in _POINTS else shown
-        cells[name] = Cell(shown.value, shown.low, shown.high)
-    return cells
+    shown = {name: Estimate(one.value, one.low, one.high) for name, one in chain.numbers.items()}
+    return {name: points(one) if name in _POINTS else plain(one) for name, one in shown.items()}
 
 
 def _matrix_rows(chain: ChainRow) -> list[Row]:
     rows = []
     for query in range(len(chain.matrix)):
-        cells = {"method": _label(chain), "queries": Cell(query + 1)}
+        cells = {"queries": Cell(query + 1)}
         for gallery in range(query + 1):
-            shown = Estimate(float(chain.matrix[query, gallery]), *chain.intervals[query, gallery]).in_points()
-            marks = (BELOW,) if chain.below[query, gallery] else ()
-            cells[f"gallery {gallery + 1}"] = Cell(shown.value, shown.low, shown.high, marks=marks)
-        rows.append(Row(cells, tags=_tags(chain)))
+            score = Estimate(float(chain.matrix[query, gallery]), *chain.intervals[query, gallery])
+            cells[f"gallery {gallery + 1}"] = points(score, (BELOW,) if chain.below[query, gallery] else ())
+        rows.append(method_row(chain.row, cells))
     return rows
-
-
-def _groups(chains: Sequence[ChainRow], lines: Callable[[ChainRow], list[Row]]) -> tuple[Group, ...]:
-    """The rows that `lines` makes of each chain, under the headings of their roles."""
-    found = {role: tuple(line for chain in chains if chain.row.role == role for line in lines(chain)) for role in Role}
-    return tuple(Group(role.heading, members) for role, members in found.items() if members)
-
-
-def _label(chain: ChainRow) -> Cell:
-    return method_cell(chain.row)
-
-
-def _tags(chain: ChainRow) -> tuple[str, ...]:
-    return tuple(chain.row.runs.method.needs)
-
-
-def _footnotes(chains: Sequence[ChainRow]) -> dict[str, str]:
-    own = any(chain.row.own_first_generation for chain in chains)
-    return {OWN_OLD: "trains its own first generation."} if own else {}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.leaderboard import METHOD, NEEDS, TIME
-from compatbench.vocabulary import Role
+from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, by_role, method_row, needs_cell
 
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
@@ -41,11 +40,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         caption="Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. "
         "Compare times only within this table.",
         columns=(METHOD, TIME, *_MEASURED, NEEDS),
-        groups=tuple(
-            Group(role.heading, tuple(_row(row) for row in shown if row.role == role))
-            for role in Role
-            if any(row.role == role for row in shown)
-        ),
+        groups=by_role((row, _row(row)) for row in shown),
     )
 
 
@@ -53,8 +48,8 @@ def _row(row: MethodRow) -> Row:
     cells = {column.key: _spread(row, column) for column in _MEASURED}
     cells["method"] = Cell(row.label)
     cells["time"] = Cell(row.relative_time)
-    cells["needs"] = Cell(", ".join(row.runs.method.needs) or "nothing")
-    return Row(cells, tags=tuple(row.runs.method.needs))
+    cells["needs"] = needs_cell(row.runs.method.needs)
+    return method_row(row, cells)
 
 
 def _spread(row: MethodRow, column: Column) -> Cell:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.evaluation.flips import FlipRate
-from compatbench.report.render.table import Cell, Column, Group, Row, Table
+from compatbench.report.render.table import Column, Row, Table
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
-from compatbench.vocabulary import Role
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, points
 
 _COLUMNS = (
     METHOD,
@@ -68,19 +67,15 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "old queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
         "queries.",
         columns=_COLUMNS,
-        groups=tuple(
-            Group(role.heading, tuple(_row(row, rates[row.label]) for row in shown if row.role == role))
-            for role in Role
-            if any(row.role == role for row in shown)
-        ),
-        footnotes={OWN_OLD: "against its own old model."} if any(row.own_first_generation for row in shown) else {},
+        groups=by_role((row, _row(row, rates[row.label])) for row in shown),
+        footnotes=own_old_footnote(shown, "against its own old model."),
     )
 
 
 def _row(row: MethodRow, rates: dict[str, dict[str, FlipRate]]) -> Row:
-    cells = {"method": method_cell(row)}
-    for system, by_name in rates.items():
-        for name, rate in by_name.items():
-            points = Estimate(rate.value, rate.low, rate.high).in_points()
-            cells[f"{system}_{name}"] = Cell(points.value, points.low, points.high)
-    return Row(cells, tags=tuple(row.runs.method.needs))
+    cells = {
+        f"{system}_{name}": points(Estimate(rate.value, rate.low, rate.high))
+        for system, by_name in rates.items()
+        for name, rate in by_name.items()
+    }
+    return method_row(row, cells)

@@ -10,8 +10,7 @@ from compatbench.report.render.table import Cell, Column, Group, Row, Table, Uni
 from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.leaderboard import METHOD, OWN_OLD, method_cell
-from compatbench.vocabulary import Role
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 
 INDEX_TITLES = {"flat": "Flat (exact)", "hnsw": "HNSW", "ivfpq": "IVF-PQ"}
 """By the names in records."""
@@ -59,12 +58,8 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
         "the centroids and codebooks of the old vectors and holds new ones. Median over seeds, in brackets the "
         "lowest and the highest.",
         columns=(METHOD, *_RECALLS.values()),
-        groups=tuple(
-            Group(role.heading, tuple(_recall_row(row) for row in shown if row.role == role))
-            for role in Role
-            if any(row.role == role for row in shown)
-        ),
-        footnotes={OWN_OLD: "with its own old model."} if any(row.own_first_generation for row in shown) else {},
+        groups=by_role((row, _recall_row(row)) for row in shown),
+        footnotes=own_old_footnote(shown, "with its own old model."),
     )
 
 
@@ -100,8 +95,7 @@ def _recall_row(row: MethodRow) -> Row:
         column.key: _spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
         for (index, entry), column in _RECALLS.items()
     }
-    cells["method"] = method_cell(row)
-    return Row(cells, tags=tuple(row.runs.method.needs))
+    return method_row(row, cells)
 
 
 def _speed_row(text: str, searches: Sequence[IndexSearch]) -> Row:

@@ -9,7 +9,8 @@ from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.rows.scores import METRICS
-from compatbench.report.tables.leaderboard import METHOD, NEEDS, OWN_OLD, STATUS_QUO, method_cell
+from compatbench.report.tables.leaderboard import STATUS_QUO
+from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, method_row, needs_cell
 from compatbench.vocabulary import Role
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
@@ -85,14 +86,12 @@ def _sign(row: MethodRow | None) -> int:
 def _row(
     known: MethodRow, rows: Sequence[MethodRow | None], scenarios: Sequence[ScenarioRows], signs: Sequence[int]
 ) -> Row:
-    needs = tuple(known.runs.method.needs)
     cells = {
-        "method": method_cell(known),
         "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
-        "needs": Cell(", ".join(needs) or "nothing"),
+        "needs": needs_cell(known.runs.method.needs),
     }
-    return Row(
-        cells | {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}, tags=needs
+    return method_row(
+        known, cells | {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}
     )
 
 

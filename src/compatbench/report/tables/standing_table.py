@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Row, Table, Unit, number
 from compatbench.report.rows.standing import Entry, Standing, Standings
-from compatbench.report.tables.leaderboard import METHOD, NEEDS
+from compatbench.report.tables.method_rows import METHOD, NEEDS, needs_cell, plain
 from compatbench.vocabulary import Role
 
 SUMMARY = (
@@ -115,9 +116,9 @@ def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) 
     cells = {
         "place": Cell(row.place),
         "method": Cell(row.label),
-        "needs": Cell(", ".join(row.needs) or "nothing"),
-        "mean": Cell(mean.value, mean.low, mean.high, bold=row.tied_with_first, marks=marks),
-        "relative": Cell(relative.value, relative.low, relative.high),
+        "needs": needs_cell(row.needs),
+        "mean": replace(plain(mean, marks), bold=row.tied_with_first),
+        "relative": plain(relative),
         "competed": Cell(f"{row.competed}/{standings.contests}" if row.role == Role.METHOD else None),
         "compatible": Cell(f"{row.compatible}/{row.measured}{more}" if judged else None),
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 
 from compatbench.evaluation.acceptance import Rate
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Row, Table, Unit
 from compatbench.report.rows.acceptance import (
     CROSS,
     CROSS_MOVED,
@@ -16,11 +17,11 @@ from compatbench.report.rows.acceptance import (
     Place,
     accepted,
 )
+from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.leaderboard import METHOD, OWN_OLD
-from compatbench.vocabulary import Role
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, points
 
 
 def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
@@ -38,12 +39,8 @@ def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader
         f"{' or '.join(f'{number:,}' for number in found.queries)} queries and the whole gallery. 95% intervals: "
         "hierarchical bootstrap over seeds, then queries, the threshold held fixed.",
         columns=_columns(found.rate),
-        groups=tuple(
-            Group(role.heading, tuple(_row(row, found.rows[row.label]) for row in shown if row.role == role))
-            for role in Role
-            if any(row.role == role for row in shown)
-        ),
-        footnotes={OWN_OLD: "against its own old model."} if any(row.own_first_generation for row in shown) else {},
+        groups=by_role((row, _row(row, found.rows[row.label])) for row in shown),
+        footnotes=own_old_footnote(shown, "against its own old model."),
     )
 
 
@@ -79,7 +76,6 @@ def _columns(rate: float) -> tuple[Column, ...]:
 
 
 def _row(row: MethodRow, found: Mapping[Place, tuple[Rate, Rate]]) -> Row:
-    marks = (OWN_OLD,) if row.own_first_generation else ()
     places = {
         "tar_oo": (OLD, 0),
         "tar_no_moved": (CROSS_MOVED, 0),
@@ -89,10 +85,7 @@ def _row(row: MethodRow, found: Mapping[Place, tuple[Rate, Rate]]) -> Row:
         "tar_nn": (NEW, 0),
         "tar_reference": (REFERENCE, 0),
     }
-    cells = {key: _percent(found[place][which]) for key, (place, which) in places.items() if place in found}
-    return Row(cells | {"method": Cell(row.label, marks=marks)}, tags=tuple(row.runs.method.needs))
-
-
-def _percent(rate: Rate) -> Cell:
-    value, low, high = (None if one is None else 100 * one for one in (rate.value, rate.low, rate.high))
-    return Cell(value, low, high)
+    cells = {
+        key: points(Estimate(*astuple(found[place][which]))) for key, (place, which) in places.items() if place in found
+    }
+    return method_row(row, cells)

@@ -14,23 +14,6 @@ from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.suite.scenarios import GenerationSpec
 
-_FIRST = (
-    "rank",
-    "method",
-    "gamma",
-    "tax",
-    "verdict",
-    "no",
-    "oo",
-    "nn",
-    "reference",
-    "gain",
-    "ordering",
-    "seen",
-    "unseen",
-)
-"""The columns of the ranked table that come first on the page: what ranks, the verdict, then its parts."""
-
 
 def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, album: Album) -> Json:
     """Everything that the page shows of one scenario."""
@@ -68,11 +51,9 @@ def backbones(generations: Sequence[GenerationSpec]) -> str:
 
 def _tables(report: ScenarioReport) -> list[tuple[str, Table]]:
     """By the words of the page's buttons."""
-    keys = [column.key for column in report.scores.columns]
-    order = [*(key for key in _FIRST if key in keys), *(key for key in keys if key not in _FIRST)]
     chain = report.chain
     found = {
-        "Compatibility": report.scores.select(*order),
+        "Compatibility": report.scores.led(),
         "Flips": report.flips,
         "Costs": report.costs,
         "Backfill": report.backfill,
