@@ -28,7 +28,7 @@ from compatbench.vocabulary import Status
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'compatbench[ray]'")
 
-from compatbench.execution.ray import RayExecutor, _inside  # noqa: E402 - only where Ray is there
+from compatbench.execution.ray import RayExecutor, _pack, _unpack  # noqa: E402 - only where Ray is there
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +178,11 @@ def test_workers_with_other_code_are_refused(cluster: str, faulty: Faulty) -> No
 
 
 def test_files_stay_in_their_folder(tmp_path: Path) -> None:
-    assert _inside(tmp_path, "models/a.safetensors") == tmp_path / "models" / "a.safetensors"
+    _unpack({"models/a.safetensors": b"a"}, tmp_path)
+    assert _pack(tmp_path, tmp_path.rglob("*")) == {"models/a.safetensors": b"a"}
     for name in ("../x", "models/../../x", "/etc/x"):
         with pytest.raises(MachineError, match="does not stay in its folder"):
-            _inside(tmp_path, name)
+            _unpack({name: b""}, tmp_path)
 
 
 def test_without_a_cluster_the_error_is_one_line(faulty: Faulty) -> None:

@@ -70,5 +70,5 @@ def test_a_lost_job_is_submitted_again(faulty: Faulty) -> None:
 def test_a_node_with_other_code_is_refused(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "code_version", lambda: "compatbench 0")
     executor = slurm.SlurmExecutor(faulty.workplace, 500, cluster="local")
-    with pytest.raises(MachineError, match="the driver compatbench 0; install the same version everywhere"):
+    with pytest.raises(MachineError, match="the driver compatbench 0; install the same version on every node"):
         executor.run(faulty.plan("independent"), Follower())

@@ -15,7 +15,7 @@ from processes import Runs
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
-from compatbench.execution.together import Launch
+from compatbench.execution.launch import Launch
 from compatbench.plan.cells import Selection, make_plan, remaining
 from compatbench.records.record import read_record
 from compatbench.records.store import Store

@@ -145,8 +145,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     )
     executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
-        records: list[Record] = executor.run(cells, display)
-    return records
+        return executor.run(cells, display)
 
 
 def report(bench: Bench, console: Console, into: Path | None = None) -> list[Record]:

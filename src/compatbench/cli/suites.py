@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,15 +60,16 @@ def run(
     """Run what is missing of a suite, then write and print its tables."""
     from compatbench.cli import bench as benching
     from compatbench.execution.choice import Choice
-    from compatbench.execution.together import follow, launched, leading
+    from compatbench.execution.launch import Launch
+    from compatbench.execution.together import Lead, follow
     from compatbench.plan.cells import remaining
     from compatbench.vocabulary import Status
 
-    launch = launched()
+    launch = Launch.found_in(os.environ)
     if launch is not None and launch.rank > 0:
         follow(launch)
         return
-    lead = context.with_resource(leading(launch)) if launch else None
+    lead = context.with_resource(closing(Lead(launch))) if launch else None
     if lead is not None and (jobs > 1 or executor != "local"):
         raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
     choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"), lead)

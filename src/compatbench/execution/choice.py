@@ -8,6 +8,7 @@ from typing import Any
 
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace
+from compatbench.execution.executor import Executor
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.together import Lead, TogetherExecutor
@@ -29,8 +30,8 @@ class Choice:
     """Of the processes that a launcher started, which then run every cell together."""
 
 
-def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_seconds: float) -> Any:
-    """The executor of `choice`, with a method `run`. Raises RequestError for an unknown one, or a missing package."""
+def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_seconds: float) -> Executor:
+    """The executor of `choice`. Raises RequestError for an unknown one, or a missing package."""
     match choice.name:
         case "local" if choice.lead is not None:
             return TogetherExecutor(choice.lead, workplace, timeout_seconds)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import compatbench
+from compatbench.errors import MachineError
 from compatbench.storage.builtin import builtin_folder
 
 COMPARED_PACKAGES = ("torch", "timm", "numpy")
@@ -25,3 +26,9 @@ def code_version() -> str:
             state.update(f"{path.relative_to(folder).as_posix()}:{len(content)};".encode() + content)
     packages = " ".join(f"{name} {version(name)}" for name in COMPARED_PACKAGES)
     return f"python {platform.python_version()} {packages} compatbench {state.hexdigest()[:12]}"
+
+
+def check_code_version(driver: str) -> None:
+    """Raise MachineError where this node has other code than the driver of the run."""
+    if code_version() != driver:
+        raise MachineError(f"a node has {code_version()}, the driver {driver}; install the same version on every node")

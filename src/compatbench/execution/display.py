@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from compatbench.execution.executor import Watcher
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record
 from compatbench.vocabulary import Status
@@ -17,7 +18,7 @@ from compatbench.vocabulary import Status
 STYLES = {Status.OK: "green", Status.SKIPPED: "yellow"}
 
 
-class Display:
+class Display(Watcher):
     """Follows a run: one line for each cell that ends, and on a terminal what runs now below them."""
 
     def __init__(self, console: Console, total: int) -> None:

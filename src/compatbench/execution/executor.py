@@ -1,17 +1,24 @@
-"""The one protocol of executors: start a cell somewhere, and tell what becomes of it."""
+"""Takes cells through a place to run them: baselines first, each cell claimed, and exactly one record of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
-from compatbench.execution.command import Origin
-from compatbench.plan.cells import Cell
-from compatbench.records.record import Record
+from compatbench.errors import MachineError
+from compatbench.execution.cell import Workplace, empty_record, now
+from compatbench.execution.claims import Claim, claim
+from compatbench.plan.cells import Cell, content_hash, outcome
+from compatbench.records.record import Record, write_record
+from compatbench.records.store import Store
+from compatbench.vocabulary import Status
 
 
-class Watcher(Protocol):
-    """Told what happens; the progress display is one."""
+class Watcher:
+    """Told what happens. This one does not care; the progress display does."""
 
     def started(self, cell: Cell) -> None:
         """A cell has started."""
@@ -23,7 +30,7 @@ class Watcher(Protocol):
         """A cell has something to say to the user."""
 
     def finished(self, cell: Cell, record: Record) -> None:
-        """A cell has left its record."""
+        """A cell has its record."""
 
 
 class Job(Protocol):
@@ -41,22 +48,167 @@ class Job(Protocol):
         """
 
     def stop(self) -> None:
-        """End the cell with all that it started, if it still runs; it leaves no record."""
+        """End the cell with all that it started, if it still runs; it writes no record."""
 
 
-class Executor(Protocol):
+class Executor(ABC):
     """A place to run cells in."""
 
+    workplace: Workplace
     slots: int
     """Cells at a time."""
-    origin: Origin
-    """Of the cells, for the command in their records."""
 
+    @property
+    def store(self) -> Store:
+        """The folder of runs."""
+        return Store(self.workplace.runs)
+
+    @abstractmethod
     def start(self, cell: Cell) -> Job:
         """Start a cell."""
 
+    @abstractmethod
     def wait(self, jobs: Sequence[Job]) -> None:
         """Wait a moment, or until one of `jobs` has something to tell."""
 
-    def close(self) -> None:
-        """Give back what was taken, such as a connection."""
+    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
+        """Run all cells, baselines before those that build on them; every cell gets its record.
+
+        A cell that another process runs at the same time is waited for, and its record taken. On KeyboardInterrupt,
+        and on MachineError (raised where the machine can write no more), running cells are stopped without a record.
+        """
+        schedule = _Schedule(self, cells, watcher)
+        try:
+            while schedule.waiting or schedule.running:
+                schedule.start()
+                self.wait([one.job for one in schedule.running])
+                schedule.collect()
+        finally:
+            schedule.stop()
+        return schedule.records
+
+    def run_claimed(self, cell: Cell, watcher: Watcher) -> Record:
+        """Run one cell that is claimed already, as the far end of another executor does."""
+        job = self.start(cell)
+        try:
+            while not job.poll(watcher):
+                self.wait([job])
+            return job.record()
+        finally:
+            job.stop()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended that could not write its own record."""
+
+    status: Status
+    reason: str
+    error: str = ""
+    """Traceback."""
+
+
+def write_ending(
+    cell: Cell, ending: Ending, started: str, workplace: Workplace, log: str = "", processes: int = 1
+) -> Record:
+    """The record of a cell that ended so. Raises MachineError where it cannot be written."""
+    record = empty_record(cell.spec, ending.status, started, ending.reason, processes, workplace.origin)
+    record.log, record.error = log, ending.error
+    with writing():
+        write_record(record, Store(workplace.runs).record(cell.spec))
+    return record
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Around what writes into the folder of runs: an error of the file system is one of the machine there."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError.of(error) from error
+
+
+@dataclass(frozen=True)
+class _Running(Watcher):
+    """A cell under way. Its progress is also written where other processes find it."""
+
+    job: Job
+    claim: Claim
+    watcher: Watcher
+
+    @property
+    def cell(self) -> Cell:
+        return self.job.cell
+
+    def progressed(self, cell: Cell, stage: str, share: float) -> None:
+        self.watcher.progressed(cell, stage, share)
+        self.claim.progress(stage, share)
+
+    def noticed(self, cell: Cell, line: str) -> None:
+        self.watcher.noticed(cell, line)
+
+
+class _Schedule:
+    """Where the cells of one run are: waiting, running, or with their records."""
+
+    def __init__(self, executor: Executor, cells: Sequence[Cell], watcher: Watcher) -> None:
+        self.executor = executor
+        self.watcher = watcher
+        self.waiting = [cell for cell in cells if cell.skip is None]
+        self.running: list[_Running] = []
+        self.records: list[Record] = []
+        for cell in cells:
+            if cell.skip is not None:
+                self._finish(cell, write_ending(cell, Ending(Status.SKIPPED, cell.skip), now(), executor.workplace))
+
+    def start(self) -> None:
+        """Fill the free slots with cells that wait for nobody's models and that no other process has claimed."""
+        store = self.executor.store
+        for cell in self._startable():
+            if len(self.running) == self.executor.slots:
+                return
+            with writing():
+                taken = claim(store, cell.spec, now())
+            if taken is None:
+                continue
+            self.waiting.remove(cell)
+            changed = content_hash(store.record(cell.spec)) != cell.replaces
+            record = outcome(cell, store) if changed else None
+            if record is None:
+                self.running.append(_Running(self.executor.start(cell), taken, self.watcher))
+                self.watcher.started(cell)
+            else:
+                taken.release()
+                self.watcher.noticed(cell, "was run by another process in the meantime")
+                self._finish(cell, record)
+
+    def collect(self) -> None:
+        """Pass on what running cells tell, and take the records of those that ended."""
+        for one in list(self.running):
+            if one.job.poll(one):
+                record = one.job.record()
+                self.running.remove(one)
+                one.claim.release()
+                self._finish(one.cell, record)
+
+    def stop(self) -> None:
+        """End what still runs."""
+        for one in self.running:
+            one.job.stop()
+            one.claim.release()
+
+    def _startable(self) -> list[Cell]:
+        """Cells that wait for nobody's models, baselines first."""
+        unfinished = [cell for cell in (*self.waiting, *(one.cell for one in self.running)) if cell.is_baseline]
+        families = {_family(cell) for cell in unfinished}
+        ready = [cell for cell in self.waiting if cell.is_baseline or _family(cell) not in families]
+        return sorted(ready, key=lambda cell: not cell.is_baseline)
+
+    def _finish(self, cell: Cell, record: Record) -> None:
+        self.records.append(record)
+        self.watcher.finished(cell, record)
+
+
+def _family(cell: Cell) -> tuple[str, int]:
+    """Cells that share a baseline."""
+    return cell.spec.scenario, cell.spec.seed

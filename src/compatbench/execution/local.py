@@ -11,25 +11,21 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from compatbench.errors import MachineError
 from compatbench.execution.cell import Workplace, now
-from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.executor import Ending, Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
-from compatbench.execution.schedule import run_cells, write_outcome
-from compatbench.execution.worker import TELL_WHERE, work
+from compatbench.execution.worker import TELL_WHERE, State, work
 from compatbench.machine.processes import Group
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
-from compatbench.records.store import Store
 from compatbench.vocabulary import Status
 
 POLL_SECONDS = 0.5
@@ -40,7 +36,7 @@ LAST_WORDS_SECONDS = 1.0
 """What a cell that is over its time gets to write into its log where it hangs."""
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Up to `jobs` cells at a time, each within `timeout_seconds`.
 
     With `gpus`, the n-th free slot gives its cell the n-th of them (see `gpu_slots`), turn by turn.
@@ -48,11 +44,9 @@ class LocalExecutor:
 
     def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float, gpus: Sequence[str] = ()) -> None:
         self.workplace = workplace
-        self.store = Store(workplace.runs)
-        self.origin = workplace.origin
         self.slots = jobs
         self.timeout_seconds = timeout_seconds
-        self._free_gpus = [gpus[slot % len(gpus)] for slot in range(jobs)] if gpus else []
+        self.free_gpus = [gpus[slot % len(gpus)] for slot in range(jobs)] if gpus else []
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = str(workplace.threads)
@@ -60,24 +54,15 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["compatbench.execution.worker", "compatbench.execution.warm"])
 
-    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """Run all cells, see `run_cells`."""
-        return run_cells(self, cells, self.store, watcher)
-
     def start(self, cell: Cell) -> LocalJob:
-        """Fork a process for `cell`; from a new fork server where something ended the last one."""
-        gpu = self._free_gpus.pop(0) if self._free_gpus else None
-        started = now()
-        process, pipe = self.fork(cell, self.store.log(cell.spec), gpu)
-        job = LocalJob(cell, self.workplace, process, pipe, started, self.timeout_seconds)
-        if gpu is not None:
-            job.at_end = partial(self._free_gpus.append, gpu)
-        return job
+        """Fork a process for `cell`."""
+        return LocalJob(cell, self, self.store.log(cell.spec))
 
-    def fork(
-        self, cell: Cell, log: Path, gpu: str | None, group: Group | None = None
-    ) -> tuple[BaseProcess, Connection]:
-        """A process that runs `cell`, as one of `group` where there is one, and the pipe that it tells through."""
+    def fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
+        """A process that runs `cell`, as one of `group` where there is one, and the pipe that it tells through.
+
+        It comes from a new fork server where something ended the last one.
+        """
         for _ in range(FORK_ATTEMPTS - 1):
             try:
                 return self._fork(cell, log, gpu, group)
@@ -98,92 +83,56 @@ class LocalExecutor:
         local = [job for job in jobs if isinstance(job, LocalJob)]
         wait([each for job in local for each in (job.pipe, job.process.sentinel)], timeout=POLL_SECONDS)
 
-    def close(self) -> None:
-        """Nothing is held between cells."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """How a cell ended whose process left no record."""
-
-    status: Status
-    reason: str
-    error: str = ""
-    """Traceback."""
-
 
 class LocalJob:
-    """A cell in a process of its own."""
+    """A cell in a process of its own, or in one of each of a `group`."""
 
-    processes = 1
-    """World size."""
-
-    def __init__(
-        self,
-        cell: Cell,
-        workplace: Workplace,
-        process: BaseProcess,
-        pipe: Connection,
-        started: str,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, cell: Cell, executor: LocalExecutor, log: Path, group: Group | None = None) -> None:
         self.cell = cell
-        self.store = Store(workplace.runs)
-        self.origin = workplace.origin
-        self.process = process
-        self.pipe = pipe
-        self.started = started
-        self.timeout_seconds = timeout_seconds
-        self.deadline = time.monotonic() + timeout_seconds
-        self.done = False
-        self.timed_out = False
-        self.lost = ""
-        """What it said when another process of the same cell was gone."""
-        self.told: Failure | None = None
-        """What a process says that others write the record for."""
-        self.halt = ""
-        """Why the machine cannot go on."""
-        self.at_end: Callable[[], object] = lambda: None
-        """Gives back what the cell had, once it has ended."""
+        self.executor = executor
+        self.log = log
+        self.processes = 1 if group is None else group.size
+        self.started = now()
+        self.gpu = executor.free_gpus.pop(0) if executor.free_gpus else None
+        self.process, self.pipe = executor.fork(cell, log, self.gpu, group)
+        self.deadline = time.monotonic() + executor.timeout_seconds
+        self.state = State.RUNNING
+        self.ending: Ending | None = None
+        """How it ended, unless its record is written."""
 
     def poll(self, watcher: Watcher) -> bool:
         """Pass messages on, stop what is over its time; once the cell has ended, nothing of it runs on."""
+        if self.pipe.closed:
+            return True
         self._drain(watcher)
-        if not self.done and time.monotonic() > self.deadline and self.process.is_alive():
-            self.timed_out = True
+        if self.state is State.RUNNING and self.process.is_alive():
+            if time.monotonic() <= self.deadline:
+                return False
             self._ask_where()
-            self.stop()
-        if not self.done and self.process.is_alive():
-            return False
-        self._drain(watcher)
+            minutes = self.executor.timeout_seconds / 60
+            self._end(State.TIMED_OUT, Ending(Status.TIMEOUT, f"stopped after {minutes:g} minutes"))
         self.stop()  # what the cell started must not outlive it, such as a thread that keeps it alive
+        self._drain(watcher)
+        if self.state is State.RUNNING:
+            self._end(State.DIED, _death(self.process.exitcode))
         self.pipe.close()
-        self.at_end()
+        if self.gpu is not None:
+            self.executor.free_gpus.append(self.gpu)
         return True
 
     def record(self) -> Record:
         """The record that the cell wrote, or the one that its parent writes for it."""
-        if self.halt:
-            raise MachineError(self.halt)
-        failure = self.failure()
-        return read_record(self.store.record(self.cell.spec)) if failure is None else self.write(failure)
+        if self.ending is None:
+            return read_record(self.executor.store.record(self.cell.spec))
+        if self.state is State.HALTED:
+            raise MachineError(self.ending.reason)
+        return self.write(self.ending)
 
-    def failure(self) -> Failure | None:
-        """How the process of a cell that has ended failed; None where it did all that it was to do."""
-        if self.done or self.told is not None:
-            return self.told
-        if self.lost:
-            return Failure(Status.FAILED, self.lost)
-        if self.timed_out:
-            return Failure(Status.TIMEOUT, f"stopped after {self.timeout_seconds / 60:g} minutes")
-        if self.halt:
-            return Failure(Status.FAILED, self.halt)
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
-            return Failure(Status.KILLED, f"killed by {name}{hint}")
-        return Failure(Status.FAILED, f"its process ended early with exit code {code}")
+    def write(self, ending: Ending) -> Record:
+        """Write the record of a cell that could not."""
+        return write_ending(
+            self.cell, ending, self.started, self.executor.workplace, log_tail(self.log), self.processes
+        )
 
     def stop(self) -> None:
         """Kill the cell's whole process group; the process alone where it has no group of its own yet."""
@@ -199,14 +148,8 @@ class LocalJob:
         try:
             while self.pipe.poll():
                 match self.pipe.recv():
-                    case ("done",):
-                        self.done = True
-                    case ("halt", reason):
-                        self.halt = reason
-                    case ("lost", reason):
-                        self.lost = reason
-                    case ("failed", status, reason, error):
-                        self.told = Failure(Status(status), reason, error)
+                    case ("end", state, ending):
+                        self._end(state, ending)
                     case ("progress", stage, share):
                         watcher.progressed(self.cell, stage, share)
                     case ("notice", line):
@@ -214,16 +157,19 @@ class LocalJob:
         except (EOFError, OSError):
             pass  # the process is gone; its sentinel says so too
 
+    def _end(self, state: State, ending: Ending | None) -> None:
+        self.state, self.ending = state, ending
+
     def _ask_where(self) -> None:
         """Have the cell write into its log where it is."""
         with suppress(ProcessLookupError):
             os.kill(self.process.pid or 0, TELL_WHERE)
             self.process.join(LAST_WORDS_SECONDS)
 
-    def write(self, failure: Failure) -> Record:
-        """Leave the record of a cell that could not."""
-        tail = log_tail(self.store.log(self.cell.spec))
-        return write_outcome(
-            *(self.cell, failure.status, self.started, failure.reason, self.store, self.origin),
-            *(tail, failure.error, self.processes),
-        )
+
+def _death(code: int | None) -> Ending:
+    """Of a process that said nothing."""
+    if code is None or code >= 0:
+        return Ending(Status.FAILED, f"its process ended early with exit code {code}")
+    hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
+    return Ending(Status.KILLED, f"killed by {signal.Signals(-code).name}{hint}")

@@ -12,19 +12,19 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.cell import Workplace, now
-from compatbench.execution.code_version import code_version
-from compatbench.execution.command import Origin
-from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.code_version import check_code_version, code_version
+from compatbench.execution.executor import Ending, Executor, Job, Watcher, write_ending, writing
 from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
-from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec, Record, read_record
 from compatbench.records.store import Store
@@ -42,9 +42,7 @@ SHARED = ("models", "embeddings", "evaluations", "arrays")
 """Folders of a store whose files are named by their content or origin, so that they are right wherever they lie."""
 
 Files = dict[str, bytes]
-"""Contents by path below a folder of runs."""
-Sources = dict[str, str]
-"""Texts of a folder's Python files by name."""
+"""Contents by path below a folder."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +51,30 @@ class Parcel:
 
     code_version: str
     """The driver's."""
-    data: Path
-    threads: int
+    workplace: Workplace
+    """The driver's."""
     timeout_seconds: float
-    origin: Origin
-    methods: tuple[Sources, ...]
-    """Each folder of further methods."""
-    datasets: tuple[Sources, ...]
-    """Each folder of further datasets."""
+    code: Files
+    """Further methods and datasets, below `methods/N` and `datasets/N` for the N-th folder of each."""
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """As many cells at a time as the cluster has room for."""
 
     def __init__(self, workplace: Workplace, timeout_seconds: float, address: str | None = None) -> None:
         ray = _import_ray()
         self.ray = ray
-        self.store = Store(workplace.runs)
-        self.origin = workplace.origin
+        self.workplace = workplace
         self.parcel = Parcel(
             code_version(),
-            workplace.data,
-            workplace.threads,
+            workplace,
             timeout_seconds,
-            workplace.origin,
-            tuple(map(_sources, workplace.method_folders)),
-            tuple(map(_sources, workplace.dataset_folders)),
+            {
+                f"{kind}/{number}/{name}": content
+                for kind, folders in (("methods", workplace.method_folders), ("datasets", workplace.dataset_folders))
+                for number, folder in enumerate(folders)
+                for name, content in _pack(folder, folder.glob("*.py")).items()
+            },
         )
         if address is not None:
             check_reachable(address)
@@ -93,24 +89,16 @@ class RayExecutor:
         self._baselines: dict[tuple[str, int], Any] = {}
         self._mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
 
-    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """Run all cells, see `run_cells`, and leave the cluster."""
-        try:
-            return run_cells(self, cells, self.store, watcher)
-        finally:
-            self.close()
-
     def start(self, cell: Cell) -> RayJob:
         """Hand `cell` to the cluster, with the models it builds on."""
         remote = self.ray.remote(
-            num_cpus=self.parcel.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
+            num_cpus=self.workplace.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
         )(run_far)
         family = cell.spec.scenario, cell.spec.seed
-        known = self._baselines.get(family)
-        if known is None and not cell.is_baseline:
-            known = self._baselines[family] = self.ray.put(self._stored_models(cell))
-        spec = cell.spec.model_dump_json()
-        outcome, files = remote.remote(spec, self.parcel, known if known is not None else {}, self._mailbox)
+        if not cell.is_baseline and family not in self._baselines:
+            self._baselines[family] = self.ray.put(self._stored_models(cell))
+        given = self._baselines.get(family, {})
+        outcome, files = remote.remote(cell.spec.model_dump_json(), self.parcel, given, self._mailbox)
         if cell.is_baseline:
             self._baselines[family] = files
         return RayJob(cell, self, outcome, files)
@@ -123,9 +111,12 @@ class RayExecutor:
         else:
             time.sleep(POLL_SECONDS)
 
-    def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
-        self.ray.shutdown()
+    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
+        """As everywhere, and leave the cluster; one that was started here ends."""
+        try:
+            return super().run(cells, watcher)
+        finally:
+            self.ray.shutdown()
 
     def messages(self, cell: Cell) -> list[tuple[Any, ...]]:
         """What the worker of `cell` has told since the last time."""
@@ -141,18 +132,13 @@ class RayExecutor:
 
     def _stored_models(self, cell: Cell) -> Files:
         """Models of an earlier run of this cell's baseline: all of its suite's folder would be too much."""
-        files: Files = {}
+        models: set[Path] = set()
         for path in self.store.records(cell.spec.suite).glob(f"{cell.spec.scenario}/*.json"):
-            try:
+            with suppress(RequestError):
                 record = read_record(path)
-            except RequestError:
-                continue
-            if record.spec.seed == cell.spec.seed and record.spec.method.name == BASELINE:
-                for parent in record.parents.values():
-                    model = self.store.models / f"{parent}.safetensors"
-                    if model.is_file():
-                        files[f"models/{model.name}"] = model.read_bytes()
-        return files
+                if record.spec.seed == cell.spec.seed and record.spec.method.name == BASELINE:
+                    models |= {self.store.models / f"{parent}.safetensors" for parent in record.parents.values()}
+        return _pack(self.store.root, models)
 
 
 class RayJob:
@@ -169,10 +155,11 @@ class RayJob:
         """Pass on messages; whether the cell has ended."""
         ended, _ = self.executor.ray.wait([self.outcome], timeout=0, fetch_local=False)
         for message in self.executor.messages(self.cell):
-            if message[0] == "progress":
-                watcher.progressed(self.cell, message[1], message[2])
-            else:
-                watcher.noticed(self.cell, message[1])
+            match message:
+                case ("progress", stage, share):
+                    watcher.progressed(self.cell, stage, share)
+                case ("notice", line):
+                    watcher.noticed(self.cell, line)
         return bool(ended)
 
     def record(self) -> Record:
@@ -181,22 +168,18 @@ class RayJob:
 
         store = self.executor.store
         try:
-            outcome = self.executor.ray.get(self.outcome)
+            text, log = self.executor.ray.get(self.outcome)
             files = self.executor.ray.get(self.files)
         except RayTaskError as error:
             raise MachineError(f"a worker of the cluster cannot run cells: {error.cause}") from error
         except RayError as error:
             self.executor.forget(self.cell)
             reason = f"its node or worker was lost {RETRIES + 1} times ({type(error).__name__})"
-            return write_outcome(self.cell, Status.KILLED, self.started, reason, store, self.executor.origin)
-        try:
-            for name, content in files.items():
-                if not (store.root / name).exists():
-                    write_whole(_inside(store.root, name), content)
-            write_whole(store.log(self.cell.spec), outcome["log"])
-            write_whole(store.record(self.cell.spec), outcome["record"])
-        except OSError as error:
-            raise MachineError.of(error) from error
+            return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.workplace)
+        with writing():
+            _unpack(files, store.root)
+            write_whole(store.log(self.cell.spec), log)
+            write_whole(store.record(self.cell.spec), text)
         return read_record(store.record(self.cell.spec))
 
     def stop(self) -> None:
@@ -205,79 +188,65 @@ class RayJob:
 
 
 class _Mailbox:
-    """Holds what workers tell until the driver asks."""
+    """Keeps what workers tell until the driver asks."""
 
     def __init__(self) -> None:
-        self._told: dict[str, list[tuple[Any, ...]]] = {}
+        self._told: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
 
-    def put(self, key: str, message: tuple[Any, ...]) -> None:
-        """Keep a message; of progress the newest alone counts."""
-        told = self._told.setdefault(key, [])
-        if told and told[-1][0] == message[0] == "progress":
-            told[-1] = message
-        else:
-            told.append(message)
+    def put(self, key: str, *message: Any) -> None:
+        """Keep a message."""
+        self._told[key].append(message)
 
     def take(self, key: str) -> list[tuple[Any, ...]]:
         """The messages about a cell, which are then gone."""
         return self._told.pop(key, [])
 
 
-class _Teller:
+class _Teller(Watcher):
     """A watcher on a worker, whose messages go to the driver's mailbox, progress at most twice a second."""
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
         self._last = float("-inf")
 
-    def started(self, cell: Cell) -> None:
-        """The driver knows."""
-
     def progressed(self, cell: Cell, stage: str, share: float) -> None:
         """Tell the driver."""
         if time.monotonic() - self._last >= POLL_SECONDS:
             self._last = time.monotonic()
-            self._mailbox.put.remote(_key(cell.spec), ("progress", stage, share))
+            self._mailbox.put.remote(_key(cell.spec), "progress", stage, share)
 
     def noticed(self, cell: Cell, line: str) -> None:
         """Tell the driver."""
-        self._mailbox.put.remote(_key(cell.spec), ("notice", line))
-
-    def finished(self, cell: Cell, record: Record) -> None:
-        """The driver gets the record."""
+        self._mailbox.put.remote(_key(cell.spec), "notice", line)
 
 
-def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[dict[str, str], Files]:
+def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[tuple[str, str], Files]:
     """On a worker: run one cell in a folder of its own, and return record and log, and the files that it made.
 
     Raises MachineError where this worker has other code than the driver.
     """
-    if code_version() != parcel.code_version:
-        raise MachineError(
-            f"it has {code_version()}, the driver {parcel.code_version}; install the same version on every node"
-        )
+    check_code_version(parcel.code_version)
     spec = CellSpec.model_validate_json(spec_json)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         root = Path(scratch)
-        for name, content in given.items():
-            write_whole(_inside(root / "runs", name), content)
-        methods = _unpacked(parcel.methods, root / "methods")
-        datasets = _unpacked(parcel.datasets, root / "datasets")
-        data = _data(spec, parcel.data, datasets)
-        workplace = Workplace(root / "runs", data, methods, parcel.threads, parcel.origin, datasets)
+        store = Store(root / "runs")
+        _unpack(given, store.root)
+        _unpack(parcel.code, root)
+        there = parcel.workplace
+        datasets = tuple(root / "datasets" / str(number) for number in range(len(there.dataset_folders)))
         gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        executor = LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus)
-        record = run_one(executor, Cell(spec, None), _Teller(mailbox))
-        store = Store(workplace.runs)
-        made = {
-            path.relative_to(store.root).as_posix(): path.read_bytes()
-            for folder in SHARED
-            for path in sorted((store.root / folder).glob("[!.]*"))
-        }
+        workplace = replace(
+            there,
+            runs=store.root,
+            data=_data(spec, there.data, datasets),
+            method_folders=tuple(root / "methods" / str(number) for number in range(len(there.method_folders))),
+            dataset_folders=datasets,
+        )
+        LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus).run_claimed(Cell(spec, None), _Teller(mailbox))
+        made = _pack(store.root, (path for folder in SHARED for path in (store.root / folder).glob("[!.]*")))
         log = store.log(spec).read_text(errors="replace") if store.log(spec).exists() else ""
         text = store.record(spec).read_text(encoding="utf-8")
-        assert record.spec == spec
-        return {"record": text, "log": log}, {name: content for name, content in made.items() if name not in given}
+        return (text, log), {name: content for name, content in made.items() if name not in given}
 
 
 def check_reachable(address: str) -> None:
@@ -291,19 +260,6 @@ def check_reachable(address: str) -> None:
         raise RequestError(f"no Ray cluster at {address}: {error}; start one with `ray start --head`") from error
 
 
-def _sources(folder: Path) -> Sources:
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
-
-
-def _unpacked(packed: Sequence[Sources], root: Path) -> tuple[Path, ...]:
-    """The folders of `packed` below `root`, written."""
-    folders = tuple(root / str(number) for number in range(len(packed)))
-    for folder, sources in zip(folders, packed, strict=True):
-        for name, source in sources.items():
-            write_whole(_inside(folder, name), source)
-    return folders
-
-
 def _data(spec: CellSpec, data: Path, dataset_folders: Sequence[Path]) -> Path:
     """The driver's data folder where this node has it, else one of the node's own, filled where the dataset allows."""
     from compatbench.discovery import datasets
@@ -314,12 +270,19 @@ def _data(spec: CellSpec, data: Path, dataset_folders: Sequence[Path]) -> Path:
     return folder
 
 
-def _inside(root: Path, name: str) -> Path:
-    """The path `name` below `root`. Raises MachineError for one that leads out of it."""
-    path = Path(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise MachineError(f"a file named {name} does not stay in its folder")
-    return root / path
+def _pack(root: Path, paths: Iterable[Path]) -> Files:
+    """Those of the files at `paths`, below `root`, that are there."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(paths) if path.is_file()}
+
+
+def _unpack(files: Files, root: Path) -> None:
+    """Write those of `files` that are not below `root` yet. Raises MachineError for one that leads out of it."""
+    for name, content in files.items():
+        path = Path(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise MachineError(f"a file named {name} does not stay in its folder")
+        if not (root / path).exists():
+            write_whole(root / path, content)
 
 
 def _key(spec: CellSpec) -> str:

@@ -13,14 +13,12 @@ from typing import Any
 
 from compatbench.errors import MachineError, RequestError
 from compatbench.execution.cell import Workplace, now
-from compatbench.execution.code_version import code_version
-from compatbench.execution.executor import Job, Watcher
+from compatbench.execution.code_version import check_code_version, code_version
+from compatbench.execution.executor import Ending, Executor, Job, Watcher, write_ending
 from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
-from compatbench.execution.schedule import run_cells, run_one, write_outcome
 from compatbench.plan.cells import Cell, content_hash
 from compatbench.records.record import CellSpec, Record, read_record
-from compatbench.records.store import Store
 from compatbench.vocabulary import Status
 
 RETRIES = 3
@@ -35,7 +33,7 @@ SLOTS = 1000
 """Jobs in the queue at a time; Slurm decides how many run."""
 
 
-class SlurmExecutor:
+class SlurmExecutor(Executor):
     """One Slurm job a cell; `cluster="local"` runs them as processes here, for a trial of the same code."""
 
     def __init__(
@@ -47,8 +45,6 @@ class SlurmExecutor:
     ) -> None:
         submitit = _import_submitit()
         self.workplace = workplace
-        self.store = Store(workplace.runs)
-        self.origin = workplace.origin
         self.timeout_seconds = timeout_seconds
         self.slots = SLOTS
         try:
@@ -61,10 +57,6 @@ class SlurmExecutor:
             )
         except (RuntimeError, NameError, ValueError, TypeError) as error:
             raise RequestError(f"--executor slurm: {error}") from error
-
-    def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """Run all cells, see `run_cells`."""
-        return run_cells(self, cells, self.store, watcher)
 
     def start(self, cell: Cell) -> SlurmJob:
         """Submit a job for `cell`."""
@@ -86,9 +78,6 @@ class SlurmExecutor:
     def wait(self, jobs: Sequence[Job]) -> None:
         """A moment: Slurm is asked rarely."""
         time.sleep(POLL_SECONDS)
-
-    def close(self) -> None:
-        """Nothing is held between cells."""
 
 
 class SlurmJob:
@@ -121,7 +110,7 @@ class SlurmJob:
         if refusal := self._refused():
             raise MachineError(refusal)
         reason = f"its job was lost {self.lost + 1} times ({self.job.state})"
-        return write_outcome(self.cell, Status.KILLED, self.started, reason, store, self.executor.origin)
+        return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.workplace)
 
     def stop(self) -> None:
         """Cancel the job."""
@@ -141,32 +130,15 @@ class SlurmJob:
         return marked[-1].partition(": ")[2] if marked else ""
 
 
-class _Silent:
-    """A watcher on a node: the driver looks at the record."""
-
-    def started(self, cell: Cell) -> None:
-        """Nobody listens."""
-
-    def progressed(self, cell: Cell, stage: str, share: float) -> None:
-        """Nobody listens."""
-
-    def noticed(self, cell: Cell, line: str) -> None:
-        """The log has it."""
-
-    def finished(self, cell: Cell, record: Record) -> None:
-        """The record tells."""
-
-
 def run_in_job(spec_json: str, workplace: Workplace, timeout_seconds: float, driver: str) -> str:
     """On a node: run one cell, which writes its record into the shared folder; returns its status.
 
     Raises MachineError where this node has other code than the driver, or cannot write.
     """
-    if code_version() != driver:
-        raise MachineError(f"a node has {code_version()}, the driver {driver}; install the same version everywhere")
+    check_code_version(driver)
     gpus = [gpu.name for gpu in visible_gpus()]
     executor = LocalExecutor(workplace, 1, timeout_seconds, gpus)
-    record = run_one(executor, Cell(CellSpec.model_validate_json(spec_json), None), _Silent())
+    record = executor.run_claimed(Cell(CellSpec.model_validate_json(spec_json), None), Watcher())
     return record.status.value
 
 

@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import threading
+from enum import Enum
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from compatbench.errors import LostProcessError, MachineError
 from compatbench.execution.cell import Workplace, run_cell
+from compatbench.execution.executor import Ending
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
@@ -23,6 +25,23 @@ TELL_WHERE = signal.SIGUSR1
 """Asks a cell to write into its log where it is."""
 
 
+class State(Enum):
+    """Where a cell's process is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    """Its record is written."""
+    FAILED = "failed"
+    """As it says itself; another process of the cell writes the record."""
+    LOST = "lost"
+    """It ended because another process of the cell is gone."""
+    HALTED = "halted"
+    """The machine cannot go on."""
+    TIMED_OUT = "timed out"
+    DIED = "died"
+    """Without a word."""
+
+
 def work(
     spec_json: str,
     workplace: Workplace,
@@ -31,11 +50,10 @@ def work(
     gpu: str | None = None,
     group: Group | None = None,
 ) -> None:
-    """Run the cell of `spec_json`, on the GPU that `gpu` names where there are any, and leave its record.
+    """Run the cell of `spec_json`, on the GPU that `gpu` names where there are any, and write its record.
 
-    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("done",)`, or
-    `("halt", reason)` where the machine cannot take a record. In a `group` the first process leaves the record; the
-    others tell `("failed", status, reason, traceback)` before, and any `("lost", reason)` where one of them is gone.
+    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("end", state, ending)`. In
+    a `group` the first process writes the record.
     """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
     if gpu is not None:
@@ -69,16 +87,17 @@ def work(
         if processes.is_first():
             write_record(record, Store(workplace.runs).record(spec))
         elif record.status is not Status.OK:
-            tell("failed", record.status.value, record.reason, record.error)
+            tell("end", State.FAILED, Ending(record.status, record.reason, record.error))
+            return
     except LostProcessError as error:
         print(error, flush=True)
-        tell("lost", str(error))
+        tell("end", State.LOST, Ending(Status.FAILED, str(error)))
     except MachineError as error:
-        tell("halt", str(error))
+        tell("end", State.HALTED, Ending(Status.FAILED, str(error)))
     except OSError as error:
-        tell("halt", str(MachineError.of(error)))
+        tell("end", State.HALTED, Ending(Status.FAILED, str(MachineError.of(error))))
     else:
-        tell("done")
+        tell("end", State.DONE, None)
 
 
 def _print_into(log: Path) -> None:

@@ -7,7 +7,7 @@ process on its own each function here does nothing, or what its name says of one
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ def is_first() -> bool:
 
 def share(rows: int) -> slice:
     """This process's part of `rows` rows: consecutive, and all of them where there are fewer than processes."""
-    return _share(rows, rank())
+    return slice(rank() * rows // size(), (rank() + 1) * rows // size()) if rows >= size() else slice(0, rows)
 
 
 def gather(rows: Tensor, count: int) -> Tensor:
@@ -73,10 +73,7 @@ def gather(rows: Tensor, count: int) -> Tensor:
 
     The gradient of a loss that every process takes of all rows is right once `average_gradients` has been called.
     """
-    if size() == 1 or count < size():
-        return rows
-    gathered: Tensor = _Gather.apply(rows, count)
-    return gathered
+    return rows if count < size() else _whole(rows)[0]
 
 
 def in_shares(compute: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
@@ -131,10 +128,6 @@ def share_batch_norm(module: nn.Module, device: torch.device) -> None:
             _WholeBatch(layer)
 
 
-def _share(rows: int, of: int) -> slice:
-    return slice(of * rows // size(), (of + 1) * rows // size()) if rows >= size() else slice(0, rows)
-
-
 @contextmanager
 def _others() -> Iterator[None]:
     """Around what needs all processes: it fails where one of them is gone."""
@@ -146,53 +139,47 @@ def _others() -> Iterator[None]:
         raise LostProcessError("another process of this cell is gone") from error
 
 
-def _concatenate(rows: Tensor, lengths: Sequence[int]) -> Tensor:
-    """The rows of all processes, `lengths` of them each, one after the other."""
-    padded = rows.new_zeros(max(lengths), *rows.shape[1:])
-    padded[: len(rows)] = rows
-    received = [torch.empty_like(padded) for _ in lengths]
+def _whole(rows: Tensor) -> tuple[Tensor, slice]:
+    """The rows (B, …) of all processes, one after the other, and which of them are this one's (b, …)."""
+    if size() == 1:
+        return rows, slice(None)
+    lengths = torch.zeros(size(), dtype=torch.int64)
+    lengths[rank()] = len(rows)
     with _others():
-        dist.all_gather(received, padded)
-    return torch.cat([part[:length] for part, length in zip(received, lengths, strict=True)])
+        dist.all_reduce(lengths)
+    counts: list[int] = lengths.tolist()
+    first = sum(counts[: rank()])
+    own = slice(first, first + len(rows))
+    return _Concatenate.apply(rows, counts, own), own
 
 
-class _Gather(Function):
-    """Shares to the whole. Each process takes the same loss of it, so it has the gradient of its share itself.
+class _Concatenate(Function):
+    """Rows of all processes, `counts` of each. Each process's rows get the sum of the gradients that all of them have.
 
-    That is multiplied by the number of processes, so that the mean over them is the sum over the shares for
-    parameters that made the rows, and what it was for those that only came after.
+    Where each takes the same loss of the whole, that is its own gradient once for each process, so that the mean over
+    them is the sum over the shares for parameters that made the rows, and what it was for those that only came after.
     """
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, count: int) -> Tensor:
-        shares = [_share(count, other) for other in range(size())]
-        ctx.own = shares[rank()]
-        return _concatenate(rows, [each.stop - each.start for each in shares])
+    def forward(ctx: Any, rows: Tensor, counts: list[int], own: slice) -> Tensor:
+        ctx.own = own
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        received = [torch.empty_like(padded) for _ in counts]
+        with _others():
+            dist.all_gather(received, padded)
+        return torch.cat([part[:count] for part, count in zip(received, counts, strict=True)])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0][ctx.own] * size(), None
-
-
-class _Join(Function):
-    """Parts to the whole, of which each process goes on with its own part: their gradients add up."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, lengths: list[int]) -> Tensor:
-        first = sum(lengths[: rank()])
-        ctx.own = slice(first, first + len(rows))
-        return _concatenate(rows, lengths)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         total = gradients[0].contiguous().clone()
         with _others():
             dist.all_reduce(total)
-        return total[ctx.own], None
+        return total[ctx.own], None, None
 
 
 class _WholeBatch:
-    """Hands the batch norm `layer` the rows of all processes in training, and each process its own of the result."""
+    """Gives the batch norm `layer` the rows of all processes in training, and each process its own of the result."""
 
     def __init__(self, layer: nn.Module) -> None:
         self.own = slice(None)
@@ -202,16 +189,8 @@ class _WholeBatch:
     def join(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if not layer.training:
             return None
-        (rows,) = inputs
-        lengths = torch.zeros(size(), dtype=torch.int64)
-        lengths[rank()] = len(rows)
-        with _others():
-            dist.all_reduce(lengths)
-        counts: list[int] = lengths.tolist()
-        first = sum(counts[: rank()])
-        self.own = slice(first, first + len(rows))
-        joined: Tensor = _Join.apply(rows, counts)
-        return (joined,)
+        whole, self.own = _whole(*inputs)
+        return (whole,)
 
     def part(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         return output[self.own] if layer.training else None
