@@ -31,8 +31,8 @@ def test_fitting_and_scored_items_never_meet(classes: int, size: int, pairs: int
     assert len(split.fit) == min(pairs, size // 2)
     assert sorted([*split.fit, *split.gallery]) == list(range(size))
     assert not set(split.queries) & set(split.fit)
-    assert len(split.queries) == min(limit, split.candidates)
-    assert split.candidates + split.unanswerable + split.fitted == size
+    assert len(split.queries) == min(limit, split.counts.candidate_queries)
+    assert split.counts.candidate_queries + split.counts.unanswerable_queries + split.counts.fitting_queries == size
     for query in split.queries:
         assert any(labels[item] == labels[query] and item != query for item in split.gallery)
 
@@ -51,7 +51,12 @@ def test_items_that_nobody_asks_for_are_fitted_on_first() -> None:
 def test_where_all_items_are_asked_for_some_judgements_go() -> None:
     relevant_items = RelevantItems(np.arange(20), np.arange(21), np.arange(20), np.full(20, -1), 20, by_class=False)
     split = make_split(relevant_items, 100, 100, 0)
-    assert (len(split.fit), split.candidates, split.unanswerable, split.fitted) == (10, 10, 10, 0)
+    assert (
+        len(split.fit),
+        split.counts.candidate_queries,
+        split.counts.unanswerable_queries,
+        split.counts.fitting_queries,
+    ) == (10, 10, 10, 0)
 
 
 def test_the_same_seed_gives_the_same_split() -> None:

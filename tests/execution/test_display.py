@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -42,26 +43,24 @@ def test_one_plain_line_for_each_cell_that_ends(cell: Cell, record: Record) -> N
     ]
 
 
-def test_a_terminal_shows_what_runs_and_what_is_left(
-    cell: Cell, record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+def test_a_terminal_shows_what_runs_and_what_is_left(cell: Cell, record: Record) -> None:
     now = 100.0
-    monkeypatch.setattr("compatbench.execution.display.time.monotonic", lambda: now)
-    display = Display(console, 3)
+    display = Display(Console(file=io.StringIO(), force_terminal=True, width=120, get_time=lambda: now), 3)
+
+    def panel() -> str:
+        shown = Console(file=io.StringIO(), width=120)
+        shown.print(display.panel.get_renderable())
+        return "\n".join(line.rstrip() for line in lines(shown))
+
     display.started(cell)
     now = 130.0
     display.progressed(cell, "train bct 1", 0.25)
-
-    def panel() -> str:
-        shown = Console(file=io.StringIO(), width=100)
-        shown.print(display._panel())
-        return "\n".join(line.rstrip() for line in lines(shown))
-
-    assert "train bct 1  ━━━━━───────────────  30 s" in panel()
-    assert "0 of 3 cells, 30 s" in panel()
+    assert re.search(r"seed 3 +train bct 1 +━━━━━[^━]*━* +0:00:30", panel())
+    assert re.search(r"0 of 3 cells .* 0:00:30 -:--:--", panel())
     display.finished(cell, record)
-    assert "1 of 3 cells, 30 s, about 60 s left" in panel()
     assert "train bct 1" not in panel()
     display.progressed(cell, "too late", 0.5)
     assert "too late" not in panel()
+    now = 160.0
+    display.finished(cell, record)
+    assert re.search(r"2 of 3 cells .* 0:01:00 0:00:30", panel()), "two of three in a minute"

@@ -19,7 +19,7 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
         state = record.status.value if record else "skip" if cell.skip else "to run"
         shared = parents(cell)
         after = f"  ({cell.skip})" if cell.skip else f"  ← {', '.join(shared)}" if shared else ""
-        yield f"{state:<8} {cell.spec.scenario} · {cell.spec.method.label} · seed {cell.spec.seed}{after}"
+        yield f"{state:<8} {cell.title}{after}"
     todo = remaining(bench.cells, bench.store, retry=False)
     count = f"{len(todo)} of {len(bench.cells)} cells to run"
     budget = bench.suite.gpu_hours

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
-from compatbench.storage.bounded_parquet import check_unpacked, read_bounded
+from compatbench.storage.bounded_parquet import check_unpacked, item_type, read_bounded
 
 Values = NDArray[Any]
 Columns = dict[str, Values]
@@ -93,18 +93,12 @@ def _read_parquet(path: Path) -> Columns:
                 raise RequestError(
                     f"{path}: '{key}' has {column.null_count} empty rows; fill them in, or leave them out"
                 )
-            columns[key] = _matrix(path, key, column) if _is_list(column.type) else _plain(path, key, column)
+            columns[key] = _matrix(path, key, column) if item_type(column.type) else _plain(path, key, column)
     except RequestError:
         raise
     except Exception as error:  # lists that do not fit their lengths
         raise _unreadable(path, error) from error
     return columns
-
-
-def _is_list(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _matrix(path: Path, key: str, column: Any) -> Values:

@@ -21,13 +21,12 @@ from compatbench.compare.comparison import (
     Inputs,
     Number,
     Outcome,
-    Parts,
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, Rows
 from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
 from compatbench.compare.relevance import RelevantItems
-from compatbench.compare.split import Split, make_split
+from compatbench.compare.split import make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
 from compatbench.errors import RequestError
@@ -109,7 +108,7 @@ def compare(
         outcomes = _outcomes(fits, scored, times)
     found = Comparison(
         inputs=_inputs(gallery, queries, relevant_items),
-        parts=_parts(split),
+        parts=split.counts,
         seed=settings.seed,
         fit_seconds_allowed=settings.fit_seconds,
         rates=sorted(scored[STATUS_QUO].transferred, reverse=True),
@@ -175,15 +174,4 @@ def _inputs(gallery: Items, queries: Items | None, relevant_items: RelevantItems
         old_dim=gallery.old.dim,
         new_dim=gallery.new.dim,
         classes=None if labels is None else len(np.unique(labels)),
-    )
-
-
-def _parts(split: Split) -> Parts:
-    return Parts(
-        fitting_pairs=len(split.fit),
-        searched_items=len(split.gallery),
-        queries=len(split.queries),
-        candidate_queries=split.candidates,
-        unanswerable_queries=split.unanswerable,
-        fitting_queries=split.fitted,
     )

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from compatbench.discovery.finding import one_line
 from compatbench.discovery.plugins import Plugin, discover
-from compatbench.errors import InvalidResultError, RequestError
-from compatbench.generations.adapters import FittedAdapter, embeddings_task, fit_plugin
+from compatbench.errors import InvalidResultError
+from compatbench.generations.adapters import FittedAdapter, adapter_of, embeddings_task, fit_plugin
 from compatbench.machine.seeds import stream
 from compatbench.method import Params, Task
 from compatbench.vocabulary import Need, Role
@@ -77,15 +77,9 @@ def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugi
     Raises RequestError for an unknown name, and for a method that is no adapter.
     """
     catalogue = discover(list(folders))
-    adapters = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind == "adapter"]
-    wanted = [catalogue.get(name) for name in dict.fromkeys(names)]
-    for plugin in wanted:
-        if plugin.kind != "adapter":
-            raise RequestError(
-                f"--adapters {plugin.name}: it is trained with the new model and cannot be fitted on embeddings; "
-                f"these can: {', '.join(one.name for one in adapters)}"
-            )
-    return wanted or [plugin for plugin in adapters if plugin.cls.role is Role.METHOD]
+    wanted = [adapter_of(catalogue, name) for name in dict.fromkeys(names)]
+    known = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind == "adapter"]
+    return wanted or [plugin for plugin in known if plugin.cls.role is Role.METHOD]
 
 
 def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:

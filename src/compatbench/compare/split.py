@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compatbench.compare.comparison import Parts
 from compatbench.compare.inputs import Rows
 from compatbench.compare.relevance import RelevantItems
 from compatbench.errors import RequestError
@@ -23,12 +24,8 @@ class Split:
     """The other items, ascending."""
     queries: Rows
     """Queries that are scored, in random order."""
-    candidates: int
-    """Queries that could have been asked."""
-    unanswerable: int
-    """Queries left out since nothing that is searched is relevant to them."""
-    fitted: int
-    """Queries left out since they are among the fitting items."""
+    counts: Parts
+    """Of these, and of the queries that were left out."""
 
 
 def make_split(relevant_items: RelevantItems, fit_pairs: int, query_limit: int, seed: int) -> Split:
@@ -55,11 +52,13 @@ def make_split(relevant_items: RelevantItems, fit_pairs: int, query_limit: int, 
             "no query has a relevant item among those that are searched: check that labels or judgements belong to "
             "these files, or give more items of each class"
         )
-    return Split(
-        fit=fit,
-        gallery=np.flatnonzero(kept),
-        queries=generator.permutation(candidates)[:query_limit],
-        candidates=len(candidates),
-        unanswerable=int((~answerable & ~fitted).sum()),
-        fitted=int(fitted.sum()),
+    gallery, queries = np.flatnonzero(kept), generator.permutation(candidates)[:query_limit]
+    counts = Parts(
+        fitting_pairs=len(fit),
+        searched_items=len(gallery),
+        queries=len(queries),
+        candidate_queries=len(candidates),
+        unanswerable_queries=int((~answerable & ~fitted).sum()),
+        fitting_queries=int(fitted.sum()),
     )
+    return Split(fit, gallery, queries, counts)

@@ -26,19 +26,15 @@ def status_lines(cells: Sequence[Cell], store: Store, now: datetime.datetime) ->
         record, progress = outcome(cell, store), running(store, cell.spec)
         if progress is not None:
             counts["running"] += 1
-            yield f"running  {_title(cell)}  {_progress(progress, now)}"
+            yield f"running  {cell.title}  {_progress(progress, now)}"
         elif record is None:
             counts["waiting"] += 1
         else:
             counts[record.status.value] += 1
             if record.status not in DONE:
-                yield f"{record.status.value:<8} {_title(cell)}  {_why(record)}  ({store.log(cell.spec)})"
+                yield f"{record.status.value:<8} {cell.title}  {_why(record)}  ({store.log(cell.spec)})"
     parts = [f"{counts[name]} {name}" for name in ("running", "waiting", *Status) if counts[name]]
     yield f"{len(cells)} cells: {', '.join(parts)}"
-
-
-def _title(cell: Cell) -> str:
-    return f"{cell.spec.scenario} · {cell.spec.method.label} · seed {cell.spec.seed}"
 
 
 def _progress(progress: Progress, now: datetime.datetime) -> str:

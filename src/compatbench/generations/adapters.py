@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compatbench.discovery.plugins import Plugin, discover
+from compatbench.discovery.plugins import Catalogue, Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Params, Task, to_dim
@@ -180,7 +180,7 @@ def fit(
     `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for
     one that is no adapter, and where it cannot be fitted on such vectors.
     """
-    plugin = _adapter(method, folders)
+    plugin = adapter_of(discover(folders), method)
     vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (new, old)]
     if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):
         raise RequestError(
@@ -240,7 +240,7 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
     if artefact.facts.get("format") != FORMAT:
         raise RequestError(f"{path} holds no adapter of format {FORMAT}; fit it again: compatbench fit")
     try:
-        return restore(artefact, lambda name: _adapter(name, folders))
+        return restore(artefact, lambda name: adapter_of(discover(folders), name))
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
 
@@ -268,8 +268,8 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     return fitted
 
 
-def _adapter(name: str, folders: Sequence[Path]) -> Plugin:
-    catalogue = discover(folders)
+def adapter_of(catalogue: Catalogue, name: str) -> Plugin:
+    """The adapter `name`. Raises RequestError for an unknown name, and for a method that is no adapter."""
     plugin = catalogue.get(name)
     if plugin.kind != "adapter":
         adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind == "adapter"]

@@ -49,6 +49,11 @@ class Cell:
     """Sha256 of the record that it left before and that does not count any more; empty where there is none."""
 
     @property
+    def title(self) -> str:
+        """What people are told that it is."""
+        return f"{self.spec.scenario} · {self.spec.method.label} · seed {self.spec.seed}"
+
+    @property
     def is_baseline(self) -> bool:
         """Whether this cell trains the old and independent models that its neighbours share."""
         return self.spec.method.name == BASELINE

@@ -43,9 +43,9 @@ def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = (), 
         schema = pq.read_schema(given)
         texts = [field.name for field in schema if _is_text(field.type)]
         for field in schema:
-            if field.name in binary and _is_binary(field.type):
+            if field.name in binary and str(field.type) in ("binary", "large_binary"):
                 continue
-            if not (_is_number(field.type) or _is_text(field.type) or _is_number(_items(field.type))):
+            if not (_is_number(field.type) or _is_text(field.type) or _is_number(item_type(field.type))):
                 raise RequestError(f"{name}: '{field.name}' is {field.type}; give numbers, text or lists of numbers")
         file = pq.ParquetFile(source if isinstance(source, Path) else pa.BufferReader(source), read_dictionary=texts)
         check_unpacked(name, packed, file.metadata.num_rows * max(1, len(schema)), free)
@@ -67,12 +67,6 @@ def _is_number(kind: Any) -> bool:
     return kind is not None and bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind))
 
 
-def _is_binary(kind: Any) -> bool:
-    import pyarrow.types as kinds
-
-    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind))
-
-
 def _is_text(kind: Any) -> bool:
     import pyarrow.types as kinds
 
@@ -81,7 +75,7 @@ def _is_text(kind: Any) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
 
 
-def _items(kind: Any) -> Any:
+def item_type(kind: Any) -> Any:
     """The type of a list's items; None for what is no list."""
     import pyarrow.types as kinds
 

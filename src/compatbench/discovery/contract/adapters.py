@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.contract.world import task_of
+from compatbench.discovery.contract.world import skip, task_of
 from compatbench.discovery.plugins import Plugin
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps
@@ -81,7 +81,7 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
     """Run every check of an adapter; the first ones stop the rest where they fail."""
     fitted: Fitted | None = None
     with report.checking("skip"):
-        if _skip(plugin, OLD_DIM) is not None:
+        if skip(plugin, OLD_DIM, OLD_DIM) is not None:
             raise Finding(
                 "it skips the plainest upgrade there is, same backbone and same dimension: "
                 "make skip() return None where the adapter can run"
@@ -106,19 +106,11 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
         check_maps(fit(plugin, pairs(OLD_DIM)._replace(labels=torch.arange(PAIRS))))
     for name, dim in (("larger dimension", 2 * OLD_DIM), ("smaller dimension", OLD_DIM // 2)):
         with report.checking(name):
-            if _skip(plugin, dim) is None:
+            if skip(plugin, dim, OLD_DIM) is None:
                 check_maps(fit(plugin, pairs(dim)))
     for choice in choices(plugin):
         with report.checking(f"with {choice}"):
             check_maps(fit(plugin, pairs(OLD_DIM), choice))
-
-
-def _skip(plugin: Plugin, dim: int) -> str | None:
-    task = task_of(dim, OLD_DIM, HeadName.SOFTMAX)
-    reason = plugin.cls(plugin.resolve({}), task).skip(task)
-    if reason is not None and not (isinstance(reason, str) and reason.strip()):
-        raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
-    return reason
 
 
 def pairs(dim: int) -> Pairs:

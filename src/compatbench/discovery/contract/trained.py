@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, task_of
+from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, skip
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
 from compatbench.generations.embedding_model import EmbeddingModel
@@ -83,7 +83,7 @@ def _dimension(plugin: Plugin) -> int:
     """An embedding dimension at which the method does not skip the plainest of upgrades."""
     reasons = []
     for dim in (DIM, len(CLASSES) - 1):
-        reason = _skip(plugin, dim, dim)
+        reason = skip(plugin, dim, dim)
         if reason is None:
             return dim
         reasons.append(reason)
@@ -91,14 +91,6 @@ def _dimension(plugin: Plugin) -> int:
         f"it skips the plainest upgrade there is, same backbone and same dimension ({reasons[0]}): "
         "make skip() return None where the method can run"
     )
-
-
-def _skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
-    task = task_of(dim, old_dim, HeadName.SOFTMAX)
-    reason = plugin.cls(plugin.resolve({}), task).skip(task)
-    if reason is not None and not (isinstance(reason, str) and reason.strip()):
-        raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
-    return reason
 
 
 def check_form(world: World) -> None:
@@ -218,7 +210,7 @@ def check_task(
     plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = HeadName.SOFTMAX, choice: Choice = DEFAULTS
 ) -> None:
     """The method runs on another task, or skips it with a reason; its queries fit the old gallery."""
-    if dim != old_dim and _skip(plugin, dim, old_dim) is not None:
+    if dim != old_dim and skip(plugin, dim, old_dim) is not None:
         return
     world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
     world.setup()

@@ -12,6 +12,7 @@ from torch import Tensor
 from compatbench.data.image_files import read
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.contract.choices import DEFAULTS, Choice
+from compatbench.discovery.contract.report import Finding
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder
 from compatbench.generations.chain import embedding_dim
@@ -144,6 +145,15 @@ def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
         old_dim=old_dim,
         old_classes=() if first else OLD_CLASSES,
     )
+
+
+def skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
+    """Why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding where it does not say."""
+    task = task_of(dim, old_dim, HeadName.SOFTMAX)
+    reason = plugin.cls(plugin.resolve({}), task).skip(task)
+    if reason is not None and not (isinstance(reason, str) and reason.strip()):
+        raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
+    return reason
 
 
 def build_world(
