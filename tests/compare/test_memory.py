@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from compatbench.compare import embeddings
-from compatbench.compare.evaluate import Settings, Stages, compare
+from compatbench.compare.evaluate import Settings, compare
 from compatbench.compare.inputs import read_items
 from compatbench.compare.relevance import by_class
 from compatbench.evaluation import streaming
+from compatbench.machine.stopwatch import Stopwatch
 
 DIM = 128
 
@@ -31,7 +32,7 @@ def peak(folder: Path, items: int) -> int:
     try:
         gallery = read_items(folder / "old.npy", folder / "new.npy", folder / "labels.npy")
         settings = Settings(queries=16, fit_pairs=1000, adapters=("procrustes",))
-        compare(gallery, None, by_class(gallery, None), settings, "", torch.device("cpu"), Stages())
+        compare(gallery, None, by_class(gallery, None), settings, "", torch.device("cpu"), Stopwatch())
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

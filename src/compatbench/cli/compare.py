@@ -74,16 +74,17 @@ def compare(
         raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
-    from compatbench.compare.evaluate import Settings, Stages
+    from compatbench.compare.evaluate import Settings
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
     from compatbench.compare.write import write_comparison
+    from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
     settings = Settings(queries, fit_pairs, fit_seconds, seed, tuple(split_list(adapters)), tuple(methods or ()))
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
-    stages = Stages()
+    stages = Stopwatch()
     with stages.stage("read"):
         items = read_items(old, new, labels)
         asked = read_items(old_queries, new_queries, query_labels) if old_queries and new_queries else None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +29,7 @@ from compatbench.compare.verdict import verdict
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.streaming import Scored, score
+from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
 
 REFERENCES = {
@@ -58,20 +56,6 @@ class Settings:
     method_folders: tuple[Path, ...] = ()
 
 
-@dataclass
-class Stages:
-    """Seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block as stage `name`."""
-        begun = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - begun
-
-
 def compare(
     gallery: Items,
     queries: Items | None,
@@ -79,7 +63,7 @@ def compare(
     settings: Settings,
     command: str,
     device: torch.device,
-    stages: Stages,
+    stages: Stopwatch,
 ) -> tuple[Comparison, dict[str, QueryResults]]:
     """Fit every adapter on one part of the items, score all systems on the other, and conclude.
 

@@ -7,9 +7,8 @@ import errno
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from compatbench.execution.command import BUILT_IN, Origin, command
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
+from compatbench.machine.stopwatch import Stopwatch
 from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
@@ -47,24 +47,6 @@ class Workplace:
     threads: int = 1
     origin: Origin = BUILT_IN
     dataset_folders: tuple[Path, ...] = ()
-
-
-@dataclass
-class Stopwatch:
-    """Seconds by stage, and the stage that is running."""
-
-    report: StageProgress
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block as stage `name`."""
-        self.report(name, 0.0)
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
 
 
 def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:

@@ -200,15 +200,10 @@ class _Schedule:
     def _startable(self) -> list[Cell]:
         """Cells that wait for nobody's models, baselines first."""
         unfinished = [cell for cell in (*self.waiting, *(one.cell for one in self.running)) if cell.is_baseline]
-        families = {_family(cell) for cell in unfinished}
-        ready = [cell for cell in self.waiting if cell.is_baseline or _family(cell) not in families]
+        families = {cell.family for cell in unfinished}
+        ready = [cell for cell in self.waiting if cell.is_baseline or cell.family not in families]
         return sorted(ready, key=lambda cell: not cell.is_baseline)
 
     def _finish(self, cell: Cell, record: Record) -> None:
         self.records.append(record)
         self.watcher.finished(cell, record)
-
-
-def _family(cell: Cell) -> tuple[str, int]:
-    """Cells that share a baseline."""
-    return cell.spec.scenario, cell.spec.seed

@@ -27,7 +27,7 @@ from compatbench.execution.gpus import CELLS_PER_GPU
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec, Record, read_record
-from compatbench.records.store import Store
+from compatbench.records.store import Store, spec_hash
 from compatbench.storage.files import write_whole
 from compatbench.vocabulary import Status
 
@@ -94,13 +94,12 @@ class RayExecutor(Executor):
         remote = self.ray.remote(
             num_cpus=self.workplace.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
         )(run_far)
-        family = cell.spec.scenario, cell.spec.seed
-        if not cell.is_baseline and family not in self._baselines:
-            self._baselines[family] = self.ray.put(self._stored_models(cell))
-        given = self._baselines.get(family, {})
+        if not cell.is_baseline and cell.family not in self._baselines:
+            self._baselines[cell.family] = self.ray.put(self._stored_models(cell))
+        given = self._baselines.get(cell.family, {})
         outcome, files = remote.remote(cell.spec.model_dump_json(), self.parcel, given, self._mailbox)
         if cell.is_baseline:
-            self._baselines[family] = files
+            self._baselines[cell.family] = files
         return RayJob(cell, self, outcome, files)
 
     def wait(self, jobs: Sequence[Job]) -> None:
@@ -121,14 +120,14 @@ class RayExecutor(Executor):
     def messages(self, cell: Cell) -> list[tuple[Any, ...]]:
         """What the worker of `cell` has told since the last time."""
         try:
-            told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(_key(cell.spec)))
+            told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(spec_hash(cell.spec)))
         except self.ray.exceptions.RayError:
             return []  # it was on a node that is lost, and with it no more than progress
         return told
 
     def forget(self, cell: Cell) -> None:
         """What a baseline was to leave for others is lost; they train its models themselves."""
-        self._baselines.pop((cell.spec.scenario, cell.spec.seed), None)
+        self._baselines.pop(cell.family, None)
 
     def _stored_models(self, cell: Cell) -> Files:
         """Models of an earlier run of this cell's baseline: all of its suite's folder would be too much."""
@@ -213,11 +212,11 @@ class _Teller(Watcher):
         """Tell the driver."""
         if time.monotonic() - self._last >= POLL_SECONDS:
             self._last = time.monotonic()
-            self._mailbox.put.remote(_key(cell.spec), "progress", stage, share)
+            self._mailbox.put.remote(spec_hash(cell.spec), "progress", stage, share)
 
     def noticed(self, cell: Cell, line: str) -> None:
         """Tell the driver."""
-        self._mailbox.put.remote(_key(cell.spec), "notice", line)
+        self._mailbox.put.remote(spec_hash(cell.spec), "notice", line)
 
 
 def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[tuple[str, str], Files]:
@@ -283,10 +282,6 @@ def _unpack(files: Files, root: Path) -> None:
             raise MachineError(f"a file named {name} does not stay in its folder")
         if not (root / path).exists():
             write_whole(root / path, content)
-
-
-def _key(spec: CellSpec) -> str:
-    return Store(Path()).record(spec).as_posix()
 
 
 def _import_ray() -> Any:

@@ -49,6 +49,11 @@ class Cell:
     """Sha256 of the record that it left before and that does not count any more; empty where there is none."""
 
     @property
+    def family(self) -> tuple[str, int]:
+        """Equal for cells that share a baseline."""
+        return self.spec.scenario, self.spec.seed
+
+    @property
     def title(self) -> str:
         """What people are told that it is."""
         return f"{self.spec.scenario} · {self.spec.method.label} · seed {self.spec.seed}"
