@@ -110,7 +110,7 @@ def test_every_cell_leaves_one_record_which_names_the_world_size(launched: Launc
     assert "5 of 5 cells to run, 1 at a time in 2 processes" in launched.outcome.stdout
     assert launched.outcome.stdout.count("[1/5]") == 1, "one process alone shows what happens"
     assert launched.records["procrustes"].command == (
-        "accelerate launch --multi_gpu --num_processes 2 -m compatbench run together --methods procrustes "
+        "accelerate launch --multi_gpu --num_processes 2 -m compatbench run together.yaml --methods methods,procrustes "
         "--scenarios extended_data --seeds 0"
     )
 
