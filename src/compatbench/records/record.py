@@ -23,7 +23,7 @@ from compatbench.vocabulary import Expectation, Need, Order, Role, Status
 SCHEMA_VERSION = 2
 
 BASELINE = "independent"
-"""The method without compatibility: its models are the status quo and the upper bound of every table."""
+"""The method without compatibility: its models are the status quo and the full backfill of every table."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """In hex; names a file."""

@@ -4,11 +4,13 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from pydantic import ValidationError
 from synthetic import add_curves
 
 from compatbench.report.plots.backfill_plot import COLORS, backfill_svg
 from compatbench.report.plots.svg import as_file
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.vocabulary import Order
 
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 QUERIES = 6
@@ -67,6 +69,19 @@ def test_lines_follow_the_curves_on_one_scale(bench):
     assert [high[0][1] - y for _, y in high] == pytest.approx([0, unit, 2 * unit], abs=0.01)
     assert [high[0][1] - y for _, y in low] == pytest.approx([0, unit / 2, 0], abs=0.01)
     assert high[1][0] - high[0][0] == pytest.approx(high[2][0] - high[1][0], abs=0.01)
+
+
+def test_every_order_is_drawn_and_listed(bench):
+    found = backfills(bench, {"m": {order: [0.5, 0.75, 1.0] for order in Order}})
+    assert {one.order for one in found} == set(COLORS) == set(Order)
+    svg = backfill_svg(found, "p")
+    assert all(lines(svg, COLORS[order]) for order in Order)
+    assert {order.heading.lower() for order in Order} <= set(texts(svg))
+
+
+def test_an_order_without_a_word_is_refused(bench):
+    with pytest.raises(ValidationError, match="order"):
+        backfills(bench, {"m": {"alphabetical": [0.5, 0.75, 1.0]}})
 
 
 def test_only_what_lies_below_the_status_quo_is_red(bench):
