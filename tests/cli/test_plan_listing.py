@@ -12,7 +12,7 @@ from compatbench.data.stand_in import NOT_HERE, stand_in
 from compatbench.discovery.datasets import discover_datasets, family
 from compatbench.errors import RequestError
 from compatbench.plan.cells import Selection
-from compatbench.plan.gpu_hours import gpu_hours
+from compatbench.plan.estimate import gpu_hours
 from compatbench.records.store import Store
 from compatbench.suite.suite import available_suites, load_suite
 

@@ -10,9 +10,9 @@ import torch
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import Encoder
-from compatbench.plan import gpu_hours as hours_module
+from compatbench.plan import estimate
 from compatbench.plan.cells import Cell, Selection, make_plan
-from compatbench.plan.gpu_hours import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
+from compatbench.plan.estimate import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
 from compatbench.plan.trainings import model_names, parents, trainings
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.suite import parse_suite
@@ -68,7 +68,7 @@ def test_hours_are_the_arithmetic_of_all_trainings(
     cells: dict[str, Cell], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cost = {"test_vit.r160_in1k": 1e9, "test_resnet.r160_in1k": 4e9}
-    monkeypatch.setattr(hours_module, "forward_operations", lambda spec: cost[spec.backbone])
+    monkeypatch.setattr(estimate, "forward_operations", lambda spec: cost[spec.backbone])
     whole, test = len(digits.train), len(digits.query)
     half = sum(round(n / 2) for n in digits.train.labels.bincount().tolist())
     step = {"plain": TRAINING * 1e9, "two": TRAINING * 5e9}
@@ -79,10 +79,10 @@ def test_hours_are_the_arithmetic_of_all_trainings(
         "bt2": 3 * whole * (step["plain"] + 1e9 + 1e9 + step["two"] + 1e9 + 5e9) + test * 6e9,
     }
     baseline = [cells["independent"]]
-    expected = by_hand["independent"] / OPERATIONS_PER_SECOND["float32"] + CELL_SECONDS
+    expected = by_hand["independent"] / OPERATIONS_PER_SECOND["float32"] + CELL_SECONDS["gpu"]
     assert gpu_hours(baseline, digits) == pytest.approx(expected / 3600)
     for name in ("l2", "bt2"):
-        more = by_hand[name] / OPERATIONS_PER_SECOND["float32"] + CELL_SECONDS
+        more = by_hand[name] / OPERATIONS_PER_SECOND["float32"] + CELL_SECONDS["gpu"]
         assert gpu_hours([*baseline, cells[name]], digits) == pytest.approx((expected + more) / 3600), name
 
 

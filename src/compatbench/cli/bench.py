@@ -23,7 +23,6 @@ from compatbench.errors import MachineError, RequestError
 from compatbench.execution.command import Origin
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan, outcome
-from compatbench.plan.minutes import estimate_seconds
 from compatbench.plan.pretrained import fetch_weights
 from compatbench.records.environment import device
 from compatbench.records.record import Record
@@ -110,11 +109,6 @@ def cores() -> int:
 def default_jobs() -> int:
     """Cells at a time: one a core, or a few on a GPU. Two processes of one thread beat one of two."""
     return min(len(gpu_slots(visible_gpus())), cores()) if device().type == "cuda" else cores()
-
-
-def estimate_minutes(bench: Bench, cells: Sequence[Cell], jobs: int) -> float:
-    """Minutes that `cells` will take, see compatbench.plan.minutes."""
-    return estimate_seconds(cells, bench.dataset, jobs) / 60
 
 
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None) -> list[Record]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compatbench.cli.bench import Bench, estimate_minutes
+from compatbench.cli.bench import Bench
 from compatbench.plan.cells import outcome, remaining
-from compatbench.plan.gpu_hours import gpu_hours
+from compatbench.plan.estimate import gpu_hours, minutes_here
 from compatbench.plan.pretrained import missing_weights
 from compatbench.plan.trainings import parents
 from compatbench.records.environment import device
@@ -24,7 +24,7 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
     count = f"{len(todo)} of {len(bench.cells)} cells to run"
     budget = bench.suite.gpu_hours
     if budget is None:
-        yield f"{count}, {jobs} at a time, about {estimate_minutes(bench, todo, jobs):.0f} min"
+        yield f"{count}, {jobs} at a time, about {minutes_here(todo, bench.dataset, jobs):.0f} min"
     else:
         hours = gpu_hours(todo, bench.dataset)
         verdict = "within" if hours <= budget else "OVER"

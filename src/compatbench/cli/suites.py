@@ -63,6 +63,7 @@ def run(
     from compatbench.execution.launch import Launch
     from compatbench.execution.together import Lead, follow
     from compatbench.plan.cells import remaining
+    from compatbench.plan.estimate import minutes_here
     from compatbench.vocabulary import Status
 
     launch = Launch.found_in(os.environ)
@@ -78,7 +79,7 @@ def run(
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
         chosen = 1 if lead else jobs or benching.default_jobs()
-        minutes = benching.estimate_minutes(bench, todo, chosen)
+        minutes = minutes_here(todo, bench.dataset, chosen)
         console.print(
             f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time"
             f"{f' in {lead.launch.size} processes' if lead else ''}, about {minutes:.0f} min",

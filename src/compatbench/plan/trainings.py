@@ -28,11 +28,6 @@ class Training:
     spec: CellSpec
     """Of the cell that trains it."""
 
-    @property
-    def epochs(self) -> int:
-        """Passes over its images."""
-        return self.spec.recipe.epochs
-
 
 def model_names(spec: CellSpec) -> tuple[str, ...]:
     """The models that a cell needs, such as `independent 0`, `bct 1`, oldest first; references come last."""
