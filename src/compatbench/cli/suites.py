@@ -63,7 +63,6 @@ def run(
     from compatbench.execution.launch import Launch
     from compatbench.execution.together import Lead, follow
     from compatbench.plan.cells import remaining
-    from compatbench.plan.estimate import minutes_here
     from compatbench.vocabulary import Status
 
     launch = Launch.found_in(os.environ)
@@ -78,6 +77,8 @@ def run(
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
+        from compatbench.plan.estimate import minutes_here
+
         chosen = 1 if lead else jobs or benching.default_jobs()
         minutes = minutes_here(todo, bench.dataset, chosen)
         console.print(

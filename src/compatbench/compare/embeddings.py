@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.compare.embedding_formats import FORMATS, Columns, Values
+from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
 from compatbench.storage.files import whole_file
 from compatbench.storage.validation import did_you_mean
@@ -157,15 +158,15 @@ def matching_rows(table: EmbeddingTable, to: EmbeddingTable) -> NDArray[np.intp]
         raise RequestError(f"the ids of {table.name} and {to.name} differ in kind: numbers in one, text in the other")
     if np.array_equal(table.ids, to.ids):
         return None
-    order = np.argsort(table.ids, kind="stable")
-    rows = order[np.searchsorted(table.ids, to.ids, sorter=order).clip(max=len(table) - 1)]
-    missing = np.flatnonzero(table.ids[rows] != to.ids)
+    rows = IdLookup(table.ids).rows(to.ids)
+    missing = np.flatnonzero(rows < 0)
     if len(missing):
         raise RequestError(
             f"{table.name} has no id {to.ids[missing[0]]!s}, which is row {missing[0]} of {to.name}; "
-            f"{len(missing)} of {len(to)} ids are missing"
+            f"{len(missing)} of {len(to)} ids are missing: embed these items by both models, or leave them out of "
+            f"{to.name}"
         )
-    return np.asarray(rows, dtype=np.intp)
+    return rows
 
 
 def _is_in_a_file(vectors: Values) -> TypeGuard[np.memmap[Any, Any]]:
@@ -200,8 +201,7 @@ def _check_kind(name: str, key: str, values: Values) -> None:
 
 
 def _check_unique(table: EmbeddingTable, ids: Values) -> None:
-    order = np.argsort(ids, kind="stable")
-    repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+    repeated = IdLookup(ids).repeated()
     if len(repeated):
-        first, second = order[repeated[0]], order[repeated[0] + 1]
-        raise RequestError(f"{table.name}: id {ids[first]!s} is there twice, in rows {first} and {second}")
+        first, second = np.flatnonzero(ids == repeated[0])[:2]
+        raise RequestError(f"{table.name}: id {repeated[0]!s} is there twice, in rows {first} and {second}")

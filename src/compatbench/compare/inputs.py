@@ -61,7 +61,7 @@ def read_items(old: Path, new: Path, labels: Path | None = None) -> Items:
     old_table, new_table = read_table(old), read_table(new)
     rows = matching_rows(old_table, new_table)
     if len(old_table) != len(new_table):
-        _name_the_missing(old_table, new_table)
+        matching_rows(new_table, old_table)  # names what the new table lacks
     beside = old_table.labels
     if beside is not None and rows is not None:
         beside = beside[rows]
@@ -81,16 +81,6 @@ def _different(classes: Values, others: Values) -> int | None:
         classes, others = classes.astype(str), others.astype(str)
     rows = np.flatnonzero(classes != others)
     return int(rows[0]) if len(rows) else None
-
-
-def _name_the_missing(old: EmbeddingTable, new: EmbeddingTable) -> None:
-    assert old.ids is not None  # tables without ids are paired by position, and then have equally many rows
-    assert new.ids is not None
-    missing = np.flatnonzero(~np.isin(old.ids, new.ids))
-    raise RequestError(
-        f"{new.name} has no id {old.ids[missing[0]]!s}, which is row {missing[0]} of {old.name}; {len(missing)} of "
-        f"{len(old)} ids are missing: embed these items by the new model too, or leave them out of {old.name}"
-    )
 
 
 def _unit(vectors: NDArray[np.float32]) -> Tensor:

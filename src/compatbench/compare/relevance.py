@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.compare.inputs import Items, Rows
+from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
 from compatbench.evaluation.streaming import Relevant
 
@@ -94,11 +95,9 @@ def by_class(gallery: Items, queries: Items | None) -> RelevantItems:
 
 
 def _same_ids(gallery: Items, queries: Items) -> Rows:
-    own = np.full(len(queries), -1, dtype=np.intp)
-    if gallery.has_ids and queries.has_ids:
-        row_of = {name: row for row, name in enumerate(gallery.ids)}
-        own[:] = [row_of.get(name, -1) for name in queries.ids]
-    return own
+    if not (gallery.has_ids and queries.has_ids):
+        return np.full(len(queries), -1, dtype=np.intp)
+    return IdLookup(gallery.ids).rows(queries.ids)
 
 
 def read_qrels(path: Path, gallery: Items, queries: Items | None) -> RelevantItems:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+Ids = NDArray[Any]
+"""Whole numbers or text."""
 
 
 class IdLookup:
     """Finds ids among N ≥ 1 given ones, which are sorted once for all that is asked."""
 
-    def __init__(self, ids: NDArray[np.int64]) -> None:
+    def __init__(self, ids: Ids) -> None:
         self.ids = ids
         self._order = np.argsort(ids)
 
-    def rows(self, wanted: NDArray[np.int64]) -> NDArray[np.intp]:
+    def rows(self, wanted: Ids) -> NDArray[np.intp]:
         """(n,) the row of each of `wanted`, −1 where it is not there; of equal ids any row."""
         nearest = self._order[np.searchsorted(self.ids, wanted, sorter=self._order).clip(max=len(self.ids) - 1)]
         return np.where(self.ids[nearest] == wanted, nearest, -1)
 
-    def repeated(self) -> NDArray[np.int64]:
+    def repeated(self) -> Ids:
         """Ids that are there more than once, ascending."""
         ascending = self.ids[self._order]
-        return np.unique(ascending[1:][np.diff(ascending) == 0])
+        return np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
