@@ -16,6 +16,7 @@ WORDS = [word for kind in Word.__subclasses__() for word in kind]
 @pytest.mark.parametrize("word", WORDS, ids=str)
 def test_a_word_is_its_string_and_has_a_sentence(word: Word) -> None:
     assert (str(word), f"{word}", word.value) == (word, word, word)
+    assert repr(word) == repr(str(word))
     assert word.sentence.endswith(".")
     assert word.sentence[0].isupper()
     assert word.heading

@@ -18,6 +18,10 @@ class Word(StrEnum):
         member._value_, member.sentence, member.heading = word, sentence, heading or word
         return member
 
+    def __repr__(self) -> str:
+        """That of the string: a text made of words is the same, whether they are members or strings."""
+        return str.__repr__(self)
+
 
 class Need(Word):
     """What a method asks for; the suite provides just that, and the leaderboard prints it as a cost."""
@@ -110,6 +114,14 @@ class Order(Word):
     OWN = "own", "The order that the method asks for.", "The method's own order"
 
 
+class IndexKind(Word):
+    """Kind of Faiss index."""
+
+    FLAT = "flat", "Every vector is looked at: exact.", "Flat (exact)"
+    HNSW = "hnsw", "A graph of near neighbours.", "HNSW"
+    IVFPQ = "ivfpq", "Inverted lists of product-quantised vectors, trained on vectors.", "IVF-PQ"
+
+
 class HeadName(Word):
     """Classification head of a generation, and with it its loss."""
 
@@ -161,3 +173,7 @@ class MetricName(Word):
     AM = "AM", "Mean of the matrix's lower triangle with the diagonal."
     BC = "BC", "Mean of M(T,i) − M(i,i) over all older generations i: the newest queries on every old gallery."
     FC = "FC", "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill."
+
+
+DERIVED_FROM = (MetricName.MAP, MetricName.CMC1)
+"""The retrieval numbers that compatibility numbers are made of, and that curves are drawn of; the first one ranks."""

@@ -14,6 +14,7 @@ from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_thre
 from compatbench.evaluation.search import Questions, SearchNumbers, ask, unit_rows
 from compatbench.generations.adapters import FittedAdapter, unit
 from compatbench.method import to_dim
+from compatbench.vocabulary import IndexKind
 
 Notify = Callable[[str], None]
 
@@ -70,7 +71,7 @@ def search_embeddings(
                 built = build(kind, entry.vectors, repeats)
                 trained = trained or built
                 yield from _asked(kind, entry, built, repeats)
-                if entry.refill and kind == "ivfpq" and entry.vectors.shape[1] == entries[0].vectors.shape[1]:
+                if entry.refill and kind is IndexKind.IVFPQ and entry.vectors.shape[1] == entries[0].vectors.shape[1]:
                     refilled = trained.refilled(entry.vectors)
                     yield from _asked(kind, entry, refilled, repeats, ", in the index that was trained on old ones")
 

@@ -18,16 +18,14 @@ from compatbench.evaluation.statistics import (
     paired_permutation_test,
     percentile_interval,
 )
-
-GAINS = ("mAP", "CMC@1")
-"""The retrieval numbers that gains are computed of; one alone can turn a verdict."""
+from compatbench.vocabulary import DERIVED_FROM, MetricName
 
 Values = NDArray[np.float64]
 Results = Mapping[str, QueryResults]
 
 
 def retrieval_numbers(results: Results) -> dict[str, dict[str, Number]]:
-    """By system and name: METRICS, `cross_gain:`, `update_gain:` and `retention:` of GAINS, NFR@k and PFR@k.
+    """By system and name: METRICS, `cross_gain:`, `update_gain:` and `retention:` of DERIVED_FROM, NFR@k and PFR@k.
 
     Everything is against the system STATUS_QUO on the same queries, with intervals of one paired bootstrap.
     """
@@ -37,25 +35,25 @@ def retrieval_numbers(results: Results) -> dict[str, dict[str, Number]]:
     found: dict[str, dict[str, Number]] = {}
     for name in results:
         numbers = {metric: _number(_mean, columns, draws, (name, metric)) for metric in METRICS}
-        for metric in GAINS:
+        for metric in DERIVED_FROM:
             old, own, full = (STATUS_QUO, metric), (name, metric), (FULL_BACKFILL, metric)
-            numbers[f"cross_gain:{metric}"] = _number(lambda oo, no: no - oo, columns, draws, old, own)
-            numbers[f"update_gain:{metric}"] = _number(update_gain, columns, draws, old, own, full)
-            numbers[f"retention:{metric}"] = _number(_ratio, columns, draws, own, full)
+            numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = _number(lambda oo, no: no - oo, columns, draws, old, own)
+            numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = _number(update_gain, columns, draws, old, own, full)
+            numbers[f"{MetricName.RETENTION}:{metric}"] = _number(_ratio, columns, draws, own, full)
         for rate, estimate in flips[name].items():
             numbers[rate] = Number(value=estimate.value, low=estimate.low, high=estimate.high)
         found[name] = numbers
     return found
 
 
-def tax(results: Results, name: str, after_backfill: str, metric: str = "mAP") -> Number:
+def tax(results: Results, name: str, after_backfill: str, metric: str = MetricName.MAP) -> Number:
     """M(n,n) − M(*,*) of an adapter that changes new vectors too, with a paired interval."""
     columns = {(one, metric): results[one].per_query(metric) for one in (after_backfill, FULL_BACKFILL)}
     draws = hierarchical_bootstrap({str(key): values for key, values in columns.items()})
     return _number(lambda nn, full: nn - full, columns, draws, (after_backfill, metric), (FULL_BACKFILL, metric))
 
 
-def gain_p_values(results: Results, adapters: Sequence[str], metric: str = "mAP") -> dict[str, float]:
+def gain_p_values(results: Results, adapters: Sequence[str], metric: str = MetricName.MAP) -> dict[str, float]:
     """Of each adapter's cross gain: paired permutation test on the queries, Holm-corrected over the adapters."""
     if not adapters:
         return {}

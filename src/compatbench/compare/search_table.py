@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.tables.index_search import INDEX_TITLES, SPEED_COLUMNS
+from compatbench.report.tables.index_search import SPEED_COLUMNS
+from compatbench.vocabulary import IndexKind
 
 if TYPE_CHECKING:
     from compatbench.compare.embedding_search import FileSearch
@@ -31,8 +32,8 @@ def search_table(searches: Sequence[FileSearch], title: str, items: int, threads
         "vectors are.",
         columns=(Column("searched", "searched", "What was asked of which index.", Unit.TEXT), recall, *speed),
         groups=tuple(
-            Group(title, tuple(_row(one) for one in searches if one.index == index))
-            for index, title in INDEX_TITLES.items()
+            Group(index.heading, tuple(_row(one) for one in searches if one.index == index))
+            for index in IndexKind
             if any(one.index == index for one in searches)
         ),
     )

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from compatbench.compare.comparison import FULL_BACKFILL, Number, Outcome
 from compatbench.report.render.table import Unit, number
-from compatbench.vocabulary import Need
+from compatbench.vocabulary import MetricName, Need
 
 SIGNIFICANCE = 0.05
-MAIN, SECOND = "mAP", "CMC@1"
+GAIN = f"{MetricName.CROSS_GAIN}:{MetricName.MAP}"
+SECOND = MetricName.CMC1
+SECOND_GAIN = f"{MetricName.CROSS_GAIN}:{SECOND}"
 
 _STRICT_RATE = "FAR=0.001"
 _MOVED = 1.5
@@ -18,7 +20,7 @@ _MOVED = 1.5
 
 def verdict(outcomes: Sequence[Outcome]) -> list[str]:
     """The decision in one sentence, and what else should be known in a few more."""
-    backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(f"cross_gain:{MAIN}")
+    backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(GAIN)
     adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
     winners = sorted((one for one in adapters if beats_the_old_model(one)), key=_gain, reverse=True)
     if not adapters:
@@ -26,7 +28,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
     if not winners:
         best = max(adapters, key=_gain)
         return [
-            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(f'cross_gain:{MAIN}'))} "
+            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(GAIN))} "
             f"points); {_of_the_backfill(backfill)}."
         ]
     best = winners[0]
@@ -41,14 +43,14 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
 
 def beats_the_old_model(outcome: Outcome) -> bool:
     """The cross gain is above 0 by its interval and by the permutation test that knows of the other adapters."""
-    gain = outcome.metric(f"cross_gain:{MAIN}")
+    gain = outcome.metric(GAIN)
     return gain.above_zero and outcome.p_value is not None and outcome.p_value < SIGNIFICANCE
 
 
 def _deed(outcome: Outcome) -> str:
     how = "rewrites the index" if outcome.rewrites_index else "keeps the index"
     online = " (with both encoders online)" if outcome.needs_both_encoders else ""
-    return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(f'cross_gain:{MAIN}'))} points"
+    return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(GAIN))} points"
 
 
 def _of_the_backfill(gain: Number) -> str:
@@ -60,7 +62,7 @@ def _of_the_backfill(gain: Number) -> str:
 
 
 def _remarks(best: Outcome, backfill: Number) -> list[str]:
-    flips, first = best.metric("relative_NFR@1"), best.metric(f"cross_gain:{SECOND}")
+    flips, first = best.metric("relative_NFR@1"), best.metric(SECOND_GAIN)
     remarks = []
     if Need.LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
         remarks.append(
@@ -84,7 +86,7 @@ def _remarks(best: Outcome, backfill: Number) -> list[str]:
 
 
 def _gain(outcome: Outcome) -> float:
-    return outcome.metric(f"cross_gain:{MAIN}").value or 0.0
+    return outcome.metric(GAIN).value or 0.0
 
 
 def _points(gain: Number) -> str:

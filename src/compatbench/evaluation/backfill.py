@@ -27,7 +27,7 @@ from compatbench.evaluation.retrieval import (
     full_float32,
     score_factors,
 )
-from compatbench.vocabulary import Order
+from compatbench.vocabulary import MetricName, Order
 
 Permutation = NDArray[np.intp]
 """(N,) rows of the gallery, in the order in which they are embedded anew."""
@@ -102,7 +102,7 @@ def backfill(
     ids = old[0].ids.cpu().numpy()
     curves: dict[Order, list[QueryCurves]] = {name: [] for name in orders}
     for (name, _), ap, hit in zip(plans, precision, first_hit, strict=True):
-        curves[name].append(QueryCurves(ids, tuple(betas), {"mAP": ap, "CMC@1": hit}))
+        curves[name].append(QueryCurves(ids, tuple(betas), {MetricName.MAP: ap, MetricName.CMC1: hit}))
     return curves
 
 

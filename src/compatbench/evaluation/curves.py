@@ -14,9 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path, read_columns, write_columns
-
-CURVE_METRICS = ("mAP", "CMC@1")
-"""The retrieval numbers that are followed through a backfill."""
+from compatbench.vocabulary import MetricName
 
 BETAS = tuple(step / 20 for step in range(21))
 
@@ -33,12 +31,12 @@ class QueryCurves:
     betas: tuple[float, ...]
     """The S shares at which the gallery was searched."""
     values: Mapping[str, NDArray[np.float32]]
-    """(Q, S) by CURVE_METRICS; NaN where nothing is relevant."""
+    """(Q, S) by DERIVED_FROM; NaN where nothing is relevant."""
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
         """(Q,) the queries that have a relevant item, i.e. those that enter the curves."""
-        return ~np.isnan(self.values[CURVE_METRICS[0]][:, 0])
+        return ~np.isnan(self.values[MetricName.MAP][:, 0])
 
     def per_query(self, metric: str) -> NDArray[np.float64]:
         """(A, S) curves of the answerable queries, whose mean is the curve of `metric`."""

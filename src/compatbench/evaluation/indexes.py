@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.vocabulary import IndexKind
+
 RULES = 1
 """Raised when they change."""
 
@@ -83,9 +85,9 @@ class BuiltIndex:
         return _filled(index, vectors)
 
 
-def kinds(size: int) -> tuple[str, ...]:
+def kinds(size: int) -> tuple[IndexKind, ...]:
     """The kinds of index that `size` vectors allow: IVF-PQ needs 2 · 39 of them to be trained."""
-    return ("flat", "hnsw", "ivfpq") if size >= 2 * TRAINING_POINTS else ("flat", "hnsw")
+    return tuple(kind for kind in IndexKind if kind is not IndexKind.IVFPQ or size >= 2 * TRAINING_POINTS)
 
 
 def build(kind: str, vectors: Matrix, repeats: int = 1) -> BuiltIndex:
@@ -109,9 +111,9 @@ def _empty(kind: str, size: int, dim: int) -> Any:
     """On unit vectors the order by L2 distance is that by cosine, and HNSW wants a metric."""
     import faiss
 
-    if kind == "flat":
+    if kind == IndexKind.FLAT:
         return faiss.IndexFlatL2(dim)
-    if kind == "hnsw":
+    if kind == IndexKind.HNSW:
         return faiss.IndexHNSWFlat(dim, HNSW_LINKS)
     sizes = InvertedLists.of(size, dim)
     padded = sizes.parts * ceil(dim / sizes.parts)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build
 from compatbench.evaluation.similarity import valid_norms
+from compatbench.vocabulary import IndexKind
 
 ROUNDING = 1e-6
 """Cosines that differ by less are equal: float32 sums depend on their order."""
@@ -63,7 +64,9 @@ class Questions:
         most = min(k, len(vectors) - int((rows >= 0).any()))
         if most < 1:
             raise ValueError("there is nothing to find but the query itself")
-        nearest = _others(build("flat", vectors).index.search(query, min(most + 1, len(vectors)))[1], rows, most)
+        nearest = _others(
+            build(IndexKind.FLAT, vectors).index.search(query, min(most + 1, len(vectors)))[1], rows, most
+        )
         cosines = _cosines(query, vectors, nearest)
         return cls(query, vectors, rows, most, cosines.min(axis=1))
 

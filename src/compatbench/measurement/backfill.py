@@ -17,12 +17,12 @@ from compatbench.evaluation.backfill import (
     random_order,
 )
 from compatbench.evaluation.chance import sample
-from compatbench.evaluation.curves import CURVE_METRICS, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import BackfillCurve, Metric
-from compatbench.vocabulary import Order
+from compatbench.vocabulary import DERIVED_FROM, Order
 
 BACKFILL_QUERIES = 200, 1000
 """Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
@@ -44,7 +44,7 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
         if not curves.answerable.any():
             continue
         sha256 = curves.write(chain.store.arrays)
-        for metric in CURVE_METRICS:
+        for metric in DERIVED_FROM:
             status_quo = unchanged.per_query(metric)[unchanged.rows(curves.ids[curves.answerable])]
             numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
             each = np.stack([one.curve(metric) for one in backfills])

@@ -17,6 +17,7 @@ from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import IndexSearch
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 from compatbench.storage.canonical import digest
+from compatbench.vocabulary import IndexKind
 
 SEARCH_QUERIES = 500
 """Queries that are asked, drawn in proportion to their labels; the gallery is whole."""
@@ -48,7 +49,7 @@ def index_search(chain: ServedChain, measured: Sequence[str]) -> list[IndexSearc
             found.append(before.entry(kind, first))
             found.append(cross.entry(kind, second))
             found.append(after.entry(kind, build(kind, after.questions.vectors)))
-            if kind == "ivfpq" and after.questions.vectors.shape[1] == cross.questions.vectors.shape[1]:
+            if kind is IndexKind.IVFPQ and after.questions.vectors.shape[1] == cross.questions.vectors.shape[1]:
                 found.append(after.entry(kind, second.refilled(after.questions.vectors), trained=old))
     return found
 
@@ -82,7 +83,7 @@ class _Side:
 
 def _first(kind: str, vectors: Matrix, chain: ServedChain) -> BuiltIndex:
     """An index of old vectors; one that takes training, from an earlier cell that built it of the same ones, if any."""
-    if kind != "ivfpq":
+    if kind is not IndexKind.IVFPQ:
         return build(kind, vectors)
     import faiss
 

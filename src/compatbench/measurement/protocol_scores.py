@@ -15,8 +15,7 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, PairScores, ProtocolScores
-
-PROTOCOL_METRICS = ("mAP", "CMC@1")
+from compatbench.vocabulary import DERIVED_FROM
 
 
 def protocol_scores(chain: ServedChain) -> list[ProtocolScores]:
@@ -55,7 +54,7 @@ def pair_scores(chain: ServedChain) -> list[PairScores]:
 
 def protocol_metrics(entry: ProtocolScores, results: QueryResults) -> Iterator[Metric]:
     """`mAP:<protocol>` and `CMC@1:<protocol>` of one entry; the AP is the trapezoidal one of the arrays."""
-    for name in PROTOCOL_METRICS:
+    for name in DERIVED_FROM:
         values = results.per_query(name)[results.answerable]
         yield _metric(f"{name}:{entry.protocol}", entry, values)
 

@@ -10,8 +10,7 @@ from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.records.record import Metric
-
-DERIVED_FROM = ("mAP", "CMC@1")
+from compatbench.vocabulary import DERIVED_FROM
 
 MatrixResults = Mapping[tuple[str, str], QueryResults]
 """Per-query results by query and gallery generation."""

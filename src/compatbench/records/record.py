@@ -18,7 +18,7 @@ from compatbench.records.migrations import migrate
 from compatbench.storage.files import FolderName, keep_names, write_whole
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
-from compatbench.vocabulary import Expectation, Need, Order, Role, Status
+from compatbench.vocabulary import Expectation, IndexKind, Need, Order, Role, Status
 
 SCHEMA_VERSION = 2
 
@@ -62,7 +62,7 @@ class CellSpec(_Model):
     image_size: int
     train_limit: int | None = None
     query_limit: int | None = None
-    index_search: tuple[str, ...] = ("flat", "hnsw", "ivfpq")
+    index_search: tuple[IndexKind, ...] = tuple(IndexKind)
     """Kinds of index that are measured."""
     scenario: FolderName
     generations: tuple[GenerationSpec, ...]
@@ -131,7 +131,7 @@ class BackfillCurve(_Model):
 class IndexSearch(_Model):
     """What one index did with queries of one generation, on one thread."""
 
-    index: Literal["flat", "hnsw", "ivfpq"]
+    index: IndexKind
     trained_generation: str
     """Whose vectors the index was trained on and built of."""
     gallery_generation: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -25,6 +25,7 @@ from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, explain
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
+from compatbench.vocabulary import IndexKind
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
@@ -59,7 +60,7 @@ class Suite(BaseModel):
     """Use about this many training images, stratified; all where absent."""
     query_limit: int | None = Field(None, ge=2)
     """Ask about this many of the queries, stratified; all where absent. The gallery stays whole."""
-    index_search: tuple[Literal["flat", "hnsw", "ivfpq"], ...] = ("flat", "hnsw", "ivfpq")
+    index_search: tuple[IndexKind, ...] = tuple(IndexKind)
     """Kinds of Faiss index to measure in every cell; they take seconds each, as long as training in light suites."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0)

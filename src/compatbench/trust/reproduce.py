@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import METRICS
 from compatbench.execution.cell import Workplace
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
@@ -128,4 +129,4 @@ def _at(metric: Metric) -> Sequence[str]:
 
 def _is_score(metric: Metric) -> bool:
     """Entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own."""
-    return metric.name in ("mAP", "mAP@R", "CMC@1", "CMC@5", "CMC@10")
+    return metric.name in METRICS

@@ -5,8 +5,8 @@ import pytest
 
 from compatbench.evaluation.statistics import hierarchical_bootstrap, holm, paired_permutation_test
 from compatbench.report.rows.estimates import Estimate, best_rows, contributions, estimate
-from compatbench.report.rows.scores import METRICS, Scores
-from compatbench.vocabulary import Entry, MetricName
+from compatbench.report.rows.scores import Scores
+from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
 
 def scores(seeds=(0, 1, 2), **entries):
@@ -15,7 +15,7 @@ def scores(seeds=(0, 1, 2), **entries):
     values = {name: np.asarray(entries[short], dtype=float) for short, name in names.items()}
     queries = values[Entry.OLD].shape[1]
     return Scores(
-        seeds, np.arange(queries), {(metric, name): one for metric in METRICS for name, one in values.items()}
+        seeds, np.arange(queries), {(metric, name): one for metric in DERIVED_FROM for name, one in values.items()}
     )
 
 

@@ -15,8 +15,8 @@ from compatbench.records.record import BackfillCurve, Record
 from compatbench.report.rows.estimates import Estimate, Values
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.scores import METRICS, ScoreReader
-from compatbench.vocabulary import Order
+from compatbench.report.rows.scores import ScoreReader
+from compatbench.vocabulary import MetricName, Order
 
 _STATUS_QUO = "status quo"
 
@@ -72,7 +72,7 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
 
 
 def _curve(record: Record, order: Order) -> BackfillCurve | None:
-    return next((one for one in record.backfill if (one.order, one.metric) == (order, METRICS[0])), None)
+    return next((one for one in record.backfill if (one.order, one.metric) == (order, MetricName.MAP)), None)
 
 
 def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> dict[str, Values]:
@@ -92,7 +92,7 @@ def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], re
     first = curves[0]
     if any(not np.array_equal(one.ids, first.ids) or one.betas != first.betas for one in curves):
         raise RequestError(f"{row.label}: its records followed different queries; run its cells again")
-    stacked = np.stack([one.per_query(METRICS[0]) for one in curves])
+    stacked = np.stack([one.per_query(MetricName.MAP) for one in curves])
     return {_STATUS_QUO: np.stack(status_quo)} | {
         str(beta): stacked[:, :, step] for step, beta in enumerate(first.betas)
     }

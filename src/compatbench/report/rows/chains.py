@@ -13,8 +13,8 @@ from compatbench.evaluation.chains import ChainNumber, chain_estimates, violatio
 from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
-from compatbench.report.rows.scores import METRICS, ScoreReader
-from compatbench.vocabulary import Need
+from compatbench.report.rows.scores import ScoreReader
+from compatbench.vocabulary import MetricName, Need
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def _chain_row(row: MethodRow, size: int, reader: ScoreReader) -> ChainRow:
 def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> NDArray[np.float64]:
     """(S, Q) of one entry on mAP."""
     found = [reader.entry(record, str(query), str(gallery)) for record in runs.finished]
-    return np.stack([one.per_query(METRICS[0]) for one in found])
+    return np.stack([one.per_query(MetricName.MAP) for one in found])
 
 
 def step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:

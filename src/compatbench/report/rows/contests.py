@@ -14,8 +14,7 @@ from compatbench.evaluation.compatibility import update_gain
 from compatbench.evaluation.statistics import RESAMPLES
 from compatbench.report.rows.estimates import ROUNDING, Values, bootstrap_means
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.rows.scores import METRICS
-from compatbench.vocabulary import Entry
+from compatbench.vocabulary import Entry, MetricName
 
 CONTEST_STREAM = 2
 """Tells the draws of contests from those of queries (0) and of seeds (1)."""
@@ -85,8 +84,8 @@ def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:
 def _rank_draws(rows: Sequence[MethodRow]) -> Values:
     """Ranks (B, N) of the rows of one contest in every draw of its seeds and queries."""
     scores = {row.label: row.scores for row in rows if row.scores is not None}
-    means = bootstrap_means(scores, METRICS[:1])
-    of_rows = [means[row.label, METRICS[0]] for row in rows]
+    means = bootstrap_means(scores, (MetricName.MAP,))
+    of_rows = [means[row.label, MetricName.MAP] for row in rows]
     gain = np.stack([update_gain(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
     return ranks(gain, np.stack([one[Entry.NEW] - one[Entry.REFERENCE] for one in of_rows], axis=1))
 

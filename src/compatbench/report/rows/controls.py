@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from compatbench.report.rows.estimates import Values
 from compatbench.report.rows.row import MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.rows.scores import METRICS
-from compatbench.vocabulary import Entry, Expectation, Status
+from compatbench.vocabulary import Entry, Expectation, MetricName, Status
 
 SAME_SELF = 1e-4
 """How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
@@ -112,7 +111,7 @@ def _equal(row: MethodRow, entry: str, other: str, tolerance: float) -> str | No
 
 def _seed_means(row: MethodRow, entry: str) -> Values:
     assert row.scores is not None  # only finished rows are checked
-    means: Values = row.scores.of(METRICS[0], entry).mean(axis=1)
+    means: Values = row.scores.of(MetricName.MAP, entry).mean(axis=1)
     return means
 
 

@@ -19,8 +19,8 @@ from compatbench.evaluation.statistics import (
     paired_permutation_test,
     percentile_interval,
 )
-from compatbench.report.rows.scores import METRICS, Scores
-from compatbench.vocabulary import Entry, MetricName
+from compatbench.report.rows.scores import Scores
+from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
 SIGNIFICANCE = 0.05
 """Error rate of a family of comparisons after Holm's correction."""
@@ -74,7 +74,7 @@ class Compatibility:
 
 
 def bootstrap_means(
-    rows: Mapping[str, Scores], metrics: Sequence[str] = METRICS
+    rows: Mapping[str, Scores], metrics: Sequence[str] = DERIVED_FROM
 ) -> dict[tuple[str, str], dict[str, Values]]:
     """Resampled means (B,) of every entry of the matrix, by row and retrieval number, then by entry.
 
@@ -106,7 +106,7 @@ def estimate(rows: Mapping[str, Scores]) -> dict[str, dict[str, Compatibility]]:
             metric: _compatibility(
                 *((float(scores.of(metric, entry).mean()), draws[label, metric][entry]) for entry in Entry)
             )
-            for metric in METRICS
+            for metric in DERIVED_FROM
         }
         for label, scores in rows.items()
     }
@@ -132,7 +132,7 @@ def _estimate(value: float | None, draws: Values) -> Estimate:
     return Estimate(value) if value is None else Estimate(value, *percentile_interval(draws))
 
 
-def contributions(scores: Scores, number: Tested, metric: str = METRICS[0]) -> Values | None:
+def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:
     """Per-query values (S, Q) whose mean is `number`, an entry of the matrix, Γ or the tax; None if undefined.
 
     For Γ the denominator M(*,*) − M(o,o) is the row's own over all seeds, held fixed.

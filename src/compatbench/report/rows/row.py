@@ -12,8 +12,8 @@ from compatbench.errors import one_line
 from compatbench.records.record import Record
 from compatbench.report.rows.estimates import Compatibility, Estimate, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
-from compatbench.report.rows.scores import METRICS, ScoreReader, Scores
-from compatbench.vocabulary import Need, Role, Status
+from compatbench.report.rows.scores import ScoreReader, Scores
+from compatbench.vocabulary import MetricName, Need, Role, Status
 
 RANKED_SEEDS = 3
 """Rows with fewer finished seeds are shown and not ranked."""
@@ -55,7 +55,7 @@ class MethodRow:
     @property
     def compatibility(self) -> Compatibility | None:
         """The numbers on mAP, by which rows are ranked."""
-        return self.numbers.get(METRICS[0])
+        return self.numbers.get(MetricName.MAP)
 
     @property
     def own_first_generation(self) -> bool:
@@ -125,13 +125,13 @@ def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
 
 
 def _mean(runs: MethodRuns, newest: str, subset: str = "all", distance: str = "cosine") -> float | None:
-    entries = [record.metric(METRICS[0], newest, "0", subset, distance) for record in runs.finished]
+    entries = [record.metric(MetricName.MAP, newest, "0", subset, distance) for record in runs.finished]
     values = [entry.value for entry in entries if entry is not None and entry.value is not None]
     return fmean(values) if values else None
 
 
 def _chance(runs: MethodRuns, newest: str) -> tuple[float, float, float] | None:
-    entries = [record.metric(f"chance:{METRICS[0]}", newest, "0") for record in runs.finished]
+    entries = [record.metric(f"chance:{MetricName.MAP}", newest, "0") for record in runs.finished]
     bands = [
         (entry.value, entry.ci_low, entry.ci_high)
         for entry in entries

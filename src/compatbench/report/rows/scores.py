@@ -13,10 +13,7 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import MethodRuns, file_of
-from compatbench.vocabulary import Entry, MetricName
-
-METRICS = (MetricName.MAP, MetricName.CMC1)
-"""The retrieval numbers that the report derives compatibility from; the first one ranks."""
+from compatbench.vocabulary import DERIVED_FROM, Entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +61,7 @@ class ScoreReader:
             values={
                 (metric, name): np.stack([one.per_query(metric)[kept] for one in column])
                 for name, column in found.items()
-                for metric in METRICS
+                for metric in DERIVED_FROM
             },
         )
 

@@ -11,9 +11,7 @@ from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
-
-INDEX_TITLES = {"flat": "Flat (exact)", "hnsw": "HNSW", "ivfpq": "IVF-PQ"}
-"""By the names in records."""
+from compatbench.vocabulary import IndexKind
 
 _ENTRIES: dict[Entry, str] = {
     ("o", "o", "o"): "old queries on old vectors",
@@ -24,14 +22,14 @@ _ENTRIES: dict[Entry, str] = {
 _RECALLS = {
     (index, entry): Column(
         f"{index}_{''.join(entry)}",
-        f"{INDEX_TITLES[index]} {entry[0]},{entry[1]}" + (" refilled" if entry[1:] == ("n", "o") else ""),
-        f"Recall of the {INDEX_TITLES[index]} index: {text}.",
+        f"{index.heading} {entry[0]},{entry[1]}" + (" refilled" if entry[1:] == ("n", "o") else ""),
+        f"Recall of the {index.heading} index: {text}.",
         Unit.SHARE,
         interval=True,
     )
-    for index in ("hnsw", "ivfpq")
+    for index in (IndexKind.HNSW, IndexKind.IVFPQ)
     for entry, text in _ENTRIES.items()
-    if index == "ivfpq" or entry[1:] != ("n", "o")
+    if index is IndexKind.IVFPQ or entry[1:] != ("n", "o")
 }
 SPEED_COLUMNS = (
     Column("recall", "recall@10", "Share of the first ten that are as near as exact search's tenth.", Unit.SHARE, True),
@@ -70,14 +68,14 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
         return None
     first = searches[0][1]
     groups = []
-    for index, title in INDEX_TITLES.items():
+    for index in IndexKind:
         found = {
             text: [one for place, one in searches if place == entry and one.index == index]
             for entry, text in _ENTRIES.items()
         }
         lines = tuple(_speed_row(text, several) for text, several in found.items() if several)
         if lines:
-            groups.append(Group(title, lines))
+            groups.append(Group(index.heading, lines))
     return Table(
         name=f"{scenario.scenario}-indexes",
         title=f"{scenario.title}: kinds of index",

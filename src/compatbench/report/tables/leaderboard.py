@@ -10,7 +10,6 @@ from compatbench.report.rows.estimates import Compatibility, Estimate, Tested, b
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scenario_rows import ScenarioRows
-from compatbench.report.rows.scores import METRICS
 from compatbench.report.rows.verdicts import ordering, verdict
 from compatbench.report.tables.method_rows import (
     METHOD,
@@ -58,7 +57,7 @@ class _Score:
     """It is left out where no row has a number for it."""
 
 
-def _of(pick: Callable[[Compatibility], Cell], metric: str = METRICS[0]) -> Callable[[_Line], Cell]:
+def _of(pick: Callable[[Compatibility], Cell], metric: MetricName = MetricName.MAP) -> Callable[[_Line], Cell]:
     """A cell of the row's compatibility numbers; undefined where no seed ended well."""
     return lambda line: pick(line.row.numbers[metric]) if metric in line.row.numbers else Cell()
 
@@ -164,13 +163,13 @@ _SCORES = (
     ),
     _Score(
         Column("cmc1", "CMC@1 n,o", f"Cross-test by CMC@1. {MetricName.CMC1.sentence}", interval=True),
-        _of(lambda one: points(one.cross), METRICS[1]),
+        _of(lambda one: points(one.cross), MetricName.CMC1),
     ),
     _Score(
         Column(
             "cmc1_gain", "CMC@1 gain", "Cross gain by CMC@1, in points: one metric can turn the verdict.", interval=True
         ),
-        _of(lambda one: points(one.cross_gain), METRICS[1]),
+        _of(lambda one: points(one.cross_gain), MetricName.CMC1),
     ),
     _Score(
         Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
@@ -243,7 +242,7 @@ def _status_quo(scenario: ScenarioRows) -> list[Row]:
     row = scenario.status_quo
     if row is None:
         return []
-    numbers = row.numbers[METRICS[0]]
+    numbers = row.numbers[MetricName.MAP]
     return [
         Row(
             {

@@ -8,10 +8,9 @@ from compatbench.report.render.table import Cell, Column, Group, Row, Table, Uni
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scenario_rows import ScenarioRows
-from compatbench.report.rows.scores import METRICS
 from compatbench.report.tables.leaderboard import STATUS_QUO
 from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, method_row, needs_cell
-from compatbench.vocabulary import Role
+from compatbench.vocabulary import MetricName, Role
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
 _COMPATIBLE = Column(
@@ -107,6 +106,6 @@ def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
     cells = {"method": Cell(STATUS_QUO)}
     for scenario in scenarios:
         row = scenario.status_quo
-        old = row.numbers[METRICS[0]].old if row else Estimate(None)
+        old = row.numbers[MetricName.MAP].old if row else Estimate(None)
         cells[scenario.runs.scenario] = Cell(old.in_points().value, marks=(RED,) if scenario.banner.problems else ())
     return Row(cells)

@@ -8,7 +8,6 @@ from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.scores import METRICS
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import Album
 from compatbench.vocabulary import Entry, MetricName
@@ -73,7 +72,7 @@ def _seeds(row: MethodRow) -> Json:
     """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*), in points of mAP, then Γ, then tax in points."""
     if row.scores is None:
         return []
-    entries = {entry: row.scores.of(METRICS[0], entry).mean(axis=1) for entry in Entry}
+    entries = {entry: row.scores.of(MetricName.MAP, entry).mean(axis=1) for entry in Entry}
     lines: list[Json] = []
     for place, seed in enumerate(row.scores.seeds):
         old, cross, new, reference = (float(entries[entry][place]) for entry in Entry)
