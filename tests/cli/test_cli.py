@@ -81,6 +81,12 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
     assert second.code == 0
     assert second.out.startswith("all 2 cells up to date\n")
     assert row in second.out
+    assert second.out.splitlines()[-1].startswith("up to date: ")
+    page = tmp_path / "mine" / "digits" / "index.html"
+    whole = page.read_bytes()
+    page.write_bytes(whole[:1000])
+    assert command(*words).out.splitlines()[-1].startswith("written: ")
+    assert page.read_bytes() == whole
     planned = command("plan", "digits", "--methods", f"{VARIANT},l2", "--runs", "mine")
     assert planned.code == 0
     assert planned.out.splitlines()[:3] == [

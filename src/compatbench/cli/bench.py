@@ -1,6 +1,6 @@
-"""From a suite's name to its plan, its run and its report: what the command line and Python callers share.
+"""From a suite's name to its plan and its run: what the command line and Python callers share.
 
-What runs and what reports is imported where it is used, so that a plan does not wait for it.
+What runs cells is imported where it is used, so that a plan does not wait for it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from compatbench.data.dataset import Dataset
-from compatbench.data.samples import Samples
 from compatbench.data.stand_in import stand_in
 from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
-from compatbench.errors import MachineError, RequestError
+from compatbench.errors import RequestError
 from compatbench.execution.command import Origin
 from compatbench.execution.gpus import gpu_slots, visible_gpus
-from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan, outcome
+from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan
 from compatbench.plan.pretrained import fetch_weights
 from compatbench.records.environment import device
 from compatbench.records.record import Record
@@ -140,39 +139,3 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
         return executor.run(cells, display)
-
-
-def report(bench: Bench, console: Console, into: Path | None = None) -> list[Record]:
-    """Write the tables of all that the suite has left, print those of the selected scenarios.
-
-    Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
-    that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Raises
-    MachineError where the tables cannot be written.
-    """
-    from compatbench.report.site.insert import insert_tables
-    from compatbench.report.site.scenario_report import scenario_reports
-    from compatbench.report.site.terminal import print_report
-    from compatbench.report.site.write import write_report
-
-    records = _records(bench.cells, bench.store)
-    everything = records + _records(bench.others, bench.store)
-    if not everything:
-        console.print("no records yet: run the suite first")
-        return records
-    out = bench.store.suite(bench.name)
-    reports = scenario_reports(everything, bench.store.arrays)
-    speed = bench.store.speed
-    try:
-        write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))
-    except OSError as error:
-        raise MachineError.of(error) from error
-    if into is not None:
-        insert_tables(reports, bench.name, into)
-    selected = {cell.spec.scenario for cell in bench.cells}
-    print_report([one for one in reports if one.scores.name in selected], console)
-    console.print(f"written: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
-    return records
-
-
-def _records(cells: Sequence[Cell], store: Store) -> list[Record]:
-    return [record for cell in cells if (record := outcome(cell, store)) is not None]

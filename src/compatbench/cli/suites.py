@@ -59,6 +59,7 @@ def run(
 ) -> None:
     """Run what is missing of a suite, then write and print its tables."""
     from compatbench.cli import bench as benching
+    from compatbench.cli.suite_report import write_and_print
     from compatbench.execution.choice import Choice
     from compatbench.execution.launch import Launch
     from compatbench.execution.together import Lead, follow
@@ -89,7 +90,7 @@ def run(
         benching.run(bench, todo, chosen, console, choice)
     else:
         console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
-    records = benching.report(bench, console)
+    records = write_and_print(bench, console, again=bool(todo))
     failed = [record for record in records if record.status not in (Status.OK, Status.SKIPPED)]
     if failed:
         console.print(
@@ -149,11 +150,11 @@ def report(
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
     """Write and print the tables of what a suite has left so far."""
-    from compatbench.cli import bench as benching
+    from compatbench.cli.suite_report import write_and_print
 
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
-    benching.report(bench, console, into)
+    write_and_print(bench, console, into)
 
 
 def list_all(methods: Methods = "", datasets: Datasets = None) -> None:

@@ -13,7 +13,7 @@ NAMES = ["status quo", "independent", "good", "own †", "varied", "weak", "shor
 
 def printed(golden, *, terminal: bool, width: int) -> str:
     file = io.StringIO()
-    print_report([golden], Console(file=file, force_terminal=terminal, width=width))
+    print_report([(golden.scores, golden.banner)], Console(file=file, force_terminal=terminal, width=width))
     return file.getvalue()
 
 

@@ -24,8 +24,7 @@ from compatbench.report.tables.backfill import backfill_table
 from compatbench.report.tables.costs import costs_table
 from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
-from compatbench.report.tables.leaderboard import leaderboard
-from compatbench.report.tables.published import published_rows, with_published
+from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.verification import verification_table
 from compatbench.vocabulary import Role
 
@@ -90,7 +89,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 runs=runs,
                 rows=rows,
                 banner=found.banner,
-                scores=with_published(leaderboard(found), published_rows(runs.suite), runs.scenario),
+                scores=scores_table(found),
                 flips=flips_table(runs, rows, reader),
                 backfill=backfill_table(runs, backfills),
                 verification=verification_table(runs, rows, reader),

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compatbench.errors import RequestError
 from compatbench.report.render.table import Cell, Group, Row, Table
+from compatbench.report.rows.scenario_rows import ScenarioRows
+from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import explain
@@ -71,6 +73,11 @@ def published_rows(suite: str) -> tuple[PublishedRow, ...]:
         return _File.model_validate(read_mapping(path)).rows
     except ValidationError as error:
         raise RequestError(f"{path}: {explain(error, _File)}") from error
+
+
+def scores_table(scenario: ScenarioRows) -> Table:
+    """The leaderboard of a scenario, with the rows that others published."""
+    return with_published(leaderboard(scenario), published_rows(scenario.runs.suite), scenario.runs.scenario)
 
 
 def with_published(table: Table, rows: Sequence[PublishedRow], scenario: str) -> Table:

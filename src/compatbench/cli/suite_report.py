@@ -1,0 +1,92 @@
+"""The report of a suite: written unless it is up to date, and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from compatbench.cli.bench import Bench
+from compatbench.data.samples import Samples
+from compatbench.errors import MachineError
+from compatbench.plan.cells import Cell, outcome
+from compatbench.records.record import Record
+from compatbench.records.store import Store
+from compatbench.report.render.table import Table
+from compatbench.report.rows.controls import Banner
+from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.scenario_rows import scenario_rows
+from compatbench.report.rows.scores import ScoreReader
+from compatbench.report.site.current import inputs, is_current, stamp
+from compatbench.report.site.terminal import print_report
+from compatbench.report.tables.published import scores_table
+from compatbench.storage.builtin import builtin_folder
+
+
+def write_and_print(bench: Bench, console: Console, into: Path | None = None, *, again: bool = True) -> list[Record]:
+    """Write the tables of all that the suite has left, print those of the selected scenarios.
+
+    Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
+    that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Unless
+    `again`, files that the same inputs gave stay as they are. Raises MachineError where the tables cannot be written.
+    """
+    records = _records(bench.cells, bench.store)
+    everything = records + _records(bench.others, bench.store)
+    if not everything:
+        console.print("no records yet: run the suite first")
+        return records
+    out, selected = bench.store.suite(bench.name), {cell.spec.scenario for cell in bench.cells}
+    made_from = inputs(*_inputs(bench))
+    if not again and is_current(out, made_from):
+        done, shown = "up to date", _scores(everything, bench.store)
+    else:
+        done, shown = "written", _write(bench, everything, out, made_from, into)
+    print_report([(scores, banner) for scores, banner in shown if scores.name in selected], console)
+    console.print(f"{done}: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
+    return records
+
+
+def _inputs(bench: Bench) -> tuple[dict[str, Any], list[Path]]:
+    """What the report of a suite is made from, beside the code: facts, and files."""
+    dataset = bench.dataset
+    facts = {
+        "title": bench.suite.title,
+        "classes": dataset.class_names,
+        "images": [split.names for split in (dataset.query, dataset.gallery)],
+    }
+    records = [bench.store.record(cell.spec) for cell in (*bench.cells, *bench.others)]
+    published = builtin_folder("benchmarks") / "published" / f"{bench.name}.yaml"
+    return facts, [*records, published, bench.store.speed]
+
+
+def _scores(records: Sequence[Record], store: Store) -> list[tuple[Table, Banner]]:
+    """The scores of every scenario, without the rest of its report."""
+    reader = ScoreReader(store.arrays)
+    found = [scenario_rows(runs, reader) for runs in scenarios(records)]
+    return [(scores_table(one), one.banner) for one in found]
+
+
+def _write(
+    bench: Bench, records: Sequence[Record], out: Path, made_from: str, into: Path | None
+) -> list[tuple[Table, Banner]]:
+    """Write the whole report, and return the scores of every scenario."""
+    from compatbench.report.site.insert import insert_tables
+    from compatbench.report.site.scenario_report import scenario_reports
+    from compatbench.report.site.write import write_report
+
+    reports = scenario_reports(records, bench.store.arrays)
+    speed = bench.store.speed
+    try:
+        files = write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))
+        stamp(out, made_from, files)
+    except OSError as error:
+        raise MachineError.of(error) from error
+    if into is not None:
+        insert_tables(reports, bench.name, into)
+    return [(one.scores, one.banner) for one in reports]
+
+
+def _records(cells: Sequence[Cell], store: Store) -> list[Record]:
+    return [record for cell in cells if (record := outcome(cell, store)) is not None]

@@ -1,0 +1,57 @@
+"""Tells whether a suite's report is what the same inputs would give again, so that it need not be made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import compatbench
+from compatbench.storage.canonical import digest
+from compatbench.storage.files import write_whole
+
+STAMP = ".report.json"
+"""Beside the report: what it was made from, and the hashes of its files."""
+PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pillow", "scipy", "tabulate")
+"""Whose versions may change a report's bytes."""
+
+
+def inputs(facts: dict[str, Any], files: Iterable[Path]) -> str:
+    """Hash of what a report is made from: `facts`, the contents of `files`, this package and those that it uses."""
+    root = Path(compatbench.__file__).parent
+    own = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return digest(
+        {
+            "facts": facts,
+            "files": [_sha256(path) for path in files],
+            "source": {path.relative_to(root).as_posix(): _sha256(path) for path in own},
+            "packages": {package: version(package) for package in PACKAGES},
+        }
+    )
+
+
+def is_current(folder: Path, made_from: str) -> bool:
+    """Whether the report in `folder` was made from inputs of this hash, and each of its files is as it was written."""
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        files = stamp["files"].items()
+        return stamp["inputs"] == made_from and all(_sha256(folder / name) == sha256 for name, sha256 in files)
+    return False
+
+
+def stamp(folder: Path, made_from: str, files: Sequence[Path]) -> None:
+    """Note that the report in `folder` consists of `files` and was made from inputs of this hash."""
+    hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+    write_whole(folder / STAMP, json.dumps({"inputs": made_from, "files": hashes}, indent=1))
+
+
+def _sha256(path: Path) -> str:
+    """Of the file's bytes; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
