@@ -153,7 +153,7 @@ def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_pat
             "--runs file/runs: cannot be written: Not a directory",
         ),
         (["check", "nobody"], "no method file"),
-        (["data", "get", "digit"], "unknown dataset 'digit'; did you mean 'digits'?"),
+        (["data", "get", "digit"], "no dataset 'digit'; did you mean 'digits'?"),
         (["plan", "wrong.yaml"], "wrong.yaml: recipe.epoch: unknown key; did you mean 'epochs'?"),
         (["plan", "unknown.yaml"], "suite unknown.yaml, methods: no method 'bcd'; did you mean 'bct'?"),
     ],
