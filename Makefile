@@ -6,9 +6,12 @@ BIN     := .venv/bin
 READY   := .venv/.ready
 OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry) $(if $(EXECUTOR),--executor $(EXECUTOR))
+COMPUTE := tests/compare tests/discovery/contract tests/evaluation tests/execution/test_cell.py \
+           tests/execution/test_faults.py tests/generations tests/measurement tests/methods tests/report \
+           tests/test_encoders.py tests/test_heads.py tests/trust
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test lint check new torture fuzz speed
+.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test older lint check new torture fuzz speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +60,10 @@ docs: $(READY)  ## docs/methods.md again, from the method files and docs/reprodu
 
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal
+
+older: $(READY)  ## the tests that compute, and the leaderboard, with the arithmetic of an older processor
+	scripts/older_processor.sh $(BIN)/pytest -n 2 --dist worksteal $(COMPUTE)
+	scripts/older_processor.sh $(BIN)/compatbench verify results/leaderboard
 
 torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
 	$(BIN)/pytest -m torture -s tests/execution

@@ -7,7 +7,7 @@ import pytest
 
 from compatbench.evaluation.compatibility import (
     average_compatibility,
-    chain_scores,
+    chain_numbers,
     compatibility,
     p_scores,
     update_gain,
@@ -87,7 +87,7 @@ CHAIN = [
 def test_a_chain_by_hand() -> None:
     """Pairs (1,0) tied, (2,0) below, (2,1) above the older generation's own score."""
     flags = np.zeros((3, 3), dtype=bool)
-    assert chain_scores(CHAIN, flags) == pytest.approx(
+    assert chain_numbers(CHAIN, flags) == pytest.approx(
         {
             "AC": 2 / 3,
             "AC_strict": 1 / 3,
@@ -99,12 +99,12 @@ def test_a_chain_by_hand() -> None:
     )
     flags[2, 0] = True
     flags[0, 2] = True  # above the diagonal: not read
-    assert chain_scores(CHAIN, flags)["AC_significant"] == pytest.approx(2 / 3)
-    assert "AC_significant" not in chain_scores(CHAIN)
+    assert chain_numbers(CHAIN, flags)["AC_significant"] == pytest.approx(2 / 3)
+    assert "AC_significant" not in chain_numbers(CHAIN)
 
 
 def test_two_generations_are_a_chain() -> None:
-    assert chain_scores([[0.5, 0.0], [0.6, 0.8]]) == pytest.approx(
+    assert chain_numbers([[0.5, 0.0], [0.6, 0.8]]) == pytest.approx(
         {"AC": 1, "AC_strict": 1, "AM": 1.9 / 3, "BC": 0.1, "FC": -0.2}
     )
 
@@ -119,9 +119,9 @@ def test_average_compatibility_counts_pairs() -> None:
 @pytest.mark.parametrize("matrix", [[[0.5]], [[0.5, 0.4]], [0.5, 0.4]])
 def test_matrices_that_are_no_chain_are_refused(matrix: list) -> None:
     with pytest.raises(ValueError, match="square matrix of at least 2 generations"):
-        chain_scores(matrix)
+        chain_numbers(matrix)
 
 
 def test_missing_entries_are_refused() -> None:
     with pytest.raises(ValueError, match="missing entries"):
-        chain_scores([[0.5, 0.0], [NAN, 0.8]])
+        chain_numbers([[0.5, 0.0], [NAN, 0.8]])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from compatbench.discovery.finding import Found, Kind, check_name, find, find_class
+from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module, source_hash
 from compatbench.errors import RequestError
 from compatbench.method import Adapter, Params, TrainingMethod
@@ -58,18 +58,6 @@ def discover(folders: Sequence[Path] = ()) -> Catalogue:
     Raises RequestError for a folder that does not exist, and where two methods have one name.
     """
     return find(METHODS, folders)
-
-
-def load_file(path: Path) -> Plugin:
-    """The method that the file at `path` defines.
-
-    Raises ContractError where the file has not exactly one method class with a valid name, and whatever
-    executing the file raises.
-    """
-    path = path.resolve()
-    cls = find_class(load_module(path), METHODS.bases)
-    check_name(cls)
-    return make_plugin(cls, path)
 
 
 def make_plugin(cls: type[Any], path: Path) -> Plugin:

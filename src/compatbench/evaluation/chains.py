@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from compatbench.evaluation.compatibility import chain_numbers
 from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
 
-CHAIN_NUMBERS = ("AC", "AC_strict", "AC_significant", "AM", "BC", "FC")
 ROUNDING = 1e-12
 """Means closer than this differ by the order of summation only."""
 

@@ -61,11 +61,6 @@ def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) 
     return {name: None if np.isnan(each).any() else float(100 * each.mean()) for name, each in means.items()}
 
 
-def chain_scores(matrix: ArrayLike, significantly_below: ArrayLike | None = None) -> dict[str, float]:
-    """`chain_numbers` of one matrix (T, T)."""
-    return {name: float(value) for name, value in chain_numbers(matrix, significantly_below).items()}
-
-
 def chain_numbers(
     matrix: ArrayLike, significantly_below: ArrayLike | None = None, tolerance: float = 0.0
 ) -> dict[str, Values]:
