@@ -89,7 +89,7 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
     assert page.read_bytes() == whole
     planned = command("plan", "digits", "--methods", f"{VARIANT},l2", "--runs", "mine")
     assert planned.code == 0
-    assert planned.out.splitlines()[:3] == [
+    assert planned.out.splitlines()[2:5] == [
         "ok       extended_data · independent · seed 0",
         f"ok       extended_data · {VARIANT} · seed 0  ← independent 0, independent 1",
         "to run   extended_data · l2 · seed 0  ← independent 0, independent 1",
@@ -152,7 +152,7 @@ def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_pat
             ["run", "digits", "--methods", "l2", "--runs", "file/runs"],
             "--runs file/runs: cannot be written: Not a directory",
         ),
-        (["check", "nobody"], "no method file"),
+        (["check", "nobody"], "no method or dataset nobody"),
         (["data", "get", "digit"], "no dataset 'digit'; did you mean 'digits'?"),
         (["plan", "wrong.yaml"], "wrong.yaml: recipe.epoch: unknown key; did you mean 'epochs'?"),
         (["plan", "unknown.yaml"], "suite unknown.yaml, methods: no method 'bcd'; did you mean 'bct'?"),
@@ -216,7 +216,7 @@ def test_a_plan_gives_the_reasons_to_skip(command: Command, tmp_path: Path) -> N
     planned = command("plan", "narrow.yaml")
     assert planned.code == 0
     reason = "its frame of 10 classes needs 9 dimensions, not 4"
-    assert planned.out.splitlines()[1] == f"skip     one · etf · seed 0  ({reason})"
+    assert planned.out.splitlines()[3] == f"skip     one · etf · seed 0  ({reason})"
     reported = command("report", "narrow.yaml")
     assert (reported.code, reported.out) == (0, "no records yet: run the suite first\n")
 

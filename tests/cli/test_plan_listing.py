@@ -43,6 +43,25 @@ def test_what_is_here_is_read_and_nothing_is_called_missing(tmp_path: Path) -> N
     assert "at a time, about" in list(plan_lines(bench, jobs=1))[-1]
 
 
+def test_classes_images_and_splits_are_told(tmp_path: Path) -> None:
+    """Counts by hand: CUB-200-2011 has 5,864 images of its first 100 classes, and 5,924 of the other 100."""
+    bench = prepare("cub", Selection(), Store(tmp_path), tmp_path, (), lambda line: None, planning=True)
+    lines = list(plan_lines(bench, jobs=1))
+    test = "query = gallery 5,924 images of 100 classes"
+    assert lines[0] == f"cub200 (as published): 200 classes; train 5,864 images of 100 classes; {test}"
+    told = {line.strip().partition(":")[0]: line for line in lines[1 : 1 + len(bench.suite.scenarios)]}
+    assert set(told) == set(bench.suite.scenarios)
+    assert (
+        told["extended_class"] == f"  extended_class: 2,950 images of 50 classes → 5,864 images of 100 classes; {test}"
+    )
+    bench = prepare("digits", Selection(), Store(tmp_path), tmp_path, (), lambda line: None, planning=True)
+    lines = list(plan_lines(bench, jobs=1))
+    assert lines[0] == (
+        "digits (as found): 10 classes; train 1,000 images of 10 classes; query = gallery 797 images of 10 classes"
+    )
+    assert "→ 1,000 images of 10 classes; query = gallery" in lines[1]
+
+
 def test_a_run_never_takes_a_stand_in_for_data(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="dataset 'imagenet' is not complete, missing"):
         prepare("imagenet", Selection(), Store(tmp_path), tmp_path, (), lambda line: None)

@@ -78,7 +78,7 @@ def prepare(
     if dataset is None:
         missing = ()
         family.get(data, options, notify)
-        dataset = datasets.load(loaded.dataset, loaded.image_size, data, loaded.dataset_options, dataset_folders)
+        dataset = datasets.load_dataset(family, loaded.image_size, data, options)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [

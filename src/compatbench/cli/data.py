@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compatbench.cli.options import DEFAULT_DATA, Data, Datasets, assignments
+from compatbench.cli.options import DEFAULT_DATA, Data, Datasets, DatasetSettings, assignments
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     from compatbench.data.family import Family
 
 Name = Annotated[str, typer.Argument(help="A dataset, see `compatbench data list`.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the dataset; may be given several times."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +48,7 @@ def data_get(
     source: Annotated[
         Path | None, typer.Option("--from", help="Folder that has the files already: it is linked, not copied.")
     ] = None,
-    settings: Settings = None,
+    settings: DatasetSettings = None,
     datasets: Datasets = None,
 ) -> None:
     """Fetch a dataset where licence and host allow it, or find it where it already is."""
@@ -63,7 +59,9 @@ def data_get(
     print(get(name, data, print, assignments("--set", settings, "path=my-images"), datasets or ()))
 
 
-def data_check(name: Name, data: Data = DEFAULT_DATA, settings: Settings = None, datasets: Datasets = None) -> None:
+def data_check(
+    name: Name, data: Data = DEFAULT_DATA, settings: DatasetSettings = None, datasets: Datasets = None
+) -> None:
     """Check that a dataset is complete and sound: every file is read whole, whatever was found before."""
     from compatbench.discovery.datasets import check
 

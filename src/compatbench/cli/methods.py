@@ -1,4 +1,4 @@
-"""Commands about method files: new, check, docs."""
+"""Commands about method and dataset files: new, check, docs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from compatbench.cli.options import DEFAULT_DATA, Data, DatasetSettings, assignments
 from compatbench.errors import RequestError
 
 
@@ -30,16 +31,25 @@ def new(
 
 
 def check(
-    method: Annotated[str, typer.Argument(help="A method file, or the name of a built-in method.")],
+    file: Annotated[str, typer.Argument(help="A method or dataset file, or the name of a built-in one.")],
+    data: Data = DEFAULT_DATA,
+    settings: DatasetSettings = None,
 ) -> None:
-    """Check that a method keeps the contract; each finding says what to change. Exit code 1 if one fails."""
-    from compatbench.discovery.contract import check as check_method
+    """Check that a method or a dataset keeps the contract; each finding says what to change.
+
+    Exit code 1 if one fails. What a dataset loads is checked where its files are below --data.
+    """
+    from compatbench.discovery.datasets import DATASETS
     from compatbench.storage.builtin import builtin_folder
 
-    path = Path(method) if method.endswith(".py") else builtin_folder("methods") / f"{method}.py"
-    if not path.is_file():
-        raise RequestError(f"no method file {path}; give the name of a built-in method, or a path to a .py file")
-    outcome = check_method(path)
+    builtin = (builtin_folder("methods") / f"{file}.py", DATASETS.builtin / f"{file}.py")
+    path = next((place for place in (Path(file), *builtin) if place.suffix == ".py" and place.is_file()), None)
+    if path is None:
+        raise RequestError(f"no method or dataset {file}; give the name of a built-in one, or a path to a .py file")
+
+    from compatbench.discovery.contract import check as check_file
+
+    outcome = check_file(path, data, assignments("--set", settings, "path=my-images"))
     print(outcome)
     if not outcome.passed:
         raise typer.Exit(1)

@@ -27,6 +27,10 @@ Datasets = Annotated[
     list[Path] | None,
     typer.Option("--datasets", metavar="DIR", help="A folder with dataset files of your own; may be repeated."),
 ]
+DatasetSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the dataset; may be given several times."),
+]
 DEFAULT_RUNS = Path("results/runs")
 DEFAULT_DATA = Path("data")
 

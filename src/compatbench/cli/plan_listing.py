@@ -1,19 +1,23 @@
-"""What `compatbench plan` prints: cells with what they build on, the price, and what data are missing."""
+"""What `compatbench plan` prints: the splits of the data, cells with what they build on, the price, what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from compatbench.cli.bench import Bench
+from compatbench.data.dataset import Dataset, Split
 from compatbench.plan.cells import outcome, remaining
 from compatbench.plan.estimate import gpu_hours, minutes_here
 from compatbench.plan.pretrained import missing_weights
 from compatbench.plan.trainings import parents
 from compatbench.records.environment import device
+from compatbench.suite.scenarios import TestClasses
+from compatbench.suite.splits import as_tested, image_ranges
 
 
 def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
-    """One line a cell, then what is left to do and what it costs."""
+    """The data of each scenario, one line a cell, then what is left to do and what it costs."""
+    yield from data_lines(bench)
     for cell in bench.cells:
         record = outcome(cell, bench.store)
         state = record.status.value if record else "skip" if cell.skip else "to run"
@@ -38,3 +42,29 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
     weights = missing_weights(todo)
     if weights:
         yield f"weights that are missing, and that timm downloads when the suite is run: {', '.join(weights)}"
+
+
+def data_lines(bench: Bench) -> Iterator[str]:
+    """The dataset's splits, then for each scenario what its generations are trained on and what they are tested on."""
+    suite, dataset = bench.suite, bench.dataset
+    where = "as published" if bench.missing else "as found"
+    yield f"{dataset.name} ({where}): {dataset.num_classes:,} classes; train {_size(dataset.train)}; {_test(dataset)}"
+    for scenario in dict.fromkeys(cell.spec.scenario for cell in bench.cells):
+        chain = suite.scenarios[scenario]
+        trained = []
+        for generation in chain:
+            ranges = image_ranges(dataset.train.labels, generation, suite.train_limit)
+            images = sum(last - first for first, last in ranges.values())
+            trained.append(f"{images:,} images of {len(ranges):,} classes")
+        classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
+        yield f"  {scenario}: {' → '.join(trained)}; {_test(as_tested(dataset, chain, classes, suite.query_limit))}"
+
+
+def _test(dataset: Dataset) -> str:
+    if dataset.query is dataset.gallery:
+        return f"query = gallery {_size(dataset.query)}"
+    return f"query {_size(dataset.query)}, gallery {_size(dataset.gallery)}"
+
+
+def _size(split: Split) -> str:
+    return f"{len(split):,} images of {len(set(split.labels.tolist())):,} classes"

@@ -43,13 +43,18 @@ def load(
 
     Raises RequestError, in one line, if the name, an option or the data are wrong.
     """
+    found = family(name, folders)
+    return load_dataset(found, image_size, root, parse_options(found, options))
+
+
+def load_dataset(family: Family[Any], image_size: int | None, root: Path, options: Options) -> Dataset:
+    """`load`, of a family that was found."""
     from compatbench.data.dataset import check_dataset
     from compatbench.data.resize import resized
 
     if image_size is not None and image_size < 1:
-        raise RequestError(f"dataset '{name}': image_size is {image_size}; it must be at least 1")
-    found = family(name, folders)
-    dataset = found.load(root, parse_options(found, options), image_size)
+        raise RequestError(f"dataset '{family.name}': image_size is {image_size}; it must be at least 1")
+    dataset = family.load(root, options, image_size)
     check_dataset(dataset)
     return dataset if image_size is None else resized(dataset, image_size)
 

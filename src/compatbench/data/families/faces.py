@@ -1,7 +1,7 @@
 """Faces: trained on one folder a person, tested on a list of pairs that show the same person or not.
 
-Reads the list of LFW (Huang et al., "Labeled Faces in the Wild", 2007) and the plain lists, one pair a line, in which
-AgeDB-30, CFP-FP, CALFW, CPLFW and the like are passed on.
+Reads the list of LFW (Huang et al., "Labeled Faces in the Wild", UMass TR 2007) and the plain lists, one pair a line,
+in which AgeDB-30, CFP-FP, CALFW, CPLFW and the like are passed on.
 """
 
 from __future__ import annotations

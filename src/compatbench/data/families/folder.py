@@ -1,4 +1,4 @@
-"""Any folder of images: one folder a class, or a manifest that lists path, label and split."""
+"""Any folder of images (ours): one folder a class, or a manifest that lists path, label and split."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Any image dataset with labels on the Hugging Face hub, through the library `datasets` (an extra).
+"""Any image dataset with labels on the Hugging Face hub, https://huggingface.co/datasets.
 
-It is brought once, as files and a manifest, and from then on read like a folder of one's own: without the library,
-without network, and without the hub's copy changing under a benchmark.
+The library `datasets` (an extra) brings it once, as files and a manifest; from then on it is read like a folder of
+one's own: without the library, without network, and without the hub's copy changing under a benchmark.
 """
 
 from __future__ import annotations

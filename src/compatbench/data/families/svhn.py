@@ -1,6 +1,6 @@
 """SVHN: 99,289 colour images of house-number digits, cropped to 32x32 pixels ("format 2"), 10 classes.
 
-Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", NIPS workshop 2011,
+Netzer et al., "Reading Digits in Natural Images with Unsupervised Feature Learning", NIPS Workshop 2011,
 http://ufldl.stanford.edu/housenumbers/.
 """
 

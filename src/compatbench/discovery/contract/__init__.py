@@ -1,4 +1,4 @@
-"""The contract test of a method file: `compatbench check FILE`. Runs on CPU in seconds.
+"""The contract test of a method or dataset file: `compatbench check FILE`. Runs on CPU in seconds.
 
 Each check gives one result, and the message of a failed one says what to change. Nothing here judges how good
 a method is.
@@ -6,23 +6,45 @@ a method is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from compatbench.data.family import Family
 from compatbench.discovery.contract.adapters import check_adapter
+from compatbench.discovery.contract.dataset import check_dataset_class
 from compatbench.discovery.contract.declaration import check_declaration
-from compatbench.discovery.contract.report import Report
+from compatbench.discovery.contract.report import Finding, Report, describe
 from compatbench.discovery.contract.trained import check_training_method
+from compatbench.discovery.datasets import DATASETS, NO_OPTIONS, load_family
+from compatbench.discovery.finding import find_class
+from compatbench.discovery.plugins import METHODS
 
 __all__ = ["Report", "check"]
 
 
-def check(path: Path) -> Report:
-    """Run every check on the method file at `path`.
+def check(path: Path, data: Path = Path("data"), options: Mapping[str, Any] = NO_OPTIONS) -> Report:
+    """Run every check on the method or dataset file at `path`; a dataset is read from below `data` with `options`.
 
     Later checks need earlier ones: where the file does not import, nothing more is tried.
     """
     report = Report(path)
-    plugin = check_declaration(report, path.resolve())
+    path = path.resolve()
+    with report.checking("imports"):
+        try:
+            module = load_family(path)
+        except Exception as error:
+            raise Finding(f"the file does not import: {describe(error, path)}") from error
+    if report.just_failed:
+        return report
+    with report.checking("one class"):
+        cls = find_class(module, METHODS.bases + DATASETS.bases)
+    if report.just_failed:
+        return report
+    if issubclass(cls, Family):
+        check_dataset_class(report, cls, module.__doc__ or "", data, options)
+        return report
+    plugin = check_declaration(report, cls, path)
     if plugin is not None:
         run = check_adapter if plugin.kind == "adapter" else check_training_method
         run(report, plugin)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from compatbench.discovery.contract.report import Finding, Report, describe
-from compatbench.discovery.finding import check_name, find_class
-from compatbench.discovery.plugins import METHODS, Plugin, discover, make_plugin
-from compatbench.discovery.source import load_module
+from compatbench.discovery.contract.citation import check_citation
+from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.finding import check_name
+from compatbench.discovery.plugins import Plugin, discover, make_plugin
 from compatbench.errors import RequestError
 from compatbench.method import Adapter, Params, TrainingMethod
 from compatbench.vocabulary import Expectation, Need, Role
 
-SOURCE = re.compile(
-    r"\d{4}\.\d{4,5}"  # arXiv
-    r"|arXiv:? ?[a-z-]+/\d{7}"  # arXiv before 2007
-    r"|\b10\.\d{4,9}/\S+"  # DOI
-    r"|\b[A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:19|20)\d{2}\b"  # venue and year
-    r"|\bours\b"
-)
 
-
-def check_declaration(report: Report, path: Path) -> Plugin | None:
-    """Check the file at `path` without running its method. None where there is no class to go on with."""
+def check_declaration(report: Report, cls: type[TrainingMethod] | type[Adapter], path: Path) -> Plugin | None:
+    """Check the method class from `path` without running it. None where its name is not valid."""
     plugin: Plugin | None = None
-    with report.checking("imports"):
-        try:
-            module = load_module(path)
-        except Exception as error:
-            raise Finding(f"the file does not import: {describe(error, path)}") from error
-    if report.just_failed:
-        return None
-    with report.checking("one class"):
-        cls = find_class(module, METHODS.bases)
-    if report.just_failed:
-        return None
     with report.checking("name"):
         check_name(cls)
         plugin = make_plugin(cls, path)
@@ -45,7 +25,7 @@ def check_declaration(report: Report, path: Path) -> Plugin | None:
     with report.checking("parameters"):
         _check_parameters(cls)
     with report.checking("source"):
-        _check_source(cls)
+        check_citation(cls.__doc__ or "", "the formula, its symbols and shapes")
     return plugin
 
 
@@ -80,11 +60,3 @@ def _check_parameters(cls: type[TrainingMethod] | type[Adapter]) -> None:
         raise Finding(
             "Params changes model_config: keep extra='forbid' and frozen=True, so that typing errors are seen"
         )
-
-
-def _check_source(cls: type[TrainingMethod] | type[Adapter]) -> None:
-    text = cls.__doc__ or ""
-    if not text.strip():
-        raise Finding("the class has no docstring: give the formula, its symbols and shapes, and the paper")
-    if not SOURCE.search(text):
-        raise Finding("the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'")

@@ -18,7 +18,7 @@ class Result:
     check: str
     passed: bool
     message: str = ""
-    """What to change, where it failed."""
+    """What to change, where it failed; why it was left out, where it could not run."""
 
 
 class Finding(Exception):  # noqa: N818 - the outcome of a check, not a fault of the program
@@ -27,7 +27,7 @@ class Finding(Exception):  # noqa: N818 - the outcome of a check, not a fault of
 
 @dataclass
 class Report:
-    """Results of all checks of one method file, in the order in which they ran."""
+    """Results of all checks of one file, in the order in which they ran."""
 
     path: Path
     results: list[Result] = field(default_factory=list)
@@ -46,6 +46,10 @@ class Report:
     def just_failed(self) -> bool:
         """Whether the check that ran last failed."""
         return not self.results[-1].passed
+
+    def leave_out(self, check: str, why: str) -> None:
+        """Note that `check` cannot run here."""
+        self.results.append(Result(check, True, why))
 
     @contextmanager
     def checking(self, check: str) -> Iterator[None]:
@@ -71,7 +75,7 @@ class Report:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """`error` in one line, with the innermost line of the method's own folder that led to it."""
+    """`error` in one line, with the innermost line of the file's own folder that led to it."""
     text = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent]
