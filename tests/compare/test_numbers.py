@@ -9,7 +9,7 @@ from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
 from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.statistics import paired_permutation_test
+from compatbench.evaluation.significance import paired_permutation_test
 
 
 def results(seed: int, lift: float) -> QueryResults:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED, Number, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED, Outcome
+from compatbench.evaluation.estimate import Estimate
 
 ITEMS, CLASSES = 400, 8
 
@@ -33,8 +34,8 @@ def embeddings(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.float32
     return old.astype(np.float32), new.astype(np.float32)
 
 
-def interval(value: float, margin: float) -> Number:
-    return Number(value=value, low=value - margin, high=value + margin)
+def interval(value: float, margin: float) -> Estimate:
+    return Estimate(value, value - margin, value + margin)
 
 
 def row(name: str, gain: float, margin: float = 0.01, p_value: float = 0.0, **facts: object) -> Outcome:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compatbench.evaluation.bootstrap import hierarchical_bootstrap, percentile_interval
 from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.compatibility import chain_numbers
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
 
 Values = NDArray[np.float64]
 Entries = dict[tuple[int, int], Values]
@@ -38,7 +38,7 @@ def by_loop(means: dict[tuple[int, int], float], size: int) -> dict[str, float]:
 @pytest.mark.parametrize("size", [2, 4, 6])
 def test_values_and_intervals_are_those_of_a_loop_over_the_pairs_of_every_draw(size: int) -> None:
     scores = entries(size)
-    found = chain_estimates(scores)
+    found = chain_estimates(scores).numbers
     assert tuple(found) == ("AC", "AC_strict", "AC_significant", "AM", "BC", "FC")
     means = {at: float(values.mean()) for at, values in scores.items()}
     draws = hierarchical_bootstrap({str(at): values for at, values in scores.items()})
@@ -61,7 +61,7 @@ def test_significant_violations_are_those_whose_paired_interval_lies_below_zero(
             _, high = percentile_interval(draws["i"] - draws["j"])
             assert high is not None
             counted += high < 0
-    found = chain_estimates(scores)["AC_significant"]
+    found = chain_estimates(scores).numbers["AC_significant"]
     assert counted >= 1
     assert found.value == pytest.approx(1 - counted / 6)
     assert (found.low, found.high) == (None, None)
@@ -70,7 +70,7 @@ def test_significant_violations_are_those_whose_paired_interval_lies_below_zero(
 def test_ties_violate_the_strict_rule_alone_in_every_draw() -> None:
     """New generations that answer every query as the old ones did: the control that changes nothing."""
     same = np.random.default_rng(0).random((3, 50))
-    found = chain_estimates({(q, g): same.copy() for q in range(4) for g in range(q + 1)})
+    found = chain_estimates({(q, g): same.copy() for q in range(4) for g in range(q + 1)}).numbers
     for name, value in {"AC": 1, "AC_strict": 0, "BC": 0, "FC": 0}.items():
         assert (found[name].value, found[name].low, found[name].high) == pytest.approx((value,) * 3, abs=1e-12), name
     assert found["AC_significant"].value == 1
@@ -79,8 +79,8 @@ def test_ties_violate_the_strict_rule_alone_in_every_draw() -> None:
 def test_queries_without_a_relevant_item_enter_nothing() -> None:
     scores = entries(3, seeds=1)
     with_holes = {at: np.concatenate([values, np.full((1, 1), np.nan)], axis=1) for at, values in scores.items()}
-    for name, number in chain_estimates(with_holes).items():
-        assert number.value == pytest.approx(chain_estimates(scores)[name].value), name
+    for name, number in chain_estimates(with_holes).numbers.items():
+        assert number.value == pytest.approx(chain_estimates(scores).numbers[name].value), name
 
 
 def test_many_matrices_at_once_are_each_by_itself() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.evaluation.flips import flip_rates
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.flips import flip_estimates
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.generations import adapters
 from compatbench.method import Expectation, Role
@@ -25,7 +26,8 @@ def test_nothing_changes(pairs, dim, old_dim):
     for system in (cross, own):
         assert np.array_equal(system.average_precision, status_quo.average_precision)
         assert np.array_equal(system.first_rank, status_quo.first_rank)
-        assert flip_rates(status_quo, system, 1) == {"NFR@1": 0, "PFR@1": 0, "relative_NFR@1": 0}
+        flips = flip_estimates({"": [(status_quo, system)]}, (1,))[""]
+        assert flips == dict.fromkeys(("NFR@1", "PFR@1", "relative_NFR@1"), Estimate(0, 0, 0))
     assert 0 < status_quo.metrics()["mAP"] < 1
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
 from compatbench.vocabulary import Need
 
@@ -16,29 +17,6 @@ SCHEMA_VERSION = 1
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class Number(_Model):
-    """A number with its 95% interval; null where it is undefined."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def above_zero(self) -> bool:
-        """The whole interval is."""
-        return self.low is not None and self.low > 0
-
-    @property
-    def below_zero(self) -> bool:
-        """The whole interval is."""
-        return self.high is not None and self.high < 0
-
-    @property
-    def margin(self) -> float:
-        """Half the interval."""
-        return 0.0 if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 class Inputs(_Model):
@@ -89,13 +67,13 @@ class Outcome(_Model):
     """Time that mapping one query takes, median of single queries."""
     p_value: float | None = None
     """Of the cross gain on mAP: paired permutation test, Holm-corrected over the adapters."""
-    metrics: dict[str, Number] = Field(default_factory=dict)
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
     arrays: str | None = None
     """Sha256 of the parquet file with the per-query results."""
 
-    def metric(self, name: str) -> Number:
+    def metric(self, name: str) -> Estimate:
         """A number by name; undefined where the row has none."""
-        return self.metrics.get(name, Number())
+        return self.metrics.get(name, Estimate())
 
     @property
     def needs_both_encoders(self) -> bool:

@@ -16,7 +16,6 @@ from compatbench.compare.comparison import (
     UNADAPTED,
     Comparison,
     Inputs,
-    Number,
     Outcome,
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
@@ -28,6 +27,7 @@ from compatbench.compare.systems import build_systems, query_milliseconds, self_
 from compatbench.compare.verdict import verdict
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.streaming import Scored, score
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
@@ -129,7 +129,7 @@ def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float
         else:
             numbers[name] |= {
                 "self:mAP": numbers[FULL_BACKFILL]["mAP"],
-                "tax:mAP": Number(value=0.0, low=0.0, high=0.0),
+                "tax:mAP": Estimate(0.0, 0.0, 0.0),
             }
     p_values = gain_p_values(results, fitted)
     rows = [

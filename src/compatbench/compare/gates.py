@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compatbench.compare.comparison import FULL_BACKFILL, Gate, Number, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Gate, Outcome
 from compatbench.errors import RequestError
+from compatbench.evaluation.estimate import Estimate
 from compatbench.storage.validation import did_you_mean
 
 _REQUIREMENT = re.compile(r"\s*(?:([\w.]+):)?([a-z0-9@-]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
@@ -48,7 +49,7 @@ class Requirement:
     def met_by(self, outcome: Outcome) -> bool:
         """Whether this row's number meets it; a number that is undefined never does."""
         metric, factor = NAMES[self.name]
-        found: Number = outcome.metric(metric)
+        found: Estimate = outcome.metric(metric)
         end = found.low if self.sign.startswith(">") else found.high
         return end is not None and _COMPARE[self.sign](factor * end, self.bound)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import ORACLE, Comparison, Number, Outcome
+from compatbench.compare.comparison import ORACLE, Comparison, Outcome
 from compatbench.compare.verdict import beats_the_old_model
+from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
+from compatbench.report.tables.cells import plain, points
 from compatbench.vocabulary import MetricName
 
 WITH_INTERVAL = ("map", "gain")
@@ -187,16 +189,16 @@ def _row(outcome: Outcome, wanted_pairs: int) -> Row:
         return Row(cells | {"verdict": Cell(f"skipped: {outcome.skipped}")})
     fewer = outcome.pairs is not None and outcome.pairs < wanted_pairs
     cells |= {
-        "map": _points(outcome.metric("mAP")),
-        "gain": _points(outcome.metric("cross_gain:mAP")),
-        "gamma": _plain(outcome.metric("update_gain:mAP")),
-        "retention": _plain(outcome.metric("retention:mAP")),
-        "self": _points(outcome.metric("self:mAP")),
-        "cmc1": _points(outcome.metric("CMC@1")),
-        "cmc1_gain": _points(outcome.metric("cross_gain:CMC@1")),
-        "relative_nfr1": _points(outcome.metric("relative_NFR@1")),
-        "nfr1": _points(outcome.metric("NFR@1")),
-        "pfr1": _points(outcome.metric("PFR@1")),
+        "map": points(outcome.metric("mAP")),
+        "gain": points(outcome.metric("cross_gain:mAP")),
+        "gamma": plain(outcome.metric("update_gain:mAP")),
+        "retention": plain(outcome.metric("retention:mAP")),
+        "self": points(outcome.metric("self:mAP")),
+        "cmc1": points(outcome.metric("CMC@1")),
+        "cmc1_gain": points(outcome.metric("cross_gain:CMC@1")),
+        "relative_nfr1": points(outcome.metric("relative_NFR@1")),
+        "nfr1": points(outcome.metric("NFR@1")),
+        "pfr1": points(outcome.metric("PFR@1")),
         "online": Cell(_online(outcome) if outcome.role == "adapter" else None),
         "pairs": Cell(outcome.pairs, marks=(FEWER_PAIRS,) if fewer else ()),
         "fit": Cell(outcome.fit_seconds),
@@ -217,18 +219,9 @@ def _online(outcome: Outcome) -> str:
 def _judgement(outcome: Outcome) -> str:
     if beats_the_old_model(outcome):
         return "better"
-    return "worse" if outcome.metric("cross_gain:mAP").below_zero else "n.s."
+    return "worse" if sign(outcome.metric("cross_gain:mAP")) < 0 else "n.s."
 
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:
-    cells = {column.key: _points(outcome.metric(column.key)) for column in columns[1:]}
+    cells = {column.key: points(outcome.metric(column.key)) for column in columns[1:]}
     return Row(cells | {"name": Cell(outcome.name)}, tags=tuple(outcome.needs))
-
-
-def _points(found: Number) -> Cell:
-    value, low, high = (None if one is None else 100 * one for one in (found.value, found.low, found.high))
-    return Cell(value, low, high)
-
-
-def _plain(found: Number) -> Cell:
-    return Cell(found.value, found.low, found.high)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import FULL_BACKFILL, Number, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Outcome
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Unit, number
 from compatbench.vocabulary import MetricName, Need
 
-SIGNIFICANCE = 0.05
 GAIN = f"{MetricName.CROSS_GAIN}:{MetricName.MAP}"
 SECOND = MetricName.CMC1
 SECOND_GAIN = f"{MetricName.CROSS_GAIN}:{SECOND}"
@@ -44,7 +45,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
 def beats_the_old_model(outcome: Outcome) -> bool:
     """The cross gain is above 0 by its interval and by the permutation test that knows of the other adapters."""
     gain = outcome.metric(GAIN)
-    return gain.above_zero and outcome.p_value is not None and outcome.p_value < SIGNIFICANCE
+    return outcome.p_value is not None and sign(gain, outcome.p_value) > 0
 
 
 def _deed(outcome: Outcome) -> str:
@@ -53,15 +54,15 @@ def _deed(outcome: Outcome) -> str:
     return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(GAIN))} points"
 
 
-def _of_the_backfill(gain: Number) -> str:
-    if gain.above_zero:
+def _of_the_backfill(gain: Estimate) -> str:
+    if sign(gain) > 0:
         return f"a full backfill gains {_points(gain)}"
-    if gain.below_zero:
+    if sign(gain) < 0:
         return f"a full backfill loses {_points(gain).removeprefix('−')}"
     return f"a full backfill gains nothing that can be told from 0 ({_points(gain)})"
 
 
-def _remarks(best: Outcome, backfill: Number) -> list[str]:
+def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
     flips, first = best.metric("relative_NFR@1"), best.metric(SECOND_GAIN)
     remarks = []
     if Need.LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
@@ -71,9 +72,9 @@ def _remarks(best: Outcome, backfill: Number) -> list[str]:
         )
     if flips.value is not None:
         remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
-    if first.below_zero:
+    if sign(first) < 0:
         remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
-    elif not first.above_zero:
+    elif not sign(first):
         remarks.append(f"By {SECOND} its gain cannot be told from 0 ({_points(first)}).")
     moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
     if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
@@ -89,7 +90,7 @@ def _gain(outcome: Outcome) -> float:
     return outcome.metric(GAIN).value or 0.0
 
 
-def _points(gain: Number) -> str:
+def _points(gain: Estimate) -> str:
     value = number(100 * (gain.value or 0.0), Unit.POINTS)
     return f"{value} ± {number(100 * gain.margin, Unit.POINTS)}"
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import read_columns, write_columns
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
+from compatbench.evaluation.estimate import Estimate
 
 Key = TypeVar("Key", bound=Hashable)
 Counts = NDArray[np.int64]
@@ -60,16 +61,7 @@ class Acceptance:
         return cls(**read_columns(folder, sha256))
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A rate with its 95% interval; None where it is undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Rate, Rate]]:
+def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Estimate, Estimate]]:
     """TAR and FAR of each system, given its acceptances a seed, with hierarchical bootstrap intervals.
 
     Several seeds give the shares of the pairs of all of them. The threshold is held fixed in the bootstrap. All
@@ -80,15 +72,12 @@ def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, t
         for key, seeds in systems.items()
         for name in _COLUMNS[1:]
     }
-    draws = hierarchical_bootstrap({str(key): values for key, values in columns.items()}) if columns else {}
+    draws = Bootstrap(columns).draws
 
-    def rate(key: Key, accepted: str, pairs: str) -> Rate:
-        value = _share(columns[key, accepted], columns[key, pairs])
-        if value is None:
-            return Rate(None, None, None)
-        with np.errstate(invalid="ignore"):  # a draw may hold no genuine pair
-            samples = draws[str((key, accepted))] / draws[str((key, pairs))]
-        return Rate(value, *percentile_interval(samples))
+    def rate(key: Key, accepted: str, pairs: str) -> Estimate:
+        with np.errstate(invalid="ignore"):  # a draw may have no genuine pair
+            samples = draws[key, accepted] / draws[key, pairs]
+        return interval_estimate(_share(columns[key, accepted], columns[key, pairs]), samples)
 
     return {
         key: (rate(key, "accepted_genuine", "genuine"), rate(key, "accepted_impostors", "impostors")) for key in systems

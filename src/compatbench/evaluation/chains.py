@@ -8,51 +8,45 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.compatibility import chain_numbers
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
-
-ROUNDING = 1e-12
-"""Means closer than this differ by the order of summation only."""
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import ROUNDING, sign
 
 Entries = Mapping[tuple[int, int], ArrayLike]
 """Per-query scores (S, Q), or (Q,) for one seed, of M[query][gallery] for all gallery ≤ query."""
 
 
-@dataclass(frozen=True)
-class ChainNumber:
-    """One number of a chain with its 95% interval, where it has one."""
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The matrix of a chain of T generations, and the numbers made of it."""
 
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-def chain_estimates(entries: Entries) -> dict[str, ChainNumber]:
-    """`chain_numbers` of a chain of T ≥ 2 generations by name, with hierarchical bootstrap intervals.
-
-    AC_significant counts a pair i > j as violated where the 95% interval of M_ij − M_jj lies below 0. It rests on
-    intervals and has none of its own.
-    """
-    means = {at: np.asarray(float(np.nanmean(np.asarray(values)))) for at, values in entries.items()}
-    samples = _resampled(entries)
-    numbers = chain_numbers(_matrix(means), _below(samples), ROUNDING)
-    resampled = chain_numbers(samples, None, ROUNDING)
-    return {
-        name: ChainNumber(float(value), *(percentile_interval(resampled[name]) if name in resampled else ()))
-        for name, value in numbers.items()
-    }
-
-
-def violations(entries: Entries) -> NDArray[np.bool_]:
+    matrix: NDArray[np.float64]
+    """(T, T) means over seeds and queries; NaN above the diagonal."""
+    entries: Mapping[tuple[int, int], Estimate]
+    """The same with intervals."""
+    below: NDArray[np.bool_]
     """(T, T): the pairs i > j where the 95% interval of M_ij − M_jj lies below 0."""
-    return _below(_resampled(entries))
+    numbers: Mapping[str, Estimate]
+    """By name; AC_significant rests on intervals and has none of its own."""
 
 
-def _resampled(entries: Entries) -> NDArray[np.float64]:
-    """(B, T, T) resampled matrices; all entries share the draws."""
-    names = {f"{query},{gallery}": (query, gallery) for query, gallery in entries}
-    draws = hierarchical_bootstrap({name: entries[at] for name, at in names.items()})
-    return _matrix({names[name]: values for name, values in draws.items()})
+def chain_estimates(entries: Entries) -> Chain:
+    """Of a chain of T ≥ 2 generations, with hierarchical bootstrap intervals; all entries share the draws."""
+    bootstrap = Bootstrap(entries)
+    matrix = _matrix({at: np.asarray(mean) for at, mean in bootstrap.means.items()})
+    samples = _matrix(bootstrap.draws)
+    below = np.zeros(matrix.shape, dtype=np.bool_)
+    for query, gallery in entries:
+        if gallery < query:
+            difference = bootstrap.estimate(np.subtract, (query, gallery), (gallery, gallery))
+            below[query, gallery] = sign(difference) < 0
+    resampled = chain_numbers(samples, None, ROUNDING)
+    numbers = {
+        name: interval_estimate(value, resampled[name]) if name in resampled else Estimate(float(value))
+        for name, value in chain_numbers(matrix, below, ROUNDING).items()
+    }
+    return Chain(matrix, {at: bootstrap.mean(at) for at in entries}, below, numbers)
 
 
 def _matrix(values: Mapping[tuple[int, int], NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -62,14 +56,3 @@ def _matrix(values: Mapping[tuple[int, int], NDArray[np.float64]]) -> NDArray[np
     for (query, gallery), value in values.items():
         matrix[..., query, gallery] = value
     return matrix
-
-
-def _below(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(T, T): where the interval of M_ij − M_jj over resampled matrices (B, T, T) lies below 0."""
-    size = samples.shape[-1]
-    flags = np.zeros((size, size), dtype=np.bool_)
-    for query in range(size):
-        for gallery in range(query):
-            _, high = percentile_interval(samples[:, query, gallery] - samples[:, gallery, gallery])
-            flags[query, gallery] = high is not None and high < -ROUNDING
-    return flags

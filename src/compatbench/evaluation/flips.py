@@ -6,14 +6,14 @@ Yan et al., CVPR 2021 (arXiv 2011.09161), with a hit in the first k in place of 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.evaluation.bootstrap import Bootstrap
+from compatbench.evaluation.estimate import Estimate
 
 Key = TypeVar("Key", bound=Hashable)
 Pair = tuple[QueryResults, QueryResults]
@@ -41,48 +41,29 @@ def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) ->
     return rows[np.lexsort((old.ids[rows], -loss, -system.first_rank[rows]))][:count]
 
 
-def flip_rates(old: QueryResults, system: QueryResults, k: int) -> dict[str, float | None]:
-    """NFR@k = mean h_o(1 − h_sys), PFR@k = mean (1 − h_o)h_sys and relative NFR = NFR / mean h_o, by name.
+def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]) -> dict[Key, dict[str, Estimate]]:
+    """NFR@k = mean h_o(1 − h_sys), PFR@k = mean (1 − h_o)h_sys and relative NFR = NFR / mean h_o of each system.
 
-    h = hit in the first `k`; means are over the answerable queries. None where there is nothing to divide by.
-    """
-    means = {name: _mean(values) for name, values in _columns(old, system, k).items()}
-    return {name: None if np.isnan(rate) else float(rate) for name, rate in _rates(means, k).items()}
-
-
-@dataclass(frozen=True)
-class FlipRate:
-    """A rate with its 95% interval; None where it is undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]) -> dict[Key, dict[str, FlipRate]]:
-    """`flip_rates` at all `cutoffs` of each system, with hierarchical bootstrap intervals.
+    By name, with intervals. h = hit in the first `k`, for all `cutoffs`; means are over the answerable queries.
+    Undefined where there is nothing to divide by.
 
     A system is one pair (old, system) of results a seed; all systems of a call have equally many seeds and queries,
     and share the draws. Several seeds give the ratio of means over all of them, not the mean of ratios.
     """
-    columns = {
-        (key, k, name): np.stack([_columns(*pair, k)[name] for pair in pairs])
-        for key, pairs in systems.items()
-        for k in cutoffs
-        for name in ("negative", "positive", "hits")
-    }
-    draws = hierarchical_bootstrap({str(key): values for key, values in columns.items()}) if columns else {}
-    found: dict[Key, dict[str, FlipRate]] = {}
+    bootstrap = Bootstrap(
+        {
+            (key, k, name): np.stack([_columns(*pair, k)[name] for pair in pairs])
+            for key, pairs in systems.items()
+            for k in cutoffs
+            for name in ("negative", "positive", "hits")
+        }
+    )
+    found: dict[Key, dict[str, Estimate]] = {key: {} for key in systems}
     for key in systems:
-        found[key] = {}
         for k in cutoffs:
-            places = {name: (key, k, name) for name in ("negative", "positive", "hits")}
-            values = _rates({name: _mean(columns[place]) for name, place in places.items()}, k)
-            samples = _rates({name: draws[str(place)] for name, place in places.items()}, k)
-            for name, value in values.items():
-                undefined = bool(np.isnan(value))
-                low, high = (None, None) if undefined else percentile_interval(samples[name])
-                found[key][name] = FlipRate(None if undefined else float(value), low, high)
+            found[key][f"NFR@{k}"] = bootstrap.mean((key, k, "negative"))
+            found[key][f"PFR@{k}"] = bootstrap.mean((key, k, "positive"))
+            found[key][f"relative_NFR@{k}"] = bootstrap.estimate(_share, (key, k, "negative"), (key, k, "hits"))
     return found
 
 
@@ -95,16 +76,10 @@ def _columns(old: QueryResults, system: QueryResults, k: int) -> dict[str, NDArr
     }
 
 
-def _rates(means: Mapping[str, NDArray[np.float64]], k: int) -> dict[str, NDArray[np.float64]]:
-    """Rates from means, element by element; NaN where there is nothing to divide by."""
+def _share(negative: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Element by element; NaN where there is nothing to divide by."""
     with np.errstate(invalid="ignore"):  # no hit means no negative flip: 0 / 0
-        relative = means["negative"] / means["hits"]
-    return {f"NFR@{k}": means["negative"], f"PFR@{k}": means["positive"], f"relative_NFR@{k}": relative}
-
-
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    present = values[~np.isnan(values)]
-    return np.asarray(present.mean() if present.size else np.nan)
+        return negative / hits
 
 
 def _hits(old: QueryResults, system: QueryResults, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

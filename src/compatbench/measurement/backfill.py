@@ -16,9 +16,10 @@ from compatbench.evaluation.backfill import (
     highest_first,
     random_order,
 )
+from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.evaluation.estimate import Estimate
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import BackfillCurve, Metric
@@ -102,22 +103,22 @@ def _sampled(side: Side, device: torch.device) -> Side:
 def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
     """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
     values = curves.per_query(curve.metric)
-    draws = hierarchical_bootstrap({str(beta): column for beta, column in zip(curve.beta, values.T, strict=True)})
+    draws = Bootstrap(dict(zip(curve.beta, values.T, strict=True))).draws
     numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
+    areas = area(curve.beta, np.stack(list(draws.values()), axis=1))
     found = {
-        "backfill_area": (numbers.area, area(curve.beta, np.stack(list(draws.values()), axis=1))),
-        "backfill_min": (numbers.minimum, draws[str(numbers.minimum_beta)]),
-        "backfill_crossing": (numbers.crossing, None),
+        "backfill_area": interval_estimate(numbers.area, areas),
+        "backfill_min": interval_estimate(numbers.minimum, draws[numbers.minimum_beta]),
+        "backfill_crossing": Estimate(numbers.crossing),
     }
-    for name, (value, samples) in found.items():
-        low, high = (None, None) if samples is None else percentile_interval(samples)
+    for name, number in found.items():
         yield Metric(
             name=f"{name}:{curve.metric}:{curve.order}",
             query_generation=curve.query_generation,
             gallery_generation=curve.gallery_generation,
-            value=value,
-            ci_low=low,
-            ci_high=high,
+            value=number.value,
+            ci_low=number.low,
+            ci_high=number.high,
             n=curve.n,
             direction="lower" if name == "backfill_crossing" else "higher",
         )

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, QueryResults
+from compatbench.evaluation.bootstrap import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.similarity import Distance
-from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
 from compatbench.records.record import ArrayRef, Metric
 from compatbench.storage.canonical import digest
@@ -62,14 +62,14 @@ def entry_metrics(
     chosen = results.answerable if mask is None else results.answerable & mask
     for name in METRICS:
         values = results.per_query(name)[chosen]
-        low, high = bootstrap_interval(values)
+        mean = mean_estimate(values)
         yield Metric(
             name=name,
             query_generation=entry.query_generation,
             gallery_generation=entry.gallery_generation,
-            value=float(values.mean()) if len(values) else None,
-            ci_low=low,
-            ci_high=high,
+            value=mean.value,
+            ci_low=mean.low,
+            ci_high=mean.high,
             n=len(values),
             subset=subset,
             distance=entry.distance,

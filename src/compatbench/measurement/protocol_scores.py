@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.acceptance import supported_rates
 from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.bootstrap import mean_estimate
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
 from compatbench.evaluation.retrieval import evaluate
-from compatbench.evaluation.statistics import bootstrap_interval
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, PairScores, ProtocolScores
 from compatbench.vocabulary import DERIVED_FROM
@@ -78,14 +78,13 @@ def pair_metrics(entries: Sequence[PairScores], read: Callable[[str], ScoredPair
 
 
 def _metric(name: str, entry: ProtocolScores | PairScores, values: NDArray[np.generic]) -> Metric:
-    each = values.astype(np.float64)
-    low, high = bootstrap_interval(each)
+    mean = mean_estimate(values)
     return Metric(
         name=name,
         query_generation=entry.query_generation,
         gallery_generation=entry.gallery_generation,
-        value=float(each.mean()) if len(each) else None,
-        ci_low=low,
-        ci_high=high,
-        n=len(each),
+        value=mean.value,
+        ci_low=mean.low,
+        ci_high=mean.high,
+        n=len(values),
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from compatbench.evaluation.acceptance import Acceptance, Rate, acceptance_rates, supported_rates
+from compatbench.evaluation.acceptance import Acceptance, acceptance_rates, supported_rates
 from compatbench.evaluation.backfill import Side
 from compatbench.evaluation.chance import sample
+from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, VerifiedPairs
@@ -67,7 +68,7 @@ def _sampled(sides: Side, device: torch.device) -> Side:
     return query.to(device), gallery.to(device)
 
 
-def _metric(entry: VerifiedPairs, name: str, rate: Rate, *, higher: bool) -> Metric:
+def _metric(entry: VerifiedPairs, name: str, rate: Estimate, *, higher: bool) -> Metric:
     return Metric(
         name=name,
         query_generation=entry.query_generation,

@@ -68,7 +68,7 @@ def chain_metrics(results: MatrixResults, generations: int) -> Iterator[Metric]:
     """Numbers of a chain longer than one upgrade: AC by three tie rules, AM, BC and FC."""
     for metric in DERIVED_FROM:
         entries = {(int(query), int(gallery)): found.per_query(metric) for (query, gallery), found in results.items()}
-        for name, number in chain_estimates(entries).items():
+        for name, number in chain_estimates(entries).numbers.items():
             yield Metric(
                 name=f"{name}:{metric}",
                 query_generation=str(generations - 1),

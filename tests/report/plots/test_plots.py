@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.plots.pareto import Point, pareto_front, pareto_svg, plot_caption
-from compatbench.report.rows.estimates import Estimate
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from compatbench.evaluation.statistics import RESAMPLES, hierarchical_bootstrap
+from compatbench.evaluation.bootstrap import RESAMPLES, hierarchical_bootstrap
 from compatbench.report.rows.contests import CONTEST_STREAM, averages, ranks
 from compatbench.report.rows.row import method_rows
 from compatbench.report.rows.runs import scenarios

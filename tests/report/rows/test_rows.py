@@ -1,7 +1,8 @@
 import pytest
 from synthetic import cross_metric
 
-from compatbench.report.rows.estimates import Compatibility, Estimate
+from compatbench.evaluation.estimate import Estimate
+from compatbench.report.rows.estimates import Compatibility
 from compatbench.report.rows.row import method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader

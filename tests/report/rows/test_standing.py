@@ -3,7 +3,7 @@
 import pytest
 from boards import board_suite, row
 
-from compatbench.report.rows.estimates import Estimate
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows.standing import standings
 from compatbench.vocabulary import Status
 

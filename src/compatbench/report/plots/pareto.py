@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.plots.svg import INK, to_svg
 from compatbench.report.render.table import Unit, number
-from compatbench.report.rows.estimates import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

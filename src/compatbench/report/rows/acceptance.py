@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compatbench.evaluation.acceptance import FARS, Acceptance, Rate, acceptance_rates
+from compatbench.evaluation.acceptance import FARS, Acceptance, acceptance_rates
+from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Record, VerifiedPairs
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scores import ScoreReader
@@ -29,7 +30,7 @@ class Accepted:
     """That the thresholds are set for."""
     queries: tuple[int, ...]
     """How many queries were looked at; one number where all records agree."""
-    rows: Mapping[str, Mapping[Place, tuple[Rate, Rate]]]
+    rows: Mapping[str, Mapping[Place, tuple[Estimate, Estimate]]]
     """TAR and FAR by label and place."""
 
 
@@ -48,7 +49,7 @@ def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
             for place, entry in _pairs(record, rate).items():
                 read = Acceptance.read(reader.folder, entry.sha256)
                 alike[len(row.runs.finished)].setdefault((row.label, place), []).append(read)
-    found: dict[str, dict[Place, tuple[Rate, Rate]]] = {row.label: {} for row in shown}
+    found: dict[str, dict[Place, tuple[Estimate, Estimate]]] = {row.label: {} for row in shown}
     for systems in alike.values():
         for (label, place), both in acceptance_rates(systems).items():
             found[label][place] = both

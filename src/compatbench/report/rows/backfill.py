@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from compatbench.errors import RequestError
+from compatbench.evaluation.bootstrap import Bootstrap, Values, interval_estimate
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers
-from compatbench.evaluation.statistics import hierarchical_bootstrap, percentile_interval
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import sign
 from compatbench.records.record import BackfillCurve, Record
-from compatbench.report.rows.estimates import Estimate, Values
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.vocabulary import MetricName, Order
 
-_STATUS_QUO = "status quo"
+Columns = dict[float | None, Values]
+"""(S, Q) values at every β; None for the status quo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class RowBackfill:
     @property
     def incident(self) -> bool:
         """The minimum is significantly below M(o,o)."""
-        return self.dip.high is not None and self.dip.high < 0
+        return sign(self.dip) < 0
 
 
 def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBackfill]:
@@ -53,30 +54,22 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
 
     Raises RequestError where per-query files are missing or the queries of a row's seeds differ.
     """
-    found: list[tuple[MethodRow, list[BackfillCurve], dict[str, Values]]] = []
+    found: list[tuple[MethodRow, list[BackfillCurve], Columns]] = []
     for order in Order:
         for row in rows:
             entries = [(record, curve) for record in row.runs.finished if (curve := _curve(record, order)) is not None]
             if entries and len(entries) == len(row.runs.finished):
                 found.append((row, [curve for _, curve in entries], _columns(row, entries, reader)))
-    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, (_, _, columns) in enumerate(found):
-        alike[columns[_STATUS_QUO].shape].append(place)
-    draws: dict[int, dict[str, Values]] = defaultdict(dict)
-    for places in alike.values():
-        keys = [(place, name) for place in places for name in found[place][2]]
-        together = hierarchical_bootstrap({str(key): found[key[0]][2][key[1]] for key in keys})
-        for place, name in keys:
-            draws[place][name] = together[str((place, name))]
-    return [_row_backfill(row, curves, columns, draws[place]) for place, (row, curves, columns) in enumerate(found)]
+    bootstrap = Bootstrap({(n, at): one for n, (*_, columns) in enumerate(found) for at, one in columns.items()})
+    return [_row_backfill(row, curves, bootstrap, n) for n, (row, curves, _) in enumerate(found)]
 
 
 def _curve(record: Record, order: Order) -> BackfillCurve | None:
     return next((one for one in record.backfill if (one.order, one.metric) == (order, MetricName.MAP)), None)
 
 
-def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> dict[str, Values]:
-    """(S, Q) values of the status quo and of every β; the S seeds must have followed the same queries."""
+def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> Columns:
+    """The S seeds must have followed the same queries."""
     curves, status_quo = [], []
     for record, entry in entries:
         stored = QueryCurves.read(reader.folder, entry.sha256)
@@ -93,19 +86,21 @@ def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], re
     if any(not np.array_equal(one.ids, first.ids) or one.betas != first.betas for one in curves):
         raise RequestError(f"{row.label}: its records followed different queries; run its cells again")
     stacked = np.stack([one.per_query(MetricName.MAP) for one in curves])
-    return {_STATUS_QUO: np.stack(status_quo)} | {
-        str(beta): stacked[:, :, step] for step, beta in enumerate(first.betas)
-    }
+    return {None: np.stack(status_quo)} | {beta: stacked[:, :, step] for step, beta in enumerate(first.betas)}
 
 
 def _row_backfill(
-    row: MethodRow, curves: Sequence[BackfillCurve], columns: dict[str, Values], draws: dict[str, Values]
+    row: MethodRow,
+    curves: Sequence[BackfillCurve],
+    bootstrap: Bootstrap[tuple[int, float | None]],
+    n: int,
 ) -> RowBackfill:
     betas = tuple(curves[0].beta)
-    mean = np.array([columns[str(beta)].mean() for beta in betas])
-    status_quo = float(columns[_STATUS_QUO].mean())
+    mean = np.array([bootstrap.means[n, beta] for beta in betas])
+    status_quo = float(bootstrap.means[n, None])
     numbers = backfill_numbers(betas, mean, status_quo)
-    lowest = draws[str(numbers.minimum_beta)]
+    areas = area(betas, np.stack([bootstrap.draws[n, beta] for beta in betas], axis=1))
+    lowest = n, numbers.minimum_beta
     return RowBackfill(
         row=row,
         order=curves[0].order,
@@ -113,13 +108,11 @@ def _row_backfill(
         mean=mean,
         low=np.min([curve.low for curve in curves], axis=0),
         high=np.max([curve.high for curve in curves], axis=0),
-        queries=columns[_STATUS_QUO].shape[1],
-        status_quo=Estimate(status_quo, *percentile_interval(draws[_STATUS_QUO])),
-        area=Estimate(
-            numbers.area, *percentile_interval(area(betas, np.stack([draws[str(b)] for b in betas], axis=1)))
-        ),
-        minimum=Estimate(numbers.minimum, *percentile_interval(lowest)),
+        queries=curves[0].n,
+        status_quo=bootstrap.mean((n, None)),
+        area=interval_estimate(numbers.area, areas),
+        minimum=bootstrap.mean(lowest),
         minimum_beta=numbers.minimum_beta,
-        dip=Estimate(numbers.minimum - status_quo, *percentile_interval(lowest - draws[_STATUS_QUO])),
+        dip=bootstrap.estimate(np.subtract, lowest, (n, None)),
         crossing=numbers.crossing,
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.evaluation.chains import ChainNumber, chain_estimates, violations
-from compatbench.evaluation.statistics import bootstrap_interval
+from compatbench.evaluation.chains import Chain, chain_estimates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
@@ -18,17 +17,10 @@ from compatbench.vocabulary import MetricName, Need
 
 
 @dataclass(frozen=True, eq=False)
-class ChainRow:
-    """One row's matrix over its finished seeds, and the numbers made of it."""
+class ChainRow(Chain):
+    """One row's matrix of mAP as fractions over its finished seeds, and the numbers made of it."""
 
     row: MethodRow
-    matrix: NDArray[np.float64]
-    """(T, T) mAP as fractions, mean over seeds and queries; NaN above the diagonal."""
-    below: NDArray[np.bool_]
-    """(T, T) M(i,j) is below M(j,j), by more than the paired interval."""
-    intervals: Mapping[tuple[int, int], tuple[float, float] | tuple[None, None]]
-    """95%, of every entry."""
-    numbers: Mapping[str, ChainNumber]
 
 
 def chain_rows(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> list[ChainRow]:
@@ -39,11 +31,8 @@ def chain_rows(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreR
 
 def _chain_row(row: MethodRow, size: int, reader: ScoreReader) -> ChainRow:
     entries = {(q, g): _scores(row.runs, q, g, reader) for q in range(size) for g in range(q + 1)}
-    matrix = np.full((size, size), np.nan)
-    for at, values in entries.items():
-        matrix[at] = np.nanmean(values)
-    intervals = {at: bootstrap_interval(values) for at, values in entries.items()}
-    return ChainRow(row, matrix, violations(entries), intervals, chain_estimates(entries))
+    chain = chain_estimates(entries)
+    return ChainRow(chain.matrix, chain.entries, chain.below, chain.numbers, row)
 
 
 def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> NDArray[np.float64]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compatbench.evaluation.bootstrap import RESAMPLES, Values
 from compatbench.evaluation.compatibility import update_gain
-from compatbench.evaluation.statistics import RESAMPLES
-from compatbench.report.rows.estimates import ROUNDING, Values, bootstrap_means
+from compatbench.evaluation.significance import ROUNDING
+from compatbench.report.rows.estimates import bootstrap
 from compatbench.report.rows.row import MethodRow
 from compatbench.vocabulary import Entry, MetricName
 
@@ -84,8 +85,8 @@ def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:
 def _rank_draws(rows: Sequence[MethodRow]) -> Values:
     """Ranks (B, N) of the rows of one contest in every draw of its seeds and queries."""
     scores = {row.label: row.scores for row in rows if row.scores is not None}
-    means = bootstrap_means(scores, (MetricName.MAP,))
-    of_rows = [means[row.label, MetricName.MAP] for row in rows]
+    draws = bootstrap(scores, (MetricName.MAP,)).draws
+    of_rows = [{entry: draws[row.label, MetricName.MAP, entry] for entry in Entry} for row in rows]
     gain = np.stack([update_gain(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
     return ranks(gain, np.stack([one[Entry.NEW] - one[Entry.REFERENCE] for one in of_rows], axis=1))
 

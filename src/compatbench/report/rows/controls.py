@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compatbench.report.rows.estimates import Values
+from compatbench.evaluation.bootstrap import Values
 from compatbench.report.rows.row import MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.vocabulary import Entry, Expectation, MetricName, Status

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from compatbench.evaluation.flips import CUTOFFS, FlipRate, flip_estimates
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
@@ -16,13 +17,13 @@ CROSS, FULL = "no", "nn"
 
 def flip_rates(
     scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader
-) -> dict[str, dict[str, dict[str, FlipRate]]]:
+) -> dict[str, dict[str, dict[str, Estimate]]]:
     """By label and system; rows with equally many seeds share the bootstrap's draws."""
     entries = {CROSS: (scenario.newest, "0"), FULL: (scenario.newest, scenario.newest)}
     alike: dict[int, list[MethodRow]] = defaultdict(list)
     for row in rows:
         alike[len(row.runs.finished)].append(row)
-    found: dict[str, dict[str, dict[str, FlipRate]]] = defaultdict(dict)
+    found: dict[str, dict[str, dict[str, Estimate]]] = defaultdict(dict)
     for members in alike.values():
         systems = {
             (row.label, system): [

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from compatbench.errors import one_line
+from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Record
-from compatbench.report.rows.estimates import Compatibility, Estimate, estimate
+from compatbench.report.rows.estimates import Compatibility, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
 from compatbench.vocabulary import MetricName, Need, Role, Status

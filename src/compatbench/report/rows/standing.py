@@ -8,7 +8,7 @@ first and 1 for the last, is averaged over the contests of the row.
 
 Intervals are 95% percentile intervals of a bootstrap on three levels: contests are drawn with replacement, and within
 each contest the ranks are those of the hierarchical bootstrap's draw of seeds and queries
-(`compatbench.evaluation.statistics`). All rows share all draws, so differences of mean ranks are paired.
+(`compatbench.evaluation.bootstrap`). All rows share all draws, so differences of mean ranks are paired.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from compatbench.evaluation.statistics import percentile_interval
+from compatbench.evaluation.bootstrap import interval_estimate
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import ROUNDING, sign
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
-from compatbench.report.rows.estimates import ROUNDING, Estimate, Values
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.suite_rows import SuiteRows
 from compatbench.report.rows.verdicts import Verdict, verdict
@@ -136,8 +137,8 @@ def standings(suites: Sequence[SuiteRows]) -> Standings:
                 role=role,
                 entries=tuple(_entry(label, table) for table in tables),
                 place=1 + sum(other.rank < mean.rank - ROUNDING for other in complete.values()) if mean else None,
-                mean_rank=_estimate(mean.rank, mean.rank_draws) if mean else Estimate(None),
-                relative_rank=_estimate(average.relative, average.relative_draws) if average else Estimate(None),
+                mean_rank=interval_estimate(mean.rank, mean.rank_draws) if mean else Estimate(),
+                relative_rank=interval_estimate(average.relative, average.relative_draws) if average else Estimate(),
                 tied_with_first=mean is not None and first is not None and _tied(mean, first),
             )
         )
@@ -213,9 +214,4 @@ def _state(row: MethodRow | None, *, planned: bool) -> tuple[State, str]:
 
 
 def _tied(row: Average, first: Average) -> bool:
-    low, _ = percentile_interval(row.rank_draws - first.rank_draws)
-    return low is None or low <= ROUNDING
-
-
-def _estimate(value: float, draws: Values) -> Estimate:
-    return Estimate(value, *percentile_interval(draws))
+    return sign(interval_estimate(row.rank - first.rank, row.rank_draws - first.rank_draws)) <= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from compatbench.evaluation.significance import sign
 from compatbench.report.rows.controls import misbehaviour
 from compatbench.report.rows.estimates import Compatibility
 from compatbench.report.rows.row import MethodRow
@@ -33,8 +34,8 @@ def criterion(numbers: Compatibility) -> Verdict:
     """Whether M(n,o) > M(o,o), by the cross gain and its interval."""
     gain = numbers.cross_gain
     if gain.value is not None and gain.value > 0:
-        return Verdict.COMPATIBLE if gain.significant else Verdict.COMPATIBLE_NOT_SIGNIFICANT
-    return Verdict.NOT_COMPATIBLE if gain.significant else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
+        return Verdict.COMPATIBLE if sign(gain) else Verdict.COMPATIBLE_NOT_SIGNIFICANT
+    return Verdict.NOT_COMPATIBLE if sign(gain) else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
 
 
 def ordering(numbers: Compatibility) -> str:
@@ -42,4 +43,4 @@ def ordering(numbers: Compatibility) -> str:
     steps = (numbers.cross_gain, numbers.backfill_gain)
     if not all(step.value is not None and step.value > 0 for step in steps):
         return "no"
-    return "yes" if all(step.significant for step in steps) else "yes, n.s."
+    return "yes" if all(sign(step) for step in steps) else "yes, n.s."

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.method_rows import METHOD, method_row, own_old, own_old_footnote, points
+from compatbench.report.tables.cells import points
+from compatbench.report.tables.method_rows import METHOD, method_row, own_old, own_old_footnote
 from compatbench.vocabulary import Order, Role
 
 INCIDENT = "▼"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_seconds
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, plain, points
+from compatbench.report.tables.cells import plain, points
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 from compatbench.vocabulary import MetricName
 
 BELOW = "↓"
@@ -102,8 +102,7 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
 
 
 def _numbers(chain: ChainRow) -> dict[str, Cell]:
-    shown = {name: Estimate(one.value, one.low, one.high) for name, one in chain.numbers.items()}
-    return {name: points(one) if name in _POINTS else plain(one) for name, one in shown.items()}
+    return {name: points(one) if name in _POINTS else plain(one) for name, one in chain.numbers.items()}
 
 
 def _matrix_rows(chain: ChainRow) -> list[Row]:
@@ -111,7 +110,7 @@ def _matrix_rows(chain: ChainRow) -> list[Row]:
     for query in range(len(chain.matrix)):
         cells = {"queries": Cell(query + 1)}
         for gallery in range(query + 1):
-            score = Estimate(float(chain.matrix[query, gallery]), *chain.intervals[query, gallery])
-            cells[f"gallery {gallery + 1}"] = points(score, (BELOW,) if chain.below[query, gallery] else ())
+            marks = (BELOW,) if chain.below[query, gallery] else ()
+            cells[f"gallery {gallery + 1}"] = points(chain.entries[query, gallery], marks)
         rows.append(method_row(chain.row, cells))
     return rows

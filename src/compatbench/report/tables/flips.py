@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.evaluation.flips import FlipRate
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Column, Row, Table
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, points
+from compatbench.report.tables.cells import points
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 
 _COLUMNS = (
     METHOD,
@@ -72,10 +72,6 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
     )
 
 
-def _row(row: MethodRow, rates: dict[str, dict[str, FlipRate]]) -> Row:
-    cells = {
-        f"{system}_{name}": points(Estimate(rate.value, rate.low, rate.high))
-        for system, by_name in rates.items()
-        for name, rate in by_name.items()
-    }
+def _row(row: MethodRow, rates: dict[str, dict[str, Estimate]]) -> Row:
+    cells = {f"{system}_{name}": points(rate) for system, by_name in rates.items() for name, rate in by_name.items()}
     return method_row(row, cells)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Place, Row, Table, Unit
-from compatbench.report.rows.estimates import Compatibility, Estimate, Tested, best_rows
+from compatbench.report.rows.estimates import Compatibility, Tested, best_rows
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.rows.verdicts import ordering, verdict
+from compatbench.report.tables.cells import plain, points
 from compatbench.report.tables.method_rows import (
     METHOD,
     NEEDS,
@@ -20,8 +22,6 @@ from compatbench.report.tables.method_rows import (
     method_row,
     needs_cell,
     own_old,
-    plain,
-    points,
 )
 from compatbench.vocabulary import Entry, MetricName, Role
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Unit
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.vocabulary import Role
 
@@ -59,16 +58,6 @@ def own_old(row: MethodRow) -> tuple[str, ...]:
 def own_old_footnote(rows: Iterable[MethodRow], text: str) -> dict[str, str]:
     """The footnote of OWN_OLD where a row has the mark."""
     return {OWN_OLD: text} if any(row.own_first_generation for row in rows) else {}
-
-
-def points(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
-    """A fraction with its interval, in points."""
-    return plain(estimate.in_points(), marks)
-
-
-def plain(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
-    """A number with its interval, as it is."""
-    return Cell(estimate.value, estimate.low, estimate.high, marks=marks)
 
 
 def by_role(lines: Iterable[tuple[MethodRow, Row]]) -> tuple[Group, ...]:

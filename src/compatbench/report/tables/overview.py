@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.tables.leaderboard import STATUS_QUO
@@ -75,11 +76,8 @@ def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:
 
 
 def _sign(row: MethodRow | None) -> int:
-    """1 where the gain is above 0 beyond its interval, −1 below, else 0."""
-    gain = row.compatibility.cross_gain if row is not None and row.compatibility is not None else None
-    if gain is None or gain.value is None or not gain.significant:
-        return 0
-    return 1 if gain.value > 0 else -1
+    """1 where the gain is significantly above 0, −1 below, else 0."""
+    return sign(row.compatibility.cross_gain) if row is not None and row.compatibility is not None else 0
 
 
 def _row(
@@ -106,6 +104,6 @@ def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
     cells = {"method": Cell(STATUS_QUO)}
     for scenario in scenarios:
         row = scenario.status_quo
-        old = row.numbers[MetricName.MAP].old if row else Estimate(None)
+        old = row.numbers[MetricName.MAP].old if row else Estimate()
         cells[scenario.runs.scenario] = Cell(old.in_points().value, marks=(RED,) if scenario.banner.problems else ())
     return Row(cells)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Row, Table, Unit, number
 from compatbench.report.rows.standing import Entry, Standing, Standings
-from compatbench.report.tables.method_rows import METHOD, NEEDS, needs_cell, plain
+from compatbench.report.tables.cells import plain
+from compatbench.report.tables.method_rows import METHOD, NEEDS, needs_cell
 from compatbench.vocabulary import Role
 
 SUMMARY = (

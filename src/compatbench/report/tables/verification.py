@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 
-from compatbench.evaluation.acceptance import Rate
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Column, Row, Table, Unit
 from compatbench.report.rows.acceptance import (
     CROSS,
@@ -17,11 +16,11 @@ from compatbench.report.rows.acceptance import (
     Place,
     accepted,
 )
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote, points
+from compatbench.report.tables.cells import points
+from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 
 
 def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
@@ -75,7 +74,7 @@ def _columns(rate: float) -> tuple[Column, ...]:
     )
 
 
-def _row(row: MethodRow, found: Mapping[Place, tuple[Rate, Rate]]) -> Row:
+def _row(row: MethodRow, found: Mapping[Place, tuple[Estimate, Estimate]]) -> Row:
     places = {
         "tar_oo": (OLD, 0),
         "tar_no_moved": (CROSS_MOVED, 0),
@@ -85,7 +84,5 @@ def _row(row: MethodRow, found: Mapping[Place, tuple[Rate, Rate]]) -> Row:
         "tar_nn": (NEW, 0),
         "tar_reference": (REFERENCE, 0),
     }
-    cells = {
-        key: points(Estimate(*astuple(found[place][which]))) for key, (place, which) in places.items() if place in found
-    }
+    cells = {key: points(found[place][which]) for key, (place, which) in places.items() if place in found}
     return method_row(row, cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.significance import sign
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.chains import ChainRow
 from compatbench.report.rows.row import MethodRow
@@ -57,7 +58,7 @@ def _upgrade(number: int, row: MethodRow) -> Json:
     entries = (numbers.old.value, numbers.cross.value, numbers.new.value)
     values: list[Json] = [None if value is None else _points(value) for value in entries]
     gain = numbers.cross_gain
-    below: list[Json] = [1] if gain.significant and gain.value is not None and gain.value < 0 else []
+    below: list[Json] = [1] if sign(gain) < 0 else []
     return [number, values, below]
 
 

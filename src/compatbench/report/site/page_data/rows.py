@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from compatbench.evaluation.compatibility import compatibility
+from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
-from compatbench.report.rows.estimates import Estimate
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.page_data.numbers import Json, rounded

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compatbench.report.rows.estimates import Estimate
+from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows.standing import Standing, Standings
 from compatbench.report.site.page_data.numbers import Json, rounded
 

@@ -1,4 +1,4 @@
-"""Intervals and tests over seeds and queries. Knows nothing of torch.
+"""Intervals over seeds and queries. Knows nothing of torch.
 
 The one estimator of the project is the **hierarchical bootstrap**: of S seeds, S are drawn with replacement,
 then of Q queries Q are drawn; 95% percentile intervals. All seeds of a draw share its queries, for they are the
@@ -8,19 +8,22 @@ make the intervals too narrow. With one seed it is the ordinary bootstrap over q
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compatbench.evaluation.estimate import Estimate
+
 RESAMPLES = 1000
 LEVEL = 0.95
-PERMUTATIONS = 10_000
 _BLOCK_VALUES = 2**19
-"""Weights or signs held as float64 at once: 4 MiB, which stays in the processor's cache."""
+"""Weights as float64 at once: 4 MiB, which stays in the processor's cache."""
 
 Values = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 
 
 def hierarchical_bootstrap(
@@ -63,51 +66,47 @@ def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> tuple[float
     return float(low), float(high)
 
 
-def bootstrap_interval(
-    values: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float] | tuple[None, None]:
-    """95% hierarchical bootstrap interval of the mean of `values` (S, Q), or (Q,) for one seed."""
-    column = np.asarray(values, dtype=np.float64)
-    if not column.size:
-        return None, None
-    return percentile_interval(hierarchical_bootstrap({"mean": column}, resamples, seed)["mean"])
+class Bootstrap(Generic[Key]):
+    """Means of columns and their resampled means, from which every number of a comparison and its interval is made.
 
-
-def paired_permutation_test(
-    first: ArrayLike, second: ArrayLike, permutations: int = PERMUTATIONS, seed: int = 0
-) -> NDArray[np.float64]:
-    """Two-sided p-values of mean(first) = mean(second), for per-query values (…, S, Q); the result is (…).
-
-    A query's difference is averaged over the seeds; under the null hypothesis its sign is a fair coin, so the sum
-    of differences is compared with sums of randomly flipped ones: p = (1 + #{|T*| ≥ |T|}) / (1 + permutations).
-    A query that is NaN on one side is left out. Leading dimensions are several tests on shared signs, which costs
-    hardly more than one.
+    Columns (S, Q), or (Q,) for one seed, of equal shape share the draws.
     """
-    pairs = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    differences = np.nan_to_num(pairs.mean(axis=-2))
-    flat = differences.reshape(-1, differences.shape[-1])
-    total = flat.sum(axis=1)
-    reached = np.abs(total) - 1e-12 * np.abs(flat).sum(axis=1)  # equal sums differ by rounding
-    extreme = np.zeros(len(flat))
-    generator = np.random.default_rng(seed)
-    height = max(1, _BLOCK_VALUES // flat.shape[1])
-    for begin in range(0, permutations, height):
-        coins = generator.integers(0, 2, size=(min(height, permutations - begin), flat.shape[1]), dtype=np.uint8)
-        extreme += (np.abs(2 * (coins.astype(np.float64) @ flat.T) - total) >= reached).sum(axis=0)
-    return ((1 + extreme) / (1 + permutations)).reshape(differences.shape[:-1])
+
+    def __init__(self, columns: Mapping[Key, ArrayLike]) -> None:
+        values = {key: np.asarray(column, dtype=np.float64) for key, column in columns.items()}
+        self.means = {key: _mean(column) for key, column in values.items()}
+        """NaN where a column has no value."""
+        self.draws: dict[Key, Values] = {}
+        """(B,) of each column."""
+        for shape in dict.fromkeys(column.shape for column in values.values()):
+            alike = [key for key, column in values.items() if column.shape == shape]
+            found = hierarchical_bootstrap({str(place): values[key] for place, key in enumerate(alike)})
+            self.draws |= zip(alike, found.values(), strict=True)
+
+    def estimate(self, formula: Callable[..., ArrayLike | None], *keys: Key) -> Estimate:
+        """`formula` of the means of these columns, with the interval of the same formula of their resampled means."""
+        value = formula(*(self.means[key] for key in keys))
+        return interval_estimate(value, formula(*(self.draws[key] for key in keys)))
+
+    def mean(self, key: Key) -> Estimate:
+        """The mean of one column."""
+        return interval_estimate(self.means[key], self.draws[key])
 
 
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down adjusted p-values (n,), in the order given: reject those below the wished error rate.
+def interval_estimate(value: ArrayLike | None, samples: ArrayLike | None) -> Estimate:
+    """A value with the interval of its resampled values (B,); undefined where the value is None or NaN."""
+    if value is None or samples is None or np.isnan(value):
+        return Estimate()
+    return Estimate(float(np.asarray(value)), *percentile_interval(samples))
 
-    Holm, Scandinavian Journal of Statistics 6 (1979): the i-th smallest of n is multiplied by n − i + 1, made
-    non-decreasing and cut at 1.
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
-    return adjusted
+
+def mean_estimate(values: ArrayLike) -> Estimate:
+    """The mean of `values` (S, Q), or (Q,) for one seed; undefined where there are none."""
+    return Bootstrap({"": values}).mean("") if np.size(values) else Estimate()
+
+
+def _mean(column: Values) -> np.float64:
+    return np.float64(np.nan if np.isnan(column).all() else np.nanmean(column))
 
 
 @lru_cache(maxsize=8)

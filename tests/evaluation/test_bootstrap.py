@@ -1,19 +1,22 @@
-"""Intervals cover, tests keep their level: against simulation, enumeration, scipy and worked examples."""
-
-import itertools
+"""Intervals cover: against simulation, scipy and worked examples."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from compatbench.evaluation.compatibility import update_gain
-from compatbench.evaluation.statistics import (
-    bootstrap_interval,
+from compatbench.evaluation.bootstrap import (
+    Bootstrap,
     hierarchical_bootstrap,
-    holm,
-    paired_permutation_test,
+    interval_estimate,
+    mean_estimate,
     percentile_interval,
 )
+from compatbench.evaluation.compatibility import update_gain
+from compatbench.evaluation.estimate import Estimate
+
+
+def interval(values: np.ndarray, resamples: int, seed: int = 0) -> tuple[float, float] | tuple[None, None]:
+    return percentile_interval(hierarchical_bootstrap({"mean": values}, resamples, seed)["mean"])
 
 
 def test_one_seed_is_the_ordinary_bootstrap_over_queries() -> None:
@@ -21,7 +24,7 @@ def test_one_seed_is_the_ordinary_bootstrap_over_queries() -> None:
     theirs = stats.bootstrap(
         (values,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(1), vectorized=True
     ).confidence_interval
-    low, high = bootstrap_interval(values, resamples=4000)
+    low, high = interval(values, 4000)
     width = theirs.high - theirs.low
     assert low == pytest.approx(theirs.low, abs=0.05 * width)
     assert high == pytest.approx(theirs.high, abs=0.05 * width)
@@ -45,7 +48,7 @@ def test_intervals_over_queries_cover_the_mean() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for trial in range(400):
-        low, high = bootstrap_interval(rng.normal(loc=1.0, size=100), resamples=400, seed=trial % 5)
+        low, high = interval(rng.normal(loc=1.0, size=100), 400, seed=trial % 5)
         covered += low <= 1.0 <= high
     assert 0.91 <= covered / 400 <= 0.98
 
@@ -57,9 +60,9 @@ def test_intervals_over_seeds_and_queries_cover_the_mean() -> None:
     hierarchical = single = 0
     for _ in range(300):
         values = 1 + rng.normal(size=(10, 1)) + rng.normal(size=(1, 60)) + rng.normal(size=(10, 60))
-        low, high = bootstrap_interval(values, resamples=300)
+        low, high = interval(values, 300)
         hierarchical += low <= 1 <= high
-        low, high = bootstrap_interval(values[0], resamples=300)
+        low, high = interval(values[0], 300)
         single += low <= 1 <= high
     assert 0.86 <= hierarchical / 300 <= 0.98
     assert single / 300 < 0.6
@@ -97,8 +100,9 @@ def test_queries_without_a_relevant_item_enter_no_mean() -> None:
 
 
 def test_an_interval_of_nothing_is_none() -> None:
-    assert bootstrap_interval(np.empty(0)) == (None, None)
-    assert bootstrap_interval([np.nan, np.nan]) == (None, None)
+    assert mean_estimate(np.empty(0)) == Estimate()
+    assert mean_estimate([np.nan, np.nan]) == Estimate()
+    assert interval_estimate(None, np.ones(10)) == interval_estimate(np.nan, np.ones(10)) == Estimate()
 
 
 def test_undefined_samples_up_to_the_level_are_left_out() -> None:
@@ -109,54 +113,23 @@ def test_undefined_samples_up_to_the_level_are_left_out() -> None:
     assert percentile_interval(samples) == (None, None)
 
 
-def exact_p(differences: np.ndarray) -> float:
-    sums = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=len(differences))]
-    return float(np.mean(np.array(sums) >= abs(differences.sum()) - 1e-12))
+def test_a_number_of_several_columns_has_a_paired_interval() -> None:
+    """Columns of other shapes are drawn by themselves; those of one shape share the draws, whatever else is asked."""
+    rng = np.random.default_rng(13)
+    values, short = rng.normal(size=(3, 80)), rng.normal(size=(2, 80))
+    found = Bootstrap({"a": values, "short": short, ("b", 1): values - 0.5})
+    assert found.estimate(np.subtract, "a", ("b", 1)) == Estimate(*(pytest.approx(0.5, abs=1e-12) for _ in range(3)))
+    draws = hierarchical_bootstrap({"short": short})["short"]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    assert found.mean("short") == Estimate(pytest.approx(short.mean()), pytest.approx(low), pytest.approx(high))
+    assert mean_estimate(short) == found.mean("short")
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.4, 1.0])
-def test_permutation_p_equals_enumeration(shift: float) -> None:
-    rng = np.random.default_rng(8)
-    first, second = rng.normal(size=(3, 12)) + shift, rng.normal(size=(3, 12))
-    exact = exact_p((first - second).mean(axis=0))
-    tolerance = 4 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-4
-    assert paired_permutation_test(first, second) == pytest.approx(exact, abs=tolerance)
-
-
-def test_permutation_p_of_tied_hits_equals_enumeration() -> None:
-    """Hit differences are multiples of 1/3, whose sums tie: rounding must not split the ties."""
-    rng = np.random.default_rng(9)
-    first, second = rng.integers(0, 2, (3, 11)), rng.integers(0, 2, (3, 11))
-    exact = exact_p((first - second).mean(axis=0))
-    assert paired_permutation_test(first, second) == pytest.approx(exact, abs=0.02)
-
-
-def test_permutation_tests_share_signs_and_skip_missing_queries() -> None:
-    rng = np.random.default_rng(10)
-    first, second = rng.normal(size=(4, 2, 30)) + 0.2, rng.normal(size=(2, 30))
-    first[1, :, 5:9] = np.nan
-    together = paired_permutation_test(first, second)
-    assert together.shape == (4,)
-    np.testing.assert_allclose(together, [paired_permutation_test(one, second) for one in first])
-    kept = [np.delete(side, np.s_[5:9], axis=-1) for side in (first[1], second)]
-    assert together[1] == pytest.approx(paired_permutation_test(*kept), abs=0.03)
-
-
-def test_equal_rows_are_not_significant_and_distant_ones_are() -> None:
-    values = np.random.default_rng(11).normal(size=(1, 300))
-    assert paired_permutation_test(values, values) == 1.0
-    assert paired_permutation_test(values + 1, values) == pytest.approx(1 / 10_001)
-
-
-def test_permutation_keeps_its_level() -> None:
-    rng = np.random.default_rng(12)
-    p_values = paired_permutation_test(rng.normal(size=(500, 1, 40)), rng.normal(size=(500, 1, 40)), 1000)
-    assert 0.02 <= (p_values <= 0.05).mean() <= 0.08
-
-
-def test_holm_by_hand() -> None:
-    """0.01·4 = 0.04, 0.02·3 = 0.06, 0.03·2 = 0.06, 0.04·1 = 0.04 → raised to 0.06."""
-    np.testing.assert_allclose(holm([0.02, 0.01, 0.04, 0.03]), [0.06, 0.04, 0.06, 0.06])
-    np.testing.assert_allclose(holm([0.5, 0.6]), [1.0, 1.0])
-    np.testing.assert_allclose(holm([0.03]), [0.03])
-    assert holm([]).shape == (0,)
+def test_queries_without_a_value_enter_neither_the_mean_nor_its_interval() -> None:
+    values = np.random.default_rng(14).normal(size=40)
+    values[3:9] = np.nan
+    found = mean_estimate(values)
+    assert found.value == pytest.approx(np.delete(values, np.s_[3:9]).mean())
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
