@@ -12,7 +12,8 @@ import pytest
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
-from compatbench.execution.cell import empty_record
+from compatbench.execution.cell import Ending, cell_record
+from compatbench.measurement.measure import Measurements
 from compatbench.plan.cells import Cell, Selection, make_plan, outcome, remaining
 from compatbench.records.record import ArrayRef, write_record
 from compatbench.records.store import Store, spec_hash
@@ -34,6 +35,7 @@ WRITTEN: dict[str, Any] = {
         "independent",
     ],
 }
+STARTED = "2026-01-01T00:00:00+00:00"
 VARIANT = "bct(variant=old_classes, weight=2)"
 
 EVERYTHING = Selection()
@@ -240,11 +242,11 @@ def test_the_hash_changes_with_the_methods_source_alone(plan: Plan, tmp_path: Pa
 def test_an_array_file_that_a_record_names_twice_is_one_file(plan: Plan, tmp_path: Path) -> None:
     store, told = Store(tmp_path), list[str]()
     cells = plan(seeds=[0], scenarios={"one": [{}, {}]}, methods=["bct"])[:1]
-    record = empty_record(cells[0].spec, Status.OK, "2026-01-01T00:00:00+00:00")
-    record.arrays = [
+    arrays = [
         ArrayRef(query_generation=query, gallery_generation="0", sha256=sha256)
         for query, sha256 in (("0", "1" * 64), ("1", "2" * 64), ("2", "1" * 64))
     ]
+    record = cell_record(cells[0].spec, Ending(Status.OK), STARTED, found=Measurements(arrays=arrays))
     write_record(record, store.record(cells[0].spec))
     assert len(remaining(cells, store, False, told.append)) == 1
     store.arrays.mkdir(parents=True)
@@ -262,8 +264,8 @@ def test_what_is_left_to_run(plan: Plan, tmp_path: Path) -> None:
     ends = {"independent": Status.OK, "bct": Status.FAILED, "l2": Status.SKIPPED, "etf": Status.TIMEOUT}
     for cell in cells:
         if cell.spec.method.name in ends:
-            status = ends[cell.spec.method.name]
-            write_record(empty_record(cell.spec, status, "2026-01-01T00:00:00+00:00"), store.record(cell.spec))
+            ending = Ending(ends[cell.spec.method.name])
+            write_record(cell_record(cell.spec, ending, STARTED), store.record(cell.spec))
 
     def names(retry: bool) -> list[str]:
         return [cell.spec.method.name for cell in remaining(cells, store, retry)]

@@ -7,7 +7,7 @@ import errno
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
 from compatbench.machine.stopwatch import Stopwatch
-from compatbench.measurement.measure import measure
+from compatbench.measurement.measure import Measurements, measure
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
 from compatbench.records.record import CellSpec, Record
@@ -49,6 +49,17 @@ class Workplace:
     dataset_folders: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a cell ended."""
+
+    status: Status
+    reason: str = ""
+    """One line for a status other than ok."""
+    error: str = ""
+    """Traceback, without absolute paths."""
+
+
 def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:
     """Run one cell and return its record; a failure is a record too, never an exception.
 
@@ -58,47 +69,51 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     started = now()
     begun = time.perf_counter()
     torch.set_num_threads(workplace.threads)  # before the record notes how many there are
-    record = empty_record(spec, Status.FAILED, started, origin=workplace.origin)
     watch = Stopwatch(report)
+    found, ending = Measurements(), Ending(Status.OK)
     try:
-        _fill(record, spec, workplace, watch, notify)
-        record.status = Status.OK
+        trainer = _trainer(spec, workplace, watch, notify)
+        found = Measurements(split_hash=trainer.split_hash)
+        found = _measured(spec, trainer, watch)
     except InvalidResultError as error:
-        record.status, record.reason = Status.INVALID, str(error)
-    except LostProcessError:
+        ending = Ending(Status.INVALID, str(error))
+    except (KeyboardInterrupt, LostProcessError):
         raise
     except BaseException as error:
         if _machine_failed(error):
             raise MachineError.of(error) from error
-        record.status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
-        record.reason = _one_line(error)
-        record.error = without_absolute_paths("".join(traceback.format_exception(error)))
-        if isinstance(error, KeyboardInterrupt):
-            raise
-    record.timings = watch.seconds
-    record.seconds = time.perf_counter() - begun
-    return record
+        status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
+        traced = without_absolute_paths("".join(traceback.format_exception(error)))
+        ending = Ending(status, _one_line(error), traced)
+    seconds = time.perf_counter() - begun
+    return cell_record(spec, ending, started, workplace.origin, found, timings=watch.seconds, seconds=seconds)
 
 
-def empty_record(
+def cell_record(
     spec: CellSpec,
-    status: Status,
+    ending: Ending,
     started: str,
-    reason: str = "",
-    world_size: int | None = None,
     origin: Origin = BUILT_IN,
+    found: Measurements | None = None,
+    *,
+    timings: Mapping[str, float] | None = None,
+    seconds: float = 0.0,
+    log: str = "",
+    world_size: int | None = None,
 ) -> Record:
-    """A record of `spec` without numbers; `world_size` is that of this process's group unless given."""
+    """The record of a cell with what it `found`, if anything; `world_size` is that of this process's group if None."""
     size = world_size or processes.size()
     return Record(
-        status=status,
-        reason=reason,
+        **vars(ending),
+        **vars(found or Measurements()),
+        log=log,
         spec_hash=spec_hash(spec),
         spec=spec,
+        timings=timings or {},
         environment=environment().model_copy(update={"processes": size}),
         command=command(spec, size, origin),
         started=started,
-        seconds=0.0,
+        seconds=seconds,
     )
 
 
@@ -107,39 +122,38 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _fill(
-    record: Record, spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]
-) -> None:
+def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]) -> ChainTrainer:
     with watch.stage("data"):
         folders = workplace.dataset_folders
         dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
         dataset = as_tested(dataset, spec.generations, spec.test_classes, spec.query_limit)
-        catalogue = discover(workplace.method_folders)
-        plugin = catalogue.get(spec.method.name)
-        params = plugin.resolve(spec.method.params)
-        trainer = ChainTrainer(
+        return ChainTrainer(
             spec.generations,
             dataset,
             spec.train_limit,
             spec.recipe,
             spec.seed,
-            catalogue,
+            discover(workplace.method_folders),
             Store(workplace.runs),
             device(),
             watch.report,
             notify,
         )
-    record.split_hash = trainer.split_hash
+
+
+def _measured(spec: CellSpec, trainer: ChainTrainer, watch: Stopwatch) -> Measurements:
+    """What the first process measures once all have trained."""
+    plugin = trainer.catalogue.get(spec.method.name)
+    params = plugin.resolve(spec.method.params)
     with watch.stage("reference"):
         references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
     with watch.stage("models"):
         served = serve(trainer, plugin, params)
-    if processes.is_first():
-        with watch.stage("evaluation"):
-            tested = ServedChain.of(trainer, served, references)
-            at_chance = Expectation.CROSS_AT_CHANCE in spec.method.expects
-            for part, found in vars(measure(tested, spec.index_search, at_chance=at_chance)).items():
-                setattr(record, part, found)
+    if not processes.is_first():
+        return Measurements()
+    with watch.stage("evaluation"):
+        at_chance = Expectation.CROSS_AT_CHANCE in spec.method.expects
+        return measure(ServedChain.of(trainer, served, references), spec.index_search, at_chance=at_chance)
 
 
 def _machine_failed(error: BaseException | None) -> bool:

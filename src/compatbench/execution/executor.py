@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Workplace, empty_record, now
+from compatbench.execution.cell import Ending, Workplace, cell_record, now
 from compatbench.execution.claims import Claim, claim
 from compatbench.plan.cells import Cell, content_hash, outcome
 from compatbench.records.record import Record, write_record
@@ -98,22 +98,11 @@ class Executor(ABC):
             job.stop()
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a cell ended that could not write its own record."""
-
-    status: Status
-    reason: str
-    error: str = ""
-    """Traceback."""
-
-
 def write_ending(
     cell: Cell, ending: Ending, started: str, workplace: Workplace, log: str = "", processes: int = 1
 ) -> Record:
     """The record of a cell that ended so. Raises MachineError where it cannot be written."""
-    record = empty_record(cell.spec, ending.status, started, ending.reason, processes, workplace.origin)
-    record.log, record.error = log, ending.error
+    record = cell_record(cell.spec, ending, started, workplace.origin, log=log, world_size=processes)
     with writing():
         write_record(record, Store(workplace.runs).record(cell.spec))
     return record

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Workplace, now
-from compatbench.execution.executor import Ending, Executor, Job, Watcher, write_ending
+from compatbench.execution.cell import Ending, Workplace, now
+from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
 from compatbench.machine.processes import Group

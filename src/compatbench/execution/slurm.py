@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from compatbench.errors import MachineError, RequestError
-from compatbench.execution.cell import Workplace, now
+from compatbench.execution.cell import Ending, Workplace, now
 from compatbench.execution.code_version import check_code_version, code_version
-from compatbench.execution.executor import Ending, Executor, Job, Watcher, write_ending
+from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, content_hash

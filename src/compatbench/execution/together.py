@@ -22,8 +22,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Workplace
-from compatbench.execution.executor import Ending, Watcher
+from compatbench.execution.cell import Ending, Workplace
+from compatbench.execution.executor import Watcher
 from compatbench.execution.launch import Launch
 from compatbench.execution.local import LAST_WORDS_SECONDS, LocalExecutor, LocalJob
 from compatbench.execution.worker import State

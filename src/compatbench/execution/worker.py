@@ -12,8 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from compatbench.errors import LostProcessError, MachineError
-from compatbench.execution.cell import Workplace, run_cell
-from compatbench.execution.executor import Ending
+from compatbench.execution.cell import Ending, Workplace, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
@@ -81,7 +80,7 @@ def work(
         if group is not None:
             processes.join(group)
         record = run_cell(spec, workplace, report, notify)
-        record.log = log_tail(log)
+        record = record.model_copy(update={"log": log_tail(log)})
         if record.error:
             print(record.error, flush=True)
         if processes.is_first():

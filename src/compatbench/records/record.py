@@ -251,6 +251,8 @@ class Environment(_Model):
 class Record(_Model):
     """One cell's outcome."""
 
+    model_config = ConfigDict(frozen=True)
+
     schema_version: int = SCHEMA_VERSION
     protocol_version: int = PROTOCOL_VERSION
     status: Status

@@ -71,7 +71,7 @@ def test_unlike_records_are_refused_by_name(bench, changes, words):
 )
 def test_unlike_settings_are_refused(bench, changes):
     other = bench.record("b", 0)
-    other.spec = other.spec.model_copy(update=changes)
+    other = other.model_copy(update={"spec": other.spec.model_copy(update=changes)})
     with pytest.raises(RequestError, match="settings"):
         scenarios([bench.record("a", 0), other])
 

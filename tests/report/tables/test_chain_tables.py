@@ -36,8 +36,8 @@ def chain_record(bench, label, matrix=MATRIX, seed=0, seconds=(4.0, 1.0, 2.0, 3.
     for (query, gallery), value in entries.items():
         sha256 = results([value] * QUERIES).write(bench.folder)
         record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, sha256=sha256))
-    record.step_costs = {str(step): {"train_seconds": one} for step, one in enumerate(seconds)}
-    return record
+    costs = {str(step): {"train_seconds": one} for step, one in enumerate(seconds)}
+    return record.model_copy(update={"step_costs": costs})
 
 
 def by_label(table):
@@ -109,8 +109,7 @@ def test_the_steps_of_a_needed_independent_model_count(bench):
 
 
 def test_a_record_without_step_costs_leaves_them_undefined(bench):
-    record = chain_record(bench, "m")
-    record.step_costs = {}
+    record = chain_record(bench, "m", seconds=())
     cells = by_label(scenario_reports([record], bench.folder)[0].chain.steps)["m"]
     assert cells["step 2"].value is None
     assert cells["upgrades"].value is None

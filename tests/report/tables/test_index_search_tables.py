@@ -93,7 +93,7 @@ def test_in_a_chain_the_newest_is_new(bench):
     steps = [entry.model_copy(update={"query_generation": "1", "gallery_generation": gallery})
              for entry in record.arrays[:1] for gallery in "01"]  # fmt: skip
     steps += [record.arrays[0].model_copy(update={"query_generation": "2", "gallery_generation": "1"})]
-    record.arrays += steps
+    record.arrays.extend(steps)
     record.spec.generations = generations
     report = scenario_reports([record], bench.folder)[0]
     assert rows(report.recall, "method")["a"]["hnsw_noo"] == Cell(0.5)

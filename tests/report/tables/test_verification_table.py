@@ -74,7 +74,7 @@ def test_seeds_are_pooled_and_resampled(bench: Any) -> None:
 
 def test_a_rate_that_all_records_hold_is_shown(bench: Any) -> None:
     both = record(bench, "a", 0, SYSTEMS)
-    both.verification += record(bench, "a", 0, SYSTEMS, rate=1e-2).verification
+    both.verification.extend(record(bench, "a", 0, SYSTEMS, rate=1e-2).verification)
     table = scenario_reports([both, record(bench, "b", 0, SYSTEMS, rate=1e-2)], bench.folder)[0].verification
     assert table is not None
     assert "of 1%: each" in table.caption
