@@ -92,33 +92,25 @@ class TrainedModel:
         return [] if self.old is None else [self.model.method.compatible, *self.old.backward_maps()]
 
 
+@dataclass
 class ChainTrainer:
     """The models of one chain, one dataset and one seed."""
 
-    def __init__(
-        self,
-        chain: tuple[GenerationSpec, ...],
-        dataset: Dataset,
-        train_limit: int | None,
-        recipe: Recipe,
-        seed: int,
-        catalogue: Catalogue,
-        store: Store,
-        device: torch.device,
-        progress: StageProgress,
-        notify: Notify,
-    ) -> None:
-        self.chain = chain
-        self.dataset = dataset
-        self.recipe = recipe
-        self.seed = seed
-        self.catalogue = catalogue
-        self.store = store
-        self.device = device
-        self.progress = progress
-        self.notify = notify
-        self.indices = [training_indices(dataset.train.labels, spec, train_limit) for spec in chain]
-        self.normalize = Normalization.of(dataset.train)
+    chain: tuple[GenerationSpec, ...]
+    dataset: Dataset
+    train_limit: int | None
+    recipe: Recipe
+    seed: int
+    catalogue: Catalogue
+    store: Store
+    device: torch.device
+    progress: StageProgress
+    notify: Notify
+
+    def __post_init__(self) -> None:
+        labels = self.dataset.train.labels
+        self.indices = [training_indices(labels, spec, self.train_limit) for spec in self.chain]
+        self.normalize = Normalization.of(self.dataset.train)
 
     @property
     def split_hash(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from compatbench.errors import RequestError
@@ -25,6 +25,12 @@ def record_files(store: Store, suite: str) -> list[Path]:
 def suites_in(store: Store) -> list[str]:
     """The suites that have records in a folder of results."""
     return sorted(path.parent.name for path in store.root.glob("*/records") if path.is_dir())
+
+
+def needless_arrays(store: Store, records: Iterable[Record]) -> list[Path]:
+    """What lies among the per-query arrays and belongs to none of `records`, all that there are."""
+    needed = {sha256 for record in records for sha256 in record.array_hashes}
+    return [path for path in sorted(store.arrays.glob("*")) if path.stem not in needed or path.suffix != ".parquet"]
 
 
 def links(root: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from compatbench.storage.files import write_whole
 from compatbench.suite.suite import available_suites
 from compatbench.trust.board import gather
 from compatbench.trust.problems import Problem, serious
-from compatbench.trust.record_files import check_record, links, record_files
+from compatbench.trust.record_files import check_record, links, needless_arrays, record_files
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.tables import refuse_foreign, write_board
 from compatbench.trust.thumbnails import write_thumbnails
@@ -72,7 +72,9 @@ def submit(
         submission.added.append(target)
     submission.replaced = _remove_older(leaderboard, suite, submission.added)
     everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
-    _remove_needless_arrays(leaderboard, everything)
+    for path in needless_arrays(leaderboard, everything):
+        if path.suffix == ".parquet":
+            path.unlink()
     if samples is not None:
         write_thumbnails(leaderboard, everything, cells[0].spec.dataset, samples)
     write_board(gather(leaderboard, catalogue), leaderboard)
@@ -90,10 +92,3 @@ def _remove_older(leaderboard: Store, suite: str, added: Sequence[Path]) -> list
 
 def _row(record: Record) -> tuple[str, str, int]:
     return record.spec.scenario, record.spec.method.label, record.spec.seed
-
-
-def _remove_needless_arrays(leaderboard: Store, everything: Sequence[Record]) -> None:
-    needed = {sha256 for record in everything for sha256 in record.array_hashes}
-    for path in leaderboard.arrays.glob("*.parquet"):
-        if path.stem not in needed:
-            path.unlink()

@@ -14,7 +14,7 @@ from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.board import board_suite
 from compatbench.trust.problems import Problem
-from compatbench.trust.record_files import check_record, links, record_files, suites_in
+from compatbench.trust.record_files import check_record, links, needless_arrays, record_files, suites_in
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import page_problems, suite_problems
@@ -69,7 +69,10 @@ def verify(
                 verdict.problems += suite_problems(board[-1], store)
     if published and not suites and selection == Selection():
         verdict.problems += page_problems(Board(tuple(board)), store)
-        verdict.problems += _needless_arrays(store, verdict.records)
+        verdict.problems += [
+            Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
+            for path in needless_arrays(store, verdict.records)
+        ]
         verdict.problems += needless_pictures(store, verdict.records)
     return verdict
 
@@ -88,12 +91,3 @@ def _outdated(record: Record, where: str, suite: Suite | None, catalogue: Catalo
         return []  # a suite file of one's own, which may lie anywhere
     reasons = list(stale(record.spec, suite, catalogue))
     return [Problem(where, f"outdated: {'; '.join(reasons)}; run its cell again", published)] if reasons else []
-
-
-def _needless_arrays(store: Store, records: Sequence[Record]) -> list[Problem]:
-    needed = {sha256 for record in records for sha256 in record.array_hashes}
-    return [
-        Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
-        for path in sorted(store.arrays.glob("*"))
-        if path.stem not in needed or path.suffix != ".parquet"
-    ]
