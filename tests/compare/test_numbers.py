@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
-from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
+from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.significance import paired_permutation_test
@@ -80,6 +80,6 @@ def test_thresholds_have_their_own_and_the_old_systems_numbers() -> None:
         ones = np.ones(10, dtype=np.int64)
         return Acceptance(np.arange(10), 4 * ones, 50 * ones, genuine * ones, impostors * ones)
 
-    found = verification_numbers({"a": {0.01: accepted(3, 1)}}, {"a": {0.01: accepted(2, 5)}})["a"]
+    found = acceptance_numbers({"a": {0.01: accepted(3, 1)}}, {"a": {0.01: accepted(2, 5)}})["a"]
     assert found["TAR@FAR=0.01"].value == 0.75
     assert (found["transfer_TAR@FAR=0.01"].value, found["transfer_FAR@FAR=0.01"].value) == (0.5, 0.1)

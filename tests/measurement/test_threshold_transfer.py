@@ -16,7 +16,7 @@ from torch import Tensor
 
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.measurement.threshold_transfer import threshold_transfer, verification_metrics
+from compatbench.measurement.threshold_transfer import acceptance_metrics, threshold_transfer
 from compatbench.records.record import Metric, VerifiedPairs
 
 ITEMS = 260
@@ -46,7 +46,7 @@ def metrics(tested: ServedChain, verified: Sequence[VerifiedPairs]) -> list[Metr
     return [
         metric
         for entry in verified
-        for metric in verification_metrics(entry, Acceptance.read(tested.store.arrays, entry.sha256))
+        for metric in acceptance_metrics(entry, Acceptance.read(tested.store.arrays, entry.sha256))
     ]
 
 

@@ -20,7 +20,7 @@ from compatbench.compare.comparison import (
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, Rows
-from compatbench.compare.numbers import gain_p_values, retrieval_numbers, tax, verification_numbers
+from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.compare.relevance import RelevantItems
 from compatbench.compare.split import make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
@@ -117,7 +117,7 @@ def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float
     results = {name: one.results for name, one in scored.items()}
     fitted = [fit.plugin.name for fit in fits if fit.adapter]
     retrieval = retrieval_numbers(results)
-    verified = verification_numbers(
+    verified = acceptance_numbers(
         {name: one.own_threshold for name, one in scored.items()},
         {name: one.transferred for name, one in scored.items()},
     )

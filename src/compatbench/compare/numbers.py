@@ -52,7 +52,7 @@ def gain_p_values(results: Results, adapters: Sequence[str], metric: str = Metri
     return corrected_p_values({name: results[name].per_query(metric) - old for name in adapters})
 
 
-def verification_numbers(
+def acceptance_numbers(
     own: Mapping[str, Mapping[float, Acceptance]], transferred: Mapping[str, Mapping[float, Acceptance]]
 ) -> dict[str, dict[str, Estimate]]:
     """By system: TAR at its own threshold, and TAR and FAR at the old system's, for each false accept rate.

@@ -1,4 +1,4 @@
-"""Verification on a list of pairs: accuracy in folds and TAR, each also at the threshold of another system.
+"""Pair verification, on a list of pairs: accuracy in folds and TAR, each also at the threshold of another system.
 
 Knows nothing of torch but where pairs are scored.
 """

@@ -16,7 +16,7 @@ from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.measurement.backfill import curve_metrics
 from compatbench.measurement.matrix import entry_metrics
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
-from compatbench.measurement.threshold_transfer import verification_metrics
+from compatbench.measurement.threshold_transfer import acceptance_metrics
 from compatbench.measurement.upgrade import upgrade_metrics
 from compatbench.records.record import ArrayRef, BackfillCurve, Metric, PairScores, ProtocolScores, VerifiedPairs
 
@@ -52,7 +52,7 @@ class ArrayScorer:
         for curve in backfill:
             found += curve_metrics(curve, QueryCurves.read(self.folder, curve.sha256))
         for verified in verification:
-            found += verification_metrics(verified, Acceptance.read(self.folder, verified.sha256))
+            found += acceptance_metrics(verified, Acceptance.read(self.folder, verified.sha256))
         for scores in protocols:
             found += protocol_metrics(scores, self.results(scores.sha256))
         found += pair_metrics(pairs, lambda sha256: ScoredPairs.read(self.folder, sha256))

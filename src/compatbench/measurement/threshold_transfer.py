@@ -1,4 +1,4 @@
-"""Verification in a cell: what the old system's thresholds accept when new queries meet old vectors."""
+"""Thresholds in a cell: what the old system's thresholds accept when new queries meet old vectors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compatbench.evaluation.verification import acceptance, impostor_pairs, thre
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, VerifiedPairs
 
-VERIFIED_QUERIES = 500
+SAMPLED_QUERIES = 500
 """Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""
 
 
@@ -25,7 +25,7 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
     generation's queries also at the old system's.
     """
     new, old = chain.upgrade
-    chain.progress("verification", 0.0)
+    chain.progress("thresholds", 0.0)
     sides = {(str(query), str(gallery)): chain.pair(query, gallery) for query, gallery in chain.systems}
     if new in chain.references:
         sides[f"*{new}", f"*{new}"] = chain.reference(new)
@@ -33,14 +33,14 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
     before = str(old), str(old)
     rates = supported_rates(impostor_pairs(*sampled[before]))
     limits = {at: thresholds(*both, rates) for at, both in sampled.items()}
-    verified = []
+    entries = []
     for at, both in sampled.items():
         asked = [(rate, False, limit) for rate, limit in zip(rates, limits[at], strict=True)]
         if at[0] == str(new):
             asked += [(rate, True, limit) for rate, limit in zip(rates, limits[before], strict=True)]
         found = acceptance(*both, [limit for *_, limit in asked])
         for (rate, transferred, limit), accepted in zip(asked, found, strict=True):
-            verified.append(
+            entries.append(
                 VerifiedPairs(
                     query_generation=at[0],
                     gallery_generation=at[1],
@@ -51,10 +51,10 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
                     sha256=accepted.write(chain.store.arrays),
                 )
             )
-    return verified
+    return entries
 
 
-def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
+def acceptance_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
     """TAR and, at a transferred threshold, FAR of one entry, with 95% bootstrap intervals over queries."""
     tar, far = acceptance_rates({"": [accepted]})[""]
     prefix = "transfer_" if entry.transferred else ""
@@ -64,7 +64,7 @@ def verification_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator
 
 
 def _sampled(sides: Side, device: torch.device) -> Side:
-    query, gallery = sample(*sides, max_queries=VERIFIED_QUERIES, max_gallery=len(sides[1]))
+    query, gallery = sample(*sides, max_queries=SAMPLED_QUERIES, max_gallery=len(sides[1]))
     return query.to(device), gallery.to(device)
 
 

@@ -47,7 +47,7 @@ class Pair:
 
 
 class Faces(FileFamily[FacesOptions]):
-    """Query = gallery are all images of the list of pairs; verification numbers are those of the pairs themselves."""
+    """Query = gallery are all images of the list of pairs; pair verification looks at the pairs alone."""
 
     name = "faces"
     description = "your own faces to train on, and a list of pairs such as LFW's to verify"

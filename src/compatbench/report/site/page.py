@@ -41,7 +41,7 @@ def render_page(
             "backfill": to_html(report.backfill) if report.backfill else None,
             "backfill_plot": report.backfill_plot,
             "backfill_caption": backfill_caption(),
-            "verification": to_html(report.verification) if report.verification else None,
+            "thresholds": to_html(report.thresholds) if report.thresholds else None,
             "search": [to_html(table) for table in (report.recall, report.indexes) if table],
             "costs": to_html(report.costs),
         }

@@ -25,7 +25,7 @@ from compatbench.report.tables.costs import costs_table
 from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.published import scores_table
-from compatbench.report.tables.verification import verification_table
+from compatbench.report.tables.thresholds import thresholds_table
 from compatbench.vocabulary import Role
 
 
@@ -37,7 +37,7 @@ class ScenarioReport(ScenarioRows):
     flips: Table
     backfill: Table | None
     """None where the records hold no backfill curves."""
-    verification: Table | None
+    thresholds: Table | None
     """None where the records hold no verified pairs."""
     recall: Table | None
     """None where the records hold no index searches."""
@@ -70,7 +70,7 @@ class ScenarioReport(ScenarioRows):
         """The tables beside the scores, in their order on the page."""
         chain = (self.chain.numbers, self.chain.matrix) if self.chain else ()
         steps = (self.chain.steps,) if self.chain else ()
-        tables = (self.flips, self.backfill, self.verification, self.recall, self.indexes, self.costs)
+        tables = (self.flips, self.backfill, self.thresholds, self.recall, self.indexes, self.costs)
         return tuple(table for table in (*chain, *tables, *steps) if table is not None)
 
 
@@ -92,7 +92,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
                 scores=scores_table(found),
                 flips=flips_table(runs, rows, reader),
                 backfill=backfill_table(runs, backfills),
-                verification=verification_table(runs, rows, reader),
+                thresholds=thresholds_table(runs, rows, reader),
                 recall=recall_table(runs, rows),
                 indexes=index_table(runs, rows),
                 costs=costs_table(runs, rows),

@@ -38,7 +38,7 @@ def write_report(
     """Write the report of one suite and return its files; equal records give equal bytes.
 
     `<out>/tables/<scenario>.md`, `.csv` (all columns) and `.tex` (the main ones), and beside them those of
-    `<scenario>-flips`, `-backfill`, `-verification`, `-recall`, `-indexes` and `-costs`, for chains of more than two
+    `<scenario>-flips`, `-backfill`, `-thresholds`, `-recall`, `-indexes` and `-costs`, for chains of more than two
     generations also `-chain`, `-matrix` and `-steps`; `<out>/plots/<scenario>-pareto.svg`, `-backfill.svg`, for such
     chains also `-matrix.svg`; `<out>/tables/overview.*` where there are several scenarios; the flips of every row in
     `<out>/flips/<scenario>/`, with pictures where `samples` are given; `<out>/README.md` with all tables;
@@ -116,7 +116,7 @@ def _readme(
             *_backfill(report),
             *(
                 to_markdown(one, heading="###", legend=False)
-                for one in (report.verification, report.recall, report.indexes)
+                for one in (report.thresholds, report.recall, report.indexes)
                 if one
             ),
             to_markdown(report.costs, heading="###", legend=False),

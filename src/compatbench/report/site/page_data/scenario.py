@@ -60,7 +60,7 @@ def _tables(report: ScenarioReport) -> list[tuple[str, Table]]:
         "Chain": chain.numbers if chain else None,
         "Matrix": chain.matrix if chain else None,
         "Cost of every step": chain.steps if chain else None,
-        "Thresholds": report.verification,
+        "Thresholds": report.thresholds,
         "Index recall": report.recall,
         "Index speed": report.indexes,
     }

@@ -1,4 +1,4 @@
-"""The table of verification: what the old system's threshold accepts when new queries meet old vectors."""
+"""The table of thresholds: what the old system's threshold accepts when new queries meet old vectors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from compatbench.report.tables.cells import points
 from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 
 
-def verification_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
+def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
     """All rows of which every finished record holds verified pairs at one common rate; None where there are none."""
     found = accepted(rows, reader)
     if found is None:
         return None
     shown = [row for row in rows if row.label in found.rows]
     return Table(
-        name=f"{scenario.scenario}-verification",
+        name=f"{scenario.scenario}-thresholds",
         title=f"{scenario.title}: thresholds",
         caption="Systems that cut by score: a pair of a query and a gallery item is accepted above a threshold on its "
         "cosine. TAR: genuine pairs accepted, FAR: impostor pairs accepted, both in %. Thresholds are set for a FAR "
