@@ -182,19 +182,6 @@ def test_exit_codes_of_real_processes(tmp_path: Path) -> None:
     assert "runn" in misspelt.err
 
 
-def test_help_and_mistakes_import_no_torch(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.argv = ['compatbench', '--help']\n"
-        "import compatbench.cli\n"
-        "try: compatbench.cli.main()\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules and 'timm' not in sys.modules\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
-    assert "report" in ended.stdout
-
-
 def test_what_there_is(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "broken.py").write_text("import torch\nx: list[int] = [0][1]\n")

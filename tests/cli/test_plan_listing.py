@@ -11,8 +11,8 @@ from compatbench.cli.plan_listing import plan_lines
 from compatbench.data.stand_in import NOT_HERE, stand_in
 from compatbench.discovery.datasets import discover_datasets, family
 from compatbench.errors import RequestError
-from compatbench.plan.cells import Selection
 from compatbench.plan.estimate import gpu_hours
+from compatbench.plan.selection import Selection
 from compatbench.records.store import Store
 from compatbench.suite.suite import available_suites, load_suite
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.execution.cell import Workplace
-from compatbench.plan.cells import Cell, Selection, make_plan
+from compatbench.plan.cells import Cell, make_plan
+from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite

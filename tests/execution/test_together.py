@@ -16,7 +16,8 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.launch import Launch
-from compatbench.plan.cells import Selection, make_plan, remaining
+from compatbench.plan.cells import make_plan, remaining
+from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.suite.suite import parse_suite

@@ -16,7 +16,8 @@ from compatbench.generations.chain import ChainTrainer, task_of
 from compatbench.generations.loop import DOCUMENTS_TERM, embed_images
 from compatbench.generations.serving import ServedGeneration, documents_of, serve
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.plan.cells import Selection, make_plan
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.suite import parse_suite
 

@@ -9,8 +9,9 @@ import torch
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.plan import estimate
-from compatbench.plan.cells import Cell, Selection, make_plan
+from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.estimate import CELL_SECONDS, minutes_here
+from compatbench.plan.selection import Selection
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.suite import parse_suite
 

@@ -8,8 +8,8 @@ from huggingface_hub import constants
 from compatbench.cli.bench import Bench, prepare
 from compatbench.cli.plan_listing import plan_lines
 from compatbench.errors import RequestError
-from compatbench.plan.cells import Selection
 from compatbench.plan.pretrained import fetch_weights, missing_weights
+from compatbench.plan.selection import Selection
 from compatbench.records.store import Store
 
 WEIGHTS = {"test_resnet.r160_in1k": "models--timm--test_resnet.r160_in1k"}

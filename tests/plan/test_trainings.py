@@ -11,8 +11,9 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.encoders import Encoder
 from compatbench.plan import estimate
-from compatbench.plan.cells import Cell, Selection, make_plan
+from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.estimate import CELL_SECONDS, OPERATIONS_PER_SECOND, TRAINING, forward_operations, gpu_hours
+from compatbench.plan.selection import Selection
 from compatbench.plan.trainings import model_names, parents, trainings
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.suite import parse_suite

@@ -11,7 +11,8 @@ from published import Published
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.execution.cell import Workplace, run_cell
-from compatbench.plan.cells import Selection, make_plan
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.records.record import write_record
 from compatbench.records.store import Store
 from compatbench.suite import suite as suite_module

@@ -10,7 +10,8 @@ from published import Published
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
-from compatbench.plan.cells import Selection, make_plan
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of

@@ -15,7 +15,8 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace, run_cell
 from compatbench.execution.display import Display
-from compatbench.plan.cells import Selection, make_plan
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.records.record import Record, read_record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import Reproduction, reproduce, same_environment

@@ -12,7 +12,8 @@ from published import Published
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan.cells import Cell, Selection
+from compatbench.plan.cells import Cell
+from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.trust.board import gather

@@ -12,7 +12,8 @@ import pytest
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
-from compatbench.plan.cells import Selection, make_plan
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.suite.scenarios import GenerationSpec

@@ -21,8 +21,9 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.command import Origin
 from compatbench.execution.gpus import gpu_slots, visible_gpus
-from compatbench.plan.cells import EVERY_METHOD, Cell, Selection, make_plan
+from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.pretrained import fetch_weights
+from compatbench.plan.selection import EVERY_METHOD, Selection
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash

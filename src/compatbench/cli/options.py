@@ -12,7 +12,7 @@ from compatbench.errors import RequestError
 from compatbench.storage.strict_yaml import read_value
 
 if TYPE_CHECKING:
-    from compatbench.plan.cells import Selection
+    from compatbench.plan.selection import Selection
 
 SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
 Methods = Annotated[
@@ -37,7 +37,7 @@ DEFAULT_DATA = Path("data")
 
 def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, tuple[Path, ...]]:
     """What the selectors ask for, and the folders of methods among them."""
-    from compatbench.plan.cells import Selection
+    from compatbench.plan.selection import Selection
 
     names, folders = split_folders(methods)
     return Selection(names, split_list(scenarios), parse_seeds(seeds)), folders

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from contextlib import closing
 from pathlib import Path
@@ -58,26 +59,30 @@ def run(
     datasets: Datasets = None,
 ) -> None:
     """Run what is missing of a suite, then write and print its tables."""
-    from compatbench.cli import bench as benching
-    from compatbench.cli.suite_report import write_and_print
-    from compatbench.execution.choice import Choice
     from compatbench.execution.launch import Launch
-    from compatbench.execution.together import Lead, follow
+
+    lead = None
+    if (launch := Launch.found_in(os.environ)) is not None:
+        from compatbench.execution.together import Lead, follow
+
+        if launch.rank > 0:
+            follow(launch)
+            return
+        lead = context.with_resource(closing(Lead(launch)))
+        if jobs > 1 or executor != "local":
+            raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
+    options = assignments("--option", option, "slurm_partition=gpu")
+    console = plain_console()
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
+
+    from compatbench.cli.suite_report import write_and_print
     from compatbench.plan.cells import remaining
     from compatbench.vocabulary import Status
 
-    launch = Launch.found_in(os.environ)
-    if launch is not None and launch.rank > 0:
-        follow(launch)
-        return
-    lead = context.with_resource(closing(Lead(launch))) if launch else None
-    if lead is not None and (jobs > 1 or executor != "local"):
-        raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
-    choice = Choice(executor, address, assignments("--option", option, "slurm_partition=gpu"), lead)
-    console = plain_console()
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
     todo = remaining(bench.cells, bench.store, retry, lambda line: console.print(line, soft_wrap=True))
     if todo:
+        from compatbench.cli import bench as benching
+        from compatbench.execution.choice import Choice
         from compatbench.plan.estimate import minutes_here
 
         chosen = 1 if lead else jobs or benching.default_jobs()
@@ -87,7 +92,7 @@ def run(
             f"{f' in {lead.launch.size} processes' if lead else ''}, about {minutes:.0f} min",
             soft_wrap=True,
         )
-        benching.run(bench, todo, chosen, console, choice)
+        benching.run(bench, todo, chosen, console, Choice(executor, address, options, lead))
     else:
         console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
     records = write_and_print(bench, console, again=bool(todo))
@@ -110,11 +115,12 @@ def plan(
     datasets: Datasets = None,
 ) -> None:
     """Show the cells of a suite, which of them are done, what the rest will cost, and what data are missing."""
+    console = plain_console(soft_wrap=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
+
     from compatbench.cli.bench import default_jobs
     from compatbench.cli.plan_listing import plan_lines
 
-    console = plain_console(soft_wrap=True)
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
     for line in plan_lines(bench, jobs or default_jobs()):
         console.print(line)
 
@@ -129,12 +135,11 @@ def status(
     datasets: Datasets = None,
 ) -> None:
     """Show what runs, what finished, and what failed and why; also while another process runs the suite."""
-    import datetime
+    console = plain_console(soft_wrap=True)
+    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
 
     from compatbench.execution.status import status_lines
 
-    console = plain_console(soft_wrap=True)
-    bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
     for line in status_lines(bench.cells, bench.store, datetime.datetime.now(datetime.UTC)):
         console.print(line)
 
@@ -150,17 +155,18 @@ def report(
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
     """Write and print the tables of what a suite has left so far."""
-    from compatbench.cli.suite_report import write_and_print
-
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
+
+    from compatbench.cli.suite_report import write_and_print
+
     write_and_print(bench, console, into)
 
 
 def list_all(methods: Methods = "", datasets: Datasets = None) -> None:
     """List suites, datasets and methods; files that do not load are named with their error."""
-    from compatbench.discovery.datasets import discover_datasets
-    from compatbench.discovery.plugins import discover
+    from compatbench.discovery.datasets import known_datasets
+    from compatbench.discovery.plugins import known_methods
     from compatbench.suite.suite import available_suites, load_suite
 
     _, folders = split_folders(methods)
@@ -168,14 +174,11 @@ def list_all(methods: Methods = "", datasets: Datasets = None) -> None:
     console.print("suites", style="bold")
     for name in available_suites():
         console.print(f"  {name:<24}{load_suite(name)[1].title}")
-    families, plugins = discover_datasets(datasets or ()), discover(folders)
-    lines = {"datasets": {name: one.description for name, one in families.plugins.items()}}
-    lines["methods"] = {name: one.summary for name, one in plugins.plugins.items()}
-    for (title, found), broken in zip(lines.items(), (families.broken, plugins.broken), strict=True):
-        console.print(title, style="bold")
-        for name, line in sorted(found.items()):
-            console.print(f"  {name:<24}{line}")
-        for one in broken:
+    for known in (known_datasets(datasets or ()), known_methods(folders)):
+        console.print(f"{known.word}s", style="bold")
+        for name in known.names:
+            console.print(f"  {name:<24}{known.summaries[name]}")
+        for one in known.broken:
             console.print(f"  {one.path.stem:<24}does not load: {one.path}: {one.error}")
 
 
@@ -192,10 +195,13 @@ def _prepare(
     planning: bool = False,
 ) -> Bench:
     """The bench of a command's selectors."""
-    from compatbench.cli.bench import prepare
-    from compatbench.records.store import Store
+    from compatbench.plan.selection import check_names
 
     selection, folders = selection_of(methods, scenarios, seeds)
+    check_names(suite, selection, folders)  # before what takes seconds to import
+
+    from compatbench.cli.bench import prepare
+    from compatbench.records.store import Store
 
     def notify(line: str) -> None:
         console.print(line, soft_wrap=True)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -33,8 +36,10 @@ class Kind(Generic[T]):
     """`method` or `dataset`."""
     builtin: Path
     """Folder of the built-in ones."""
-    bases: tuple[type[Any], ...]
-    """A plugin's class derives from one of these."""
+    summary: str
+    """The attribute of a plugin's class whose first line says what it is."""
+    bases: Callable[[], tuple[type[Any], ...]]
+    """A plugin's class derives from one of these; a function, since some need seconds of imports."""
     load: Callable[[Path], ModuleType]
     """Executes a file."""
     make: Callable[[type[Any], Path], T]
@@ -63,29 +68,42 @@ class Found(Generic[T]):
     broken: list[BrokenPlugin] = field(default_factory=list)
     paths: dict[str, Path] = field(default_factory=dict)
     """Files by name, also of those plugins that nobody asked for, so that they were not loaded."""
+    summaries: dict[str, str] = field(default_factory=dict)
+    """What each of those is, in one line."""
     word: str = "method"
+
+    @property
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self.paths.keys() | self.plugins.keys())
 
     def get(self, name: str) -> T:
         """The plugin `name`. Raises RequestError with the nearest name, or why its file does not load."""
-        if name in self.plugins:
-            return self.plugins[name]
+        self.check(name)
+        return self.plugins[name]
+
+    def check(self, name: str) -> None:
+        """Raise RequestError, as `get` does, where nothing has this name."""
+        if name in self.paths or name in self.plugins:
+            return
         for plugin in self.broken:
             if plugin.path.stem == name:
                 raise RequestError(f"{self.word} '{name}' does not load: {plugin.path}: {plugin.error}")
-        raise RequestError(f"no {self.word} '{name}'{did_you_mean(name, self.paths or self.plugins)}")
+        raise RequestError(f"no {self.word} '{name}'{did_you_mean(name, self.names)}")
 
-    def claim(self, name: str, path: Path) -> None:
+    def claim(self, name: str, path: Path, summary: str) -> None:
         """Note that `path` defines `name`. Raises RequestError where another file does so too."""
         other = self.paths.setdefault(name, path)
         if other != path:
             raise RequestError(f"two {self.word}s are named '{name}': {other} and {path}; rename one")
+        self.summaries[name] = summary.strip().partition("\n")[0]
 
 
-def find(kind: Kind[T], folders: Sequence[Path] = (), only: str | None = None) -> Found[T]:
+def find(kind: Kind[T], folders: Sequence[Path] = (), wanted: Callable[[str], bool] = lambda name: True) -> Found[T]:
     """All plugins of the built-in folder, of `folders`, and of installed packages.
 
-    With `only`, files that declare another name are not executed. Raises RequestError for a folder that does not
-    exist, and where two plugins have one name.
+    A file that declares a name that is not `wanted` is read and not executed. Raises RequestError for a folder that
+    does not exist, and where two plugins have one name.
     """
     found: Found[T] = Found(word=kind.word)
 
@@ -98,35 +116,36 @@ def find(kind: Kind[T], folders: Sequence[Path] = (), only: str | None = None) -
         except Exception as error:
             found.broken.append(BrokenPlugin(origin, one_line(error)))
         else:
-            found.claim(cls.name, path)
+            found.claim(cls.name, path, getattr(cls, kind.summary) or "")
             found.plugins[cls.name] = plugin
 
     for folder in dict.fromkeys(path.resolve() for path in (kind.builtin, *folders)):
         if not folder.is_dir():
             raise RequestError(f"no folder of {kind.word}s at {folder}; give a folder with one .py file a {kind.word}")
         for path in sorted(folder.glob("[!_]*.py")):
-            name = declared(path).get("name")
-            if only is None or name is None or name == only:
-                add(path, lambda path=path: find_class(kind.load(path), kind.bases))  # type: ignore[misc]
+            texts = declared(path)
+            if not {"name", kind.summary} <= texts.keys() or wanted(texts["name"]):
+                add(path, lambda path=path: find_class(kind.load(path), kind.bases()))  # type: ignore[misc]
             else:
-                found.claim(name, path)
+                found.claim(texts["name"], path, texts[kind.summary])
     for entry in sorted(entry_points(group=kind.group), key=lambda entry: entry.name):
-        add(Path(entry.name), lambda entry=entry: _installed(entry, kind.bases))  # type: ignore[misc]
+        add(Path(entry.name), lambda entry=entry: _installed(entry, kind.bases()))  # type: ignore[misc]
     return found
 
 
 def declared(path: Path) -> dict[str, str]:
     """The texts that the one class with a `name` in the file at `path` assigns, and its `__doc__`; nothing is run.
 
-    Empty where there is no such class or more than one.
+    Empty where there is no such class or more than one, and where only an error could tell more: the file does not
+    parse, its name is not valid, or a module that it imports is not there.
     """
     try:
-        classes = [node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)]
+        body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError):
         return {}
-    texts = [_texts(node) for node in classes]
-    named = [one for one in texts if "name" in one]
-    return named[0] if len(named) == 1 else {}
+    texts = [_texts(node) for node in body if isinstance(node, ast.ClassDef) and node.bases]
+    named = [one for one in texts if PLUGIN_NAME.fullmatch(one.get("name", ""))]
+    return named[0] if len(named) == 1 and all(_is_there(node, path) for node in body) else {}
 
 
 def find_class(module: ModuleType, bases: tuple[type[Any], ...]) -> type[Any]:
@@ -176,6 +195,21 @@ def _texts(node: ast.ClassDef) -> dict[str, str]:
             value = statement.value.value
             texts |= {one.id: value for one in targets if isinstance(one, ast.Name) and isinstance(value, str)}
     return texts
+
+
+def _is_there(node: ast.stmt, path: Path) -> bool:
+    """Whether the modules are there that `node` imports, if it does; of packages only the outermost is looked for."""
+    if isinstance(node, ast.ImportFrom) and node.level:
+        names = [node.module] if node.module else [alias.name for alias in node.names]
+        return all(path.with_name(f"{name.partition('.')[0]}.py").is_file() for name in names)
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+    return all(_is_installed(name.partition(".")[0]) for name in names)
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return package in sys.modules or find_spec(package) is not None
 
 
 def _either(bases: tuple[type[Any], ...]) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module, source_hash
 from compatbench.errors import RequestError
-from compatbench.method import Adapter, Params, TrainingMethod
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.validation import explain
 from compatbench.vocabulary import Need
+
+if TYPE_CHECKING:
+    from compatbench.method import Params
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,18 @@ def discover(folders: Sequence[Path] = ()) -> Catalogue:
     return find(METHODS, folders)
 
 
+def known_methods(folders: Sequence[Path] = ()) -> Catalogue:
+    """As `discover`, but names, files and summaries alone: read, where that is enough, and not executed.
+
+    An error that shows only when a file is executed is not found.
+    """
+    return find(METHODS, folders, lambda name: False)
+
+
 def make_plugin(cls: type[Any], path: Path) -> Plugin:
     """The plugin of the method class `cls` from `path`."""
+    from compatbench.method import Adapter
+
     return Plugin(
         name=cls.name,
         cls=cls,
@@ -72,10 +84,17 @@ def make_plugin(cls: type[Any], path: Path) -> Plugin:
     )
 
 
+def _bases() -> tuple[type[Any], ...]:
+    from compatbench.method import Adapter, TrainingMethod
+
+    return TrainingMethod, Adapter
+
+
 METHODS = Kind(
     word="method",
+    summary="__doc__",
     builtin=builtin_folder("methods"),
-    bases=(TrainingMethod, Adapter),
+    bases=_bases,
     load=load_module,
     make=make_plugin,
 )

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from compatbench.discovery.finding import PLUGIN_NAME
-from compatbench.discovery.plugins import discover
+from compatbench.discovery.plugins import known_methods
 from compatbench.errors import RequestError
 
 
@@ -20,9 +20,9 @@ def new_method(name: str, folder: Path) -> Path:
     path = folder / f"{name}.py"
     if path.exists():
         raise RequestError(f"{path} exists; choose another name, or delete the file")
-    taken = discover([folder] if folder.is_dir() else []).plugins.get(name)
+    taken = known_methods([folder] if folder.is_dir() else []).paths.get(name)
     if taken is not None:
-        raise RequestError(f"the name '{name}' is taken by {taken.path}; choose another")
+        raise RequestError(f"the name '{name}' is taken by {taken}; choose another")
     template = files("compatbench.discovery").joinpath("method_template.txt").read_text(encoding="utf-8")
     class_name = "".join(part.capitalize() for part in name.split("_"))
     folder.mkdir(parents=True, exist_ok=True)

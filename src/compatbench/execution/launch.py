@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compatbench.errors import RequestError
 from compatbench.execution.gpus import gpu_names
-from compatbench.machine.processes import Group
+
+if TYPE_CHECKING:
+    from compatbench.machine.processes import Group
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Launch:
 
     def group(self, number: int) -> Group:
         """The processes of the cell of this number, as this one's process is told."""
+        from compatbench.machine.processes import Group
+
         return Group(self.rank, self.size, self.address, self.port, f"{self.attempt}/cell {number}")
 
     def gpus(self) -> list[str]:

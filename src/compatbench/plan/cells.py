@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -17,25 +16,13 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
 from compatbench.method import Adapter, Task, TrainingMethod
+from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
-from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
 from compatbench.vocabulary import Need, Status
-
-EVERY_METHOD = "all"
-"""In a suite's list of methods: every method there is, with its published defaults."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What the user narrowed a suite to; empty means everything."""
-
-    methods: tuple[str, ...] = ()
-    scenarios: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     RequestError for an unknown method, scenario or backbone, and for parameters out of bounds.
     """
     entries = select_methods(suite, catalogue, selection.methods)
-    scenarios = _select(suite.scenarios, selection.scenarios, "scenario")
+    scenarios = select_scenarios(suite, selection.scenarios)
     seeds = tuple(dict.fromkeys(selection.seeds)) or suite.seeds
     cells = []
     for scenario, steps in scenarios.items():
@@ -177,33 +164,6 @@ def _tested(scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], su
         return as_tested(dataset, chain, suite.test_classes(scenario), suite.query_limit)
     except RequestError as error:
         raise RequestError(f"scenario '{scenario}': {error}") from error
-
-
-def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
-    """Entries of the suite by name or label, `all` being the methods that it does not name, with their defaults.
-
-    So does a method run that is wanted and that the suite does not list.
-    """
-    listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
-    if len(listed) < len(suite.methods):
-        named = {entry.name for entry in listed}
-        listed += [MethodEntry(name=name) for name in sorted(catalogue.plugins) if name not in named]
-    chosen: list[MethodEntry] = []
-    for word in wanted or [entry.label for entry in listed]:
-        matches = [entry for entry in listed if word in (entry.label, entry.name)]
-        if not matches:
-            catalogue.get(word)
-            matches = [MethodEntry(name=word)]
-        chosen += [entry for entry in matches if entry not in chosen]
-    baseline = next((entry for entry in listed if entry.name == BASELINE), MethodEntry(name=BASELINE))
-    return [baseline] + [entry for entry in chosen if entry.name != BASELINE]
-
-
-def _select(known: dict[str, Any], wanted: Sequence[str], what: str) -> dict[str, Any]:
-    for word in wanted:
-        if word not in known:
-            raise RequestError(f"the suite has no {what} '{word}'{did_you_mean(word, known)}")
-    return {name: value for name, value in known.items() if not wanted or name in wanted}
 
 
 def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task) -> MethodInfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from compatbench.discovery.plugins import Catalogue
-from compatbench.plan.cells import select_methods
+from compatbench.plan.selection import select_methods
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
-from compatbench.plan.cells import Selection
+from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.site.board import Board, BoardSuite

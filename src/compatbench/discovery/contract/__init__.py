@@ -38,7 +38,7 @@ def check(path: Path, data: Path = Path("data"), options: Mapping[str, Any] = NO
     if report.just_failed:
         return report
     with report.checking("one class"):
-        cls = find_class(module, METHODS.bases + DATASETS.bases)
+        cls = find_class(module, METHODS.bases() + DATASETS.bases())
     if report.just_failed:
         return report
     if issubclass(cls, Family):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from compatbench.data.family import Family, Options
 from compatbench.discovery.contract.citation import check_citation
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.datasets import DATASETS, load_dataset, parse_options
-from compatbench.discovery.finding import check_name, find
+from compatbench.discovery.datasets import known_datasets, load_dataset, parse_options
+from compatbench.discovery.finding import check_name
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check_dataset_class(
 
 def _check_unique(cls: type[Family[Any]], path: Path) -> None:
     with _requests_are_findings():
-        other = find(DATASETS, only=cls.name).paths.get(cls.name, path)
+        other = known_datasets().paths.get(cls.name, path)
     if other != path:
         raise Finding(f"the name '{cls.name}' is taken by {other.name}: choose another")
 

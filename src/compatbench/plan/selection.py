@@ -1,0 +1,68 @@
+"""What the user narrowed a suite to. Knows nothing of torch, so that a misspelt name is answered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compatbench.discovery.plugins import Catalogue, known_methods
+from compatbench.errors import RequestError
+from compatbench.records.record import BASELINE
+from compatbench.storage.validation import did_you_mean
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.suite import MethodEntry, Suite, load_suite
+
+EVERY_METHOD = "all"
+"""In a suite's list of methods: every method there is, with its published defaults."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user narrowed a suite to; empty means everything."""
+
+    methods: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+
+def check_names(source: str, selection: Selection, method_folders: Sequence[Path]) -> None:
+    """Raise RequestError for a suite, method or scenario that there is not, before any method is executed."""
+    _, suite = load_suite(source)
+    known = known_methods(method_folders)
+    for entry in suite.methods:
+        try:
+            if entry.name != EVERY_METHOD:
+                known.check(entry.name)
+        except RequestError as error:
+            raise RequestError(f"suite {source}, methods: {error}") from error
+    select_methods(suite, known, selection.methods)
+    select_scenarios(suite, selection.scenarios)
+
+
+def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
+    """Entries of the suite by name or label, `all` being the methods that it does not name, with their defaults.
+
+    So does a method run that is wanted and that the suite does not list.
+    """
+    listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
+    if len(listed) < len(suite.methods):
+        named = {entry.name for entry in listed}
+        listed += [MethodEntry(name=name) for name in catalogue.names if name not in named]
+    chosen: list[MethodEntry] = []
+    for word in wanted or [entry.label for entry in listed]:
+        matches = [entry for entry in listed if word in (entry.label, entry.name)]
+        if not matches:
+            catalogue.check(word)
+            matches = [MethodEntry(name=word)]
+        chosen += [entry for entry in matches if entry not in chosen]
+    baseline = next((entry for entry in listed if entry.name == BASELINE), MethodEntry(name=BASELINE))
+    return [baseline] + [entry for entry in chosen if entry.name != BASELINE]
+
+
+def select_scenarios(suite: Suite, wanted: Sequence[str]) -> dict[str, tuple[GenerationSpec, ...]]:
+    """The chains of the suite's scenarios that are wanted, by name; all, where none is named."""
+    for word in wanted:
+        if word not in suite.scenarios:
+            raise RequestError(f"the suite has no scenario '{word}'{did_you_mean(word, suite.scenarios)}")
+    return {name: chain for name, chain in suite.scenarios.items() if not wanted or name in wanted}
