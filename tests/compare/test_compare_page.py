@@ -13,16 +13,20 @@ from compatbench.cli import app
 
 ROOT = Path(__file__).parents[2]
 CLOSED_FORMS = ("procrustes", "ridge", "low_rank", "slerp", "rank_merge")
-"""Adapters that are fitted in a moment; trained ones may differ in the last digit from machine to machine."""
+"""Adapters that are fitted in a moment. Trained ones differ by more from processor to processor."""
+
+TOLERANCE = 0.1001
+"""In points: a number next to where the printed digit changes may fall on either side on another processor."""
 
 
-def scores(text: str) -> dict[str, list[str]]:
-    """mAP and gain with their intervals, by system, from the first table of an output."""
-    found: dict[str, list[str]] = {}
+def scores(text: str) -> dict[str, list[float]]:
+    """mAP and gain with their intervals, in points, by system, from the first table of an output."""
+    found: dict[str, list[float]] = {}
     for line in text.splitlines():
         name, *cells = [cell.strip() for cell in line.split("  ") if cell.strip()] or [""]
         if len(cells) >= 2 and cells[0].endswith("]") and name not in found:
-            found[name] = cells[:2]
+            numbers = " ".join(cells[:2]).replace("−", "-").translate(str.maketrans("[],", "   ")).split()
+            found[name] = [float(number) for number in numbers]
     return found
 
 
@@ -37,4 +41,4 @@ def test_the_example_on_digits_prints_what_the_page_shows(tmp_path: Path, monkey
     shown = scores(page[page.index("digits_old.npy → digits_new.npy") :])
     assert set(printed) == {"status quo", "full backfill", "no adapter", "oracle ceiling", *CLOSED_FORMS}
     for name, cells in printed.items():
-        assert shown[name] == cells, name
+        assert shown[name] == pytest.approx(cells, rel=0, abs=TOLERANCE), name
