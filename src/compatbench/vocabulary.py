@@ -108,7 +108,7 @@ class Order(Word):
     CLASS_WISE = "class-wise", "One class after the other, classes and items in random order.", "Class after class"
     UNCERTAINTY = (
         "uncertainty",
-        "First the items whose old vectors have the highest entropy under the old classifier.",
+        "The items whose old vectors have the highest entropy under the old classifier come first.",
         "Most uncertain first",
     )
     OWN = "own", "The order that the method asks for.", "The method's own order"

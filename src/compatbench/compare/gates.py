@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compatbench.compare.comparison import FULL_BACKFILL, Gate, Outcome
+from compatbench.compare.verdict import GAIN, SECOND_GAIN
 from compatbench.errors import RequestError
 from compatbench.evaluation.estimate import Estimate
 from compatbench.storage.validation import did_you_mean
@@ -16,15 +17,15 @@ _REQUIREMENT = re.compile(r"\s*(?:([\w.]+):)?([a-z0-9@-]+)\s*(>=|<=|>|<)\s*(-?\d
 
 NAMES = {
     "cross": ("mAP", 100),
-    "cross-gain": ("cross_gain:mAP", 100),
+    "cross-gain": (GAIN, 100),
     "cmc1": ("CMC@1", 100),
-    "cmc1-gain": ("cross_gain:CMC@1", 100),
+    "cmc1-gain": (SECOND_GAIN, 100),
     "update-gain": ("update_gain:mAP", 1),
     "retention": ("retention:mAP", 1),
     "tax": ("tax:mAP", 100),
     "nfr1": ("NFR@1", 100),
     "relative-nfr1": ("relative_NFR@1", 100),
-    "backfill-gain": ("cross_gain:mAP", 100),
+    "backfill-gain": (GAIN, 100),
 }
 """What can be required: a number of an adapter, and what it is shown times; `backfill-gain` is of the full backfill."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO, Comparison, Outcome
-from compatbench.compare.verdict import beats_the_old_model
+from compatbench.compare.verdict import GAIN, beats_the_old_model
 from compatbench.report.plots.svg import INK, to_svg
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BETTER, _OTHER = "#2a9d5c", "#8a94a0"
 def gains_svg(comparison: Comparison) -> Markup:
     """An SVG element for use inside a page, the highest gain on top."""
     rows = [one for one in comparison.outcomes if not one.skipped and one.name != STATUS_QUO]
-    rows.sort(key=lambda one: one.metric("cross_gain:mAP").value or 0.0)
+    rows.sort(key=lambda one: one.metric(GAIN).value or 0.0)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -42,7 +42,7 @@ def gains_svg(comparison: Comparison) -> Markup:
 
 
 def _mark(axes: Axes, place: int, row: Outcome) -> None:
-    gain = row.metric("cross_gain:mAP")
+    gain = row.metric(GAIN)
     color = _BETTER if row.role == "adapter" and beats_the_old_model(row) else _OTHER
     face = color if row.role == "adapter" else "none"
     if gain.value is None or gain.low is None or gain.high is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.compare.comparison import ORACLE, Comparison, Outcome
-from compatbench.compare.verdict import beats_the_old_model
+from compatbench.compare.verdict import GAIN, SECOND_GAIN, beats_the_old_model
 from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.tables.cells import plain, points
@@ -148,7 +148,7 @@ def _ordered(comparison: Comparison) -> tuple[list[Outcome], list[Outcome]]:
     """References as they are, adapters by their gain, skipped ones last."""
     references = [one for one in comparison.outcomes if one.role == "reference"]
     adapters = [one for one in comparison.outcomes if one.role == "adapter"]
-    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric("cross_gain:mAP").value or 0.0), one.name))
+    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric(GAIN).value or 0.0), one.name))
     return references, adapters
 
 
@@ -190,12 +190,12 @@ def _row(outcome: Outcome, wanted_pairs: int) -> Row:
     fewer = outcome.pairs is not None and outcome.pairs < wanted_pairs
     cells |= {
         "map": points(outcome.metric("mAP")),
-        "gain": points(outcome.metric("cross_gain:mAP")),
+        "gain": points(outcome.metric(GAIN)),
         "gamma": plain(outcome.metric("update_gain:mAP")),
         "retention": plain(outcome.metric("retention:mAP")),
         "self": points(outcome.metric("self:mAP")),
         "cmc1": points(outcome.metric("CMC@1")),
-        "cmc1_gain": points(outcome.metric("cross_gain:CMC@1")),
+        "cmc1_gain": points(outcome.metric(SECOND_GAIN)),
         "relative_nfr1": points(outcome.metric("relative_NFR@1")),
         "nfr1": points(outcome.metric("NFR@1")),
         "pfr1": points(outcome.metric("PFR@1")),
@@ -219,7 +219,7 @@ def _online(outcome: Outcome) -> str:
 def _judgement(outcome: Outcome) -> str:
     if beats_the_old_model(outcome):
         return "better"
-    return "worse" if sign(outcome.metric("cross_gain:mAP")) < 0 else "n.s."
+    return "worse" if sign(outcome.metric(GAIN)) < 0 else "n.s."
 
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:

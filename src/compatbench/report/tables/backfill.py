@@ -67,9 +67,8 @@ def _caption(shown: Sequence[RowBackfill]) -> str:
         "M(β): mAP of new queries while a share β of the gallery holds new vectors and the rest old ones "
         f"(generation {entry.gallery_generation} is replaced by generation {entry.query_generation}). "
         f"Over {' or '.join(f'{number:,}' for number in queries)} queries and the whole gallery. "
-        f"Random and class-wise orders: mean over {entry.repeats} seeded ones. The most uncertain items are those "
-        "whose old vectors have the highest entropy under the old classifier. 95% intervals: hierarchical bootstrap "
-        "over seeds, then queries."
+        f"Random and class-wise orders: mean over {entry.repeats} seeded ones. {Order.UNCERTAINTY.heading}: "
+        f"{Order.UNCERTAINTY.sentence} 95% intervals: hierarchical bootstrap over seeds, then queries."
     )
 
 
