@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.evaluation.backfill import Side, backfill, class_wise_order, highest_first, random_order
+from compatbench.evaluation.backfill import backfill, class_wise_order, highest_first, random_order
 from compatbench.evaluation.curves import BETAS
-from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.retrieval import Side, Vectors, evaluate
 
 GALLERY, DIM, CLASSES = 10_000, 64, 10
 

@@ -18,34 +18,32 @@ def items(labels: str | None = "labels.npy") -> Items:
 
 
 def test_items_of_the_same_class_are_relevant_but_for_the_query_itself(upgrade: Upgrade) -> None:
-    relevant_items = by_class(items(), None)
+    relevance = by_class(items(), None)
     gallery, queries = np.arange(0, 400, 2), np.array([4, 7, 398])
-    found = relevant_items.among(gallery, queries)
+    found = relevance.among(gallery, queries)
     for place, query in enumerate(queries):
         expected = [at for at, row in enumerate(gallery) if upgrade.labels[row] == upgrade.labels[query]]
-        assert found.groups[found.group[place]].tolist() == expected
+        assert found.listed[found.group[place]].tolist() == expected
         assert found.own[place] == (query // 2 if query % 2 == 0 else -1)
         assert found.count[place] == len(expected) - (query % 2 == 0)
 
 
 def test_an_answerable_query_has_another_item_of_its_class(upgrade: Upgrade) -> None:
-    relevant_items = by_class(items(), None)
-    kept = np.zeros(400, dtype=bool)
-    kept[[0, 1, 2, 3, 4, 5, 6]] = True
+    relevance = by_class(items(), None)
     expected = [
         any(upgrade.labels[row] == upgrade.labels[query] and row != query for row in range(7)) for query in range(400)
     ]
     assert 0 < sum(expected) < 400
-    assert relevant_items.answerable(kept).tolist() == expected
+    assert (relevance.among(np.arange(7), np.arange(400)).count > 0).tolist() == expected
 
 
 def test_separate_queries_with_ids_skip_the_item_of_their_id(upgrade: Upgrade) -> None:
     np.savez("q_old.npz", vectors=upgrade.old[:3], ids=np.array(["item 5", "x", "item 0"]), labels=upgrade.labels[:3])
     np.savez("q_new.npz", vectors=upgrade.new[:3], ids=np.array(["item 5", "x", "item 0"]))
     gallery = read_items(Path("old.npz"), Path("new.npz"))
-    relevant_items = by_class(gallery, read_items(Path("q_old.npz"), Path("q_new.npz")))
-    assert relevant_items.own.tolist() == [5, -1, 0]
-    assert relevant_items.of(np.intp(1)).tolist() == np.flatnonzero(upgrade.labels == upgrade.labels[1]).tolist()
+    relevance = by_class(gallery, read_items(Path("q_old.npz"), Path("q_new.npz")))
+    assert relevance.own.tolist() == [5, -1, 0]
+    assert relevance.listed[relevance.group[1]].tolist() == np.flatnonzero(upgrade.labels == upgrade.labels[1]).tolist()
 
 
 @pytest.mark.usefixtures("upgrade")
@@ -71,28 +69,25 @@ def asked(upgrade: Upgrade) -> tuple[Items, Items]:
 
 def test_judgements_above_zero_are_relevant(asked: tuple[Items, Items], upgrade: Upgrade) -> None:
     Path("three.tsv").write_text(THREE)
-    relevant_items = read_qrels(Path("three.tsv"), *asked)
-    assert [relevant_items.of(np.intp(query)).tolist() for query in range(3)] == [[3], [3], []]
-    assert relevant_items.own.tolist() == [-1, -1, -1]  # queries and documents have ids of their own
-    assert np.flatnonzero(relevant_items.relevant_to_any()).tolist() == [3]
-    assert relevant_items.answerable(np.ones(400, dtype=bool)).tolist() == [True, True, False]
-    without = np.ones(400, dtype=bool)
-    without[3] = False
-    assert not relevant_items.answerable(without).any()
+    relevance = read_qrels(Path("three.tsv"), *asked)
+    assert [relevance.listed[query].tolist() for query in range(3)] == [[3], [3], []]
+    assert relevance.own.tolist() == [-1, -1, -1]  # queries and documents have ids of their own
+    assert relevance.count.tolist() == [1, 1, 0]
+    assert not relevance.among(np.delete(np.arange(400), 3), np.arange(3)).count.any()
     names = np.char.replace(upgrade.ids, " ", "_")
     np.savez("new.npz", vectors=upgrade.new, ids=names)
     np.savez("old.npz", vectors=upgrade.old, ids=names)
     Path("four.txt").write_text(FOUR)
     again = read_qrels(Path("four.txt"), read_items(Path("old.npz"), Path("new.npz")), asked[1])
-    assert [again.of(np.intp(query)).tolist() for query in range(3)] == [[3], [3], []]
+    assert [again.listed[query].tolist() for query in range(3)] == [[3], [3], []]
 
 
 @pytest.mark.usefixtures("upgrade")
 def test_without_queries_items_are_asked_by_row_number(upgrade: Upgrade) -> None:
     Path("rows.txt").write_text("0 1 1\n0 0 1\n5 399 3\n")
-    relevant_items = read_qrels(Path("rows.txt"), items(None), None)
-    found = relevant_items.among(np.arange(400), np.array([0, 5]))
-    assert [found.groups[group].tolist() for group in found.group] == [[0, 1], [399]]
+    relevance = read_qrels(Path("rows.txt"), items(None), None)
+    found = relevance.among(np.arange(400), np.array([0, 5]))
+    assert [found.listed[group].tolist() for group in found.group] == [[0, 1], [399]]
     assert found.count.tolist() == [1, 1]  # a query that is judged relevant to itself does not count
 
 

@@ -7,15 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatbench.compare.relevance import RelevantItems
 from compatbench.compare.split import make_split
+from compatbench.data.lists import Lists
 from compatbench.errors import RequestError
+from compatbench.evaluation.relevance import Relevance, by_label
 
 
-def of_classes(labels: np.ndarray) -> RelevantItems:
-    items = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[items], np.arange(labels.max() + 2))
-    return RelevantItems(labels, starts, items, np.arange(len(labels)), len(labels), by_class=True)
+def of_classes(labels: np.ndarray) -> Relevance:
+    return by_label(labels, labels, np.arange(len(labels)))
+
+
+def judged(lists: list[list[int]], items: int) -> Relevance:
+    size = len(lists)
+    return Relevance.of(Lists.of(lists), np.arange(size), np.full(size, -1), Lists.empty(size), items, by_label=False)
 
 
 @given(
@@ -40,17 +44,16 @@ def test_fitting_and_scored_items_never_meet(classes: int, size: int, pairs: int
 def test_items_that_nobody_asks_for_are_fitted_on_first() -> None:
     """40 documents, of which 3 queries ask for 25 to 29: half are fitted on, and none of the five is among them."""
     rows = np.array([25, 26, 27, 28, 29])
-    relevant_items = RelevantItems(np.arange(3), np.array([0, 2, 4, 5]), rows, np.full(3, -1), 40, by_class=False)
+    relevance = judged([[25, 26], [27, 28], [29]], 40)
     for seed in range(5):
-        split = make_split(relevant_items, 100, 100, seed)
+        split = make_split(relevance, 100, 100, seed)
         assert len(split.fit) == 20
         assert not set(rows) & set(split.fit)
         assert sorted(split.queries) == [0, 1, 2]
 
 
 def test_where_all_items_are_asked_for_some_judgements_go() -> None:
-    relevant_items = RelevantItems(np.arange(20), np.arange(21), np.arange(20), np.full(20, -1), 20, by_class=False)
-    split = make_split(relevant_items, 100, 100, 0)
+    split = make_split(judged([[item] for item in range(20)], 20), 100, 100, 0)
     assert (
         len(split.fit),
         split.counts.candidate_queries,
@@ -60,8 +63,8 @@ def test_where_all_items_are_asked_for_some_judgements_go() -> None:
 
 
 def test_the_same_seed_gives_the_same_split() -> None:
-    relevant_items = of_classes(np.arange(200) % 5)
-    first, again, other = (make_split(relevant_items, 50, 30, seed) for seed in (1, 1, 2))
+    relevance = of_classes(np.arange(200) % 5)
+    first, again, other = (make_split(relevance, 50, 30, seed) for seed in (1, 1, 2))
     assert np.array_equal(first.fit, again.fit)
     assert np.array_equal(first.queries, again.queries)
     assert not np.array_equal(first.fit, other.fit)

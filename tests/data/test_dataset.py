@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from compatbench.data.dataset import Dataset, Split, check_dataset, check_disjoint_classes
-from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.judgements import Judgements
+from compatbench.data.lists import Lists
 from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
 
@@ -121,7 +122,7 @@ def test_shared_classes_are_named() -> None:
 
 
 def judged(relevant: list[list[int]], queries: tuple[int, ...] = (4, 5, 6)) -> Judgements:
-    return Judgements(np.array(queries), IdLists.of(relevant), IdLists.of([[] for _ in queries]))
+    return Judgements(np.array(queries), Lists.of(relevant), Lists.of([[] for _ in queries]))
 
 
 def paired(first: list[int], second: list[int]) -> Pairs:

@@ -1,18 +1,19 @@
 import numpy as np
 import pytest
 
-from compatbench.data.judgements import IdLists, Judgements, across_groups
+from compatbench.data.judgements import Judgements, across_groups
+from compatbench.data.lists import Lists
 
 
 def judged(queries, relevant, ignored) -> Judgements:
-    return Judgements(np.array(queries), IdLists.of(relevant), IdLists.of(ignored))
+    return Judgements(np.array(queries), Lists.of(relevant), Lists.of(ignored))
 
 
 def test_lists_come_back_row_by_row() -> None:
-    lists = IdLists.of([[3, 1], [], [7]])
+    lists = Lists.of([[3, 1], [], [7]])
     assert [row.tolist() for row in (lists[0], lists[1], lists[2])] == [[3, 1], [], [7]]
     assert len(lists) == 3
-    assert len(IdLists.of([])) == 0
+    assert len(Lists.of([])) == 0
 
 
 def test_queries_are_found_by_id_in_any_order() -> None:

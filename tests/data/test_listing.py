@@ -7,8 +7,9 @@ import torch
 
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
-from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.judgements import Judgements
 from compatbench.data.listing import Listed, Listing
+from compatbench.data.lists import Lists
 from compatbench.data.pairs import Pairs
 from compatbench.data.read_listed import read_listed
 from compatbench.errors import RequestError
@@ -92,7 +93,7 @@ def test_boxes_cut_and_are_checked(listed: Listed, tmp_path: Path, write_image) 
 
 def test_what_is_right_is_part_of_the_fingerprint(listed: Listed, tmp_path: Path) -> None:
     def judged(relevant: list[list[int]]) -> Judgements:
-        return Judgements(np.array([2, 3]), IdLists.of(relevant), IdLists.of([[], []]))
+        return Judgements(np.array([2, 3]), Lists.of(relevant), Lists.of([[], []]))
 
     pairs = Pairs(np.array([2, 3]), np.array([4, 4]), np.array([True, False]), np.array([0, 0]))
     variants = [

@@ -11,7 +11,6 @@ from scipy.stats import ortho_group
 
 from compatbench.evaluation import backfill as module
 from compatbench.evaluation.backfill import (
-    Side,
     backfill,
     class_wise_order,
     highest_first,
@@ -19,7 +18,7 @@ from compatbench.evaluation.backfill import (
     random_order,
 )
 from compatbench.evaluation.curves import BETAS
-from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.retrieval import Side, Vectors, evaluate
 
 
 def vectors(values: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Vectors:

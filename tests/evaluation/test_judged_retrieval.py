@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatbench.data.judgements import IdLists, Judgements, across_groups
+from compatbench.data.judgements import Judgements, across_groups
+from compatbench.data.lists import Lists
 from compatbench.evaluation.backfill import backfill, random_order
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.retrieval import Vectors, evaluate
@@ -29,7 +30,7 @@ def random_judgements(rng: np.random.Generator, queries: np.ndarray, gallery: np
         draw = rng.random(len(gallery)) * rng.choice([1.0, 1.0, 1.0, 4.0])
         relevant.append(rng.permutation(gallery[draw < 0.15]))
         ignored.append(rng.permutation(gallery[(draw >= 0.15) & (draw < 0.35)]))
-    return Judgements(queries, IdLists.of(relevant), IdLists.of(ignored))
+    return Judgements(queries, Lists.of(relevant), Lists.of(ignored))
 
 
 def make(seed: int, queries: int = 25, items: int = 70, dim: int = 8, *, ties: bool = False) -> tuple[Vectors, Vectors]:
@@ -105,8 +106,8 @@ def test_judgements_by_class_are_retrieval_by_class() -> None:
     labels = rng.integers(0, 6, 90)
     side = vectors(rng.normal(size=(90, 8)), rng.permutation(90), labels=labels)
     ids = side.ids.numpy()
-    lists = IdLists.of([ids[labels == label] for label in labels])
-    judged = replace(side, judgements=Judgements(ids, lists, IdLists.of([[]] * 90)))
+    lists = Lists.of([ids[labels == label] for label in labels])
+    judged = replace(side, judgements=Judgements(ids, lists, Lists.of([[]] * 90)))
     ours, by_class = evaluate(judged, side), evaluate(side, side)
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(ours, name), getattr(by_class, name))
@@ -161,7 +162,7 @@ def test_trapezoid_equals_the_landmark_authors_formula(seed: int) -> None:
 
 def test_trapezoid_by_hand() -> None:
     """Relevant at ranks 1 and 3: ((1 + 1)/2 + (1/2 + 2/3)/2) / 2."""
-    judgements = Judgements(np.array([9]), IdLists.of([[1, 3]]), IdLists.of([[]]))
+    judgements = Judgements(np.array([9]), Lists.of([[1, 3]]), Lists.of([[]]))
     query = vectors([[1.0, 0.0]], [9], judgements)
     gallery = vectors([[1.0, 0.0], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]], [1, 2, 3, 4])
     assert evaluate(query, gallery, trapezoid=True).average_precision[0] == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.judgements import Judgements
+from compatbench.data.lists import Lists
 from compatbench.evaluation.neighbours import first_items
 from compatbench.evaluation.retrieval import Vectors, evaluate
 
@@ -50,7 +51,7 @@ def test_the_first_right_one_stands_at_the_rank_that_is_scored(seed):
 
 def test_judgements_say_what_is_right_and_what_does_not_count():
     gallery = vectors([[1, 0], [2, 1], [1, 1], [0, 1]], [0, 0, 0, 0], [10, 11, 12, 13])
-    judgements = Judgements(np.array([7, 12]), IdLists.of([[12], [13, 10]]), IdLists.of([[10], []]))
+    judgements = Judgements(np.array([7, 12]), Lists.of([[12], [13, 10]]), Lists.of([[10], []]))
     query = vectors([[0, 1], [1, 0]], [0, 0], [12, 7])
     found = first_items(replace(query, judgements=judgements), gallery, 9)
     assert found.ids.tolist() == [[13, 11, 10], [11, 12, 13]]

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from compatbench.data.dataset import Dataset, Split, check_dataset
-from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.judgements import Judgements
+from compatbench.data.lists import Lists
 from compatbench.data.pairs import Pairs
 from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
@@ -44,7 +45,7 @@ def judged(digits: Dataset) -> Dataset:
 
     def protocol(relevant: list, ignored: list) -> Judgements:
         joined = [[np.concatenate(several) for several in zip(*lists, strict=True)] for lists in (relevant, ignored)]
-        return Judgements(query.ids.numpy(), *map(IdLists.of, joined))
+        return Judgements(query.ids.numpy(), *map(Lists.of, joined))
 
     protocols = {"easy": protocol([easy], [junk, hard]), "medium": protocol([easy, hard], [junk])}
     first, second = rng.integers(0, QUERIES, PAIRS), rng.integers(0, ITEMS, PAIRS)

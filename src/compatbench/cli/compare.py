@@ -16,8 +16,6 @@ from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     from compatbench.compare.comparison import Comparison
-    from compatbench.compare.inputs import Items
-    from compatbench.compare.relevance import RelevantItems
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +76,7 @@ def compare(
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
+    from compatbench.compare.relevance import by_class, read_qrels
     from compatbench.compare.write import write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
@@ -88,20 +87,14 @@ def compare(
     with stages.stage("read"):
         items = read_items(old, new, labels)
         asked = read_items(old_queries, new_queries, query_labels) if old_queries and new_queries else None
-        relevant_items = _relevant_items(qrels, items, asked)
-    comparison, results = run(items, asked, relevant_items, settings, _command(context), device(), stages)
+        relevance = by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
+    comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages)
     comparison.gates = check_gates(requirements, comparison.outcomes)
     written = write_comparison(comparison, results, output)
     _print(comparison)
     print(f"written: {', '.join(str(path) for path in written[:3])}")
     if not all(gate.met for gate in comparison.gates):
         raise typer.Exit(1)
-
-
-def _relevant_items(qrels: Path | None, items: Items, asked: Items | None) -> RelevantItems:
-    from compatbench.compare.relevance import by_class, read_qrels
-
-    return by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
 
 
 def _command(context: typer.Context) -> str:

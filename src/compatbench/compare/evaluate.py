@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,16 +22,23 @@ from compatbench.compare.comparison import (
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, Rows
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
-from compatbench.compare.relevance import RelevantItems
 from compatbench.compare.split import make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.streaming import Scored, score
+from compatbench.evaluation.relevance import Relevance
+from compatbench.evaluation.scoring import System, score, waiting_queries
+from compatbench.evaluation.thresholds import ThresholdTransfer
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
+
+CHUNK_ITEMS = 2**14, 2**17
+"""Gallery items scored at once: as many as a query has relevant ones, within these bounds."""
+BLOCK_SCORES = 2**25
+SAMPLED_QUERIES, SAMPLED_PAIRS = 1000, 2**27
+"""At most so many of the first queries, and of their pairs with the whole gallery, are looked at for thresholds."""
 
 REFERENCES = {
     STATUS_QUO: "the old model, left as it is: old queries on the old index",
@@ -59,7 +67,7 @@ class Settings:
 def compare(
     gallery: Items,
     queries: Items | None,
-    relevant_items: RelevantItems,
+    relevance: Relevance,
     settings: Settings,
     command: str,
     device: torch.device,
@@ -78,24 +86,34 @@ def compare(
             f"{gallery.new.dim}: embed both by the same two models"
         )
     with stages.stage("split"):
-        split = make_split(relevant_items, settings.fit_pairs, settings.queries, settings.seed)
+        split = make_split(relevance, settings.fit_pairs, settings.queries, settings.seed)
     with stages.stage("fit"):
-        pairs = _pairs(gallery, relevant_items, split.fit, device)
+        pairs = _pairs(gallery, relevance, split.fit, device)
         fits = [fit_within(plugin, pairs, settings.fit_seconds, settings.seed) for plugin in adapters]
     with stages.stage("score"):
         new, old = asked.new_vectors(split.queries), asked.old_vectors(split.queries)
-        relevant = relevant_items.among(split.gallery, split.queries)
+        searched = relevance.among(split.gallery, split.queries)
         times = {fit.plugin.name: query_milliseconds(fit.adapter, new, old) for fit in fits if fit.adapter}
-        systems, chunks = build_systems(fits, new, old, relevant, gallery, split.gallery)
-        scored = score(systems, chunks, relevant, split.queries.astype(np.int64), STATUS_QUO, device)
+        systems, chunks = build_systems(fits, new, old, searched, gallery, split.gallery)
+        transfer = _transfer(systems, searched, split.queries)
+        results = score(
+            systems,
+            chunks,
+            searched,
+            split.queries,
+            chunk_items=int(np.clip(searched.widest, *CHUNK_ITEMS)),
+            block_scores=BLOCK_SCORES,
+            transfer=transfer,
+            device=device,
+        )
     with stages.stage("intervals"):
-        outcomes = _outcomes(fits, scored, times)
+        outcomes = _outcomes(fits, results, transfer, times)
     found = Comparison(
-        inputs=_inputs(gallery, queries, relevant_items),
+        inputs=_inputs(gallery, queries, relevance),
         parts=split.counts,
         seed=settings.seed,
         fit_seconds_allowed=settings.fit_seconds,
-        rates=sorted(scored[STATUS_QUO].transferred, reverse=True),
+        rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
         verdict=verdict(outcomes),
         command=command,
@@ -103,25 +121,32 @@ def compare(
         started=started,
         timings=stages.seconds,
     )
-    return found, {name: one.results for name, one in scored.items()}
+    return found, results
 
 
-def _pairs(gallery: Items, relevant_items: RelevantItems, rows: Rows, device: torch.device) -> Pairs:
+def _transfer(systems: Mapping[str, System], searched: Relevance, queries: Rows) -> ThresholdTransfer:
+    most = SAMPLED_QUERIES, max(1, SAMPLED_PAIRS // searched.items), waiting_queries(searched, len(systems))
+    first = np.arange(min(len(queries), *most))
+    return ThresholdTransfer(systems, searched[first], queries[first], STATUS_QUO)
+
+
+def _pairs(gallery: Items, relevance: Relevance, rows: Rows, device: torch.device) -> Pairs:
     classes = None
-    if relevant_items.by_class and gallery.labels is not None:
+    if relevance.by_label and gallery.labels is not None:
         classes = torch.from_numpy(np.unique(gallery.labels[rows], return_inverse=True)[1]).to(device)
     return Pairs(gallery.new_vectors(rows).to(device), gallery.old_vectors(rows).to(device), classes)
 
 
-def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float]) -> list[Outcome]:
-    results = {name: one.results for name, one in scored.items()}
+def _outcomes(
+    fits: list[Fit], results: dict[str, QueryResults], transfer: ThresholdTransfer, times: dict[str, float]
+) -> list[Outcome]:
     fitted = [fit.plugin.name for fit in fits if fit.adapter]
     retrieval = retrieval_numbers(results)
-    verified = acceptance_numbers(
-        {name: one.own_threshold for name, one in scored.items()},
-        {name: one.transferred for name, one in scored.items()},
+    accepted = acceptance_numbers(
+        {name: transfer.acceptance(name, transferred=False) for name in results},
+        {name: transfer.acceptance(name, transferred=True) for name in results},
     )
-    numbers = {name: retrieval[name] | verified[name] for name in results}
+    numbers = {name: retrieval[name] | accepted[name] for name in results}
     for name in fitted:
         after = self_test(name)
         if after in results:
@@ -146,14 +171,14 @@ def _outcomes(fits: list[Fit], scored: dict[str, Scored], times: dict[str, float
     return rows
 
 
-def _inputs(gallery: Items, queries: Items | None, relevant_items: RelevantItems) -> Inputs:
-    labels = gallery.labels if relevant_items.by_class else None
+def _inputs(gallery: Items, queries: Items | None, relevance: Relevance) -> Inputs:
+    labels = gallery.labels if relevance.by_label else None
     return Inputs(
         old=Path(gallery.old.name).name,
         new=Path(gallery.new.name).name,
         old_queries=None if queries is None else Path(queries.old.name).name,
         new_queries=None if queries is None else Path(queries.new.name).name,
-        judged_by="labels" if relevant_items.by_class else "qrels",
+        judged_by="labels" if relevance.by_label else "qrels",
         items=len(gallery),
         old_dim=gallery.old.dim,
         new_dim=gallery.new.dim,

@@ -8,8 +8,8 @@ import numpy as np
 
 from compatbench.compare.comparison import Parts
 from compatbench.compare.inputs import Rows
-from compatbench.compare.relevance import RelevantItems
 from compatbench.errors import RequestError
+from compatbench.evaluation.relevance import Relevance
 
 FEWEST_ITEMS = 20
 
@@ -28,24 +28,26 @@ class Split:
     """Of these, and of the queries that were left out."""
 
 
-def make_split(relevant_items: RelevantItems, fit_pairs: int, query_limit: int, seed: int) -> Split:
+def make_split(relevance: Relevance, fit_pairs: int, query_limit: int, seed: int) -> Split:
     """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
 
     Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
     By class every item is alike. Raises RequestError where too little is left.
     """
-    size = relevant_items.gallery_size
+    size = relevance.items
     if size < FEWEST_ITEMS:
         raise RequestError(f"{size} items are too few to fit on one half and search the other; give {FEWEST_ITEMS}")
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(size)
-    if not relevant_items.by_class:
-        shuffled = shuffled[np.argsort(relevant_items.relevant_to_any()[shuffled], kind="stable")]
+    if not relevance.by_label:
+        asked_for = np.zeros(size, dtype=np.bool_)
+        asked_for[relevance.listed.values] = True
+        shuffled = shuffled[np.argsort(asked_for[shuffled], kind="stable")]
     fit = np.sort(shuffled[: min(fit_pairs, size // 2)])
     kept = np.ones(size, dtype=np.bool_)
     kept[fit] = False
-    fitted = (relevant_items.own >= 0) & ~kept[relevant_items.own]
-    answerable = relevant_items.answerable(kept)
+    fitted = (relevance.own >= 0) & ~kept[relevance.own]
+    answerable = relevance.among(np.flatnonzero(kept), np.arange(len(relevance))).count > 0
     candidates = np.flatnonzero(answerable & ~fitted)
     if not len(candidates):
         raise RequestError(

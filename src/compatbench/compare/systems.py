@@ -14,7 +14,8 @@ from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UN
 from compatbench.compare.fitting import Fit
 from compatbench.compare.inputs import Items, Rows
 from compatbench.evaluation.oracle import oracle_queries
-from compatbench.evaluation.streaming import Chunks, Relevant, System
+from compatbench.evaluation.relevance import Relevance
+from compatbench.evaluation.scoring import Chunks, System
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.method import to_dim
 
@@ -33,12 +34,12 @@ def self_test(name: str) -> str:
 
 
 def build_systems(
-    fits: Sequence[Fit], new: Tensor, old: Tensor, relevant: Relevant, gallery: Items, rows: Rows
+    fits: Sequence[Fit], new: Tensor, old: Tensor, relevance: Relevance, gallery: Items, rows: Rows
 ) -> tuple[dict[str, System], Chunks]:
     """All systems, by name, for queries new (Q, D_n) and old (Q, D_o), and the passes over the gallery's `rows`."""
     versions: dict[str, Version] = {OLD: lambda new, old: old, NEW: lambda new, old: new}
     unadapted = F.normalize(to_dim(new, old.shape[1]))
-    oracle = oracle_queries(relevant, gallery_chunks(gallery, rows, {OLD: versions[OLD]}), OLD, old)
+    oracle = oracle_queries(relevance, gallery_chunks(gallery, rows, {OLD: versions[OLD]}), OLD, old)
     systems = {
         STATUS_QUO: System(old, OLD),
         FULL_BACKFILL: System(new, NEW),

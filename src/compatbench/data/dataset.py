@@ -189,7 +189,7 @@ def _answer_problems(dataset: Dataset) -> Iterator[str]:
         which = f"the judgements of '{name}'" if name else "the judgements"
         if unjudged := int((~np.isin(queries, judgements.queries)).sum()):
             yield f"{which} leave {unjudged} queries out; judge every query, if only by empty lists"
-        listed = np.concatenate((judgements.relevant.ids, judgements.ignored.ids))
+        listed = np.concatenate((judgements.relevant.values, judgements.ignored.values))
         if (strange := listed[~np.isin(listed, gallery)]).size:
             yield f"{which} name {strange.size} images that are not in the gallery, first id {strange[0]}"
     if dataset.pairs is not None:

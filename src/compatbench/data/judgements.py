@@ -7,38 +7,15 @@ answers and of images that count neither way. Knows nothing of torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
+from compatbench.data.lists import Lists
 
 Ids = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class IdLists:
-    """A list of sample ids for each of Q queries, end to end."""
-
-    ids: Ids
-    """(n,) all lists one after the other."""
-    starts: NDArray[np.int64]
-    """(Q + 1,) where each list begins, and where the last one ends."""
-
-    @classmethod
-    def of(cls, lists: Sequence[Iterable[int]]) -> IdLists:
-        """From one collection of ids a query."""
-        arrays = [np.fromiter(members, dtype=np.int64) for members in lists]
-        starts = np.concatenate(([0], np.cumsum([len(array) for array in arrays]))).astype(np.int64)
-        return cls(np.concatenate(arrays) if arrays else np.empty(0, dtype=np.int64), starts)
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def __getitem__(self, row: int) -> Ids:
-        return self.ids[self.starts[row] : self.starts[row + 1]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +27,8 @@ class Judgements:
 
     queries: Ids
     """(Q,) sample ids of the queries, in any order."""
-    relevant: IdLists
-    ignored: IdLists
+    relevant: Lists
+    ignored: Lists
     """Images that are taken out of the query's ranking before anything is counted."""
 
     def __post_init__(self) -> None:
@@ -78,7 +55,10 @@ class Judgements:
     def sha256(self) -> str:
         """Hash (hex) of all lists: what is right is part of what a dataset is."""
         state = hashlib.sha256()
-        for part in (self.queries, *(array for each in (self.relevant, self.ignored) for array in vars(each).values())):
+        for part in (
+            self.queries,
+            *(part for each in (self.relevant, self.ignored) for part in (each.values, each.starts)),
+        ):
             state.update(part.astype("<i8").tobytes() + b";")
         return state.hexdigest()
 
@@ -98,4 +78,4 @@ def across_groups(query: tuple[Ids, Ids, Ids], gallery: tuple[Ids, Ids, Ids]) ->
         same = groups[members] == group
         lists[0].append(ids[members[~same]])
         lists[1].append(ids[members[same]])
-    return Judgements(query[0], IdLists.of(lists[0]), IdLists.of(lists[1]))
+    return Judgements(query[0], Lists.of(lists[0]), Lists.of(lists[1]))

@@ -19,21 +19,13 @@ from torch import Tensor
 
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.curves import BETAS, QueryCurves
-from compatbench.evaluation.relevance import Index, Relevance
-from compatbench.evaluation.retrieval import (
-    ROW_TILE,
-    Vectors,
-    find_relevant,
-    full_float32,
-    score_factors,
-)
+from compatbench.evaluation.relevance import Index, Relevance, Rows
+from compatbench.evaluation.retrieval import Side, cosine_blocks, find_relevant
+from compatbench.evaluation.scoring import ROW_TILE
 from compatbench.vocabulary import MetricName, Order
 
 Permutation = NDArray[np.intp]
-"""(N,) rows of the gallery, in the order in which they are embedded anew."""
-
-Side = tuple[Vectors, Vectors]
-"""Queries, and the gallery that they can search."""
+"""(N,) rows of the gallery, in the order in which they are re-embedded."""
 
 Scores = NDArray[np.float32]
 
@@ -84,21 +76,21 @@ def backfill(
     precision = np.full((len(plans), len(old[0]), len(betas)), np.nan, dtype=np.float32)
     first_hit = precision.copy()
     tables = _Tables(len(betas), relevance.widest, size)
-    with torch.no_grad(), full_float32(old[0].values.device):
-        for part, scores in _blocks(old, new, gallery_order, relevance):
-            for side in scores:
-                side[part.hidden(0, size)] = FLOOR
-            for rows, columns in part.groups():
-                asking = np.flatnonzero(part.count[rows]) + rows.start
-                if not len(asking):
-                    continue
-                relevant = steps[:, columns].astype(np.int16)
-                irrelevant = torch.from_numpy(np.delete(steps, columns, axis=1))
-                for row in asking:
-                    query = _Query(scores[0][row], scores[1][row], columns, int(part.count[row]))
-                    for plan in range(len(plans)):
-                        found = tables.follow(query, relevant[plan], irrelevant[plan])
-                        precision[plan, part.order[row]], first_hit[plan, part.order[row]] = found
+    for queries, scores in _blocks(old, new, gallery_order, relevance):
+        part = relevance[queries]
+        for side in scores:
+            side[part.hidden(0, size)] = FLOOR
+        for rows, columns in part.groups():
+            asking = np.flatnonzero(part.count[rows]) + rows.start
+            if not len(asking):
+                continue
+            relevant = steps[:, columns].astype(np.int16)
+            irrelevant = torch.from_numpy(np.delete(steps, columns, axis=1))
+            for row in asking:
+                query = _Query(scores[0][row], scores[1][row], columns, int(part.count[row]))
+                for plan in range(len(plans)):
+                    found = tables.follow(query, relevant[plan], irrelevant[plan])
+                    precision[plan, queries[row]], first_hit[plan, queries[row]] = found
     ids = old[0].ids.cpu().numpy()
     curves: dict[Order, list[QueryCurves]] = {name: [] for name in orders}
     for (name, _), ap, hit in zip(plans, precision, first_hit, strict=True):
@@ -126,16 +118,14 @@ def _steps(order: Permutation, replaced: NDArray[np.float64]) -> NDArray[np.intp
 
 
 def _blocks(
-    old: Side, new: Side, gallery_order: NDArray[np.intp], relevance: Relevance
-) -> Iterator[tuple[Relevance, tuple[Scores, Scores]]]:
+    old: Side, new: Side, gallery_order: Rows, relevance: Relevance
+) -> Iterator[tuple[Rows, tuple[Scores, Scores]]]:
     """Some queries at a time, and their old and new scores (B, N), the gallery in the order of `relevance`."""
-    size = len(old[1])
-    sides = [score_factors(*side, relevance.order, gallery_order, "cosine") for side in (old, new)]
-    block = max(1, _BLOCK_SCORES // (2 * size) // ROW_TILE) * ROW_TILE
-    for begin in range(0, len(relevance.order), block):
-        rows = slice(begin, begin + block)
-        before, after = ((queries[rows] @ items.T)[:, :size].cpu().numpy() for queries, items in sides)
-        yield relevance[rows], (before, after)
+    order = np.argsort(relevance.group, kind="stable")
+    height = max(1, _BLOCK_SCORES // (2 * relevance.items) // ROW_TILE) * ROW_TILE
+    sides = [cosine_blocks(*side, order, gallery_order, height) for side in (old, new)]
+    for begin, scores in zip(range(0, len(order), height), zip(*sides, strict=True), strict=True):
+        yield order[begin : begin + height], scores
 
 
 class _Query:

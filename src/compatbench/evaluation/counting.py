@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 FLOOR = -1.75
-"""A score below all inner products of `ranking_vectors`; masked entries hold it."""
+"""A score below all inner products of `similarity.Ranking`; masked entries hold it."""
 
 _SLAB_SCORES = 2**18
 """Scores worked on at once: few enough for the cache, enough to hide the calls' overhead."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from compatbench.evaluation.retrieval import Vectors, find_relevant, full_float32, score_factors
+from compatbench.evaluation.retrieval import Vectors, cosine_blocks, find_relevant
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +27,11 @@ def first_items(query: Vectors, gallery: Vectors, k: int) -> FirstItems:
     Q × N scores at once, so this is for some queries, not for all. Fewer columns where fewer items count.
     """
     size = len(gallery)
-    gallery_order, relevance = find_relevant(query, gallery)
-    with torch.no_grad(), full_float32(query.values.device):
-        queries, items = score_factors(query, gallery, relevance.order, gallery_order, "cosine")
-        scores = (queries @ items.T)[: len(query), :size].cpu().numpy()
+    order, relevance = find_relevant(query, gallery)
+    (scores,) = cosine_blocks(query, gallery, np.arange(len(query)), order, len(query))
     right, hidden = np.zeros(scores.shape, dtype=bool), np.zeros(scores.shape, dtype=bool)
     for rows, columns, _ in relevance.relevant(0, size):
         right[rows, columns] = True
     hidden[relevance.hidden(0, size)] = True
     first = np.lexsort((right, -scores, hidden), axis=1)[:, : min(k, size - int(hidden.sum(axis=1).max()))]
-    back = np.argsort(relevance.order)
-    ids = gallery.ids.cpu().numpy()[gallery_order]
-    return FirstItems(ids[first][back], np.take_along_axis(right, first, axis=1)[back])
+    return FirstItems(gallery.ids.cpu().numpy()[order][first], np.take_along_axis(right, first, axis=1))

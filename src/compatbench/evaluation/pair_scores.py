@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.pairs import Pairs
 from compatbench.evaluation.arrays import read_columns, write_columns
-from compatbench.evaluation.retrieval import Vectors, full_float32
-from compatbench.evaluation.similarity import ranking_vectors, valid_norms
+from compatbench.evaluation.retrieval import Vectors
+from compatbench.evaluation.similarity import Ranking, valid_norms
 
 _COLUMNS = ("score", "same", "fold")
 
@@ -48,13 +48,10 @@ def score_pairs(query: Vectors, gallery: Vectors, pairs: Pairs) -> ScoredPairs:
     first = IdLookup(query.ids.cpu().numpy()).rows(pairs.first)
     second = IdLookup(gallery.ids.cpu().numpy()).rows(pairs.second)
     there = (first >= 0) & (second >= 0)
-    valid_norms(query.values, "query")
-    valid_norms(gallery.values, "gallery")
-    with full_float32(query.values.device):
-        one, other = ranking_vectors(
-            query.values[first[there]].float(), gallery.values[second[there]].float(), "cosine"
-        )
-        scores = (one * other).sum(dim=1)
+    ranking = Ranking.of("cosine", [valid_norms(query.values, "query"), valid_norms(gallery.values, "gallery")])
+    one = ranking.query(query.values[first[there]].float())
+    other = ranking.gallery(gallery.values[second[there]].float())
+    scores = (one * other).sum(dim=1)
     return ScoredPairs(scores.cpu().numpy(), pairs.same[there].astype(np.int64), pairs.fold[there])
 
 

@@ -1,242 +1,185 @@
-"""What is relevant to each query, and what does not count, as places in a gallery: by class, or by judgements.
+"""What is relevant to each query, and what does not count, as columns of a gallery: by label, or by judgements.
 
-By class the gallery is sorted by label once, so that what is relevant to a query is one slice of it.
+Queries of one group share their relevant items: by label a group is a label, by judgements it is one query.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
-from compatbench.data.judgements import Ids, Judgements
+from compatbench.data.judgements import Judgements
+from compatbench.data.lists import Lists
 
-Rows = NDArray[np.intp]
+Rows = NDArray[np.int64]
 Index = Rows | slice
 
+_SLICED = 1024
+"""A slice of the scores costs as much as so many single ones."""
 
-class Relevance(ABC):
-    """Of B queries in the order `order`; columns are places in the gallery, in the order that `find` returned."""
 
-    order: Rows
-    """(B,) rows of the query set."""
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Which of N gallery items, by column, are relevant to which of Q queries, and which do not count for them."""
+
+    listed: Lists
+    """Relevant columns of each group, ascending."""
+    group: Rows
+    """(Q,)"""
+    own: Rows
+    """(Q,) column of the query's own sample, which never counts; −1 where the gallery does not contain it."""
+    own_place: Rows
+    """(Q,) place of the own sample in its group's list; −1 where it is not listed."""
+    ignored: Lists
+    """Further columns that do not count, of each query."""
+    items: int
+    """N."""
+    by_label: bool
+
+    @classmethod
+    def of(cls, listed: Lists, group: Rows, own: Rows, ignored: Lists, items: int, *, by_label: bool) -> Relevance:
+        """From its other parts."""
+        keys, wanted = listed.rows * (items + 1) + listed.values, group * (items + 1) + own
+        at = np.searchsorted(keys, wanted)
+        inside = (own >= 0) & (np.append(keys, -1)[at] == wanted)
+        places = np.where(inside, at - listed.starts[group], -1)
+        return cls(listed, group, own, places, ignored, items, by_label)
+
+    def __len__(self) -> int:
+        return len(self.group)
 
     @property
-    @abstractmethod
     def count(self) -> Rows:
-        """(B,) relevant items of each query, itself left out."""
+        """(Q,) relevant items of each query, itself left out."""
+        return self.listed.sizes[self.group] - (self.own_place >= 0)
 
     @property
-    @abstractmethod
+    def irrelevant(self) -> Rows:
+        """(Q,) items that count and are not relevant."""
+        return self.items - self.count - self.ignored.sizes - (self.own >= 0)
+
+    @property
     def widest(self) -> int:
-        """Room that the relevant items of a query take: places 0 … widest − 1."""
+        """The longest list of a query, at least 1: its relevant items take places 0 … widest − 1."""
+        return max(1, int(self.listed.sizes[self.group].max(initial=0)))
 
-    @property
-    @abstractmethod
+    @cached_property
     def span(self) -> tuple[int, int]:
         """All relevant columns lie from the first of these up to, not including, the second."""
+        groups = np.unique(self.group)
+        groups = groups[self.listed.sizes[groups] > 0]
+        if not len(groups):
+            return 0, 0
+        values, starts = self.listed.values, self.listed.starts
+        return int(values[starts[groups]].min()), int(values[starts[groups + 1] - 1].max()) + 1
 
-    @abstractmethod
-    def __getitem__(self, rows: slice) -> Relevance:
+    def __getitem__(self, queries: Rows) -> Relevance:
         """The same for some of the queries."""
+        return replace(
+            self,
+            group=self.group[queries],
+            own=self.own[queries],
+            own_place=self.own_place[queries],
+            ignored=self.ignored.take(queries),
+        )
 
-    @abstractmethod
-    def relevant(self, first: int, last: int) -> Iterator[tuple[Index, Index, Index]]:
-        """Rows, columns and places of the relevant items in columns first … last − 1."""
+    def among(self, gallery: Rows, queries: Rows) -> Relevance:
+        """For some of the queries, in a gallery of these columns."""
+        column = np.full(self.items + 1, -1)  # one more, for the sample that is not there: −1
+        column[gallery] = np.arange(len(gallery))
+        used, group = np.unique(self.group[queries], return_inverse=True)
 
-    @property
-    @abstractmethod
-    def blank(self) -> tuple[Rows, Rows]:
-        """Rows and places that `relevant` yields though nothing relevant is there: the query itself."""
+        def kept(lists: Lists) -> Lists:
+            columns = column[lists.values]
+            return Lists.grouped(lists.rows[columns >= 0], columns[columns >= 0], len(lists))
 
-    @abstractmethod
-    def hidden(self, first: int, last: int) -> tuple[Rows, Rows]:
-        """Rows and columns first … last − 1 that do not count for the query: itself, and what it ignores."""
-
-    @abstractmethod
-    def groups(self) -> Iterator[tuple[slice, Index]]:
-        """Rows that share their relevant columns (blank places included), and these columns."""
-
-
-@dataclass(frozen=True)
-class ByLabel(Relevance):
-    """Relevant is what has the query's label."""
-
-    order: Rows
-    """Sorted by label, so that a block of queries needs few slices of the gallery."""
-    label: NDArray[np.int64]
-    start: Rows
-    stop: Rows
-    own: Rows
-    """Column of the query's own sample, −1 where the gallery does not hold it."""
-
-    @property
-    def count(self) -> Rows:
-        """(B,) relevant items of each query, itself left out."""
-        return self.stop - self.start - ((self.own >= self.start) & (self.own < self.stop))
-
-    @property
-    def widest(self) -> int:
-        """The most items that a label has."""
-        return int((self.stop - self.start).max())
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """From the first item of the first label to the last one of the last."""
-        return int(self.start.min()), int(self.stop.max())
-
-    def __getitem__(self, rows: slice) -> ByLabel:
-        return ByLabel(self.order[rows], self.label[rows], self.start[rows], self.stop[rows], self.own[rows])
+        listed, ignored = kept(self.listed.take(used)), kept(self.ignored.take(queries))
+        own = column[self.own[queries]]
+        return Relevance.of(listed, group, own, ignored, len(gallery), by_label=self.by_label)
 
     def relevant(self, first: int, last: int) -> Iterator[tuple[Index, Index, Index]]:
-        """Slices, one for each label."""
-        for rows, start, stop in self._runs():
-            begin, end = max(start, first), min(stop, last)
+        """Rows, columns less `first`, and places of what is listed in columns first … last − 1, itself included."""
+        for neighbours, run in self._slices:
+            begin, end = max(run.start, first), min(run.stop, last)
             if begin < end:
-                yield rows, slice(begin - first, end - first), slice(begin - start, end - start)
-
-    @property
-    def blank(self) -> tuple[Rows, Rows]:
-        """The query itself is one of its label's items."""
-        own = np.flatnonzero((self.own >= self.start) & (self.own < self.stop))
-        return own, (self.own - self.start)[own]
+                yield neighbours, slice(begin - first, end - first), slice(begin - run.start, end - run.start)
+        others, scattered = self._scattered
+        rows, columns, places = scattered.between(first, last)
+        yield others[rows], columns - first, places
 
     def hidden(self, first: int, last: int) -> tuple[Rows, Rows]:
-        """The query itself."""
+        """Rows, and columns less `first`, of what does not count in columns first … last − 1."""
         own = np.flatnonzero((self.own >= first) & (self.own < last))
-        return own, self.own[own] - first
-
-    def groups(self) -> Iterator[tuple[slice, Index]]:
-        """Queries of one label."""
-        for rows, start, stop in self._runs():
-            yield rows, slice(start, stop)
-
-    def _runs(self) -> Iterator[tuple[slice, int, int]]:
-        """Rows that share a label, and their slice of the gallery."""
-        edges = [0, *(np.flatnonzero(np.diff(self.label)) + 1).tolist(), len(self.label)]
-        for first, last in pairwise(edges):
-            yield slice(first, last), int(self.start[first]), int(self.stop[first])
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Some columns for each of B rows, ascending within a row, end to end."""
-
-    columns: Rows
-    starts: Rows
-    """(B + 1,)"""
-
-    @property
-    def count(self) -> Rows:
-        """(B,) columns of each row."""
-        return np.diff(self.starts)
-
-    def __getitem__(self, rows: slice) -> Columns:
-        starts = self.starts[rows.start : min(rows.stop, len(self.starts) - 1) + 1]
-        return Columns(self.columns[starts[0] : starts[-1]], starts - starts[0])
-
-    def between(self, first: int, last: int) -> tuple[Rows, Rows, Rows]:
-        """Rows, columns and places within the row of those in first … last − 1."""
-        chosen = np.flatnonzero((self.columns >= first) & (self.columns < last))
-        rows = np.searchsorted(self.starts, chosen, side="right") - 1
-        return rows, self.columns[chosen] - first, chosen - self.starts[rows]
-
-
-@dataclass(frozen=True)
-class ByJudgement(Relevance):
-    """Relevant and ignored is what a list says."""
-
-    order: Rows
-    listed: Columns
-    ignored: Columns
-    """What the query ignores, itself included."""
-
-    @property
-    def count(self) -> Rows:
-        """(B,) relevant items of each query."""
-        return self.listed.count
-
-    @property
-    def widest(self) -> int:
-        """The longest list."""
-        return int(self.count.max())
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """From the first to the last listed column."""
-        columns = self.listed.columns
-        return (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 0)
-
-    def __getitem__(self, rows: slice) -> ByJudgement:
-        return ByJudgement(self.order[rows], self.listed[rows], self.ignored[rows])
-
-    def relevant(self, first: int, last: int) -> Iterator[tuple[Index, Index, Index]]:
-        """All at once."""
-        yield self.listed.between(first, last)
-
-    @property
-    def blank(self) -> tuple[Rows, Rows]:
-        """None: a query is never in its own list."""
-        nothing = np.empty(0, dtype=np.intp)
-        return nothing, nothing
-
-    def hidden(self, first: int, last: int) -> tuple[Rows, Rows]:
-        """What the query ignores."""
         rows, columns, _ = self.ignored.between(first, last)
-        return rows, columns
+        return np.concatenate((own, rows)), np.concatenate((self.own[own], columns)) - first
 
     def groups(self) -> Iterator[tuple[slice, Index]]:
-        """Each query by itself."""
-        for row, (start, stop) in enumerate(pairwise(self.listed.starts.tolist())):
-            yield slice(row, row + 1), self.listed.columns[start:stop]
+        """Neighbouring rows that share their list, and its columns."""
+        edges = [0, *(np.flatnonzero(np.diff(self.group)) + 1).tolist(), len(self)]
+        for first, last in pairwise(edges):
+            columns = self.listed[self.group[first]] if last > first else self.listed.values[:0]
+            gapless = len(columns) > 0 and columns[-1] - columns[0] == len(columns) - 1
+            yield slice(first, last), slice(int(columns[0]), int(columns[-1]) + 1) if gapless else columns
+
+    @cached_property
+    def _slices(self) -> list[tuple[slice, slice]]:
+        """The large ones of `groups` whose columns have no gaps."""
+        return [
+            (rows, columns)
+            for rows, columns in self.groups()
+            if isinstance(columns, slice) and (rows.stop - rows.start) * (columns.stop - columns.start) >= _SLICED
+        ]
+
+    @cached_property
+    def _scattered(self) -> tuple[Rows, Lists]:
+        """The other rows, and their lists."""
+        others = np.ones(len(self), dtype=np.bool_)
+        for neighbours, _ in self._slices:
+            others[neighbours] = False
+        rows = np.flatnonzero(others)
+        return rows, self.listed.take(self.group[rows])
 
 
-def find(query: tuple[Ids, Ids], gallery: tuple[Ids, Ids], judgements: Judgements | None) -> tuple[Rows, Relevance]:
+def by_label(query: NDArray[Any], gallery: NDArray[Any], own: Rows) -> Relevance:
+    """What has the query's label is relevant; labels are (Q,) and (N,), the queries' own columns `own` (Q,)."""
+    names, codes = np.unique(gallery, return_inverse=True)
+    group = np.searchsorted(names, query)
+    group[np.append(names, names[:1])[group] != query] = len(names)  # a label that the gallery lacks: an empty list
+    listed = Lists.grouped(codes, np.arange(len(gallery)), len(names) + 1)
+    return Relevance.of(listed, group, own, Lists.empty(len(query)), len(gallery), by_label=True)
+
+
+def by_judgement(queries: Rows, gallery: IdLookup, judgements: Judgements) -> Relevance:
+    """What is relevant to the queries of these ids (Q,), and what they ignore, as their judgements list it."""
+    judged, own = judgements.rows(queries), gallery.rows(queries)
+
+    def found(lists: Lists) -> Lists:
+        lists = lists.take(judged)
+        columns = gallery.rows(lists.values)
+        there = (columns >= 0) & (columns != own[lists.rows])
+        return Lists.grouped(lists.rows[there], columns[there], len(lists))
+
+    listed, ignored = found(judgements.relevant), found(judgements.ignored)
+    return Relevance.of(listed, np.arange(len(queries)), own, ignored, len(gallery.ids), by_label=False)
+
+
+def find(query: tuple[Rows, Rows], gallery: tuple[Rows, Rows], judgements: Judgements | None) -> tuple[Rows, Relevance]:
     """The order that the gallery should be in, and where each query finds what in it.
 
-    Each side is (labels, ids). Raises ValueError for an id that is twice in the gallery, and for a query that
-    has no judgements where there are any.
+    Each side is (labels, ids). By label the gallery is sorted, so that what is relevant to a query is one slice of it.
+    Raises ValueError for an id that is twice in the gallery, and for a query without judgements where there are any.
     """
-    ids = gallery[1]
-    lookup = IdLookup(ids)
-    if (repeated := lookup.repeated()).size:
+    labels, ids = gallery
+    if (repeated := IdLookup(ids).repeated()).size:
         raise ValueError(f"gallery ids must differ: {repeated[0]} is there more than once")
     if judgements is not None:
-        return np.arange(len(ids)), _by_judgement(query[1], lookup, judgements)
-    gallery_order = np.argsort(gallery[0], kind="stable")
-    labels = gallery[0][gallery_order]
-    order = np.argsort(query[0], kind="stable")
-    query_labels = query[0][order]
-    place = np.empty(len(ids), dtype=np.intp)
-    place[gallery_order] = np.arange(len(ids))
-    own = lookup.rows(query[1][order])
-    own[own >= 0] = place[own[own >= 0]]
-    start, stop = (np.searchsorted(labels, query_labels, side) for side in ("left", "right"))
-    return gallery_order, ByLabel(order, query_labels, start, stop, own)
-
-
-def _by_judgement(queries: Ids, gallery: IdLookup, judgements: Judgements) -> ByJudgement:
-    judged = judgements.rows(queries)
-    own = gallery.rows(queries)
-    lists = []
-    for listed in (judgements.relevant, judgements.ignored):
-        columns = [_found(listed[row], gallery) for row in judged.tolist()]
-        lists.append([found[found != mine] for found, mine in zip(columns, own, strict=True)])
-    ignored = [np.append(found, mine) if mine >= 0 else found for found, mine in zip(lists[1], own, strict=True)]
-    return ByJudgement(np.arange(len(queries)), _joined(lists[0]), _joined(ignored))
-
-
-def _found(listed: Ids, gallery: IdLookup) -> Rows:
-    """Columns of those in a list that the gallery holds."""
-    columns = gallery.rows(listed)
-    return columns[columns >= 0]
-
-
-def _joined(lists: list[Rows]) -> Columns:
-    starts = np.concatenate(([0], np.cumsum([len(columns) for columns in lists]))).astype(np.intp)
-    return Columns(np.concatenate([np.sort(columns) for columns in lists]).astype(np.intp), starts)
+        return np.arange(len(ids)), by_judgement(query[1], IdLookup(ids), judgements)
+    order = np.argsort(labels, kind="stable")
+    return order, by_label(query[0], labels[order], IdLookup(ids[order]).rows(query[1]))

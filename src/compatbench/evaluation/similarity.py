@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -13,24 +15,43 @@ from compatbench.errors import InvalidResultError
 Distance = Literal["cosine", "l2"]
 
 
-def ranking_vectors(query: Tensor, gallery: Tensor, distance: Distance) -> tuple[Tensor, Tensor]:
-    """Float32 query (Q, D) and gallery (N, D) to pairs whose inner product grows as the distance shrinks.
+@dataclass(frozen=True)
+class Ranking:
+    """Maps float32 vectors to pairs of vectors whose inner product grows as the distance shrinks.
 
     Cosine: unit vectors. L2: `q·g − ½‖g‖² = ½‖q‖² − ½‖q − g‖²`, where ½‖q‖² is the same for a query's whole
     ranking, as the inner product of [q, 1] and [g, −½‖g‖²], both sides scaled into the unit ball. All inner
-    products lie in [−2, 2]. Overwrites the vectors it is given; zero vectors stay zero.
+    products lie in [−1.5, 2). The maps overwrite the vectors that they are given; zero vectors stay zero.
     """
-    norms = [torch.linalg.vector_norm(side, dim=1, keepdim=True) for side in (query, gallery)]
-    if distance == "cosine":
-        for side, lengths in zip((query, gallery), norms, strict=True):
-            side.div_(lengths.clamp(min=torch.finfo(torch.float32).tiny))
-        return query, gallery
-    longest = max(float(lengths.max()) for lengths in norms)
-    scale = 2.0 ** -math.ceil(math.log2(longest))  # a power of two keeps equal distances equal
-    query *= scale
-    gallery *= scale
-    offsets = gallery.square().sum(dim=1, keepdim=True) / -2
-    return torch.cat([query, torch.ones_like(query[:, :1])], dim=1), torch.cat([gallery, offsets], dim=1)
+
+    scale: float | None
+    """Of L2; None for cosine."""
+
+    @classmethod
+    def of(cls, distance: Distance, norms: Sequence[Tensor]) -> Ranking:
+        """For vectors of these `norms`."""
+        if distance == "cosine":
+            return cls(None)
+        longest = max(float(lengths.max()) for lengths in norms)
+        return cls(2.0 ** -math.ceil(math.log2(longest)))  # a power of two keeps equal distances equal
+
+    def query(self, values: Tensor) -> Tensor:
+        """(Q, D) to (Q, D), or (Q, D + 1) for L2."""
+        if self.scale is None:
+            return _unit(values)
+        return torch.cat([values.mul_(self.scale), torch.ones_like(values[:, :1])], dim=1)
+
+    def gallery(self, values: Tensor) -> Tensor:
+        """(N, D) to (N, D), or (N, D + 1) for L2."""
+        if self.scale is None:
+            return _unit(values)
+        values.mul_(self.scale)
+        return torch.cat([values, values.square().sum(dim=1, keepdim=True) / -2], dim=1)
+
+
+def _unit(values: Tensor) -> Tensor:
+    lengths = torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    return values.div_(lengths.clamp(min=torch.finfo(torch.float32).tiny))
 
 
 def valid_norms(values: Tensor, side: str) -> Tensor:

@@ -10,7 +10,6 @@ import torch
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import (
     Permutation,
-    Side,
     backfill,
     class_wise_order,
     highest_first,
@@ -20,6 +19,7 @@ from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.retrieval import Side
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import BackfillCurve, Metric

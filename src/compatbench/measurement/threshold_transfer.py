@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from compatbench.evaluation.acceptance import Acceptance, acceptance_rates, supported_rates
-from compatbench.evaluation.backfill import Side
+from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.verification import acceptance, impostor_pairs, thresholds
+from compatbench.evaluation.retrieval import Side, transfer_thresholds
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, VerifiedPairs
 
@@ -29,28 +28,25 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
     sides = {(str(query), str(gallery)): chain.pair(query, gallery) for query, gallery in chain.systems}
     if new in chain.references:
         sides[f"*{new}", f"*{new}"] = chain.reference(new)
-    sampled = {at: _sampled(both, chain.device) for at, both in sides.items()}
-    before = str(old), str(old)
-    rates = supported_rates(impostor_pairs(*sampled[before]))
-    limits = {at: thresholds(*both, rates) for at, both in sampled.items()}
+    sampled = {" on ".join(at): _sampled(both, chain.device) for at, both in sides.items()}
+    found = transfer_thresholds(sampled, f"{old} on {old}")
     entries = []
-    for at, both in sampled.items():
-        asked = [(rate, False, limit) for rate, limit in zip(rates, limits[at], strict=True)]
-        if at[0] == str(new):
-            asked += [(rate, True, limit) for rate, limit in zip(rates, limits[before], strict=True)]
-        found = acceptance(*both, [limit for *_, limit in asked])
-        for (rate, transferred, limit), accepted in zip(asked, found, strict=True):
-            entries.append(
+    for at, (name, (queries, _)) in zip(sides, sampled.items(), strict=True):
+        asked = [(False, name), (True, found.reference)] if at[0] == str(new) else [(False, name)]
+        for transferred, tuned_on in asked:
+            accepted = found.acceptance(name, transferred=transferred)
+            entries += [
                 VerifiedPairs(
                     query_generation=at[0],
                     gallery_generation=at[1],
                     rate=rate,
                     transferred=transferred,
                     threshold=limit,
-                    queries=len(both[0]),
-                    sha256=accepted.write(chain.store.arrays),
+                    queries=len(queries),
+                    sha256=one.write(chain.store.arrays),
                 )
-            )
+                for limit, (rate, one) in zip(found.thresholds[tuned_on], accepted.items(), strict=True)
+            ]
     return entries
 
 

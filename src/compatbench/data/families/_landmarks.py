@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from compatbench.data.family import Options
 from compatbench.data.file_family import FileFamily
 from compatbench.data.image_file import Decoding
-from compatbench.data.judgements import IdLists, Judgements
+from compatbench.data.judgements import Judgements
 from compatbench.data.listing import Listed, Listing
+from compatbench.data.lists import Lists
 from compatbench.data.plain_pickle import load_plain
 
 BACKGROUND = "background"
@@ -61,8 +62,8 @@ class Landmarks(FileFamily[Options]):
         protocols = {
             name: Judgements(
                 query_ids,
-                IdLists.of([gallery_ids[_rows(one, relevant)] for one in truth["gnd"]]),
-                IdLists.of([gallery_ids[_rows(one, ignored)] for one in truth["gnd"]]),
+                Lists.of([gallery_ids[_rows(one, relevant)] for one in truth["gnd"]]),
+                Lists.of([gallery_ids[_rows(one, ignored)] for one in truth["gnd"]]),
             )
             for name, (relevant, ignored) in PROTOCOLS.items()
         }

@@ -1,0 +1,283 @@
+"""Exact retrieval scoring of several systems while one gallery passes by in chunks: it may be larger than the memory.
+
+A first pass takes the scores of each query's relevant items; as soon as a block of queries has them all, the irrelevant
+items of a chunk that score as high or higher are counted, for earlier chunks in a second pass. A gallery of one chunk
+passes by once. Threads share the blocks; `ranks.rank_numbers` has the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.counting import FLOOR, count_ahead
+from compatbench.evaluation.ranks import rank_numbers
+from compatbench.evaluation.relevance import Relevance, Rows
+from compatbench.evaluation.thresholds import ThresholdTransfer
+from compatbench.machine.threads import in_threads
+
+BLOCK_QUERIES = 1024
+BLOCK_SCORES = 2**26
+"""Scores held at once: 256 MiB in float32."""
+WAITING_BYTES = 2**29
+"""What the relevant items' scores and counts may take between two passes, over all systems."""
+
+# Matrix products compute the ragged edge of their output by another code path, whose rounding differs: equal
+# gallery vectors would then score unequally. Products of whole tiles keep ties bitwise equal.
+ROW_TILE, COLUMN_TILE = 16, 64
+
+Chunks = Callable[[int], Iterator[Mapping[str, Tensor]]]
+"""Begins a pass over the gallery in chunks of so many items, the last one smaller, or filled up with zeros.
+
+A chunk is the vectors (n, D) of each version of the gallery, by name.
+"""
+
+
+@dataclass(frozen=True)
+class System:
+    """Queries, and the version of the gallery that they search; inner products in [−1.75, 2) rank it."""
+
+    queries: Tensor
+    """(Q, D)"""
+    gallery: str
+
+
+def score(
+    systems: Mapping[str, System],
+    chunks: Chunks,
+    relevance: Relevance,
+    ids: NDArray[np.int64],
+    *,
+    chunk_items: int,
+    block_scores: int = BLOCK_SCORES,
+    trapezoid: bool = False,
+    transfer: ThresholdTransfer | None = None,
+    device: torch.device | None = None,
+) -> dict[str, QueryResults]:
+    """Rank the whole gallery for each of the queries `ids` (Q,), in every system.
+
+    A query skips its own sample and what it is to ignore. Ties are broken pessimistically: an irrelevant item of the
+    same score ranks first. Scores are computed in float32 on `device`, in products of `chunk_items` columns and about
+    `block_scores` entries (a query whose relevant items are more than that still holds all of them at once).
+
+    With `trapezoid` the average precision is the one of the revisited Oxford and Paris buildings, see `rank_numbers`.
+    A `transfer` of the first queries gets to see all their scores, twice.
+
+    Raises ValueError where the chunks do not add up to the gallery of `relevance`.
+    """
+    device = device or torch.device("cpu")
+    scorer = _Scorer(systems, chunks, relevance, chunk_items, trapezoid, transfer, device)
+    with torch.no_grad(), full_float32(device):
+        scorer.run(block_scores)
+    count = relevance.count.astype(np.int32)
+    return {name: QueryResults(ids, rank, ap, ap_at_r, count) for name, (rank, ap, ap_at_r) in scorer.numbers.items()}
+
+
+def waiting_queries(relevance: Relevance, systems: int) -> int:
+    """How many queries may wait for a second pass at once."""
+    return max(ROW_TILE, WAITING_BYTES // (8 * systems * relevance.widest) // ROW_TILE * ROW_TILE)
+
+
+class _Scorer:
+    """One call of `score`."""
+
+    def __init__(
+        self,
+        systems: Mapping[str, System],
+        chunks: Chunks,
+        relevance: Relevance,
+        chunk_items: int,
+        trapezoid: bool,
+        transfer: ThresholdTransfer | None,
+        device: torch.device,
+    ) -> None:
+        self.systems, self.chunks, self.relevance, self.device = systems, chunks, relevance, device
+        self.trapezoid, self.transfer = trapezoid, transfer
+        self.width = round_up(min(chunk_items, relevance.items), COLUMN_TILE)
+        self.passages = -(-relevance.items // self.width)
+        size = len(relevance)
+        self.numbers: dict[str, tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]] = {
+            name: (np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)) for name in systems
+        }
+
+    def run(self, block_scores: int) -> None:
+        """Score all queries, as many at a time as may wait."""
+        blocks, threads = self._blocks(block_scores)
+        tallest = max(len(block.rows) for block in blocks)
+        products = [torch.empty(round_up(tallest, ROW_TILE) * self.width, device=self.device) for _ in range(threads)]
+        room = waiting_queries(self.relevance, len(self.systems)) if self.passages > 1 else len(self.relevance)
+        while blocks:
+            part = [blocks.pop(0)]
+            while blocks and (blocks[0].sampled or sum(len(one.rows) for one in part) + len(blocks[0].rows) <= room):
+                part.append(blocks.pop(0))
+            self._pass(part, products, second=False)
+            self._pass(part, products, second=True)
+
+    def _blocks(self, block_scores: int) -> tuple[list[_Block], int]:
+        """Blocks of queries by group, those that the transfer sees first, and how many threads work on them."""
+        size, widest = len(self.relevance), self.relevance.widest
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        # the relevant items' scores, counts and precisions take some four times a score's room
+        most = max(1, min(BLOCK_QUERIES, block_scores // threads // max(self.width, 4 * widest), -(-size // threads)))
+        sampled = 0 if self.transfer is None else len(self.transfer)
+        order = np.lexsort((self.relevance.group, np.arange(size) >= sampled))
+        blocks = []
+        for rows, is_sampled in ((order[:sampled], True), (order[sampled:], False)):
+            if len(rows):
+                height = round_up(-(-len(rows) // -(-len(rows) // most)), ROW_TILE)
+                parts = (rows[begin : begin + height] for begin in range(0, len(rows), height))
+                blocks += [_Block(self, part, is_sampled) for part in parts]
+        return blocks, threads
+
+    def _pass(self, blocks: list[_Block], products: list[Tensor], *, second: bool) -> None:
+        passages = max(block.passages(second) for block in blocks)
+        if not passages:
+            return
+        first = 0
+        for vectors in islice(self.chunks(self.width), passages):
+            chunk = self._padded(vectors, first)
+            in_threads(partial(self._visit, iter(blocks), chunk, products, second), len(products))
+            first = chunk.last
+        if not second and first != self.relevance.items:
+            raise ValueError(f"the chunks held {first} items, and there are {self.relevance.items}")
+
+    def _visit(self, waiting: Iterator[_Block], chunk: _Chunk, products: list[Tensor], second: bool) -> None:
+        """The threads take turns at the blocks."""
+        product = products.pop()
+        with torch.no_grad():
+            for block in waiting:
+                block.visit(chunk, product, second=second)
+        products.append(product)
+
+    def _padded(self, vectors: Mapping[str, Tensor], first: int) -> _Chunk:
+        """A chunk on the device, all chunks of one length."""
+        held = len(next(iter(vectors.values())))
+        missing = self.width - held
+        whole = {name: one.to(self.device) for name, one in vectors.items()}
+        if missing:
+            whole = {name: F.pad(one, (0, 0, 0, missing)) for name, one in whole.items()}
+        return _Chunk(whole, first, min(first + held, self.relevance.items))
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Columns first … last − 1 of the gallery."""
+
+    vectors: Mapping[str, Tensor]
+    first: int
+    last: int
+
+
+class _Block:
+    """Some queries of every system."""
+
+    def __init__(self, scorer: _Scorer, rows: Rows, sampled: bool) -> None:
+        self.scorer, self.rows, self.sampled = scorer, rows, sampled
+        self.left = scorer.passages * (3 if sampled else 1)  # chunks are counted once, and shown to the transfer twice
+        self.positives: dict[str, Tensor] = {}
+        self.ahead: dict[str, Tensor] = {}
+
+    @cached_property
+    def relevance(self) -> Relevance:
+        """Of these queries."""
+        return self.scorer.relevance[self.rows]
+
+    @cached_property
+    def queries(self) -> dict[str, Tensor]:
+        """Of every system, up to a whole number of tiles."""
+        missing, rows = -len(self.rows) % ROW_TILE, torch.from_numpy(self.rows)
+        systems, device = self.scorer.systems.items(), self.scorer.device
+        return {
+            name: F.pad(one.queries[rows.to(one.queries.device)].to(device), (0, 0, 0, missing))
+            for name, one in systems
+        }
+
+    def passages(self, second: bool) -> int:
+        """How many chunks it has to see in a pass."""
+        if not self.left or not second or self.sampled:
+            return self.scorer.passages if self.left else 0
+        return max(0, self.relevance.span[1] - 1) // self.scorer.width
+
+    def visit(self, chunk: _Chunk, product: Tensor, *, second: bool) -> None:
+        """Take in one chunk, with room for its `product`."""
+        first, last = chunk.first, chunk.last
+        start, stop = self.relevance.span
+        counts = (last >= stop) != second  # from the chunk on that completes the relevant items' scores
+        if not (counts or self.sampled or (start < last and first < stop and not second)):
+            return
+        self.left -= counts + self.sampled
+        relevant, hidden = list(self.relevance.relevant(first, last)), self.relevance.hidden(first, last)
+        for name, queries in self.queries.items():
+            whole = product[: len(queries) * self.scorer.width].view(len(queries), -1)
+            torch.mm(queries, chunk.vectors[self.scorer.systems[name].gallery].T, out=whole)
+            scores = whole[: len(self.rows), : last - first]
+            if not second:
+                positives = self._positives(name)
+                for rows, columns, places in relevant:
+                    positives[rows, places] = scores[rows, columns]
+            for rows, columns, _ in relevant:
+                scores[rows, columns] = FLOOR
+            scores[hidden] = FLOOR
+            if counts:
+                self._count(name, scores)
+            if self.sampled:
+                self._show(name, scores, begins=first == 0, second=second)
+            if not self.left:
+                self._finish(name)
+
+    def _positives(self, name: str) -> Tensor:
+        """(B, P) scores of each query's relevant items so far, FLOOR in place of those that it has fewer."""
+        if name not in self.positives:
+            shape = len(self.rows), self.relevance.widest
+            self.positives[name] = torch.full(shape, FLOOR, device=self.scorer.device)
+        return self.positives[name]
+
+    def _count(self, name: str, scores: Tensor) -> None:
+        """Count the irrelevant items ahead of each relevant one, the lowest-ranked first."""
+        own = np.flatnonzero(self.relevance.own_place >= 0)
+        self.positives[name][own, self.relevance.own_place[own]] = FLOOR
+        ahead = count_ahead(scores, self.positives[name]).int()
+        self.ahead[name] = self.ahead[name].add_(ahead) if name in self.ahead else ahead
+
+    def _show(self, name: str, scores: Tensor, *, begins: bool, second: bool) -> None:
+        transfer = self.scorer.transfer
+        assert transfer is not None
+        if not second:
+            transfer.see(name, scores)
+            return
+        transfer.accept(name, self.rows, scores, genuine=False)
+        if begins:
+            transfer.accept(name, self.rows, self.positives[name], genuine=True)
+
+    def _finish(self, name: str) -> None:
+        found = rank_numbers(self.ahead.pop(name), self.relevance.count, trapezoid=self.scorer.trapezoid)
+        for values, one in zip(self.scorer.numbers[name], found, strict=True):
+            values[self.rows] = one
+        del self.positives[name]
+
+
+def round_up(number: int, tile: int) -> int:
+    """The next multiple of `tile`."""
+    return -(-number // tile) * tile
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Keep matrix products from using fewer bits than float32 has (TF32, bfloat16), whatever training set."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

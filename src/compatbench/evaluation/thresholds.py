@@ -1,0 +1,103 @@
+"""Threshold transfer: what a threshold that was tuned on the old model's scores accepts of another system's.
+
+Many systems do not only rank, they cut. `acceptance` has the terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.evaluation.acceptance import Acceptance, supported_rates
+from compatbench.evaluation.counting import FLOOR
+from compatbench.evaluation.relevance import Relevance, Rows
+
+
+class ImpostorScores:
+    """Takes in the scores of all impostor pairs in parts, and keeps as many of the highest as tell the thresholds."""
+
+    def __init__(self, pairs: int, rates: Sequence[float]) -> None:
+        # 0.29 · 100 is 28.999…
+        self._allowed = [int(np.floor(rate * pairs * (1 + 1e-12))) for rate in rates]
+        self._count = max(self._allowed, default=0) + 1
+        self._kept = np.empty(0, dtype=np.float32)
+        self._floor = FLOOR
+        self._lock = Lock()
+
+    def add(self, scores: NDArray[np.float32]) -> None:
+        """Take in further cosines, of any shape; FLOOR holds the place of what is no impostor pair."""
+        above = scores[scores > self._floor]
+        with self._lock:
+            self._kept = np.concatenate((self._kept, above))
+            if len(self._kept) > 2 * self._count:
+                self._kept = np.partition(self._kept, -self._count)[-self._count :]
+                self._floor = float(self._kept.min())  # what equals the lowest kept one changes no threshold
+
+    def thresholds(self) -> list[float]:
+        """For each rate the lowest score above which at most that share of the impostor pairs lies.
+
+        It is the (m + 1)-th highest score, m the most pairs that the rate allows: accepted is what is above it, so
+        that ties are rejected together. −∞ where even all pairs are not too many.
+        """
+        descending = np.sort(self._kept)[::-1]
+        return [float(descending[m]) if m < len(descending) else -np.inf for m in self._allowed]
+
+
+class ThresholdTransfer:
+    """Of V queries with the whole gallery, in several systems: thresholds, and what is accepted at them.
+
+    A gallery item is genuine to a query that it is relevant to; the query's own sample is no pair, nor is what it is
+    to ignore. `score` shows it all scores twice: thresholds come from the first pass, and acceptances from the second.
+    """
+
+    def __init__(
+        self,
+        systems: Iterable[str],
+        relevance: Relevance,
+        ids: NDArray[np.int64],
+        reference: str,
+        rates: Sequence[float] | None = None,
+    ) -> None:
+        """`relevance` and `ids` (V,) are those of the queries; every system is also read at `reference`'s thresholds.
+
+        Without false accept `rates`, at those that there are enough impostor pairs for.
+        """
+        self.ids, self.reference = ids, reference
+        self.genuine, self.impostors = relevance.count, relevance.irrelevant
+        pairs = int(self.impostors.sum())
+        self.rates = supported_rates(pairs) if rates is None else tuple(rates)
+        self._highest = {name: ImpostorScores(pairs, self.rates) for name in systems}
+        shape = 2, len(self.rates), len(ids)
+        self._genuine, self._impostors = ({name: np.zeros(shape, np.int64) for name in systems} for _ in range(2))
+
+    def __len__(self) -> int:
+        return len(self.ids) if self.rates else 0
+
+    def see(self, name: str, scores: Tensor) -> None:
+        """Take in scores of impostor pairs of any shape, FLOOR in place of what is none."""
+        self._highest[name].add(scores.cpu().numpy())
+
+    def accept(self, name: str, rows: Rows, scores: Tensor, *, genuine: bool) -> None:
+        """Count what is accepted of these scores (B, M) of queries `rows` (B,), FLOOR in place of what is no pair."""
+        counts = (self._genuine if genuine else self._impostors)[name]
+        for kind, system in enumerate((name, self.reference)):
+            for place, limit in enumerate(self.thresholds[system]):
+                counts[kind, place, rows] += (scores > max(limit, FLOOR)).sum(1).cpu().numpy()
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, Sequence[float]]:
+        """By system, of each of `rates`; all scores must have been seen."""
+        return {name: scores.thresholds() for name, scores in self._highest.items()}
+
+    def acceptance(self, name: str, *, transferred: bool) -> dict[float, Acceptance]:
+        """By rate, what a system accepts at its own threshold, or at the reference's."""
+        genuine, impostors = self._genuine[name][int(transferred)], self._impostors[name][int(transferred)]
+        return {
+            rate: Acceptance(self.ids, self.genuine, self.impostors, *accepted)
+            for rate, *accepted in zip(self.rates, genuine, impostors, strict=True)
+        }
