@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from compatbench.data.family import Family
@@ -30,16 +31,11 @@ def check(path: Path, data: Path = Path("data"), options: Mapping[str, Any] = NO
     """
     report = Report(path)
     path = path.resolve()
-    with report.checking("imports"):
-        try:
-            module = load_family(path)
-        except Exception as error:
-            raise Finding(f"the file does not import: {describe(error, path)}") from error
-    if report.just_failed:
+    module = report.check("imports", _imported, path)
+    if module is None:
         return report
-    with report.checking("one class"):
-        cls = find_class(module, METHODS.bases() + DATASETS.bases())
-    if report.just_failed:
+    cls = report.check("one class", find_class, module, METHODS.bases() + DATASETS.bases())
+    if cls is None:
         return report
     if issubclass(cls, Family):
         check_dataset_class(report, cls, module.__doc__ or "", data, options)
@@ -49,3 +45,10 @@ def check(path: Path, data: Path = Path("data"), options: Mapping[str, Any] = NO
         run = check_adapter if plugin.kind == "adapter" else check_training_method
         run(report, plugin)
     return report
+
+
+def _imported(path: Path) -> ModuleType:
+    try:
+        return load_family(path)
+    except Exception as error:
+        raise Finding(f"the file does not import: {describe(error, path)}") from error

@@ -79,38 +79,43 @@ class Fitted:
 
 def check_adapter(report: Report, plugin: Plugin) -> None:
     """Run every check of an adapter; the first ones stop the rest where they fail."""
-    fitted: Fitted | None = None
-    with report.checking("skip"):
-        if skip(plugin, OLD_DIM, OLD_DIM) is not None:
-            raise Finding(
-                "it skips the plainest upgrade there is, same backbone and same dimension: "
-                "make skip() return None where the adapter can run"
-            )
+    report.check("skip", check_runs, plugin)
     if report.just_failed:
         return
-    with report.checking("fit"):
-        fitted = fit(plugin, pairs(OLD_DIM))
+    fitted = report.check("fit", fit, plugin, pairs(OLD_DIM))
     if fitted is None:
         return
-    with report.checking("maps"):
-        check_maps(fitted)
-    with report.checking("needs"):
-        check_needs(fitted, plugin)
-    with report.checking("seeds"):
-        check_seeds(fitted, plugin)
-    with report.checking("row by row"):
-        check_rows(fitted)
-    with report.checking("saved form"):
-        check_saved(fitted, plugin)
-    with report.checking("one sample per class"):
-        check_maps(fit(plugin, pairs(OLD_DIM)._replace(labels=torch.arange(PAIRS))))
-    for name, dim in (("larger dimension", 2 * OLD_DIM), ("smaller dimension", OLD_DIM // 2)):
-        with report.checking(name):
-            if skip(plugin, dim, OLD_DIM) is None:
-                check_maps(fit(plugin, pairs(dim)))
+    report.check("maps", check_maps, fitted)
+    report.check("needs", check_needs, fitted, plugin)
+    report.check("seeds", check_seeds, fitted, plugin)
+    report.check("row by row", check_rows, fitted)
+    report.check("saved form", check_saved, fitted, plugin)
+    one_each = pairs(OLD_DIM)._replace(labels=torch.arange(PAIRS))
+    report.check("one sample per class", check_fit, plugin, one_each)
+    report.check("larger dimension", check_dimension, plugin, 2 * OLD_DIM)
+    report.check("smaller dimension", check_dimension, plugin, OLD_DIM // 2)
     for choice in choices(plugin):
-        with report.checking(f"with {choice}"):
-            check_maps(fit(plugin, pairs(OLD_DIM), choice))
+        report.check(f"with {choice}", check_fit, plugin, pairs(OLD_DIM), choice)
+
+
+def check_runs(plugin: Plugin) -> None:
+    """The adapter does not skip the plainest of upgrades."""
+    if skip(plugin, OLD_DIM, OLD_DIM) is not None:
+        raise Finding(
+            "it skips the plainest upgrade there is, same backbone and same dimension: "
+            "make skip() return None where the adapter can run"
+        )
+
+
+def check_fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> None:
+    """The maps fitted on `given` are sound."""
+    check_maps(fit(plugin, given, choice))
+
+
+def check_dimension(plugin: Plugin, dim: int) -> None:
+    """Maps from `dim` dimensions are sound, or are skipped with a reason."""
+    if skip(plugin, dim, OLD_DIM) is None:
+        check_fit(plugin, pairs(dim))
 
 
 def pairs(dim: int) -> Pairs:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compatbench.data.family import Family, Options
 from compatbench.discovery.contract.citation import check_citation
+from compatbench.discovery.contract.naming import check_naming
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.datasets import known_datasets, load_dataset, parse_options
-from compatbench.discovery.finding import check_name
+from compatbench.discovery.datasets import DATASETS, load_dataset, parse_options
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from compatbench.data.dataset import Dataset
 
 IMAGE_SIZE = 32
@@ -27,36 +24,27 @@ def check_dataset_class(
     report: Report, cls: type[Family[Any]], module_doc: str, data: Path, options: Mapping[str, Any]
 ) -> None:
     """Check the dataset of `cls` with `options`, its files below `data` if they are there."""
-    with report.checking("name"):
-        check_name(cls)
-        _check_unique(cls, report.path.resolve())
-    with report.checking("declarations"):
-        _check_declarations(cls)
+    report.check("name", check_naming, DATASETS, cls, report.path.resolve())
+    report.check("declarations", _check_declarations, cls)
     if report.just_failed:
         return
-    with report.checking("options"):
-        _check_options(cls, options)
-    with report.checking("source"):
-        text = f"{module_doc}\n{cls.__doc__ or ''}"
-        if "https://" not in text:
-            check_citation(text, "its split")
+    report.check("options", _check_options, cls, options)
+    report.check("source", _check_source, cls, module_doc)
     if report.failed:
         return
     family = cls()
     chosen = parse_options(family, options)
-    with report.checking("without files"):
-        _check_without_files(family, chosen)
+    report.check("without files", _check_without_files, family, chosen)
     if missing := family.missing(data, chosen):
         report.leave_out("data", f"not here, missing: {missing[0]}; put them there, or give --data, and check again")
     else:
         _check_data(report, family, data, chosen)
 
 
-def _check_unique(cls: type[Family[Any]], path: Path) -> None:
-    with _requests_are_findings():
-        other = known_datasets().paths.get(cls.name, path)
-    if other != path:
-        raise Finding(f"the name '{cls.name}' is taken by {other.name}: choose another")
+def _check_source(cls: type[Family[Any]], module_doc: str) -> None:
+    text = f"{module_doc}\n{cls.__doc__ or ''}"
+    if "https://" not in text:
+        check_citation(text, "its split")
 
 
 def _check_declarations(cls: type[Family[Any]]) -> None:
@@ -83,8 +71,7 @@ def _check_options(cls: type[Family[Any]], given: Mapping[str, Any]) -> None:
             raise Finding(f"option {name} has the type Any: give the type that it has, such as bool or str")
         if field.is_required() and name not in given:
             raise Finding(f"option {name} has no default: give it one, or check with --set {name}=VALUE")
-    with _requests_are_findings():
-        parse_options(cls(), given)
+    parse_options(cls(), given)
 
 
 def _check_without_files(family: Family[Any], options: Options) -> None:
@@ -106,21 +93,19 @@ def _check_without_files(family: Family[Any], options: Options) -> None:
 
 
 def _check_data(report: Report, family: Family[Any], data: Path, options: Options) -> None:
-    loaded: list[Dataset] = []
-    with report.checking("loads"), _requests_are_findings():
-        loaded.append(load_dataset(family, IMAGE_SIZE, data, options))
-    if not loaded:
+    dataset = report.check("loads", load_dataset, family, IMAGE_SIZE, data, options)
+    if dataset is None:
         return
-    dataset = loaded[0]
-    with report.checking("classes"):
-        _check_classes(dataset)
-    with report.checking("published counts"):
-        _check_published(family, dataset)
-    with report.checking("fingerprint"), _requests_are_findings():
-        if load_dataset(family, IMAGE_SIZE, data, options).fingerprint != dataset.fingerprint:
-            raise Finding(
-                "two loads give different data: use no random numbers without a seed, no order of a folder or a set"
-            )
+    report.check("classes", _check_classes, dataset)
+    report.check("published counts", _check_published, family, dataset)
+    report.check("fingerprint", _check_fingerprint, dataset, family, data, options)
+
+
+def _check_fingerprint(dataset: Dataset, family: Family[Any], data: Path, options: Options) -> None:
+    if load_dataset(family, IMAGE_SIZE, data, options).fingerprint != dataset.fingerprint:
+        raise Finding(
+            "two loads give different data: use no random numbers without a seed, no order of a folder or a set"
+        )
 
 
 def _check_classes(dataset: Dataset) -> None:
@@ -145,12 +130,3 @@ def _check_published(family: Family[Any], dataset: Dataset) -> None:
             f"published has more classes than are trained on, so test classes are new ones, and class "
             f"{min(shared)} has both training images and queries"
         )
-
-
-@contextmanager
-def _requests_are_findings() -> Iterator[None]:
-    """What the program would tell a user is what the author has to change."""
-    try:
-        yield
-    except RequestError as error:
-        raise Finding(str(error)) from error

@@ -5,38 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from compatbench.discovery.contract.citation import check_citation
+from compatbench.discovery.contract.naming import check_naming
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.finding import check_name
-from compatbench.discovery.plugins import Plugin, discover, make_plugin
-from compatbench.errors import RequestError
+from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
 from compatbench.method import Adapter, Params, TrainingMethod
 from compatbench.vocabulary import Expectation, Need, Role
 
 
 def check_declaration(report: Report, cls: type[TrainingMethod] | type[Adapter], path: Path) -> Plugin | None:
     """Check the method class from `path` without running it. None where its name is not valid."""
-    plugin: Plugin | None = None
-    with report.checking("name"):
-        check_name(cls)
-        plugin = make_plugin(cls, path)
-        _check_unique(plugin)
-    with report.checking("declarations"):
-        _check_declarations(cls)
-    with report.checking("parameters"):
-        _check_parameters(cls)
-    with report.checking("source"):
-        check_citation(cls.__doc__ or "", "the formula, its symbols and shapes")
+    report.check("name", check_naming, METHODS, cls, path)
+    plugin = None if report.just_failed else make_plugin(cls, path)
+    report.check("declarations", _check_declarations, cls)
+    report.check("parameters", _check_parameters, cls)
+    report.check("source", check_citation, cls.__doc__ or "", "the formula, its symbols and shapes")
     return plugin
-
-
-def _check_unique(plugin: Plugin) -> None:
-    try:
-        known = discover().plugins
-    except RequestError as error:
-        raise Finding(str(error)) from error
-    for other in known.values():
-        if other.name == plugin.name and other.path != plugin.path:
-            raise Finding(f"the name '{plugin.name}' is taken by {other.path.name}: choose another")
 
 
 def _check_declarations(cls: type[TrainingMethod] | type[Adapter]) -> None:

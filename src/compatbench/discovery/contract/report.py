@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from compatbench.errors import ContractError, InvalidResultError
+from compatbench.errors import ContractError, InvalidResultError, RequestError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,18 @@ class Report:
         """Note that `check` cannot run here."""
         self.results.append(Result(check, True, why))
 
-    @contextmanager
-    def checking(self, check: str) -> Iterator[None]:
-        """Run the body as `check`: what it raises becomes a failed result, and the next check goes on."""
+    def check(self, name: str, run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `run` returns as the check `name`; None, and a failed result, where it raises."""
         try:
-            yield
-        except Finding as finding:
-            self.results.append(Result(check, False, str(finding)))
-        except (ContractError, InvalidResultError) as error:
-            self.results.append(Result(check, False, str(error)))
+            value = run(*args, **kwargs)
+        except (Finding, ContractError, InvalidResultError, RequestError) as error:
+            self.results.append(Result(name, False, str(error)))
         except Exception as error:
-            self.results.append(Result(check, False, f"{describe(error, self.path)}; it must not raise here"))
+            self.results.append(Result(name, False, f"{describe(error, self.path)}; it must not raise here"))
         else:
-            self.results.append(Result(check, True))
+            self.results.append(Result(name, True))
+            return value
+        return None
 
     def __str__(self) -> str:
         lines = [

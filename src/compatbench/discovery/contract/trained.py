@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import torch
 from safetensors.torch import load, save
@@ -23,60 +24,38 @@ BATCH_FIELDS = {Need.TWO_VIEWS: "second_view", Need.INDEPENDENT_MODEL: "independ
 
 def check_training_method(report: Report, plugin: Plugin) -> None:
     """Run every check of a training method; the first ones stop the rest where they fail."""
-    dim = 0
-    with report.checking("skip"):
-        dim = _dimension(plugin)
-    if not dim:
+    dim = report.check("skip", _dimension, plugin)
+    if dim is None:
         return
     fresh = build_world(plugin, dim=dim, old_dim=dim)
-    failure = None
-    try:
-        fresh.setup()
-        check_form(fresh)
-        check_terms(fresh)
-    except Exception as error:
-        failure = error
-    with report.checking("needs" if fresh.undeclared else "losses"):
-        if failure is not None:
-            raise failure
-    if failure is not None:
+    report.check("losses", check_first_batch, fresh)
+    if report.just_failed:
+        if fresh.undeclared:
+            report.results[-1] = replace(report.results[-1], check="needs")
         return
-    with report.checking("finite gradient"):
-        check_finite_gradient(fresh)
+    report.check("finite gradient", check_finite_gradient, fresh)
     if report.just_failed:
         return
-
     world = build_world(plugin, dim=dim, old_dim=dim)
     before = _bytes(world.old)
-    with report.checking("training"):
-        world.train()
+    report.check("training", world.train)
     if report.just_failed:
         return
-    with report.checking("needs"):
-        check_needs(world, plugin)
-    with report.checking("frozen old model"):
-        check_frozen(world, before)
-    with report.checking("seeds"):
-        check_seeds(world, plugin)
-    with report.checking("state"):
-        check_state(world, plugin)
-    with report.checking("gradient"):
-        check_gradient([fresh, world])
-    with report.checking("one sample per class"):
-        check_terms(world, [0, 1, 2, 3, 4])
-    with report.checking("no old class in the batch"):
-        check_terms(world, [i for i in range(20) if int(world.data.labels[i]) >= len(OLD_CLASSES)])
-    with report.checking("mixed precision"):
-        check_terms(world, mixed_precision=True)
+    report.check("needs", check_needs, world, plugin)
+    report.check("frozen old model", check_frozen, world, before)
+    report.check("seeds", check_seeds, world, plugin)
+    report.check("state", check_state, world, plugin)
+    report.check("gradient", check_gradient, [fresh, world])
+    report.check("one sample per class", check_terms, world, [0, 1, 2, 3, 4])
+    new_classes = [row for row in range(20) if int(world.data.labels[row]) >= len(OLD_CLASSES)]
+    report.check("no old class in the batch", check_terms, world, new_classes)
+    report.check("mixed precision", check_terms, world, mixed_precision=True)
     for loss in (HeadName.NORMALIZED_SOFTMAX, HeadName.ARCFACE):
-        with report.checking(f"{loss} head"):
-            check_task(plugin, dim=dim, old_dim=dim, loss=loss)
-    for name, new_dim in (("larger dimension", 2 * dim), ("smaller dimension", dim // 2)):
-        with report.checking(name):
-            check_task(plugin, dim=new_dim, old_dim=dim)
+        report.check(f"{loss} head", check_task, plugin, dim=dim, old_dim=dim, loss=loss)
+    report.check("larger dimension", check_task, plugin, dim=2 * dim, old_dim=dim)
+    report.check("smaller dimension", check_task, plugin, dim=dim // 2, old_dim=dim)
     for choice in choices(plugin):
-        with report.checking(f"with {choice}"):
-            check_task(plugin, dim=dim, old_dim=dim, choice=choice)
+        report.check(f"with {choice}", check_task, plugin, dim=dim, old_dim=dim, choice=choice)
 
 
 def _dimension(plugin: Plugin) -> int:
@@ -91,6 +70,13 @@ def _dimension(plugin: Plugin) -> int:
         f"it skips the plainest upgrade there is, same backbone and same dimension ({reasons[0]}): "
         "make skip() return None where the method can run"
     )
+
+
+def check_first_batch(world: World) -> None:
+    """The method sets up, and its losses of a first batch are what they must be."""
+    world.setup()
+    check_form(world)
+    check_terms(world)
 
 
 def check_form(world: World) -> None:
