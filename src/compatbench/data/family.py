@@ -72,11 +72,7 @@ class Family(ABC, Generic[OptionsT]):
 
         Whatever was found before, everything is read again.
         """
-        from compatbench.data.dataset import check_dataset
-
-        dataset = self.load(root, options, None)
-        check_dataset(dataset)
-        return summary(dataset)
+        return checked(self.load(root, options, None))
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
         """Files and folders that should be below `root` and are not; nothing of it is read."""
@@ -87,8 +83,11 @@ class Family(ABC, Generic[OptionsT]):
         return root / self.name
 
 
-def summary(dataset: Dataset) -> str:
-    """`name: ok, …` with the sizes of the splits."""
+def checked(dataset: Dataset) -> str:
+    """`name: ok, …` with the sizes of the splits. Raises RequestError where they do not fit together."""
+    from compatbench.data.dataset import check_dataset
+
+    check_dataset(dataset)
     test = (
         f"{len(dataset.query):,} query = gallery"
         if dataset.query is dataset.gallery

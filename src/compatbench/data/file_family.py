@@ -6,17 +6,16 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from compatbench.data.family import Family, Notify, OptionsT, summary
+from compatbench.data.family import Family, Notify, OptionsT, checked
 from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, check_files, files_gone
+from compatbench.data.sound_files import CHECK_SIZE
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset
-
-CHECK_SIZE = 8
 
 
 class FileFamily(Family[OptionsT]):
@@ -24,8 +23,8 @@ class FileFamily(Family[OptionsT]):
 
     homepage: ClassVar[str]
     """Where its authors publish it."""
-    required: ClassVar[tuple[str, ...]]
-    """Files and folders of the dataset, relative to `folder`, without which it is not complete."""
+    required: ClassVar[tuple[str | tuple[str, ...], ...]]
+    """Files and folders, relative to `folder`, without which it is not complete; of a tuple one is enough."""
     place: ClassVar[str] = ""
     """Its folder below the data folder, where that is not its name."""
     archive_folder: ClassVar[str] = ""
@@ -46,10 +45,15 @@ class FileFamily(Family[OptionsT]):
         """Where a person puts the files, or a link to them."""
         return root / (self.place or self.name)
 
+    def wanted(self, options: OptionsT) -> tuple[str | tuple[str, ...], ...]:
+        """`required`, where it depends on the options."""
+        return self.required
+
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
-        """Those of `required` that are not there."""
+        """Those of `wanted` that are not there."""
         folder = self.folder(root)
-        return tuple(str(folder / name) for name in self.required if not (folder / name).exists())
+        names = [(name,) if isinstance(name, str) else name for name in self.wanted(options)]
+        return tuple(str(folder / some[0]) for some in names if not any((folder / one).exists() for one in some))
 
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
         """List the images, verify those not yet known, and read them where they fit into memory."""
@@ -61,26 +65,16 @@ class FileFamily(Family[OptionsT]):
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Download it where that is allowed and it is not there, then look into every file once."""
         source = f", from {self._fetch(root, options, notify)}" if self.missing(root, options) else ""
-        listed = self._listed(root, options)
-        self._look(listed, root, notify)
+        check_files(self.name, self._listed(root, options), self.folder(root), root, notify)
         return f"{self.name}: ready{source}"
 
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Look into every file again, and check that the splits fit together."""
-        from compatbench.data.dataset import check_dataset
         from compatbench.data.read_listed import read_listed
 
-        listed = self._listed(root, options)
-        self._look(listed, root, notify, again=True)
-        dataset = read_listed(self.name, listed, self.folder(root), self.decoding, CHECK_SIZE, root, memory=0)
-        check_dataset(dataset)
-        return summary(dataset)
-
-    def _look(self, listed: Listed, root: Path, notify: Notify, *, again: bool = False) -> None:
-        def tell(line: str) -> None:
-            notify(f"{self.name}: {line}")
-
-        check_files(self.name, listed, self.folder(root), root, tell, again=again)
+        listed, folder = self._listed(root, options), self.folder(root)
+        check_files(self.name, listed, folder, root, notify, again=True)
+        return checked(read_listed(self.name, listed, folder, self.decoding, CHECK_SIZE, root, memory=0))
 
     def _listed(self, root: Path, options: OptionsT) -> Listed:
         if self.missing(root, options):

@@ -69,7 +69,7 @@ def check_files(
     """What is known of the files of each split, each read whole once since it last changed, or now for `again`."""
     splits = listed.splits
     files = _files(listed)
-    sound = verify(folder, files, _ledger(name, folder, root), notify, again=again)
+    sound = verify(folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again)
     row_of = {path: row for row, path in enumerate(files)}
     parts = {}
     for part, listing in splits.items():

@@ -47,11 +47,9 @@ class Landmarks(FileFamily[Options]):
     decoding = Decoding()
     test: ClassVar[str]
 
-    def missing(self, root: Path, options: Options) -> tuple[str, ...]:
+    def wanted(self, options: Options) -> tuple[str, ...]:
         """The clean list, the training images, the ground truth and the test images."""
-        folder = self.folder(root)
-        wanted = ("gldv2/train_clean.csv", "gldv2/train", f"{self.test}/gnd_{self.test}.pkl", f"{self.test}/jpg")
-        return tuple(str(folder / name) for name in wanted if not (folder / name).exists())
+        return "gldv2/train_clean.csv", "gldv2/train", f"{self.test}/gnd_{self.test}.pkl", f"{self.test}/jpg"
 
     def list_images(self, folder: Path, options: Options) -> Listed:
         """From `train_clean.csv` and the ground truth's pickle, which is read without running it."""

@@ -58,11 +58,9 @@ class Faces(FileFamily[FacesOptions]):
     required = ()
     decoding = Decoding()
 
-    def missing(self, root: Path, options: FacesOptions) -> tuple[str, ...]:
+    def wanted(self, options: FacesOptions) -> tuple[str, ...]:
         """The two folders and the list."""
-        folder = self.folder(root)
-        wanted = (options.train, options.images, options.pairs)
-        return tuple(str(folder / name) for name in wanted if not (folder / name).exists())
+        return options.train, options.images, options.pairs
 
     def list_images(self, folder: Path, options: FacesOptions) -> Listed:
         """Training images by folder, test images by the pairs."""

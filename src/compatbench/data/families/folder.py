@@ -11,18 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data import folder_listing
-from compatbench.data.family import Family, Notify, Options, summary
+from compatbench.data.family import Family, Notify, Options, checked
 from compatbench.data.folder_listing import Entry, list_folder, read_manifest
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files
-from compatbench.data.sound_files import SoundFiles
+from compatbench.data.sound_files import CHECK_SIZE, SoundFiles
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset
-
-CHECK_SIZE = 8
-"""Of the images that a check asks for; it decodes none of them to that size."""
 
 
 class FolderOptions(Options):
@@ -56,20 +53,12 @@ class Folder(Family[FolderOptions]):
 
     def check(self, root: Path, options: FolderOptions, notify: Notify) -> str:
         """Look into every image again."""
-        from compatbench.data.dataset import check_dataset
-
         self.look(root, options, notify, again=True)
-        dataset = self.read(root, options, CHECK_SIZE, 0)
-        check_dataset(dataset)
-        return summary(dataset)
+        return checked(self.read(root, options, CHECK_SIZE, 0))
 
     def look(self, root: Path, options: FolderOptions, notify: Notify, *, again: bool = False) -> None:
         """Look into every image that changed since the last look, or into all of them."""
-
-        def tell(line: str) -> None:
-            notify(f"{self.name}: {line}")
-
-        check_files(self.name, self._list(root, options), self._folder(root, options), root, tell, again=again)
+        check_files(self.name, self._list(root, options), self._folder(root, options), root, notify, again=again)
 
     def missing(self, root: Path, options: FolderOptions) -> tuple[str, ...]:
         """The folder, or the manifest, where it is not there."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import Field
 
-from compatbench.data.families.folder import CHECK_SIZE, Folder, FolderOptions
-from compatbench.data.family import Family, Notify, Options, summary
+from compatbench.data.families.folder import Folder, FolderOptions
+from compatbench.data.family import Family, Notify, Options, checked
 from compatbench.data.image_file import open_image
 from compatbench.data.listing import IN_MEMORY
+from compatbench.data.sound_files import CHECK_SIZE
 from compatbench.errors import RequestError
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
@@ -59,12 +60,9 @@ class Hub(Family[HubOptions]):
 
     def check(self, root: Path, options: HubOptions, notify: Notify) -> str:
         """Look into every image again."""
-        from compatbench.data.dataset import check_dataset
-
         dataset = self._read(root, options, CHECK_SIZE, 0)
         Folder().look(root, self._as_folder(root, options), notify, again=True)
-        check_dataset(dataset)
-        return summary(dataset)
+        return checked(dataset)
 
     def get(self, root: Path, options: HubOptions, notify: Notify) -> str:
         """Download it with `datasets`, and write each image as it is to a file."""

@@ -27,14 +27,8 @@ class InShop(FileFamily[Options]):
     licence = "non-commercial research, after signing the authors' agreement"
     options_type = Options
     homepage = "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html"
-    required = ("img",)
+    required = ("img", LISTS)
     published = Counts(train=25_882, query=14_218, gallery=12_612, train_classes=3_997, classes=7_982)
-
-    def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """The images and the list, which may lie in one of two places."""
-        folder = self.folder(root)
-        lists = () if any((folder / name).exists() for name in LISTS) else (str(folder / LISTS[0]),)
-        return super().missing(root, options) + lists
 
     def list_images(self, folder: Path, options: Options) -> Listed:
         """From `list_eval_partition.txt`: a count, a line of column names, then one image a line."""

@@ -32,14 +32,9 @@ class Places365(FileFamily[Options]):
         "places365_train_standard.txt",
         "places365_val.txt",
         "val_256",
+        TRAIN,
     )
     published = Counts(train=1_803_460, query=36_500, train_classes=365, classes=365)
-
-    def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """The lists and the two folders; that of the training images may have either of its names."""
-        folder = self.folder(root)
-        train = () if any((folder / name).is_dir() for name in TRAIN) else (str(folder / TRAIN[0]),)
-        return super().missing(root, options) + train
 
     def list_images(self, folder: Path, options: Options) -> Listed:
         """From the authors' lists."""
