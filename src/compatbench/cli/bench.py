@@ -81,12 +81,10 @@ def prepare(
         family.get(data, options, notify)
         dataset = datasets.load_dataset(family, loaded.image_size, data, options)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
+    everything = Selection()
+    whole = cells if selection == everything else make_plan(name, loaded, dataset, catalogue, everything)
     selected = {spec_hash(cell.spec) for cell in cells}
-    others = [
-        cell
-        for cell in make_plan(name, loaded, dataset, catalogue, Selection())
-        if spec_hash(cell.spec) not in selected
-    ]
+    others = [cell for cell in whole if spec_hash(cell.spec) not in selected]
     folders = tuple(method_folders), tuple(dataset_folders)
     return Bench(name, loaded, dataset, cells, others, store, data, *folders, Origin.of(suite, name, *folders), missing)
 

@@ -61,6 +61,18 @@ class Split:
         """Side of the square images, in pixels."""
         return self.images.shape[-1]
 
+    @cached_property
+    def content_sha256(self) -> str:
+        """Over ids, labels, shape and images: the bytes of image files, else the pixels."""
+        state = _sha256(self.ids, self.labels)
+        state.update(f"{self.channels}x{self.image_size}".encode())
+        if isinstance(self.images, ImageFiles):
+            state.update(self.images.content_sha256.encode())
+            return state.hexdigest()
+        for block in self.chunks():
+            state.update(block.cpu().contiguous().numpy().data)
+        return state.hexdigest()
+
     def gather(self, indices: Tensor) -> Tensor:
         """The images (B, C, H, W) uint8 at positions `indices` (B,) int64 on the split's device."""
         return read(self.images, indices)
@@ -107,12 +119,12 @@ class Dataset:
 
         Of images in files the bytes of the files count, else those of the pixels.
         """
-        return digest(self._by_split(_content_hash) | self._answers())
+        return digest(self._by_split(lambda split: split.content_sha256) | self._answers())
 
     @cached_property
     def train_fingerprint(self) -> str:
         """Sha256 (hex) over ids, labels and image bytes of the training split: what a model can depend on."""
-        return _content_hash(self.train)
+        return self.train.content_sha256
 
     @cached_property
     def split_hash(self) -> str:
@@ -200,17 +212,6 @@ def _answer_problems(dataset: Dataset) -> Iterator[str]:
 
 def _membership_hash(split: Split) -> str:
     return _sha256(split.ids, split.labels).hexdigest()
-
-
-def _content_hash(split: Split) -> str:
-    state = _sha256(split.ids, split.labels)
-    state.update(f"{split.channels}x{split.image_size}".encode())
-    if isinstance(split.images, ImageFiles):
-        state.update(split.images.content_sha256.encode())
-        return state.hexdigest()
-    for block in split.chunks():
-        state.update(block.cpu().contiguous().numpy().data)
-    return state.hexdigest()
 
 
 def _sha256(*columns: Tensor) -> hashlib._Hash:

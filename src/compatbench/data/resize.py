@@ -16,7 +16,7 @@ from compatbench.data.image_files import ImageFiles
 
 PRECISION = 22
 """Bits of a weight behind the binary point, as in Pillow for 8-bit images."""
-CHUNK = 256
+CHUNK = 128
 """Images at a time: their float64 copy should stay in the cache of one core."""
 
 
@@ -59,4 +59,4 @@ def weights(source: int, target: int) -> Tensor:
 
 
 def _round(scaled: Tensor) -> Tensor:
-    return scaled.add(2.0 ** (PRECISION - 1)).div_(2.0**PRECISION).floor_().clamp_(0, 255)
+    return scaled.add_(2.0 ** (PRECISION - 1)).div_(2.0**PRECISION).floor_().clamp_(0, 255)

@@ -99,11 +99,11 @@ class Found(Generic[T]):
         self.summaries[name] = summary.strip().partition("\n")[0]
 
 
-def find(kind: Kind[T], folders: Sequence[Path] = (), wanted: Callable[[str], bool] = lambda name: True) -> Found[T]:
+def find(kind: Kind[T], folders: Sequence[Path] = (), wanted: Callable[[str], bool] | None = None) -> Found[T]:
     """All plugins of the built-in folder, of `folders`, and of installed packages.
 
-    A file that declares a name that is not `wanted` is read and not executed. Raises RequestError for a folder that
-    does not exist, and where two plugins have one name.
+    A file that declares a name that is not `wanted` is read and not executed; without `wanted` all are executed. Raises
+    RequestError for a folder that does not exist, and where two plugins have one name.
     """
     found: Found[T] = Found(word=kind.word)
 
@@ -123,8 +123,8 @@ def find(kind: Kind[T], folders: Sequence[Path] = (), wanted: Callable[[str], bo
         if not folder.is_dir():
             raise RequestError(f"no folder of {kind.word}s at {folder}; give a folder with one .py file a {kind.word}")
         for path in sorted(folder.glob("[!_]*.py")):
-            texts = declared(path)
-            if not {"name", kind.summary} <= texts.keys() or wanted(texts["name"]):
+            texts = declared(path) if wanted else {}
+            if not wanted or not {"name", kind.summary} <= texts.keys() or wanted(texts["name"]):
                 add(path, lambda path=path: find_class(kind.load(path), kind.bases()))  # type: ignore[misc]
             else:
                 found.claim(texts["name"], path, texts[kind.summary])
