@@ -64,8 +64,8 @@ class Acceptance:
 def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Estimate, Estimate]]:
     """TAR and FAR of each system, given its acceptances a seed, with hierarchical bootstrap intervals.
 
-    Several seeds give the shares of the pairs of all of them. The threshold is held fixed in the bootstrap. All
-    systems of a call have equally many seeds and queries, and share the draws.
+    Several seeds give the shares of the pairs of all of them. The threshold is held fixed in the bootstrap.
+    Systems with equally many seeds share the draws.
     """
     columns = {
         (key, name): np.stack([getattr(one, name) for one in seeds]).astype(np.float64)

@@ -47,8 +47,8 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
     By name, with intervals. h = hit in the first `k`, for all `cutoffs`; means are over the answerable queries.
     Undefined where there is nothing to divide by.
 
-    A system is one pair (old, system) of results a seed; all systems of a call have equally many seeds and queries,
-    and share the draws. Several seeds give the ratio of means over all of them, not the mean of ratios.
+    A system is one pair (old, system) of results a seed; systems with equally many seeds share the draws. Several
+    seeds give the ratio of means over all of them, not the mean of ratios.
     """
     bootstrap = Bootstrap(
         {

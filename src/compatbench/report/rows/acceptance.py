@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,24 +34,19 @@ class Accepted:
 
 
 def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
-    """Of all rows whose finished records share one rate; None where there are none.
-
-    Rows with equally many seeds share the bootstrap's draws.
-    """
+    """Of all rows whose finished records share one rate; None where there are none."""
     rate = _common_rate(rows)
     if rate is None:
         return None
     shown = [row for row in rows if row.runs.finished and all(_pairs(one, rate) for one in row.runs.finished)]
-    alike: dict[int, dict[tuple[str, Place], list[Acceptance]]] = defaultdict(dict)
+    systems: dict[tuple[str, Place], list[Acceptance]] = {}
     for row in shown:
         for record in row.runs.finished:
             for place, entry in _pairs(record, rate).items():
-                read = Acceptance.read(reader.folder, entry.sha256)
-                alike[len(row.runs.finished)].setdefault((row.label, place), []).append(read)
+                systems.setdefault((row.label, place), []).append(Acceptance.read(reader.folder, entry.sha256))
     found: dict[str, dict[Place, tuple[Estimate, Estimate]]] = {row.label: {} for row in shown}
-    for systems in alike.values():
-        for (label, place), both in acceptance_rates(systems).items():
-            found[label][place] = both
+    for (label, place), both in acceptance_rates(systems).items():
+        found[label][place] = both
     queries = sorted({entry.queries for row in shown for one in row.runs.finished for entry in one.verification})
     return Accepted(rate, tuple(queries), found)
 

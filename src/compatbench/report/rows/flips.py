@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from compatbench.evaluation.estimate import Estimate
@@ -18,20 +17,16 @@ CROSS, FULL = "no", "nn"
 def flip_rates(
     scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader
 ) -> dict[str, dict[str, dict[str, Estimate]]]:
-    """By label and system; rows with equally many seeds share the bootstrap's draws."""
+    """By label and system."""
     entries = {CROSS: (scenario.newest, "0"), FULL: (scenario.newest, scenario.newest)}
-    alike: dict[int, list[MethodRow]] = defaultdict(list)
-    for row in rows:
-        alike[len(row.runs.finished)].append(row)
-    found: dict[str, dict[str, dict[str, Estimate]]] = defaultdict(dict)
-    for members in alike.values():
-        systems = {
-            (row.label, system): [
-                (reader.entry(record, "0", "0"), reader.entry(record, *entry)) for record in row.runs.finished
-            ]
-            for row in members
-            for system, entry in entries.items()
-        }
-        for (label, system), rates in flip_estimates(systems, CUTOFFS).items():
-            found[label][system] = rates
+    systems = {
+        (row.label, system): [
+            (reader.entry(record, "0", "0"), reader.entry(record, *entry)) for record in row.runs.finished
+        ]
+        for row in rows
+        for system, entry in entries.items()
+    }
+    found: dict[str, dict[str, dict[str, Estimate]]] = {row.label: {} for row in rows}
+    for (label, system), rates in flip_estimates(systems, CUTOFFS).items():
+        found[label][system] = rates
     return found

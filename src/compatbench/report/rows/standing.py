@@ -67,7 +67,7 @@ class Standing:
     relative_rank: Estimate
     """0 is always the first, 1 always the last; undefined where it competed in no contest."""
     tied_with_first: bool
-    """The 95% interval of its mean rank's paired difference to the first's holds 0. Of the first itself: True."""
+    """The 95% interval of its mean rank's paired difference to the first's contains 0. Of the first itself: True."""
 
     @property
     def competed(self) -> int:

@@ -1,9 +1,12 @@
-"""Cells of estimates."""
+"""Cells of estimates and of repeated measurements."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median
+
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.render.table import Cell
+from compatbench.report.render.table import Cell, Column
 
 
 def points(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
@@ -14,3 +17,10 @@ def points(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
 def plain(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
     """A number with its interval, as it is."""
     return Cell(estimate.value, estimate.low, estimate.high, marks=marks)
+
+
+def spread(values: Sequence[float], column: Column) -> Cell:
+    """The median of `values` and, where the column has intervals, the lowest and the highest."""
+    if len(values) < 2 or not column.interval:
+        return Cell(median(values) if values else None)
+    return Cell(median(values), min(values), max(values))

@@ -54,7 +54,7 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table:
         name=f"{scenario.scenario}-matrix",
         title=f"{scenario.title}: compatibility matrices",
         caption="M(i,j): mAP in points of queries embedded by generation i on a gallery embedded by generation j. On "
-        "the diagonal a gallery that was embedded anew, left of it one that was not. 95% intervals: hierarchical "
+        "the diagonal a gallery that was re-embedded, left of it one that was not. 95% intervals: hierarchical "
         "bootstrap over seeds, then queries.",
         columns=(METHOD, queries, *galleries),
         groups=by_role((chain.row, line) for chain in chains for line in _matrix_rows(chain)),

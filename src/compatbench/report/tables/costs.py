@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.tables.cells import spread
 from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, by_role, method_row, needs_cell
 
 _MEASURED = (
@@ -45,17 +45,11 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
 
 
 def _row(row: MethodRow) -> Row:
-    cells = {column.key: _spread(row, column) for column in _MEASURED}
+    cells = {}
+    for column in _MEASURED:
+        values = [value for one in row.runs.finished if (value := one.costs.get(column.key)) is not None]
+        cells[column.key] = spread(values, column)
     cells["method"] = Cell(row.label)
     cells["time"] = Cell(row.relative_time)
     cells["needs"] = needs_cell(row.runs.method.needs)
     return method_row(row, cells)
-
-
-def _spread(row: MethodRow, column: Column) -> Cell:
-    values = [value for record in row.runs.finished if (value := record.costs.get(column.key)) is not None]
-    if not values:
-        return Cell()
-    if not column.interval or len(values) == 1:
-        return Cell(median(values))
-    return Cell(median(values), min(values), max(values))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
 from compatbench.records.record import IndexSearch
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.tables.cells import spread
 from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
 from compatbench.vocabulary import IndexKind
 
@@ -90,20 +90,12 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
 def _recall_row(row: MethodRow) -> Row:
     searches = [one for record in row.runs.finished for one in searches_of(record)]
     cells = {
-        column.key: _spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
+        column.key: spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
         for (index, entry), column in _RECALLS.items()
     }
     return method_row(row, cells)
 
 
 def _speed_row(text: str, searches: Sequence[IndexSearch]) -> Row:
-    cells = {column.key: _spread([getattr(one, column.key) for one in searches], column) for column in SPEED_COLUMNS}
+    cells = {column.key: spread([getattr(one, column.key) for one in searches], column) for column in SPEED_COLUMNS}
     return Row(cells | {"searched": Cell(text)})
-
-
-def _spread(values: Sequence[float], column: Column) -> Cell:
-    if not values:
-        return Cell()
-    if len(values) == 1 or not column.interval:
-        return Cell(median(values))
-    return Cell(median(values), min(values), max(values))

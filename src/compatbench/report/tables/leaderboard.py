@@ -104,7 +104,7 @@ _SCORES = (
         Column(
             "verdict",
             "verdict",
-            "Compatible means M(n,o) > M(o,o) on mAP; n.s. means that the interval of the cross gain holds 0. "
+            "Compatible means M(n,o) > M(o,o) on mAP; n.s. means that the interval of the cross gain contains 0. "
             "References and controls with an expectation: whether it was met. Else how the cells ended.",
             Unit.TEXT,
             places=tuple(Place),

@@ -40,12 +40,12 @@ SUMMARY = (
         "compatible",
         "compatible in",
         "Scenarios with M(n,o) > M(o,o), significantly, of those in which the row was measured; n.s.: further ones "
-        "in which the interval of the gain holds 0.",
+        "in which the interval of the gain contains 0.",
         Unit.TEXT,
     ),
 )
 """The columns before those of the scenarios."""
-_FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the paired interval holds 0."}
+_FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the paired interval contains 0."}
 
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:

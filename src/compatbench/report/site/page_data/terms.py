@@ -28,7 +28,7 @@ GENERAL = {
     "backbone, dimension or loss, or a chain of several upgrades.",
     "backbone pair": "The encoders of the generations, oldest first; one name where all are the same.",
     "95% interval": "In brackets: hierarchical bootstrap over seeds, then queries. With one seed, over queries only.",
-    "n.s.": "Not significant. In a verdict: the 95% interval holds 0. Beside a number: the row is not significantly "
+    "n.s.": "Not significant. In a verdict: the 95% interval contains 0. Beside a number: the row is not significantly "
     "below the best of the column, which is bold (paired permutation test on the same queries, Holm-corrected, and "
     "paired bootstrap interval).",
     **{role: role.sentence for role in (Role.REFERENCE, Role.CONTROL)},
@@ -42,11 +42,11 @@ GENERAL = {
     "record": "The JSON file that one cell (suite, scenario, method, parameters, seed) left behind, with the hashes of "
     "its per-query arrays; every number of the page comes from records alone.",
     "negative flip": "A query that the old system answers and the new one does not.",
-    "backfill": "Embedding the stored items anew with the new model; β is the share that is done.",
+    "backfill": "Re-embedding the stored items with the new model; β is the share that is done.",
     "M(β)": "Quality of new queries while a share β of the gallery holds new vectors and the rest old ones: the "
     "cross-test at β = 0, the self-test at β = 1.",
     "compatibility matrix": "M(i,j): queries of generation i on the gallery of generation j, for j ≤ i. On the "
-    "diagonal the gallery was embedded anew, left of it it was not.",
+    "diagonal the gallery was re-embedded, left of it it was not.",
     "Pareto front": "The methods that no other one beats in Γ and tax at once.",
     "loss curve": "Mean of each loss term per epoch of training, one line a seed.",
     **{f"needs: {need}": need.sentence for need in Need},

@@ -23,7 +23,7 @@ function drawBackfill() {
   });
   const chart = h("div");
   part("backfill-body").replaceChildren(
-    h("div", { class: "choice", role: "group", "aria-label": "Order in which items are embedded anew" }, choices),
+    h("div", { class: "choice", role: "group", "aria-label": "Order in which items are re-embedded" }, choices),
     h("figure", { class: "chart" }, chart, h("figcaption", {}, [
       h("a", { href: termLink("M(β)") }, "M(β)"),
       `: mean over seeds and repeats; bands: from the lowest to the highest backfill. Dashed: status quo M(o,o), in its own colour where a row has its own. Choose up to ${MOST_CURVES} rows; the others are grey.`,
