@@ -88,16 +88,10 @@ class Batch:
     """The independent new model on this batch, for methods that need INDEPENDENT_MODEL."""
 
 
-class TrainingMethod(nn.Module):
-    """A method that adds loss terms to ordinary training. Subclass it, one class a file.
-
-    The total loss is `classification(…)` plus the sum of the terms that `loss(…)` returns. Parameters and
-    buffers that the subclass registers are trained, moved to the device and stored with the model.
-    """
+class Method:
+    """What a method of either kind says about itself. Subclass TrainingMethod or Adapter."""
 
     name: ClassVar[str]
-    classification_term: ClassVar[str] = "classification"
-    """What `classification(…)` is logged as; another name where a method trains without a classifier."""
     role: ClassVar[Role] = Role.METHOD
     needs: frozenset[Need] | set[Need] = frozenset()
     expects: ClassVar[frozenset[Expectation] | set[Expectation]] = frozenset()
@@ -112,6 +106,17 @@ class TrainingMethod(nn.Module):
     def skip(self, task: Task) -> str | None:
         """A human reason why this method cannot run on `task`, or None. Called before anything is trained."""
         return None
+
+
+class TrainingMethod(Method, nn.Module):
+    """A method that adds loss terms to ordinary training. Subclass it, one class a file.
+
+    The total loss is `classification(…)` plus the sum of the terms that `loss(…)` returns. Parameters and
+    buffers that the subclass registers are trained, moved to the device and stored with the model.
+    """
+
+    classification_term: ClassVar[str] = "classification"
+    """What `classification(…)` is logged as; another name where a method trains without a classifier."""
 
     def encoder_dim(self, dim: int) -> int:
         """Output dimension of the encoder, given the scenario's embedding dimension."""
@@ -198,23 +203,8 @@ class Maps(nn.Module):
             self.register_module(name, module)
 
 
-class Adapter:
+class Adapter(Method):
     """A method that fits maps on frozen embeddings of the independently trained old and new models."""
-
-    name: ClassVar[str]
-    role: ClassVar[Role] = Role.METHOD
-    needs: frozenset[Need] | set[Need] = frozenset()
-    expects: ClassVar[frozenset[Expectation] | set[Expectation]] = frozenset()
-    Params: ClassVar[type[Params]] = Params
-    params: Any
-
-    def __init__(self, params: BaseModel, task: Task) -> None:
-        self.params = params
-        self.task = task
-
-    def skip(self, task: Task) -> str | None:
-        """A human reason why this adapter cannot run on `task`, or None."""
-        return None
 
     def build(self, dim: int, old_dim: int) -> Maps:
         """The maps before they are fitted, for new vectors of `dim` dimensions and old ones of `old_dim`.

@@ -15,6 +15,7 @@ from compatbench.data.normalization import Normalization
 from compatbench.encoders import Encoder
 from compatbench.errors import ContractError, InvalidResultError
 from compatbench.generations import loop as training
+from compatbench.generations.augmentation import augment
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingReport, TrainingSet, embed_images, embedding_rate, train
 from compatbench.heads import SoftmaxHead
@@ -123,7 +124,7 @@ def test_plain_training_is_the_loop_that_everybody_would_write(
             for group in optimizer.param_groups:
                 group["lr"] = used.rate((epoch * STEPS + step) / (2 * STEPS))
             chosen = permutation[step * BATCH :][:BATCH]
-            images = normalize(used.augmentation(data.images[chosen], crops))
+            images = normalize(augment(data.images[chosen], used.augmentation, crops))
             loss = F.cross_entropy(model.head(model.encoder(images)), data.labels[chosen])
             optimizer.zero_grad()
             loss.backward()

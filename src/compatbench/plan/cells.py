@@ -15,7 +15,7 @@ from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
-from compatbench.method import Adapter, Task, TrainingMethod
+from compatbench.method import Method, Task, TrainingMethod
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
@@ -212,6 +212,6 @@ def _other_encoder(chain: Sequence[GenerationSpec], position: int) -> str | None
     return None
 
 
-def _has_no_classifier(method: TrainingMethod | Adapter) -> bool:
+def _has_no_classifier(method: Method) -> bool:
     term = TrainingMethod.classification_term
     return isinstance(method, TrainingMethod) and method.classification_term != term

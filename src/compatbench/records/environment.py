@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,21 +64,10 @@ def _git() -> tuple[str | None, bool | None]:
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None, None
+    command = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch"]
     try:
-        sha = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-        changes = subprocess.run(
-            ["git", "-C", str(root), "status", "--porcelain"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
     except (OSError, subprocess.SubprocessError):
         return None, None
-    return sha, bool(changes.strip())
+    sha = re.search(r"^# branch.oid (\w+)$", said, re.MULTILINE)
+    return sha and sha[1], any(not line.startswith("#") for line in said.splitlines())

@@ -8,11 +8,11 @@ from compatbench.discovery.contract.citation import check_citation
 from compatbench.discovery.contract.naming import check_naming
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
-from compatbench.method import Adapter, Params, TrainingMethod
+from compatbench.method import Method, Params
 from compatbench.vocabulary import Expectation, Need, Role
 
 
-def check_declaration(report: Report, cls: type[TrainingMethod] | type[Adapter], path: Path) -> Plugin | None:
+def check_declaration(report: Report, cls: type[Method], path: Path) -> Plugin | None:
     """Check the method class from `path` without running it. None where its name is not valid."""
     report.check("name", check_naming, METHODS, cls, path)
     plugin = None if report.just_failed else make_plugin(cls, path)
@@ -22,7 +22,7 @@ def check_declaration(report: Report, cls: type[TrainingMethod] | type[Adapter],
     return plugin
 
 
-def _check_declarations(cls: type[TrainingMethod] | type[Adapter]) -> None:
+def _check_declarations(cls: type[Method]) -> None:
     if not isinstance(cls.role, Role):
         raise Finding(f"role = {cls.role!r}: use one of {', '.join(f'Role.{role.name}' for role in Role)}")
     for attribute, kind in (("needs", Need), ("expects", Expectation)):
@@ -32,7 +32,7 @@ def _check_declarations(cls: type[TrainingMethod] | type[Adapter]) -> None:
                 raise Finding(f"{attribute} has {value!r}: use members of {kind.__name__} ({names})")
 
 
-def _check_parameters(cls: type[TrainingMethod] | type[Adapter]) -> None:
+def _check_parameters(cls: type[Method]) -> None:
     params = cls.Params
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise Finding("Params must be a class that derives from compatbench.method.Params: class Params(Params): …")
