@@ -17,20 +17,7 @@ SPLITS = ("train", "test", "query", "gallery")
 """`test` is query and gallery in one."""
 COLUMNS = ("path", "label", "split")
 TEST_SHARE = 0.2
-READABLE = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-)
+READABLE = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 UNREADABLE = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg")
 """Listed too, so that the reader names them instead of leaving them out."""
 

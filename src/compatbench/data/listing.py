@@ -58,13 +58,7 @@ class Listed:
 
 
 def check_files(
-    name: str,
-    listed: Listed,
-    folder: Path,
-    root: Path,
-    notify: Notify = lambda line: None,
-    *,
-    again: bool = False,
+    name: str, listed: Listed, folder: Path, root: Path, notify: Notify = lambda line: None, *, again: bool = False
 ) -> dict[str, SoundFiles]:
     """What is known of the files of each split, each read whole once since it last changed, or now for `again`."""
     splits = listed.splits

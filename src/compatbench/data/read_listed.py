@@ -20,13 +20,7 @@ from compatbench.storage.canonical import digest
 
 
 def read_listed(
-    name: str,
-    listed: Listed,
-    folder: Path,
-    decoding: Decoding,
-    image_size: int | None,
-    root: Path,
-    memory: int,
+    name: str, listed: Listed, folder: Path, decoding: Decoding, image_size: int | None, root: Path, memory: int
 ) -> Dataset:
     """The dataset of `listed`, its images below `folder` verified; in memory if they fit, else left in their files.
 

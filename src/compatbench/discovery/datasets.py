@@ -65,11 +65,7 @@ def load_dataset(family: Family[Any], image_size: int | None, root: Path, option
 
 
 def get(
-    name: str,
-    root: Path,
-    notify: Notify,
-    options: Mapping[str, Any] = NO_OPTIONS,
-    folders: Sequence[Path] = (),
+    name: str, root: Path, notify: Notify, options: Mapping[str, Any] = NO_OPTIONS, folders: Sequence[Path] = ()
 ) -> str:
     """Bring dataset `name` below `root` unless it is there; one line on where it is."""
     found = family(name, folders)
@@ -77,11 +73,7 @@ def get(
 
 
 def check(
-    name: str,
-    root: Path,
-    options: Mapping[str, Any],
-    notify: Notify = lambda line: None,
-    folders: Sequence[Path] = (),
+    name: str, root: Path, options: Mapping[str, Any], notify: Notify = lambda line: None, folders: Sequence[Path] = ()
 ) -> str:
     """One line that says dataset `name` is complete and sound; raises RequestError, one line too, if not."""
     found = family(name, folders)

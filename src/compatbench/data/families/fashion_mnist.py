@@ -6,6 +6,7 @@ Xiao, Rasul & Vollgraf, arXiv 1708.07747, https://github.com/zalandoresearch/fas
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,7 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 REMEDY = "run `compatbench data get fashion_mnist`"
 
 
@@ -86,23 +88,23 @@ class FashionMnist(Family[Options]):
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
         """Read and verify the four files."""
-        problems: list[RequestError] = []
+        problems = []
         for folder in (root / self.name, DEBIAN_FOLDER):
             if any((folder / file.name).exists() for file in FILES.values()):
                 try:
                     return read(folder)
                 except RequestError as problem:
                     problems.append(problem)
-        if problems:
-            raise problems[0]
-        raise RequestError(f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is")
+        absent = RequestError(f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is")
+        raise next(iter(problems), absent)
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Find the files, else download them from a mirror, else take them out of the Debian package.
 
         Each source is verified by sha256. A second process that wants the files too waits for the first.
         """
-        if self._is_here(root):
+        with suppress(RequestError):
+            self.load(root, options, None)
             return f"{self.name}: ready"
         small_first = sorted(FILES.values(), key=lambda file: file.size)  # a mirror without them shows early
         hashes = {file.name: file.download_sha256 for file in small_first}
@@ -122,13 +124,6 @@ class FashionMnist(Family[Options]):
             return ()
         return tuple(str(path) for file in FILES.values() if not (path := root / self.name / file.name).exists())
 
-    def _is_here(self, root: Path) -> bool:
-        try:
-            self.load(root, Options(), None)
-        except RequestError:
-            return False
-        return True
-
 
 def read(folder: Path) -> Dataset:
     """The dataset from the four files in `folder`. Raises RequestError naming a file that is wrong."""
@@ -144,24 +139,7 @@ def read(folder: Path) -> Dataset:
             )
     train = Split.of(arrays["train images"][:, None], arrays["train labels"], ids=0)
     test = Split.of(arrays["test images"][:, None], arrays["test labels"], ids=len(train))
-    return Dataset(
-        name=FashionMnist.name,
-        class_names=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
-        train=train,
-        query=test,
-        gallery=test,
-    )
+    return Dataset(FashionMnist.name, CLASSES, train, test, test)
 
 
 def _read_file(path: Path, file: IdxFile) -> NDArray[np.uint8]:

@@ -27,13 +27,7 @@ class Places365(FileFamily[Options]):
     licence = "research and education; the photographs belong to their owners"
     options_type = Options
     homepage = "http://places2.csail.mit.edu/download.html"
-    required = (
-        "categories_places365.txt",
-        "places365_train_standard.txt",
-        "places365_val.txt",
-        "val_256",
-        TRAIN,
-    )
+    required = ("categories_places365.txt", "places365_train_standard.txt", "places365_val.txt", "val_256", TRAIN)
     published = Counts(train=1_803_460, query=36_500, train_classes=365, classes=365)
 
     def list_images(self, folder: Path, options: Options) -> Listed:
