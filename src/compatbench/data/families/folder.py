@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data import folder_listing
-from compatbench.data.family import Family, Notify, Options, checked
+from compatbench.data.family import Family, Notify, Options, OptionsT, checked
 from compatbench.data.folder_listing import Entry, list_folder, read_manifest
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files
@@ -33,7 +34,53 @@ class FolderOptions(Options):
     """1 to read every image as grey, 3 as RGB."""
 
 
-class Folder(Family[FolderOptions]):
+class FolderFamily(Family[OptionsT]):
+    """A dataset that lies in a folder, as `as_folder` says."""
+
+    @abstractmethod
+    def as_folder(self, root: Path, options: OptionsT) -> FolderOptions:
+        """Where it lies, and how it is read."""
+
+    def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
+        """List, verify and read all images; those of a large folder stay in their files."""
+        return self._read(root, options, image_size, IN_MEMORY)
+
+    def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
+        """Look into every image again."""
+        self.look(root, options, notify, again=True)
+        return checked(self._read(root, options, CHECK_SIZE, 0))
+
+    def look(self, root: Path, options: OptionsT, notify: Notify, *, again: bool = False) -> None:
+        """Look into every image that changed since the last look, or into all of them."""
+        folder, listed = self._list(root, options)
+        check_files(self.name, listed, folder, root, notify, again=again)
+
+    def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
+        """The folder, or the manifest, where it is not there."""
+        where = self.as_folder(root, options)
+        wanted = root / Path(where.path).expanduser() / (where.manifest or "")
+        return () if wanted.exists() else (str(wanted),)
+
+    def _list(self, root: Path, options: OptionsT) -> tuple[Path, Listed]:
+        where = self.as_folder(root, options)
+        folder = root / Path(where.path).expanduser()
+        try:
+            entries = list_folder(folder) if where.manifest is None else read_manifest(folder / where.manifest)
+        except OSError as error:
+            raise RequestError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
+        _check_splits(folder, entries)
+        return folder, _listed(entries)
+
+    def _read(self, root: Path, options: OptionsT, image_size: int | None, memory: int) -> Dataset:
+        from compatbench.data.read_listed import read_listed
+
+        folder, listed = self._list(root, options)
+        listed = _with_copies(listed, check_files(self.name, listed, folder, root))
+        decoding = Decoding(self.as_folder(root, options).channels)
+        return read_listed(self.name, listed, folder, decoding, image_size, root, memory)
+
+
+class Folder(FolderFamily[FolderOptions]):
     """Its splits are train and test, or train, query and gallery; if none is given, a fifth is test."""
 
     name = "folder"
@@ -42,53 +89,18 @@ class Folder(Family[FolderOptions]):
     licence = "that of the images"
     options_type = FolderOptions
 
-    def load(self, root: Path, options: FolderOptions, image_size: int | None) -> Dataset:
-        """List, verify and read all images; those of a large folder stay in their files."""
-        return self.read(root, options, image_size, IN_MEMORY)
+    def as_folder(self, root: Path, options: FolderOptions) -> FolderOptions:
+        """As its options say."""
+        return options
 
     def get(self, root: Path, options: FolderOptions, notify: Notify) -> str:
         """Nothing to bring; look into every file once."""
         self.look(root, options, notify)
-        return f"{self.name}: your own images in {self._folder(root, options)}"
-
-    def check(self, root: Path, options: FolderOptions, notify: Notify) -> str:
-        """Look into every image again."""
-        self.look(root, options, notify, again=True)
-        return checked(self.read(root, options, CHECK_SIZE, 0))
-
-    def look(self, root: Path, options: FolderOptions, notify: Notify, *, again: bool = False) -> None:
-        """Look into every image that changed since the last look, or into all of them."""
-        check_files(self.name, self._list(root, options), self._folder(root, options), root, notify, again=again)
-
-    def missing(self, root: Path, options: FolderOptions) -> tuple[str, ...]:
-        """The folder, or the manifest, where it is not there."""
-        folder = self._folder(root, options)
-        wanted = folder if options.manifest is None else folder / options.manifest
-        return () if wanted.exists() else (str(wanted),)
+        return f"{self.name}: your own images in {root / Path(options.path).expanduser()}"
 
     def link(self, root: Path) -> None:
         """Where the option `path` says."""
         return
-
-    def _folder(self, root: Path, options: FolderOptions) -> Path:
-        return root / Path(options.path).expanduser()
-
-    def _list(self, root: Path, options: FolderOptions) -> Listed:
-        folder = self._folder(root, options)
-        try:
-            entries = list_folder(folder) if options.manifest is None else read_manifest(folder / options.manifest)
-        except OSError as error:
-            raise RequestError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
-        _check_splits(folder, entries)
-        return _listed(entries)
-
-    def read(self, root: Path, options: FolderOptions, image_size: int | None, memory: int) -> Dataset:
-        """`load`, with another limit of what is kept in memory."""
-        from compatbench.data.read_listed import read_listed
-
-        listed, folder = self._list(root, options), self._folder(root, options)
-        listed = _with_copies(listed, check_files(self.name, listed, folder, root))
-        return read_listed(self.name, listed, folder, Decoding(options.channels), image_size, root, memory)
 
 
 def _check_splits(folder: Path, entries: Sequence[Entry]) -> None:

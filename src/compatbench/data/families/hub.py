@@ -7,24 +7,19 @@ one's own: without the library, without network, and without the hub's copy chan
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pydantic import Field
 
-from compatbench.data.families.folder import Folder, FolderOptions
-from compatbench.data.family import Family, Notify, Options, checked
+from compatbench.data.families.folder import FolderFamily, FolderOptions
+from compatbench.data.family import Notify, Options
 from compatbench.data.image_file import open_image
-from compatbench.data.listing import IN_MEMORY
-from compatbench.data.sound_files import CHECK_SIZE
+from compatbench.data.listing import Listed
 from compatbench.errors import RequestError
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
-
-if TYPE_CHECKING:
-    from compatbench.data.dataset import Dataset
 
 MANIFEST = "manifest.parquet"
 
@@ -45,7 +40,7 @@ class HubOptions(Options):
     """The benchmark's splits (train and test, or train, query and gallery), and their names on the hub."""
 
 
-class Hub(Family[HubOptions]):
+class Hub(FolderFamily[HubOptions]):
     """Train and test, or train, query and gallery, as the option `splits` says."""
 
     name = "hub"
@@ -54,19 +49,9 @@ class Hub(Family[HubOptions]):
     licence = "that of the dataset, see its card on the hub"
     options_type = HubOptions
 
-    def load(self, root: Path, options: HubOptions, image_size: int | None) -> Dataset:
-        """Read the files that `get` left."""
-        return self._read(root, options, image_size, IN_MEMORY)
-
-    def check(self, root: Path, options: HubOptions, notify: Notify) -> str:
-        """Look into every image again."""
-        dataset = self._read(root, options, CHECK_SIZE, 0)
-        Folder().look(root, self._as_folder(root, options), notify, again=True)
-        return checked(dataset)
-
     def get(self, root: Path, options: HubOptions, notify: Notify) -> str:
         """Download it with `datasets`, and write each image as it is to a file."""
-        folder = self._folder(root, options)
+        folder = Path(self.as_folder(root, options).path)
         if self.missing(root, options):
             rows = [
                 row for split, source in options.splits.items() for row in self._rows(folder, split, source, options)
@@ -76,30 +61,23 @@ class Hub(Family[HubOptions]):
             write_whole(folder / "options.json", json.dumps(options.model_dump(), indent=1))
             manifest.to_parquet(folder / f".{MANIFEST}")
             (folder / f".{MANIFEST}").replace(folder / MANIFEST)
-        Folder().look(root, self._as_folder(root, options), notify)
+        self.look(root, options, notify)
         return f"{self.name}: {options.path} ready in {folder}"
 
-    def missing(self, root: Path, options: HubOptions) -> tuple[str, ...]:
-        """The manifest, which is written last."""
-        manifest = self._folder(root, options) / MANIFEST
-        return () if manifest.exists() else (str(manifest),)
+    def as_folder(self, root: Path, options: HubOptions) -> FolderOptions:
+        """One folder for each choice of options, so that other columns or splits are other data."""
+        name = "__".join(part for part in (options.path, options.config, options.revision) if part)
+        chosen = digest(options.model_dump(mode="json"))[:8]
+        folder = root / self.name / f"{name.strip('/').replace('/', '--')}__{chosen}"
+        return FolderOptions(path=str(folder.resolve()), manifest=MANIFEST)
 
-    def _read(self, root: Path, options: HubOptions, image_size: int | None, memory: int) -> Dataset:
+    def _list(self, root: Path, options: HubOptions) -> tuple[Path, Listed]:
         if self.missing(root, options):
             raise RequestError(
                 f"dataset '{options.path}' of the hub is not on this machine; run `compatbench data get hub --set "
                 f"path={options.path}`"
             )
-        return replace(Folder().read(root, self._as_folder(root, options), image_size, memory), name=self.name)
-
-    def _folder(self, root: Path, options: HubOptions) -> Path:
-        """One for each choice of options, so that other columns or splits are other data."""
-        name = "__".join(part for part in (options.path, options.config, options.revision) if part)
-        chosen = digest(options.model_dump(mode="json"))[:8]
-        return root / self.name / f"{name.strip('/').replace('/', '--')}__{chosen}"
-
-    def _as_folder(self, root: Path, options: HubOptions) -> FolderOptions:
-        return FolderOptions(path=str(self._folder(root, options).resolve()), manifest=MANIFEST)
+        return super()._list(root, options)
 
     def _rows(self, folder: Path, split: str, source: str, options: HubOptions) -> list[tuple[str, str, str]]:
         """Write the images of one split; their paths, labels and split."""
