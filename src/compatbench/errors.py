@@ -14,6 +14,12 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
 
 
+def kind_and_text(error: BaseException) -> str:
+    """An error's type and what it says, in one line."""
+    text = one_line(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 class RequestError(Exception):
     """The request itself is wrong (bad suite, unknown method, missing data): one line, exit code 2."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compatbench.discovery.finding import one_line
+from compatbench.discovery.finding import why_broken
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError
 from compatbench.generations.adapters import FittedAdapter, adapter_of, embeddings_task, fit_plugin
@@ -98,7 +98,7 @@ def fit_within(plugin: Plugin, pairs: Pairs, seconds: float, seed: int) -> Fit:
     try:
         return _fit_in_time(plugin, params, pairs, seconds, seed)
     except Exception as error:
-        return Fit(plugin, None, f"failed: {one_line(error)}")
+        return Fit(plugin, None, f"failed: {why_broken(error)}")
 
 
 def _fit_in_time(plugin: Plugin, params: Params, pairs: Pairs, seconds: float, seed: int) -> Fit:

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from compatbench.discovery.source import NAMESPACE
-from compatbench.errors import ContractError, RequestError
+from compatbench.errors import ContractError, RequestError, kind_and_text, one_line
 from compatbench.storage.validation import did_you_mean
 
 PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -114,7 +114,7 @@ def find(kind: Kind[T], folders: Sequence[Path] = (), wanted: Callable[[str], bo
             path = Path(inspect.getfile(cls)).resolve()
             plugin = kind.make(cls, path)
         except Exception as error:
-            found.broken.append(BrokenPlugin(origin, one_line(error)))
+            found.broken.append(BrokenPlugin(origin, why_broken(error)))
         else:
             found.claim(cls.name, path, getattr(cls, kind.summary) or "")
             found.plugins[cls.name] = plugin
@@ -170,14 +170,11 @@ def check_name(cls: type[Any]) -> None:
         raise ContractError(f"name = {cls.name!r} of {cls.__name__} is not valid: use lower-case letters, digits and _")
 
 
-def one_line(error: BaseException) -> str:
+def why_broken(error: BaseException) -> str:
     """An exception in one line, with the remedy where a package is missing."""
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(NAMESPACE):
         return f"needs the package '{error.name}': install it, e.g. pip install {error.name.partition('.')[0]}"
-    text = " ".join(str(error).split())
-    if isinstance(error, ContractError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return one_line(str(error)) if isinstance(error, ContractError) else kind_and_text(error)
 
 
 def _installed(entry: EntryPoint, bases: tuple[type[Any], ...]) -> type[Any]:

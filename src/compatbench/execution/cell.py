@@ -15,7 +15,7 @@ import torch
 
 from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
-from compatbench.errors import InvalidResultError, LostProcessError, MachineError
+from compatbench.errors import InvalidResultError, LostProcessError, MachineError, kind_and_text
 from compatbench.execution.command import BUILT_IN, Origin, command
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
@@ -84,7 +84,7 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
             raise MachineError.of(error) from error
         status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
         traced = without_absolute_paths("".join(traceback.format_exception(error)))
-        ending = Ending(status, _one_line(error), traced)
+        ending = Ending(status, without_absolute_paths(kind_and_text(error)), traced)
     seconds = time.perf_counter() - begun
     return cell_record(spec, ending, started, workplace.origin, found, timings=watch.seconds, seconds=seconds)
 
@@ -171,11 +171,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-
-
-def _one_line(error: BaseException) -> str:
-    text = without_absolute_paths(" ".join(str(error).split()))
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def without_absolute_paths(text: str) -> str:

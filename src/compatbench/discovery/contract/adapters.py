@@ -14,6 +14,7 @@ from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.contract.world import skip, task_of
 from compatbench.discovery.plugins import Plugin
+from compatbench.errors import one_line
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps
 from compatbench.vocabulary import HeadName, Need
@@ -223,7 +224,7 @@ def check_saved(fitted: Fitted, plugin: Plugin) -> None:
         empty.load_state_dict(fitted.maps.state_dict())
     except RuntimeError as error:
         raise Finding(
-            f"what fit() returns does not load into what build() returns ({' '.join(str(error).split())}): "
+            f"what fit() returns does not load into what build() returns ({one_line(str(error))}): "
             "let fit() fill in the modules of build()"
         ) from error
     if not _same(fitted, Fitted(empty.eval(), fitted.pairs, fitted.both)):

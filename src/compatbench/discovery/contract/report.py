@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from compatbench.errors import ContractError, InvalidResultError, RequestError
+from compatbench.errors import ContractError, InvalidResultError, RequestError, one_line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Report:
 
 def describe(error: BaseException, path: Path) -> str:
     """`error` in one line, with the innermost line of the file's own folder that led to it."""
-    text = " ".join(str(error).split()) or "no message"
+    text = one_line(str(error)) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent]
     where = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}()" if own else ""

@@ -14,6 +14,7 @@ from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, skip
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
+from compatbench.errors import one_line
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.vocabulary import HeadName, Need
 
@@ -179,7 +180,7 @@ def check_state(world: World, plugin: Plugin) -> None:
         restored.model.load_state_dict(load(stored))
     except RuntimeError as error:
         raise Finding(
-            f"the stored state does not load again ({' '.join(str(error).split())}): register modules and buffers "
+            f"the stored state does not load again ({one_line(str(error))}): register modules and buffers "
             "in __init__ or setup() only, always with the same names and shapes"
         ) from error
     for name, first, second in zip(
