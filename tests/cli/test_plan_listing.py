@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from compatbench.cli import app
 from compatbench.cli.bench import prepare
 from compatbench.cli.plan_listing import plan_lines
 from compatbench.data.stand_in import NOT_HERE, stand_in
@@ -60,6 +62,12 @@ def test_classes_images_and_splits_are_told(tmp_path: Path) -> None:
         "digits (as found): 10 classes; train 1,000 images of 10 classes; query = gallery 797 images of 10 classes"
     )
     assert "→ 1,000 images of 10 classes; query = gallery" in lines[1]
+
+
+def test_status_says_that_it_needs_the_data(tmp_path: Path) -> None:
+    words = ["status", "cub", "--methods", "bct", "--data", str(tmp_path), "--runs", str(tmp_path)]
+    last = CliRunner().invoke(app, words).output.splitlines()[-1]
+    assert last == "records are not looked up without the data: `compatbench data get cub200` fetches them"
 
 
 def test_a_run_never_takes_a_stand_in_for_data(tmp_path: Path) -> None:

@@ -142,6 +142,9 @@ def status(
 
     for line in status_lines(bench.cells, bench.store, datetime.datetime.now(datetime.UTC)):
         console.print(line)
+    if bench.missing:
+        name = bench.suite.dataset
+        console.print(f"records are not looked up without the data: `compatbench data get {name}` fetches them")
 
 
 def report(
