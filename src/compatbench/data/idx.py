@@ -42,4 +42,4 @@ def parse(content: bytes, dimensions: int) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
         raise ValueError(f"its header promises {math.prod(shape):,} bytes, {len(content) - start:,} follow")
-    return np.frombuffer(bytearray(content[start:]), np.uint8).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
