@@ -5,14 +5,16 @@ Both sides of a ratio are measured in turn in the same rounds, so that other wor
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
+from compatbench.evaluation.relevance import by_label
 from compatbench.evaluation.retrieval import Vectors, evaluate
+from compatbench.evaluation.scoring import System, score
 
 ROUNDS = 5
 
@@ -98,3 +100,32 @@ def test_scoring_on_one_thread(benchmark) -> None:
     benchmark.extra_info["best_ratio"] = times["best"] / times["other_best"]
     benchmark.extra_info["ratio_of"] = "scoring / matrix product"
     benchmark.extra_info["threads"] = 1
+
+
+@pytest.mark.benchmark(group="scoring")
+@pytest.mark.parametrize("items", [16_000, 60_000])
+def test_a_gallery_that_passes_by_beside_one_in_memory(benchmark, items: int) -> None:
+    """1,000 queries of 3 systems, 64 dimensions, 100 classes, in chunks of 16,384: ratio to `evaluate` three times.
+
+    The gallery is in no order, as in files, and in one chunk or in four; target ≤ 1.5.
+    """
+    gallery = clusters(items, 64, 100, seed=0)
+    order = torch.randperm(items, generator=torch.Generator().manual_seed(3))
+    gallery = gallery.at(order)
+    rows = np.arange(1_000)
+    queries = gallery.at(torch.from_numpy(rows))
+    relevance = by_label(queries.labels.numpy(), gallery.labels.numpy(), rows)
+    systems = {name: System(queries.values, "items") for name in ("old", "new", "mapped")}
+
+    def chunks(size: int) -> Iterator[Mapping[str, torch.Tensor]]:
+        for begin in range(0, items, size):
+            yield {"items": gallery.values[begin : begin + size]}
+
+    def passing() -> None:
+        score(systems, chunks, relevance, queries.ids.numpy(), chunk_items=2**14)
+
+    times = compare(benchmark, passing, lambda: [evaluate(queries, gallery) for _ in systems])
+    benchmark.extra_info["ratio"] = times["median"] / times["other_median"]
+    benchmark.extra_info["best_ratio"] = times["best"] / times["other_best"]
+    benchmark.extra_info["ratio_of"] = "gallery in chunks / gallery in memory, target ≤ 1.5"
+    benchmark.extra_info["threads"] = torch.get_num_threads()

@@ -9,13 +9,6 @@ def judged(queries, relevant, ignored) -> Judgements:
     return Judgements(np.array(queries), Lists.of(relevant), Lists.of(ignored))
 
 
-def test_lists_come_back_row_by_row() -> None:
-    lists = Lists.of([[3, 1], [], [7]])
-    assert [row.tolist() for row in (lists[0], lists[1], lists[2])] == [[3, 1], [], [7]]
-    assert len(lists) == 3
-    assert len(Lists.of([])) == 0
-
-
 def test_queries_are_found_by_id_in_any_order() -> None:
     one = judged([9, 2, 5], [[1], [2], [3]], [[], [], []])
     assert one.rows(np.array([5, 9])).tolist() == [2, 0]
