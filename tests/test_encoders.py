@@ -72,6 +72,20 @@ def test_batch_norm_comes_last() -> None:
     assert torch.allclose(features.var(dim=0, unbiased=False), torch.ones(8), atol=1e-2)
 
 
+def test_the_embedding_head_is_linear_or_has_hidden_layers_by_hand() -> None:
+    images = torch.randn(4, 3, 32, 32)
+    linear = encoder("test_resnet")
+    assert isinstance(linear.embedding, nn.Linear)
+    made = encoder("test_resnet", head={"mlp": [6, 5], "batch_norm": True, "dropout": 0.5})
+    layers = [type(layer).__name__ for layer in made.embedding.children()]
+    assert layers == ["Linear", "BatchNorm1d", "ReLU", "Dropout"] * 2 + ["Linear"]
+    plain = encoder("test_resnet", head={"mlp": [6]})
+    first, last = plain.embedding[0], plain.embedding[2]
+    hidden = (plain.backbone(images) @ first.weight.T + first.bias).clamp(min=0)
+    assert torch.allclose(plain(images), hidden @ last.weight.T + last.bias, atol=1e-5)
+    assert (first.out_features, last.out_features) == (6, 8)
+
+
 def test_full_names_carry_the_tag_of_the_weights() -> None:
     assert full_name("test_vit") == "test_vit.r160_in1k"
     assert full_name("resnet18.tv_in1k") == "resnet18.tv_in1k"

@@ -1,4 +1,4 @@
-"""Encoders: a timm backbone and a linear embedding layer, images (B, C, H, W) to features (B, D)."""
+"""Encoders: a timm backbone and an embedding head, images (B, C, H, W) to features (B, D)."""
 
 from __future__ import annotations
 
@@ -9,22 +9,35 @@ from torch import Tensor, nn
 
 from compatbench.errors import RequestError, first_line
 from compatbench.storage.remembered import remembered
-from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec
 
 
 class Encoder(nn.Module):
-    """Backbone, embedding layer to D dimensions, and optionally a BatchNorm on top."""
+    """Backbone, embedding head to D dimensions, and optionally a BatchNorm on top."""
 
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__()
         self.spec = spec
         self.backbone = build_backbone(spec)
-        self.embedding = nn.Linear(self.backbone.head_hidden_size, spec.dim)  # type: ignore[arg-type]
+        self.embedding = embedding_head(spec.head, self.backbone.head_hidden_size, spec.dim)  # type: ignore[arg-type]
         self.norm: nn.Module = nn.BatchNorm1d(spec.dim) if spec.batch_norm else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, D), not normalised."""
         return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
+
+
+def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Module:
+    """The layers from features (B, F) to D = `dim` dimensions."""
+    layers: list[nn.Module] = []
+    for width in spec.mlp:
+        layers.append(nn.Linear(features, width))
+        layers += [nn.BatchNorm1d(width)] if spec.batch_norm else []
+        layers.append(nn.ReLU())
+        layers += [nn.Dropout(spec.dropout)] if spec.dropout else []
+        features = width
+    last = nn.Linear(features, dim)
+    return nn.Sequential(*layers, last) if layers else last
 
 
 def build_backbone(spec: EncoderSpec) -> nn.Module:

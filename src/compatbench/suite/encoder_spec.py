@@ -3,18 +3,94 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from compatbench.errors import RequestError
 from compatbench.storage.remembered import remembered
 
 
-class EncoderSpec(BaseModel):
+class Setting(BaseModel):
+    """A part of a spec. Its JSON omits what is None, and `later` fields at their default.
+
+    So a field that is added later changes neither the hash nor the name of what was made before.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if value is not None and not (name in self.later and getattr(self, name) == fields[name].default)
+        }
+
+
+Weights = Literal["package"]
+"""How published weights are had where it is not by timm's hub: from a pinned package of the Python package index."""
+
+
+class Weighted(Setting):
+    """A setting that says whether published weights are taken, and how they are had."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_are_published(cls, data: Any) -> Any:
+        """Lets `weights: hub` stand for `pretrained: true`; `weights: package` implies it."""
+        if not isinstance(data, dict) or data.get("weights") is None:
+            return data
+        if data["weights"] not in ("hub", "package"):
+            raise ValueError(f"weights: '{data['weights']}' must be hub (timm's own) or package")
+        if data.get("pretrained") is False:
+            raise ValueError("pretrained: false takes no weights; remove one of the two")
+        return {**data, "pretrained": True, "weights": None if data["weights"] == "hub" else data["weights"]}
+
+
+class EmbeddingHeadSpec(Setting):
+    """The layers from a backbone's features to embeddings: a linear one, after the hidden ones of `mlp`."""
+
+    mlp: tuple[int, ...] = ()
+    """Width of each hidden layer, with a ReLU after it."""
+    batch_norm: bool = False
+    """BatchNorm between each hidden layer and its ReLU."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """After each ReLU."""
+
+    @field_validator("mlp")
+    @classmethod
+    def _widths_are_positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(width < 1 for width in value):
+            raise ValueError("widths of hidden layers are positive, e.g. mlp: [512]")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _linear_is_a_word(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            if data != "linear":
+                raise ValueError("must be linear, or hidden layers such as {mlp: [512]}")
+            return {}
+        if isinstance(data, dict) and not data.get("mlp") and set(data) & {"batch_norm", "dropout"}:
+            raise ValueError("batch_norm and dropout belong to hidden layers, e.g. {mlp: [512], batch_norm: true}")
+        return data
+
+
+class EncoderSpec(Weighted):
     """What an encoder is made of; part of every record and of the cache key of a trained model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    later = frozenset({"weights", "frozen", "head"})
 
     backbone: str
     """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
@@ -23,11 +99,17 @@ class EncoderSpec(BaseModel):
     image_size: int = Field(ge=4)
     channels: int = Field(ge=1)
     pretrained: bool = False
-    """Start from timm's published weights (downloads them)."""
+    """Start from published weights."""
+    weights: Weights | None = None
+    """Where these come from, if not from timm's hub."""
+    frozen: bool = False
+    """Only the embedding head is trained, on features that the backbone computes once: see docs/scenarios.md."""
     small_image_stem: bool = False
     """Keep early resolution on small images: a stem without stride and pooling, or small ViT patches."""
     batch_norm: bool = False
-    """BatchNorm after the embedding layer."""
+    """BatchNorm after the embedding head."""
+    head: EmbeddingHeadSpec = EmbeddingHeadSpec()
+    """From the backbone's features to D dimensions."""
 
 
 @remembered("timm")

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    SerializerFunctionWrapHandler,
-    WithJsonSchema,
-    model_serializer,
-)
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from compatbench.errors import RequestError
-from compatbench.suite.encoder_spec import EncoderSpec, full_name
+from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec, Weighted, Weights, full_name
 from compatbench.vocabulary import HeadName
 
 TestClasses = Literal["all", "unseen"]
@@ -53,26 +44,19 @@ AS_IT_IS = PlainSerializer(lambda value: value)
 RANGE = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]})
 
 
-class _Open(BaseModel):
-    """A setting that may leave parts open: what is None is left out where it is written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value is not None}
-
-
-class TowerSpec(_Open):
+class TowerSpec(Weighted):
     """An encoder of its own for queries or documents; what it leaves open is as in the generation."""
 
     backbone: str | None = None
     pretrained: bool | None = None
+    weights: Weights | None = None
     small_image_stem: bool | None = None
 
 
-class GenerationSpec(_Open):
+class GenerationSpec(Weighted):
     """One generation of a chain: the data it sees and the encoder it trains, or the two."""
+
+    later = frozenset({"frozen", "head"})
 
     backbone: str
     dim: int = Field(64, ge=2)
@@ -84,7 +68,10 @@ class GenerationSpec(_Open):
     """Images of the largest class per image of the smallest: a long tail, falling exponentially with the class id."""
     loss: HeadName = HeadName.SOFTMAX
     pretrained: bool = False
+    weights: Weights | None = None
+    frozen: bool = False
     small_image_stem: bool = False
+    head: EmbeddingHeadSpec = EmbeddingHeadSpec()
     batch_norm: bool = False
     query_encoder: TowerSpec | None = None
     """Queries are embedded by an encoder of their own; without it by that of the documents, with the same weights."""
@@ -131,10 +118,16 @@ class GenerationSpec(_Open):
             image_size=image_size,
             channels=channels,
             pretrained=self.pretrained,
+            weights=self.weights,
+            frozen=self.frozen,
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
+            head=self.head,
         )
-        return spec.model_copy(update=tower.model_dump()) if tower else spec
+        if tower is None:
+            return spec
+        weights = {} if tower.pretrained is None else {"weights": tower.weights}
+        return spec.model_copy(update=tower.model_dump() | weights)
 
     def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
         """Those of the classes with training images that this generation sees, in the order of its labels.
