@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from compatbench.data.published_weights import get_wheel, package_of, read_wheel
 from compatbench.errors import RequestError, first_line
 from compatbench.storage.remembered import remembered
 from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec
+
+DATA = Path("data")
+"""The folder of the data, unless another is chosen."""
 
 
 class Encoder(nn.Module):
     """Backbone, embedding head to D dimensions, and optionally a BatchNorm on top."""
 
-    def __init__(self, spec: EncoderSpec) -> None:
+    def __init__(self, spec: EncoderSpec, data: Path = DATA) -> None:
+        """`data` is the folder of packaged weights, for a spec that takes them."""
         super().__init__()
         self.spec = spec
-        self.backbone = build_backbone(spec)
+        self.backbone = build_backbone(spec, data)
         self.embedding = embedding_head(spec.head, self.backbone.head_hidden_size, spec.dim)  # type: ignore[arg-type]
         self.norm: nn.Module = nn.BatchNorm1d(spec.dim) if spec.batch_norm else nn.Identity()
 
@@ -40,18 +46,21 @@ def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Modul
     return nn.Sequential(*layers, last) if layers else last
 
 
-def build_backbone(spec: EncoderSpec) -> nn.Module:
-    """The timm model without classifier, for `spec.channels` and `spec.image_size`.
+def build_backbone(spec: EncoderSpec, data: Path = DATA, *, classifier: bool = False) -> nn.Module:
+    """The timm model for `spec.channels` and `spec.image_size`, with published weights where the spec takes them.
 
-    Raises RequestError where patches would leave a rim of the image unseen, or no stem is there to widen.
+    Its `classifier` is left out unless asked for. Raises RequestError where patches would leave a rim of the image
+    unseen, no stem is there to widen, or packaged weights cannot be had or do not fit.
     """
     import timm
 
-    arguments: dict[str, Any] = {
-        "pretrained": spec.pretrained,
-        "in_chans": spec.channels,
-        "num_classes": 0,
-    }
+    arguments: dict[str, Any] = {"pretrained": spec.pretrained, "in_chans": spec.channels}
+    if not classifier:
+        arguments["num_classes"] = 0
+    if spec.pretrained and spec.weights == "package":
+        whole = timm.create_model(spec.backbone)
+        state = fitted_weights(whole.state_dict(), read_wheel(get_wheel(spec.backbone, data)), spec.backbone)
+        arguments["pretrained_cfg_overlay"] = {"state_dict": state}  # timm fits it to channels and classes
     if _takes_image_size(spec.backbone):
         arguments["img_size"] = spec.image_size
         if spec.small_image_stem:
@@ -68,9 +77,34 @@ def build_backbone(spec: EncoderSpec) -> nn.Module:
     return model
 
 
+def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone: str) -> dict[str, Tensor]:
+    """`weights` under the names of the model's `own` state: both in one order and of equal shapes.
+
+    Counters of batches, which serve training alone, are left out. Raises RequestError at the first difference.
+    """
+    mine, theirs = (
+        [(name, value) for name, value in state.items() if not name.endswith("num_batches_tracked")]
+        for state in (own, weights)
+    )
+    for (name, value), (packaged, tensor) in zip(mine, theirs, strict=False):
+        if value.shape != tensor.shape:
+            raise RequestError(
+                f"the packaged weights do not fit timm's '{backbone}': {packaged} has shape {tuple(tensor.shape)}, "
+                f"and {name} has {tuple(value.shape)}; install the timm of requirements.lock"
+            )
+    if len(mine) != len(theirs):
+        raise RequestError(
+            f"the packaged weights do not fit timm's '{backbone}': they are {len(theirs)} tensors, and it has "
+            f"{len(mine)}; install the timm of requirements.lock"
+        )
+    return {name: tensor for (name, _), (_, tensor) in zip(mine, theirs, strict=True)}
+
+
 @remembered("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is named before training."""
+    if spec.pretrained and spec.weights == "package":
+        package_of(spec.backbone)
     try:
         model = Encoder(spec.model_copy(update={"pretrained": False})).eval()
         with torch.inference_mode():

@@ -40,7 +40,7 @@ def bench(cache: Path, tmp_path: Path) -> Bench:
 
 
 def test_a_plan_names_the_weights_that_are_not_here(bench: Bench, cache: Path) -> None:
-    assert missing_weights(bench.cells) == list(WEIGHTS)
+    assert missing_weights(bench.cells, bench.data) == list(WEIGHTS)
     assert list(plan_lines(bench, jobs=1))[-1].endswith("when the suite is run: test_resnet.r160_in1k")
     for folder in WEIGHTS.values():
         snapshot = cache / folder / "snapshots" / "0123456789012345678901234567890123456789"
@@ -48,11 +48,11 @@ def test_a_plan_names_the_weights_that_are_not_here(bench: Bench, cache: Path) -
         (snapshot / "model.safetensors").write_bytes(b"any")
         (cache / folder / "refs").mkdir()
         (cache / folder / "refs" / "main").write_text(snapshot.name)
-    assert missing_weights(bench.cells) == []
+    assert missing_weights(bench.cells, bench.data) == []
     assert "weights" not in list(plan_lines(bench, jobs=1))[-1]
 
 
 def test_weights_that_cannot_be_fetched_are_named_before_anything_runs(bench: Bench) -> None:
     with pytest.raises(RequestError, match=r"weights of backbone 'test_resnet.r160_in1k' cannot be fetched") as caught:
-        fetch_weights(bench.cells)
+        fetch_weights(bench.cells, bench.data)
     assert "\n" not in str(caught.value)

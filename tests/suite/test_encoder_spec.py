@@ -40,22 +40,21 @@ def test_fields_at_their_default_are_not_in_the_json() -> None:
     encoder = EncoderSpec(backbone="test_vit", dim=8, image_size=16, channels=1)
     assert encoder.model_dump(mode="json") == FIRST_ENCODER
     assert generation().model_dump(mode="json") == FIRST_GENERATION
-    assert generation(frozen=False, head="linear", weights=None).model_dump(mode="json") == FIRST_GENERATION
+    assert generation(head="linear", weights=None).model_dump(mode="json") == FIRST_GENERATION
     assert generation(head={"mlp": []}) == generation(head="linear") == generation()
 
 
 def test_other_values_are_in_the_json_and_come_back() -> None:
-    spec = generation(frozen=True, weights="package", head={"mlp": [32, 16], "batch_norm": True, "dropout": 0.1})
+    spec = generation(weights="package", head={"mlp": [32, 16], "batch_norm": True, "dropout": 0.1})
     dumped = spec.model_dump(mode="json")
     assert dumped == FIRST_GENERATION | {
-        "frozen": True,
         "pretrained": True,
         "weights": "package",
         "head": {"mlp": [32, 16], "batch_norm": True, "dropout": 0.1},
     }
     assert GenerationSpec.model_validate(dumped) == spec
     encoder = spec.encoder(channels=3, image_size=64)
-    assert (encoder.frozen, encoder.pretrained, encoder.weights) == (True, True, "package")
+    assert (encoder.pretrained, encoder.weights) == (True, "package")
     assert encoder.head == EmbeddingHeadSpec(mlp=(32, 16), batch_norm=True, dropout=0.1)
 
 

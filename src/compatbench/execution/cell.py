@@ -138,6 +138,7 @@ def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Cal
             device(),
             watch.report,
             notify,
+            workplace.data,
         )
 
 

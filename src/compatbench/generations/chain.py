@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.plugins import Catalogue, Plugin
-from compatbench.encoders import Encoder
+from compatbench.encoders import DATA, Encoder
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.loop import TrainingSet, embed_images, embedding_rate, train
 from compatbench.machine.seeds import global_stream
@@ -106,6 +107,8 @@ class ChainTrainer:
     device: torch.device
     progress: StageProgress
     notify: Notify
+    data: Path = DATA
+    """Folder of packaged weights."""
 
     def __post_init__(self) -> None:
         labels = self.dataset.train.labels
@@ -189,10 +192,10 @@ class ChainTrainer:
         shape = self.dataset.train.channels, self.dataset.train.image_size
         dim = {"dim": method.encoder_dim(task.dim)}
         with global_stream(self.seed, "encoder", generation):
-            encoder = Encoder(self.chain[generation].encoder(*shape).model_copy(update=dim))
+            encoder = Encoder(self.chain[generation].encoder(*shape).model_copy(update=dim), self.data)
         documents = self.chain[generation].documents(*shape)
         with global_stream(self.seed, "document encoder", generation):
-            document_encoder = Encoder(documents.model_copy(update=dim)) if documents else None
+            document_encoder = Encoder(documents.model_copy(update=dim), self.data) if documents else None
         with global_stream(self.seed, "head", generation):
             head = method.head(embedding_dim(method), task.num_classes)
         return EmbeddingModel(encoder, head, method, document_encoder)

