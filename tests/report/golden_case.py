@@ -70,7 +70,7 @@ def golden_files(report: ScenarioReport) -> dict[str, str]:
         "scores.csv": to_csv(report.scores),
         "scores.html": str(to_html(report.scores)),
         "scores.tex": to_latex(report.scores.narrow(Place.COMPACT)),
-        "costs.md": to_markdown(report.costs),
+        "costs.md": to_markdown(report.tables["costs"]),
     }
 
 

@@ -12,7 +12,7 @@ from compatbench.evaluation.arrays import QueryResults
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import templates, to_html
 from compatbench.report.render.to_markdown import escape, to_markdown
-from compatbench.storage.files import write_whole
+from compatbench.storage.files import write_files
 
 
 def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults], folder: Path) -> list[Path]:
@@ -47,9 +47,7 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
         + "\n",
         **{f"{table.name}.csv": to_csv(table) for table in tables},
     }
-    for name, content in contents.items():
-        write_whole(folder / name, content)
-    return [folder / name for name in contents]
+    return write_files(folder, contents)
 
 
 def _lines(comparison: Comparison) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -36,6 +36,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` (text as UTF-8) at `path`, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
+    """Write every content under its name below `folder`, and return the files."""
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def remove_leftovers(path: Path) -> None:

@@ -45,7 +45,7 @@ def test_markup_in_names_is_text(golden):
     from compatbench.report.render.table import Cell, Group, Row
 
     row = Row({"method": Cell("[bold red]x[/]")})
-    named = replace(golden, scores=replace(golden.scores, groups=(Group("[red]", (row,)),)))
+    named = replace(golden, tables={"scores": replace(golden.scores, groups=(Group("[red]", (row,)),))})
     for terminal in (True, False):
         text = printed(named, terminal=terminal, width=120)
         assert "[bold red]x[/]" in text

@@ -117,10 +117,10 @@ def test_readings_without_arrays_are_means_over_seeds(bench):
         ]
 
     row = rows(bench, [bench.record("a", seed, flat(0.5), extra=extra(seed)) for seed in range(3)])[0]
-    assert (row.cross_seen, row.cross_unseen, row.cross_l2) == (0.25, None, 0.5)
-    assert row.chance == pytest.approx((0.1, 0.05, 0.2))
+    assert (row.cross("seen"), row.cross("unseen"), row.cross(distance="l2")) == (0.25, None, 0.5)
+    assert (row.chance.value, row.chance.low, row.chance.high) == pytest.approx((0.1, 0.05, 0.2))
     partly = [bench.record("a", seed, flat(0.5), extra=extra(seed) if seed else []) for seed in range(3)]
-    assert rows(bench, partly)[0].chance is None
+    assert rows(bench, partly)[0].chance == Estimate()
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.OK, Status.SKIPPED)])

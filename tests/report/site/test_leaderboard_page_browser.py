@@ -95,7 +95,11 @@ def to_scenario(page, name: str) -> None:
 def test_every_cell_is_written_as_in_the_other_tables(opened, board):
     page = opened("#/synthetic/extended_data").page
     report = next(one for one in board.suites[1].reports if one.runs.scenario == "extended_data")
-    for name, table in (("Compatibility", report.scores), ("Flips", report.flips), ("Costs", report.costs)):
+    for name, table in (
+        ("Compatibility", report.scores),
+        ("Flips", report.tables["flips"]),
+        ("Costs", report.tables["costs"]),
+    ):
         page.locator(".choice button", has_text=name).first.click()
         heads = [text.split(" ↕")[0].strip() for text in page.locator("#table thead button.sort").all_inner_texts()]
         assert sorted(heads) == sorted(column.title for column in table.columns)

@@ -8,8 +8,8 @@ import pytest
 from boards import board, board_suite, row
 
 from compatbench.report.rows.runs import file_of
+from compatbench.report.site.insert import unknown_scenario, with_section
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
-from compatbench.report.site.readme_section import unknown_scenario, with_section
 from compatbench.report.site.suite_files import write_suite
 from compatbench.vocabulary import Status
 

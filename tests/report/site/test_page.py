@@ -5,8 +5,8 @@ import pytest
 from golden_case import EVIL, QUERIES, golden_records
 from synthetic import add_curves
 
-from compatbench.report.site.page import render_page
 from compatbench.report.site.scenario_report import scenario_reports
+from compatbench.report.site.write import render_page
 from compatbench.vocabulary import Status
 
 SCRIPT = "<script>alert(1)</script>"

@@ -16,7 +16,7 @@ def record(bench, label, seed, curve, order="random", **options):
 
 
 def table(bench, *records):
-    return scenario_reports(records, bench.folder)[0].backfill
+    return scenario_reports(records, bench.folder)[0].tables.get("backfill")
 
 
 def cells(found, group=0):

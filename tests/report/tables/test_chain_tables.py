@@ -46,7 +46,7 @@ def by_label(table):
 
 def test_numbers_by_hand(bench):
     report = scenario_reports([chain_record(bench, "m")], bench.folder)[0]
-    cells = by_label(report.chain.numbers)["m"]
+    cells = by_label(report.tables["chain"])["m"]
     for name, value in NUMBERS.items():
         assert cells[name].value == pytest.approx(value, abs=1e-5), name
         if name != "AC_significant":  # all queries score alike, so the intervals have no width
@@ -56,7 +56,7 @@ def test_numbers_by_hand(bench):
 
 def test_the_matrix_has_a_line_a_generation_and_marks_what_is_below_the_gallerys_own(bench):
     report = scenario_reports([chain_record(bench, "m")], bench.folder)[0]
-    lines = [row.cells for row in report.chain.matrix.groups[0].rows]
+    lines = [row.cells for row in report.tables["matrix"].groups[0].rows]
     shown = [[line[f"gallery {g}"].value for g in range(1, 5) if f"gallery {g}" in line] for line in lines]
     assert shown == [pytest.approx([100 * value for value in row], abs=1e-5) for row in MATRIX]
     marked = {
@@ -66,7 +66,7 @@ def test_the_matrix_has_a_line_a_generation_and_marks_what_is_below_the_gallerys
         if f"gallery {gallery}" in line and line[f"gallery {gallery}"].marks
     }
     assert marked == {(3, 1), (4, 2)}
-    assert set(report.chain.matrix.footnotes) == {"↓"}
+    assert set(report.tables["matrix"].footnotes) == {"↓"}
 
 
 def test_noise_is_no_violation(bench):
@@ -77,10 +77,10 @@ def test_noise_is_no_violation(bench):
     place = next(i for i, a in enumerate(record.arrays) if (a.query_generation, a.gallery_generation) == ("2", "0"))
     record.arrays[place] = record.arrays[place].model_copy(update={"sha256": sha256})
     report = scenario_reports([record], bench.folder)[0]
-    cells = by_label(report.chain.numbers)["m"]
+    cells = by_label(report.tables["chain"])["m"]
     assert cells["AC"].value == pytest.approx(2 / 3)
     assert cells["AC_significant"].value == 1
-    assert not any(cell.marks for row in report.chain.matrix.groups[0].rows for cell in row.cells.values())
+    assert not any(cell.marks for row in report.tables["matrix"].groups[0].rows for cell in row.cells.values())
 
 
 def test_steps_add_up_and_are_compared_with_independent(bench):
@@ -89,7 +89,7 @@ def test_steps_add_up_and_are_compared_with_independent(bench):
         chain_record(bench, "m", needs=["own first generation"]),
     ]
     records[1].step_costs["3"]["fit_seconds"] = 0.5
-    table = scenario_reports(records, bench.folder)[0].chain.steps
+    table = scenario_reports(records, bench.folder)[0].tables["steps"]
     cells = by_label(table)
     assert [cells["m"][f"step {n}"].value for n in range(1, 5)] == [4.0, 1.0, 2.0, 3.5]
     assert cells["m"]["upgrades"].value == 6.5
@@ -103,35 +103,35 @@ def test_the_steps_of_a_needed_independent_model_count(bench):
         chain_record(bench, "independent", role="reference", seconds=(4.0, 1.0, 1.0, 2.0)),
         chain_record(bench, "m", needs=["independent model"]),
     ]
-    cells = by_label(scenario_reports(records, bench.folder)[0].chain.steps)["m"]
+    cells = by_label(scenario_reports(records, bench.folder)[0].tables["steps"])["m"]
     assert [cells[f"step {n}"].value for n in range(1, 5)] == [4.0, 2.0, 3.0, 5.0]
     assert cells["relative"].value == pytest.approx(10 / 4)
 
 
 def test_a_record_without_step_costs_leaves_them_undefined(bench):
     record = chain_record(bench, "m", seconds=())
-    cells = by_label(scenario_reports([record], bench.folder)[0].chain.steps)["m"]
+    cells = by_label(scenario_reports([record], bench.folder)[0].tables["steps"])["m"]
     assert cells["step 2"].value is None
     assert cells["upgrades"].value is None
 
 
-def test_a_single_upgrade_and_an_unfinished_chain_have_no_chain_report(bench):
+def test_a_single_upgrade_and_an_unfinished_chain_have_no_chain_tables(bench):
     single = bench.record("m", 0, {"oo": [0.5], "no": [0.5], "nn": [0.5], "ss": [0.5]})
-    assert scenario_reports([single], bench.folder)[0].chain is None
+    assert scenario_reports([single], bench.folder)[0].tables.keys() == {"scores", "flips", "costs"}
     unfinished = chain_record(bench, "m", status=Status.TIMEOUT)
-    assert scenario_reports([unfinished], bench.folder)[0].chain is None
+    assert scenario_reports([unfinished], bench.folder)[0].tables.keys() == {"scores", "flips", "costs"}
 
 
 def test_the_heat_map_shows_every_entry_of_every_row_and_frames_violations(bench):
     records = [chain_record(bench, "independent", role="reference"), chain_record(bench, "m(variant=a & b)")]
-    chain = scenario_reports(records, bench.folder)[0].chain
-    svg = str(chain.heat_map)
+    report, again = (scenario_reports(records, bench.folder)[0] for _ in range(2))
+    svg = str(report.figures["matrix"].svg)
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
     expected = [f"{100 * value:.0f}" for row in MATRIX for value in row]
     assert [text for text in texts if re.fullmatch(r"\d\d", text)] == expected * 2
     assert svg.count("stroke: #d02f3a") == 2 * 2
     assert texts.index("independent") < texts.index("m (variant=a &amp; b)")
-    assert str(chain.heat_map) == svg
+    assert str(again.figures["matrix"].svg) == svg
 
 
 def test_the_report_has_the_chain_in_every_file(bench, tmp_path):

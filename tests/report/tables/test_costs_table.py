@@ -10,7 +10,7 @@ def test_costs_are_medians_with_their_range(bench):
         {"train_seconds": 20.0, "bytes_per_vector": 32.0, "surprise": 1.0},
     ]
     records = [bench.record("a", seed, flat, costs=cost, needs=["old encoder"]) for seed, cost in enumerate(costs)]
-    table = scenario_reports(records, bench.folder)[0].costs
+    table = scenario_reports(records, bench.folder)[0].tables["costs"]
     (row,) = table.groups[0].rows
     assert row.cells["train_seconds"] == Cell(20.0, 10.0, 40.0)
     assert row.cells["extra_serving_parameters"] == Cell(7.0)
@@ -21,5 +21,5 @@ def test_costs_are_medians_with_their_range(bench):
 
 
 def test_rows_without_a_finished_seed_have_no_costs(golden):
-    labels = [row.cells["method"].value for group in golden.costs.groups for row in group.rows]
+    labels = [row.cells["method"].value for group in golden.tables["costs"].groups for row in group.rows]
     assert labels == ["independent", "good", "own", "varied", "weak", "short", "relational"]

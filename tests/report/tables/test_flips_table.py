@@ -9,8 +9,8 @@ HIT, MISS = 0.75, 0.25
 
 
 def cells(bench, *records):
-    report = scenario_reports(records, bench.folder)[0]
-    return {row.cells["method"].value: row.cells for group in report.flips.groups for row in group.rows}, report.flips
+    table = scenario_reports(records, bench.folder)[0].tables["flips"]
+    return {row.cells["method"].value: row.cells for group in table.groups for row in group.rows}, table
 
 
 def entries(old, cross, new):

@@ -53,7 +53,7 @@ def report(bench):
 
 
 def test_recall_by_method(report):
-    found = rows(report.recall, "method")
+    found = rows(report.tables["recall"], "method")
     assert list(found) == ["a", "own"]
     assert found["a"]["hnsw_noo"] == Cell(0.625, 0.5, 0.75)
     assert found["a"]["hnsw_ooo"] == Cell(0.9, 0.9, 0.9)
@@ -61,14 +61,14 @@ def test_recall_by_method(report):
     assert found["a"]["ivfpq_nno"] == Cell(0.3125, 0.25, 0.375)
     assert found["a"]["ivfpq_ooo"] == Cell()
     assert found["own"]["hnsw_noo"] == Cell(0.25)
-    assert found["own"]["method"].marks == tuple(report.recall.footnotes) == ("†",)
-    titles = {column.key: column.title for column in report.recall.columns}
+    assert found["own"]["method"].marks == tuple(report.tables["recall"].footnotes) == ("†",)
+    titles = {column.key: column.title for column in report.tables["recall"].columns}
     assert titles["ivfpq_nno"] == "IVF-PQ n,n refilled"
     assert " ".join(titles) == "method hnsw_ooo hnsw_noo hnsw_nnn ivfpq_ooo ivfpq_noo ivfpq_nnn ivfpq_nno"
 
 
 def test_speed_by_kind_of_index(report):
-    table = report.indexes
+    table = report.tables["indexes"]
     assert [group.title for group in table.groups] == ["HNSW", "IVF-PQ"]
     hnsw, ivfpq = (
         {row.cells["searched"].value: row.cells for row in group.rows} for group in table.groups
@@ -96,9 +96,9 @@ def test_in_a_chain_the_newest_is_new(bench):
     record.arrays.extend(steps)
     record.spec.generations = generations
     report = scenario_reports([record], bench.folder)[0]
-    assert rows(report.recall, "method")["a"]["hnsw_noo"] == Cell(0.5)
+    assert rows(report.tables["recall"], "method")["a"]["hnsw_noo"] == Cell(0.5)
 
 
 def test_records_without_searches_have_no_tables(golden):
-    assert (golden.recall, golden.indexes) == (None, None)
-    assert [table.name for table in golden.details] == ["extended_data-flips", "extended_data-costs"]
+    names = [table.name for table in golden.tables.values()]
+    assert names == ["extended_data", "extended_data-flips", "extended_data-costs"]

@@ -50,7 +50,7 @@ SYSTEMS = {
 
 
 def test_rates_by_hand(bench: Any) -> None:
-    table = scenario_reports([record(bench, "m", 0, SYSTEMS)], bench.folder)[0].thresholds
+    table = scenario_reports([record(bench, "m", 0, SYSTEMS)], bench.folder)[0].tables["thresholds"]
     assert table is not None
     cells = table.groups[0].rows[0].cells
     expected = {
@@ -66,7 +66,7 @@ def test_rates_by_hand(bench: Any) -> None:
 def test_seeds_are_pooled_and_resampled(bench: Any) -> None:
     """Of 8 draws of two seeds 2 in 8 are the same seed twice, so that the interval reaches from one to the other."""
     records = [record(bench, "m", seed, SYSTEMS | {("1", "0", True): (9, 10 * seed)}) for seed in (0, 1)]
-    table = scenario_reports(records, bench.folder)[0].thresholds
+    table = scenario_reports(records, bench.folder)[0].tables["thresholds"]
     assert table is not None
     cell = table.groups[0].rows[0].cells["far_no_moved"]
     assert (cell.value, cell.low, cell.high) == pytest.approx((0.5, 0, 1))
@@ -75,18 +75,16 @@ def test_seeds_are_pooled_and_resampled(bench: Any) -> None:
 def test_a_rate_that_all_records_hold_is_shown(bench: Any) -> None:
     both = record(bench, "a", 0, SYSTEMS)
     both.verification.extend(record(bench, "a", 0, SYSTEMS, rate=1e-2).verification)
-    table = scenario_reports([both, record(bench, "b", 0, SYSTEMS, rate=1e-2)], bench.folder)[0].thresholds
+    table = scenario_reports([both, record(bench, "b", 0, SYSTEMS, rate=1e-2)], bench.folder)[0].tables["thresholds"]
     assert table is not None
     assert "of 1%: each" in table.caption
 
 
 def test_rows_without_verified_pairs_are_left_out(bench: Any) -> None:
     without = bench.record("old", 0, SCORES)
-    assert scenario_reports([without], bench.folder)[0].thresholds is None
+    assert scenario_reports([without], bench.folder)[0].tables.get("thresholds") is None
     report = scenario_reports([without, record(bench, "m", 0, SYSTEMS)], bench.folder)[0]
-    assert report.thresholds is not None
-    assert [row.cells["method"].value for group in report.thresholds.groups for row in group.rows] == ["m"]
-    assert report.thresholds in report.details
+    assert [row.cells["method"].value for group in report.tables["thresholds"].groups for row in group.rows] == ["m"]
 
 
 def test_it_is_on_the_page_in_the_readme_and_a_file_of_its_own(bench: Any, tmp_path: Path) -> None:

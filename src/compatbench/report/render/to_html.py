@@ -21,7 +21,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(value=value, interval=interval)
+    environment.globals.update(value=value, interval=interval, to_html=to_html)
     return environment
 
 

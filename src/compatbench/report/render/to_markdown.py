@@ -25,8 +25,24 @@ def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str
 
 
 def to_legend(columns: Iterable[Column]) -> str:
-    """What each column means, as a list."""
-    return "\n".join(f"- **{escape(column.title)}**: {escape(column.description)}" for column in columns)
+    """What each column means, as a list; of several with one title the last one."""
+    meanings = {column.title: column.description for column in columns}
+    return "\n".join(f"- **{escape(title)}**: {escape(meaning)}" for title, meaning in meanings.items())
+
+
+def joined(parts: Iterable[str]) -> str:
+    """A document of these parts, a blank line between them."""
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def quotation(head: str, lines: Iterable[str]) -> str:
+    """A quotation: `head`, which is Markdown, then a list of lines of plain text."""
+    return "\n".join([f"> {head}", *(f"> - {escape(line)}" for line in lines)])
+
+
+def image(alt: str, file: str) -> str:
+    """A picture with its plain text for readers that do not see it."""
+    return f"![{escape(alt)}]({file})"
 
 
 def escape(text: str) -> str:

@@ -67,9 +67,10 @@ def _cross_at_chance(row: MethodRow) -> str | None:
 
     The band is that of single seeds, hence wider than that of their mean: what exceeds it is no accident.
     """
-    if row.chance is None:
+    end = row.chance.high
+    if end is None:
         return "its records hold no chance band to compare M(n,o) with"
-    cross, end = float(_seed_means(row, Entry.CROSS).mean()), row.chance[2]
+    cross = float(_seed_means(row, Entry.CROSS).mean())
     return f"M(n,o) = {_points(cross)} is above chance, which ends at {_points(end)}" if cross > end else None
 
 

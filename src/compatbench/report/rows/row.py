@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
-from compatbench.records.record import Record
+from compatbench.records.record import Metric, Record
 from compatbench.report.rows.estimates import Compatibility, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
@@ -32,13 +33,8 @@ class MethodRow:
     """None where no seed ended well."""
     numbers: Mapping[str, Compatibility]
     """By retrieval number; empty where no seed ended well."""
-    cross_seen: float | None
-    """M(n,o) on mAP over queries of classes that the old generation knows, mean over seeds."""
-    cross_unseen: float | None
-    cross_l2: float | None
-    """M(n,o) on mAP by L2 distance, mean over seeds."""
-    chance: tuple[float, float, float] | None
-    """M(n,o) on mAP between unrelated spaces: mean, low and high end, each the mean over the seeds."""
+    chance: Estimate
+    """M(n,o) on mAP between unrelated spaces, value and ends each the mean over the seeds; undefined if not known."""
     relative_time: float | None
     """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
     median over seeds."""
@@ -74,6 +70,12 @@ class MethodRow:
             and numbers.update_gain.value is not None
         )
 
+    def cross(self, subset: str = "all", distance: str = "cosine") -> float | None:
+        """M(n,o) on mAP by `distance` over the queries of `subset` (seen, unseen), mean over seeds."""
+        entries = [_entry(record, MetricName.MAP, subset, distance) for record in self.runs.finished]
+        values = [entry.value for entry in entries if entry is not None and entry.value is not None]
+        return fmean(values) if values else None
+
 
 def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     """The rows of one scenario, ranked ones first by Γ on mAP, then tax; the others in the same order after them."""
@@ -84,10 +86,7 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
             runs=runs,
             scores=scores.get(runs.label),
             numbers=numbers.get(runs.label, {}),
-            cross_seen=_mean(runs, scenario.newest, subset="seen"),
-            cross_unseen=_mean(runs, scenario.newest, subset="unseen"),
-            cross_l2=_mean(runs, scenario.newest, distance="l2"),
-            chance=_chance(runs, scenario.newest),
+            chance=_chance(runs),
             relative_time=_relative_time(runs, scenario.independent),
         )
         for runs in scenario.rows
@@ -125,23 +124,18 @@ def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
     return "; ".join(f"seed {', '.join(map(str, seeds))} {end}" for end, seeds in ends.items())
 
 
-def _mean(runs: MethodRuns, newest: str, subset: str = "all", distance: str = "cosine") -> float | None:
-    entries = [record.metric(MetricName.MAP, newest, "0", subset, distance) for record in runs.finished]
-    values = [entry.value for entry in entries if entry is not None and entry.value is not None]
-    return fmean(values) if values else None
+def _entry(record: Record, name: str, subset: str = "all", distance: str = "cosine") -> Metric | None:
+    """A metric of M(n,o)."""
+    return record.metric(name, str(len(record.spec.generations) - 1), "0", subset, distance)
 
 
-def _chance(runs: MethodRuns, newest: str) -> tuple[float, float, float] | None:
-    entries = [record.metric(f"chance:{MetricName.MAP}", newest, "0") for record in runs.finished]
-    bands = [
-        (entry.value, entry.ci_low, entry.ci_high)
-        for entry in entries
-        if entry is not None and entry.value is not None and entry.ci_low is not None and entry.ci_high is not None
-    ]
-    if not bands or len(bands) < len(entries):
-        return None
-    mean, low, high = (fmean(column) for column in zip(*bands, strict=True))
-    return mean, low, high
+def _chance(runs: MethodRuns) -> Estimate:
+    """Undefined unless every finished record has a value with both ends."""
+    entries = [_entry(record, f"chance:{MetricName.MAP}") for record in runs.finished]
+    ends = ("value", "ci_low", "ci_high")
+    columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
+    known = entries and not any(None in column for column in columns)
+    return Estimate(*map(fmean, columns)) if known else Estimate()
 
 
 def _relative_time(runs: MethodRuns, independent: MethodRuns | None) -> float | None:

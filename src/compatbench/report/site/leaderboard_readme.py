@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
-from compatbench.report.plots.pareto import plot_caption
 from compatbench.report.render.table import Column, Place, Row
-from compatbench.report.render.to_markdown import escape
+from compatbench.report.render.to_markdown import escape, image, joined, quotation
 from compatbench.report.rows.standing import Standing, Standings
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.linked_markdown import Link, linked_table, record_links
 from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.site.suite_files import banner_lines
-from compatbench.report.site.write import pareto_file
 from compatbench.report.tables.leaderboard import STATUS_QUO
 from compatbench.report.tables.standing_table import scenario_key, standings_table
 
@@ -53,14 +52,14 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
             parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
     listed = [f'- <a name="{one.anchor}"></a>**{escape(one.name)}**: {escape(one.text)}' for one in terms.sorted()]
     parts += ["## Definitions", "\n".join(listed)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return joined(parts)
 
 
 def banner(board: Board) -> str:
     """Whether the numbers can be believed, as a quotation with a mark that is red or green."""
     if board.warnings:
         head = "❌ **Not everything is as it should be: explain this before you trust the numbers it concerns.**"
-        return "\n".join([f"> {head}", ">", *(f"> - {escape(line)}" for line in board.warnings)])
+        return quotation(f"{head}\n>", board.warnings)
     checked = sorted({label for suite in board.suites for report in suite.reports for label in report.banner.checked})
     return (
         f"> ✅ Controls are as expected in every scenario ({escape(', '.join(checked))}); every record is of protocol "
@@ -124,25 +123,19 @@ def _suite_line(suite: BoardSuite, folder: str) -> str:
 def _scenario(
     suite: BoardSuite, report: ScenarioReport, terms: Terms, folder: str, link: Link, *, is_open: bool
 ) -> list[str]:
-    table = report.scores.narrow(Place.README)
+    table, figure = report.scores.narrow(Place.README), report.figures.get("scores")
     rows = sum(len(group.rows) for group in table.groups)
     tables = f"{folder}/{suite.name}/tables/{table.name}"
     return [
         f'<a name="{anchor(suite.name, report.runs.scenario)}"></a>\n\n### {escape(report.title)}',
         banner_lines(report),
-        *_plot(suite, report, folder),
+        *([image(f"Γ against tax, {report.title}", f"{folder}/{suite.name}/{figure.file}")] if figure else []),
+        escape(figure.caption) if figure else "",
         f"<details{' open' if is_open else ''}><summary>The table: {rows} rows</summary>",
         linked_table(table, terms, link, lambda row: records_of(report, row, folder)),
         f"All columns: [Markdown]({tables}.md), [CSV]({tables}.csv), [LaTeX]({tables}.tex).",
         "</details>",
     ]
-
-
-def _plot(suite: BoardSuite, report: ScenarioReport, folder: str) -> list[str]:
-    if report.pareto_plot is None:
-        return []
-    file = f"{folder}/{suite.name}/{pareto_file(report)}"
-    return [f"![Γ against tax, {escape(report.title)}]({file})", escape(plot_caption(report.points))]
 
 
 def _unranked(standings: Standings, several: bool) -> str:
@@ -159,10 +152,7 @@ def _unranked(standings: Standings, several: bool) -> str:
             f"- {escape(row.label)}: {escape(one_line(why))} ({escape(', '.join(where))})"
             for why, where in reasons.items()
         ]
-    if not lines:
-        return ""
-    summary = f"<details><summary>Why rows have no rank or no numbers: {_counted(len(lines), 'reason')}</summary>"
-    return "\n\n".join([summary, "\n".join(lines), "</details>"])
+    return _folded(f"Why rows have no rank or no numbers: {_counted(len(lines), 'reason')}", lines) if lines else ""
 
 
 def _missing(standings: Standings) -> str:
@@ -172,13 +162,14 @@ def _missing(standings: Standings) -> str:
     lines = []
     for at, (suite, scenario) in enumerate(standings.scenarios):
         lacking = [row for row in standings.rows if row.entries[at].missing_seeds]
-        if not lacking:
-            continue
         unrun = not any(row.entries[at].records for row in standings.rows)
         what = "no cell was run" if unrun else ", ".join(_seeds(row, at) for row in lacking)
-        lines.append(f"- `{suite}`, {escape(scenario)}: {what}")
-    summary = f"<details><summary>Missing: {_counted(standings.missing, 'planned cell')} left no record</summary>"
-    return "\n\n".join([summary, "\n".join(lines), "</details>"])
+        lines += [f"- `{suite}`, {escape(scenario)}: {what}"] if lacking else []
+    return _folded(f"Missing: {_counted(standings.missing, 'planned cell')} left no record", lines)
+
+
+def _folded(summary: str, lines: Sequence[str]) -> str:
+    return "\n\n".join([f"<details><summary>{summary}</summary>", "\n".join(lines), "</details>"])
 
 
 def _counted(number: int, what: str) -> str:

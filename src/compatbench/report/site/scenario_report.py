@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +10,19 @@ from pathlib import Path
 from markupsafe import Markup
 
 from compatbench.records.record import Record
-from compatbench.report.plots.backfill_plot import backfill_svg
-from compatbench.report.plots.pareto import Point, pareto_svg
+from compatbench.report.plots.backfill_plot import backfill_caption, backfill_svg
+from compatbench.report.plots.heat_map import heat_map_caption, heat_map_svg
+from compatbench.report.plots.pareto import Point, pareto_svg, plot_caption
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
+from compatbench.report.rows.chains import ChainRow, chain_rows
 from compatbench.report.rows.flip_lists import FlipList, flip_lists
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scenario_rows import ScenarioRows, scenario_rows
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.site.chain_report import ChainReport, chain_report
 from compatbench.report.tables.backfill import backfill_table
+from compatbench.report.tables.chains import chain_table, matrix_table, step_cost_table
 from compatbench.report.tables.costs import costs_table
 from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
@@ -30,48 +32,62 @@ from compatbench.vocabulary import Role
 
 
 @dataclass(frozen=True)
-class ScenarioReport(ScenarioRows):
-    """The rows of one scenario with their tables and the points of their plots."""
+class Figure:
+    """A plot with what is said of it."""
 
-    scores: Table
-    flips: Table
-    backfill: Table | None
-    """None where the records hold no backfill curves."""
-    thresholds: Table | None
-    """None where the records hold no verified pairs."""
-    recall: Table | None
-    """None where the records hold no index searches."""
-    indexes: Table | None
-    costs: Table
+    name: str
+    """Of its file, without ending."""
+    alt: str
+    caption: str
+    svg: Markup
+    """An element for use inside a page."""
+
+    @property
+    def file(self) -> str:
+        """Below the folder of its suite."""
+        return f"plots/{self.name}.svg"
+
+
+@dataclass(frozen=True)
+class ScenarioReport(ScenarioRows):
+    """The rows of one scenario with their tables, and what their plots are drawn from."""
+
+    tables: Mapping[str, Table]
+    """By kind, in the order of a page; a kind that the records hold no numbers for is absent."""
     points: tuple[Point, ...]
     """The methods (no references, no controls) for which Γ is defined."""
     backfills: tuple[RowBackfill, ...]
     flip_lists: tuple[FlipList, ...]
-    chain: ChainReport | None
-    """None for a single upgrade."""
+    chains: tuple[ChainRow, ...]
+    """Empty for a single upgrade."""
 
     @property
     def title(self) -> str:
         """For headings."""
         return self.runs.title
 
-    @cached_property
-    def pareto_plot(self) -> Markup | None:
-        """Γ against tax as an SVG element; None where no point lies within the frame."""
-        return pareto_svg(self.points, f"plot-{self.scores.name}")
-
-    @cached_property
-    def backfill_plot(self) -> Markup | None:
-        """The curves as an SVG element; None where there are none."""
-        return backfill_svg(self.backfills, f"backfill-{self.scores.name}")
-
     @property
-    def details(self) -> tuple[Table, ...]:
-        """The tables beside the scores, in their order on the page."""
-        chain = (self.chain.numbers, self.chain.matrix) if self.chain else ()
-        steps = (self.chain.steps,) if self.chain else ()
-        tables = (self.flips, self.backfill, self.thresholds, self.recall, self.indexes, self.costs)
-        return tuple(table for table in (*chain, *tables, *steps) if table is not None)
+    def scores(self) -> Table:
+        """The table that ranks."""
+        return self.tables["scores"]
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figure]:
+        """The plots, by the kind of the table that they belong to."""
+        name = self.runs.scenario
+        pareto = pareto_svg(self.points, f"plot-{name}")
+        curves = backfill_svg(self.backfills, f"backfill-{name}")
+        matrices = heat_map_svg(self.chains, f"matrix-{name}") if self.chains else None
+        plots = {
+            "scores": ("pareto", "Update gain against tax,", plot_caption(self.points), pareto),
+            "backfill": ("backfill", "Backfill curves of", backfill_caption(), curves),
+            "matrix": ("matrix", "Compatibility matrices of", heat_map_caption(), matrices),
+        }
+        return {
+            kind: Figure(f"{name}-{file}", f"{alt} {self.title}", caption, svg)
+            for kind, (file, alt, caption, svg) in plots.items()
+            if svg
+        }
 
 
 def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[ScenarioReport]:
@@ -84,34 +100,35 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
     for runs in scenarios(records):
         found = scenario_rows(runs, reader)
         rows, backfills = found.rows, row_backfills(found.rows, reader)
+        chains = chain_rows(runs, rows, reader)
+        tables = {
+            "scores": scores_table(found),
+            "chain": chain_table(runs, chains),
+            "matrix": matrix_table(runs, chains),
+            "flips": flips_table(runs, rows, reader),
+            "backfill": backfill_table(runs, backfills),
+            "thresholds": thresholds_table(runs, rows, reader),
+            "recall": recall_table(runs, rows),
+            "indexes": index_table(runs, rows),
+            "costs": costs_table(runs, rows),
+            "steps": step_cost_table(runs, chains),
+        }
         reports.append(
             ScenarioReport(
                 runs=runs,
                 rows=rows,
                 banner=found.banner,
-                scores=scores_table(found),
-                flips=flips_table(runs, rows, reader),
-                backfill=backfill_table(runs, backfills),
-                thresholds=thresholds_table(runs, rows, reader),
-                recall=recall_table(runs, rows),
-                indexes=index_table(runs, rows),
-                costs=costs_table(runs, rows),
+                tables={kind: table for kind, table in tables.items() if table is not None},
                 points=_points(rows),
                 backfills=tuple(backfills),
                 flip_lists=tuple(flip_lists(rows, reader)),
-                chain=chain_report(runs, rows, reader),
+                chains=tuple(chains),
             )
         )
     return reports
 
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
-    points = []
-    for row in rows:
-        numbers = row.compatibility
-        if row.role != Role.METHOD or numbers is None:
-            continue
-        gain, tax = numbers.update_gain, numbers.tax
-        if gain.value is not None and tax.value is not None:
-            points.append(Point(row.label, tax=tax.in_points(), gain=gain))
-    return tuple(points)
+    numbers = [(row.label, row.compatibility) for row in rows if row.role == Role.METHOD]
+    points = [Point(label, one.tax.in_points(), one.update_gain) for label, one in numbers if one is not None]
+    return tuple(point for point in points if None not in (point.tax.value, point.gain.value))

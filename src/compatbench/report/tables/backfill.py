@@ -8,7 +8,7 @@ from compatbench.report.render.table import Cell, Column, Group, Row, Table, Uni
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import points
-from compatbench.report.tables.method_rows import METHOD, method_row, own_old, own_old_footnote
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, method_row, own_old, scenario_table
 from compatbench.vocabulary import Order, Role
 
 INCIDENT = "▼"
@@ -45,18 +45,15 @@ def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> 
     shown = [one for role in (Role.REFERENCE, Role.METHOD) for one in backfills if one.row.role == role]
     if not shown:
         return None
-    incident = {INCIDENT: "an incident: significantly below M(o,o)."} if any(one.incident for one in shown) else {}
-    return Table(
-        name=f"{scenario.scenario}-backfill",
-        title=f"{scenario.title}: the course of the backfill",
-        caption=_caption(shown),
-        columns=_COLUMNS,
-        groups=tuple(
-            Group(order.heading, tuple(_row(one) for one in shown if one.order == order))
-            for order in Order
-            if any(one.order == order for one in shown)
-        ),
-        footnotes=own_old_footnote((one.row for one in shown), "against its own old model.") | incident,
+    groups = [(order, tuple(_row(one) for one in shown if one.order == order)) for order in Order]
+    return scenario_table(
+        scenario,
+        "backfill",
+        "the course of the backfill",
+        _caption(shown),
+        _COLUMNS,
+        tuple(Group(order.heading, rows) for order, rows in groups if rows),
+        {OWN_OLD: "against its own old model.", INCIDENT: "an incident: significantly below M(o,o)."},
     )
 
 

@@ -8,23 +8,18 @@ from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
-from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, by_role, method_row, needs_cell
+from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, by_role, method_row, needs_cell, scenario_table
 
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
     Column("train_images_per_second", "training img/s", "Training throughput, images a second.", Unit.AMOUNT, True),
     Column("embed_images_per_second", "embedding img/s", "Embedding throughput, images a second.", Unit.AMOUNT, True),
-    Column(
-        "extra_training_parameters",
-        "extra parameters, training",
-        "Parameters that the method trains beyond encoder and head.",
-        Unit.COUNT,
-    ),
-    Column(
-        "extra_serving_parameters",
-        "extra parameters, serving",
-        "Parameters beyond the encoder that serving a query needs.",
-        Unit.COUNT,
+    *(
+        Column(f"extra_{what}_parameters", f"extra parameters, {what}", f"Parameters {text}.", Unit.COUNT)
+        for what, text in (
+            ("training", "that the method trains beyond encoder and head"),
+            ("serving", "beyond the encoder that serving a query needs"),
+        )
     ),
     Column("bytes_per_vector", "bytes/vector", "Size of one stored vector.", Unit.COUNT),
 )
@@ -33,23 +28,22 @@ _MEASURED = (
 
 def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
     """The costs of all rows that have a finished seed."""
-    shown = [row for row in rows if row.runs.finished]
-    return Table(
-        name=f"{scenario.scenario}-costs",
-        title=f"{scenario.title}: costs",
-        caption="Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. "
-        "Compare times only within this table.",
-        columns=(METHOD, TIME, *_MEASURED, NEEDS),
-        groups=by_role((row, _row(row)) for row in shown),
+    return scenario_table(
+        scenario,
+        "costs",
+        "costs",
+        "Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. Compare times "
+        "only within this table.",
+        (METHOD, TIME, *_MEASURED, NEEDS),
+        by_role((row.role, _row(row)) for row in rows if row.runs.finished),
     )
 
 
 def _row(row: MethodRow) -> Row:
-    cells = {}
-    for column in _MEASURED:
-        values = [value for one in row.runs.finished if (value := one.costs.get(column.key)) is not None]
-        cells[column.key] = spread(values, column)
-    cells["method"] = Cell(row.label)
-    cells["time"] = Cell(row.relative_time)
-    cells["needs"] = needs_cell(row.runs.method.needs)
-    return method_row(row, cells)
+    costs = [record.costs for record in row.runs.finished]
+    cells = {
+        column.key: spread([value for one in costs if (value := one.get(column.key)) is not None], column)
+        for column in _MEASURED
+    }
+    named = {"method": Cell(row.label), "time": Cell(row.relative_time), "needs": needs_cell(row.runs.method.needs)}
+    return method_row(row, cells | named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Column, Row, Table
@@ -11,67 +11,44 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.cells import points
-from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
 
-_COLUMNS = (
-    METHOD,
-    Column(
-        f"{CROSS}_NFR@1",
-        "NFR@1",
-        "Negative flips of new queries on the old gallery, in % of all queries: the old system's first hit is "
-        "relevant, the new one's is not.",
-        interval=True,
-    ),
-    Column(
-        f"{CROSS}_PFR@1",
-        "PFR@1",
-        "Positive flips of new queries on the old gallery, in % of all queries: the new first hit is relevant, the "
-        "old system's is not.",
-        interval=True,
-    ),
-    Column(
-        f"{CROSS}_relative_NFR@1",
-        "relative NFR@1",
-        "Negative flips of new queries on the old gallery, in % of the queries that the old system answers.",
-        interval=True,
-    ),
-    Column(
-        f"{CROSS}_relative_NFR@10",
-        "relative NFR@10",
-        "The same for a relevant item among the first ten.",
-        interval=True,
-    ),
-    Column(
-        f"{FULL}_relative_NFR@1",
-        "relative NFR@1 n,n",
-        "Relative NFR@1 after the full backfill: new queries on the new gallery.",
-        interval=True,
-    ),
-    Column(
-        f"{FULL}_relative_NFR@10",
-        "relative NFR@10 n,n",
-        "Relative NFR@10 after the full backfill: new queries on the new gallery.",
-        interval=True,
-    ),
-)
+_RATES = {
+    f"{CROSS}_NFR@1": "Negative flips of new queries on the old gallery, in % of all queries: the old system's first "
+    "hit is relevant, the new one's is not.",
+    f"{CROSS}_PFR@1": "Positive flips of new queries on the old gallery, in % of all queries: the new first hit is "
+    "relevant, the old system's is not.",
+    f"{CROSS}_relative_NFR@1": "Negative flips of new queries on the old gallery, in % of the queries that the old "
+    "system answers.",
+    f"{CROSS}_relative_NFR@10": "The same for a relevant item among the first ten.",
+    f"{FULL}_relative_NFR@1": "Relative NFR@1 after the full backfill: new queries on the new gallery.",
+    f"{FULL}_relative_NFR@10": "Relative NFR@10 after the full backfill: new queries on the new gallery.",
+}
+"""What each rate is, by system and rate."""
 
 
 def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table:
     """Flip rates of all rows that have a finished seed."""
     shown = [row for row in rows if row.runs.finished]
     rates = flip_rates(scenario, shown, reader)
-    return Table(
-        name=f"{scenario.scenario}-flips",
-        title=f"{scenario.title}: flips",
-        caption="Queries that the upgrade breaks (negative flips) and mends (positive flips), against the old system: "
-        "old queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
+    return scenario_table(
+        scenario,
+        "flips",
+        "flips",
+        "Queries that the upgrade breaks (negative flips) and mends (positive flips), against the old system: old "
+        "queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
         "queries.",
-        columns=_COLUMNS,
-        groups=by_role((row, _row(row, rates[row.label])) for row in shown),
-        footnotes=own_old_footnote(shown, "against its own old model."),
+        (METHOD, *(Column(key, _title(key), text, interval=True) for key, text in _RATES.items())),
+        by_role((row.role, _row(row, rates[row.label])) for row in shown),
+        {OWN_OLD: "against its own old model."},
     )
 
 
-def _row(row: MethodRow, rates: dict[str, dict[str, Estimate]]) -> Row:
+def _title(key: str) -> str:
+    system, _, rate = key.partition("_")
+    return rate.replace("_", " ") + (" n,n" if system == FULL else "")
+
+
+def _row(row: MethodRow, rates: Mapping[str, Mapping[str, Estimate]]) -> Row:
     cells = {f"{system}_{name}": points(rate) for system, by_name in rates.items() for name, rate in by_name.items()}
     return method_row(row, cells)

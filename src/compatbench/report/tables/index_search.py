@@ -10,7 +10,7 @@ from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
-from compatbench.report.tables.method_rows import METHOD, by_role, method_row, own_old_footnote
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
 from compatbench.vocabulary import IndexKind
 
 _ENTRIES: dict[Entry, str] = {
@@ -47,17 +47,18 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
     shown = [row for row in rows if any(record.search for record in row.runs.finished)]
     if not shown:
         return None
-    return Table(
-        name=f"{scenario.scenario}-recall",
-        title=f"{scenario.title}: index search",
-        caption="Does an index of old vectors serve new queries? Recall@10 against exact search of the same queries "
+    return scenario_table(
+        scenario,
+        "recall",
+        "index search",
+        "Does an index of old vectors serve new queries? Recall@10 against exact search of the same queries "
         "on the same vectors: how well the index does, not how good the vectors are. o,o: old queries on old "
         "vectors; n,o: the method's new queries on them; n,n: new queries on new vectors; refilled: the index keeps "
         "the centroids and codebooks of the old vectors and holds new ones. Median over seeds, in brackets the "
         "lowest and the highest.",
-        columns=(METHOD, *_RECALLS.values()),
-        groups=by_role((row, _recall_row(row)) for row in shown),
-        footnotes=own_old_footnote(shown, "with its own old model."),
+        (METHOD, *_RECALLS.values()),
+        by_role((row.role, _recall_row(row)) for row in shown),
+        {OWN_OLD: "with its own old model."},
     )
 
 
@@ -70,20 +71,20 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
     groups = []
     for index in IndexKind:
         found = {
-            text: [one for place, one in searches if place == entry and one.index == index]
-            for entry, text in _ENTRIES.items()
+            text: [one for at, one in searches if (at, one.index) == (entry, index)] for entry, text in _ENTRIES.items()
         }
-        lines = tuple(_speed_row(text, several) for text, several in found.items() if several)
-        if lines:
-            groups.append(Group(index.heading, lines))
-    return Table(
-        name=f"{scenario.scenario}-indexes",
-        title=f"{scenario.title}: kinds of index",
-        caption=f"Faiss on one thread, {first.queries:,} queries, each number the median of {first.repeats} repeats; "
+        groups.append(
+            Group(index.heading, tuple(_speed_row(text, several) for text, several in found.items() if several))
+        )
+    return scenario_table(
+        scenario,
+        "indexes",
+        "kinds of index",
+        f"Faiss on one thread, {first.queries:,} queries, each number the median of {first.repeats} repeats; "
         "here the median over all methods and seeds, in brackets the lowest and the highest. Other cells may have "
         "run at the same time: compare times only within this table.",
-        columns=(Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *SPEED_COLUMNS),
-        groups=tuple(groups),
+        (Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *SPEED_COLUMNS),
+        tuple(group for group in groups if group.rows),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Place, Row, Table, Unit
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
 from compatbench.report.rows.estimates import Compatibility, Tested, best_rows
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
@@ -18,10 +18,12 @@ from compatbench.report.tables.method_rows import (
     NEEDS,
     OWN_OLD,
     TIME,
+    by_role,
     method_cell,
     method_row,
     needs_cell,
     own_old,
+    scenario_table,
 )
 from compatbench.vocabulary import Entry, MetricName, Role
 
@@ -87,14 +89,10 @@ _SCORES = (
     ),
     _Score(_entry("gain", MetricName.CROSS_GAIN, 10, ()), _of(lambda one: points(one.cross_gain))),
     _Score(
-        Column(
-            "gamma",
-            MetricName.UPDATE_GAIN.heading,
-            MetricName.UPDATE_GAIN.sentence,
-            Unit.SHARE,
-            interval=True,
-            places=tuple(Place),
-            lead=3,
+        replace(
+            _entry("gamma", MetricName.UPDATE_GAIN, lead=3),
+            description=MetricName.UPDATE_GAIN.sentence,
+            unit=Unit.SHARE,
         ),
         _of(lambda one: plain(one.update_gain)),
         tested=MetricName.UPDATE_GAIN,
@@ -125,29 +123,22 @@ _SCORES = (
     ),
     _Score(
         Column(
-            "seeds",
-            "seeds",
-            "Seeds that ended well, of those run in this scenario.",
-            Unit.TEXT,
-            places=(Place.README,),
+            "seeds", "seeds", "Seeds that ended well, of those run in this scenario.", Unit.TEXT, places=(Place.README,)
         ),
         lambda line: _seeds(line.row, line.seeds),
     ),
     _Score(
         Column(
-            "seen",
-            "M(n,o) seen",
-            "Cross-test over queries of classes that the old generation was trained on.",
-            lead=12,
+            "seen", "M(n,o) seen", "Cross-test over queries of classes that the old generation was trained on.", lead=12
         ),
-        lambda line: points(Estimate(line.row.cross_seen)),
+        lambda line: points(Estimate(line.row.cross("seen"))),
         optional=True,
     ),
     _Score(
         Column(
             "unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw.", lead=13
         ),
-        lambda line: points(Estimate(line.row.cross_unseen)),
+        lambda line: points(Estimate(line.row.cross("unseen"))),
         optional=True,
     ),
     _Score(
@@ -158,7 +149,7 @@ _SCORES = (
             "rotations of the row's own queries, mAP in points.",
             interval=True,
         ),
-        lambda line: points(Estimate(*line.row.chance)) if line.row.chance else Cell(),
+        lambda line: points(line.row.chance),
         optional=True,
     ),
     _Score(
@@ -173,16 +164,12 @@ _SCORES = (
     ),
     _Score(
         Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
-        lambda line: points(Estimate(line.row.cross_l2)) if line.show_l2 else Cell(),
+        lambda line: points(Estimate(line.row.cross(distance="l2"))) if line.show_l2 else Cell(),
         optional=True,
     ),
     _Score(TIME, lambda line: Cell(line.row.relative_time)),
     _Score(NEEDS, lambda line: needs_cell(line.row.runs.method.needs)),
 )
-_FOOTNOTES = {
-    OWN_OLD: "trains its own first generation: M(o,o), the gains and Γ are against its own old model.",
-    NOT_SIGNIFICANT: "not significantly below the best of its column (bold).",
-}
 
 
 def leaderboard(found: ScenarioRows) -> Table:
@@ -191,8 +178,7 @@ def leaderboard(found: ScenarioRows) -> Table:
     show_l2 = any(_l2_differs(row) for row in rows)
     best = _best(rows)
     ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
-    groups: dict[Role, list[Row]] = {role: [] for role in Role}
-    groups[Role.REFERENCE] = _status_quo(found)
+    lines = _status_quo(found)
     partial: dict[str, list[str]] = {}
     for row in rows:
         facts = _Line(row, len(scenario.seeds), ranks.get(row.label), show_l2)
@@ -203,19 +189,21 @@ def leaderboard(found: ScenarioRows) -> Table:
         if row.scores is not None and len(row.runs.finished) < len(scenario.seeds):
             cells["method"] = replace(cells["method"], marks=(*cells["method"].marks, PARTIAL))
             partial.setdefault(_why_partial(row, scenario), []).append(row.label)
-        groups[row.role].append(method_row(row, cells))
+        lines.append((row.role, method_row(row, cells)))
     reasons = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in partial.items())
-    footnotes = _FOOTNOTES | {PARTIAL: f"fewer seeds than the scenario has. {reasons}."}
-    shown = [item for lines in groups.values() for line in lines for item in line.cells.items()]
-    marks = {mark for _, cell in shown for mark in cell.marks}
-    filled = {key for key, cell in shown if cell.value is not None}
-    return Table(
-        name=scenario.scenario,
-        title=f"{scenario.title}: compatibility",
-        caption=_caption(scenario, rows, show_l2),
-        columns=tuple(one.column for one in _SCORES if not one.optional or one.column.key in filled),
-        groups=tuple(Group(role.heading, tuple(groups[role])) for role in Role if groups[role]),
-        footnotes={mark: text for mark, text in footnotes.items() if mark in marks},
+    filled = {key for _, line in lines for key, cell in line.cells.items() if cell.value is not None}
+    return scenario_table(
+        scenario,
+        "",
+        "compatibility",
+        _caption(scenario, rows, show_l2),
+        [one.column for one in _SCORES if not one.optional or one.column.key in filled],
+        by_role(lines),
+        {
+            OWN_OLD: "trains its own first generation: M(o,o), the gains and Γ are against its own old model.",
+            NOT_SIGNIFICANT: "not significantly below the best of its column (bold).",
+            PARTIAL: f"fewer seeds than the scenario has. {reasons}.",
+        },
     )
 
 
@@ -232,28 +220,25 @@ def _caption(scenario: ScenarioRuns, rows: Sequence[MethodRow], l2_differs: bool
         "Time: training images/s of the row independent ÷ own, and 1 more where the method needs that model; same "
         "suite, scenario and seed, median over seeds.",
     ]
-    if not l2_differs and any(row.cross_l2 is not None for row in rows):
+    if not l2_differs and any(row.cross(distance="l2") is not None for row in rows):
         parts.append("L2 distance gives the same M(n,o) to one decimal.")
     return " ".join(parts)
 
 
-def _status_quo(scenario: ScenarioRows) -> list[Row]:
+def _status_quo(scenario: ScenarioRows) -> list[tuple[Role, Row]]:
     """The old model left as it is."""
     row = scenario.status_quo
     if row is None:
         return []
     numbers = row.numbers[MetricName.MAP]
-    return [
-        Row(
-            {
-                "method": Cell(STATUS_QUO),
-                "seeds": _seeds(row, len(scenario.runs.seeds)),
-                "oo": points(numbers.old),
-                "reference": points(numbers.reference),
-                "verdict": Cell("old model, no upgrade"),
-            }
-        )
-    ]
+    cells = {
+        "method": Cell(STATUS_QUO),
+        "seeds": _seeds(row, len(scenario.runs.seeds)),
+        "oo": points(numbers.old),
+        "reference": points(numbers.reference),
+        "verdict": Cell("old model, no upgrade"),
+    }
+    return [(Role.REFERENCE, Row(cells))]
 
 
 def _seeds(row: MethodRow, of: int) -> Cell:
@@ -277,5 +262,5 @@ def _best(rows: Sequence[MethodRow]) -> Mapping[str, list[str]]:
 
 
 def _l2_differs(row: MethodRow) -> bool:
-    cosine = row.compatibility.cross.value if row.compatibility else None
-    return cosine is not None and row.cross_l2 is not None and abs(cosine - row.cross_l2) >= _L2_DIFFERS
+    cosine, other = row.compatibility.cross.value if row.compatibility else None, row.cross(distance="l2")
+    return cosine is not None and other is not None and abs(cosine - other) >= _L2_DIFFERS

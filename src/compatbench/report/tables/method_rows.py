@@ -1,11 +1,12 @@
-"""What tables with a row a method share: the columns that name it, its cells, and its place under a role's heading."""
+"""What the tables of a scenario share: the columns that name a method, its cells, and its place under a heading."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from compatbench.report.render.table import Cell, Column, Group, Place, Row, Unit
+from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
+from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.vocabulary import Role
 
 METHOD = Column(
@@ -55,14 +56,30 @@ def own_old(row: MethodRow) -> tuple[str, ...]:
     return (OWN_OLD,) if row.own_first_generation else ()
 
 
-def own_old_footnote(rows: Iterable[MethodRow], text: str) -> dict[str, str]:
-    """The footnote of OWN_OLD where a row has the mark."""
-    return {OWN_OLD: text} if any(row.own_first_generation for row in rows) else {}
-
-
-def by_role(lines: Iterable[tuple[MethodRow, Row]]) -> tuple[Group, ...]:
-    """Lines, each with the row that it tells of, under the headings of the roles that have any."""
+def by_role(lines: Iterable[tuple[Role, Row]]) -> tuple[Group, ...]:
+    """Lines under the headings of the roles that have any."""
     found: dict[Role, list[Row]] = {role: [] for role in Role}
-    for row, line in lines:
-        found[row.role].append(line)
+    for role, line in lines:
+        found[role].append(line)
     return tuple(Group(role.heading, tuple(members)) for role, members in found.items() if members)
+
+
+def scenario_table(
+    scenario: ScenarioRuns,
+    kind: str,
+    title: str,
+    caption: str,
+    columns: Sequence[Column],
+    groups: tuple[Group, ...],
+    footnotes: Mapping[str, str] = {},
+) -> Table:
+    """A table of one scenario; of the footnotes, those whose marks its cells bear."""
+    name = f"{scenario.scenario}-{kind}" if kind else scenario.scenario
+    heading = f"{scenario.title}: {title}"
+    return Table(name, heading, caption, tuple(columns), groups, used(footnotes, groups))
+
+
+def used(footnotes: Mapping[str, str], groups: Iterable[Group]) -> dict[str, str]:
+    """The footnotes whose marks some cell bears."""
+    marks = {mark for group in groups for row in group.rows for cell in row.cells.values() for mark in cell.marks}
+    return {mark: text for mark, text in footnotes.items() if mark in marks}

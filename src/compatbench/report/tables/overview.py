@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, method_row, needs_cell
+from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, by_role, method_row, needs_cell, used
 from compatbench.vocabulary import MetricName, Role
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
@@ -33,16 +33,15 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     """The cross gain of every row in every scenario of one suite; None where there is one scenario only."""
     if len(scenarios) < 2:
         return None
-    groups: dict[Role, list[tuple[tuple[object, ...], Row]]] = {role: [] for role in Role}
+    found: list[tuple[tuple[object, ...], tuple[Role, Row]]] = []
     for label in sorted({row.label for scenario in scenarios for row in scenario.rows}):
         rows = [next((row for row in scenario.rows if row.label == label), None) for scenario in scenarios]
         known = next(row for row in rows if row is not None)
         signs = [_sign(row) for row, scenario in zip(rows, scenarios, strict=True) if _counts(row, scenario)]
         order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
-        groups[known.role].append((order, _row(known, rows, scenarios, signs)))
-    shown = {role: [row for _, row in sorted(several, key=lambda one: one[0])] for role, several in groups.items()}
-    shown[Role.REFERENCE].insert(0, _status_quo(scenarios))
-    marks = {mark for rows in shown.values() for row in rows for cell in row.cells.values() for mark in cell.marks}
+        found.append((order, (known.role, _row(known, rows, scenarios, signs))))
+    lines = [line for _, line in sorted(found, key=lambda one: one[0])]
+    groups = by_role([(Role.REFERENCE, _status_quo(scenarios)), *lines])
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
@@ -51,8 +50,8 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
         f"{_spread(scenarios)} Methods that are compatible in a larger share of their scenarios stand first; nothing "
         "is ranked here.",
         columns=(METHOD, _COMPATIBLE, *(_column(scenario) for scenario in scenarios), NEEDS),
-        groups=tuple(Group(role.heading, tuple(rows)) for role, rows in shown.items() if rows),
-        footnotes={mark: text for mark, text in _FOOTNOTES.items() if mark in marks},
+        groups=groups,
+        footnotes=used(_FOOTNOTES, groups),
     )
 
 
@@ -83,13 +82,9 @@ def _sign(row: MethodRow | None) -> int:
 def _row(
     known: MethodRow, rows: Sequence[MethodRow | None], scenarios: Sequence[ScenarioRows], signs: Sequence[int]
 ) -> Row:
-    cells = {
-        "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
-        "needs": needs_cell(known.runs.method.needs),
-    }
-    return method_row(
-        known, cells | {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}
-    )
+    gains = {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}
+    compatible = Cell(f"{signs.count(1)}/{len(signs)}" if signs else None)
+    return method_row(known, {"compatible": compatible, "needs": needs_cell(known.runs.method.needs), **gains})
 
 
 def _gain(row: MethodRow | None) -> Cell:

@@ -18,6 +18,7 @@ from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import explain
+from compatbench.vocabulary import Entry
 
 MARK = "‖"
 TITLE = "Published elsewhere, not measured here"
@@ -48,15 +49,24 @@ class PublishedRow(_Model):
     new: Figures = Figures()
 
     @property
+    def cells(self) -> dict[str, Cell]:
+        """Those of the leaderboard that have a figure."""
+        return {
+            "method": Cell(self.method, marks=(MARK,)),
+            "oo": Cell(self.old.mAP),
+            "no": Cell(self.cross.mAP),
+            "nn": Cell(self.new.mAP),
+            "cmc1": Cell(self.cross.CMC1),
+            "verdict": Cell("published, not measured here"),
+        }
+
+    @property
     def note(self) -> str:
         """Everything that was published, in one line."""
-        entries = {"M(o,o)": self.old, "M(n,o)": self.cross, "M(n,n)": self.new}
         figures = []
-        for name, entry in entries.items():
-            values = entry.model_dump(exclude_none=True)
-            if values:
-                shown = ", ".join(f"{metric.replace('CMC', 'CMC@')} {value:g}" for metric, value in values.items())
-                figures.append(f"{name} {shown}")
+        for entry, figure in {Entry.OLD: self.old, Entry.CROSS: self.cross, Entry.NEW: self.new}.items():
+            values = [f"{key.replace('CMC', 'CMC@')} {value:g}" for key, value in figure if value is not None]
+            figures += [f"{entry} {', '.join(values)}"] if values else []
         return f"{self.method}: {'; '.join(figures)} ({self.setting}; {self.source})"
 
 
@@ -85,19 +95,7 @@ def with_published(table: Table, rows: Sequence[PublishedRow], scenario: str) ->
     shown = [row for row in rows if row.scenario == scenario]
     if not shown:
         return table
-    lines = tuple(
-        Row(
-            {
-                "method": Cell(row.method, marks=(MARK,)),
-                "oo": Cell(row.old.mAP),
-                "no": Cell(row.cross.mAP),
-                "nn": Cell(row.new.mAP),
-                "cmc1": Cell(row.cross.CMC1),
-                "verdict": Cell("published, not measured here"),
-            }
-        )
-        for row in shown
-    )
+    lines = tuple(Row(row.cells) for row in shown)
     notes = ". ".join(row.note for row in shown)
     footnote = f"published by others on other splits and settings; shown for orientation, never ranked. {notes}."
     return replace(table, groups=(*table.groups, Group(TITLE, lines)), footnotes={**table.footnotes, MARK: footnote})

@@ -98,9 +98,7 @@ def short_state(entry: Entry) -> str:
     """The rank, or in a word or two why there is none."""
     if entry.rank is not None:
         return number(entry.rank, Unit.COUNT if entry.rank.is_integer() else Unit.POINTS)
-    if entry.state == "not ranked":
-        return entry.why.partition(":")[0] or entry.verdict or ""
-    return entry.why.partition(":")[0]
+    return entry.why.partition(":")[0] or entry.verdict or ""
 
 
 def _scenario_column(suite: str, scenario: str, name_suites: bool) -> Column:

@@ -38,8 +38,8 @@ def _curve(one: RowBackfill, labels: Sequence[str]) -> Json:
 def matrices_json(report: ScenarioReport) -> Json:
     """`[row, lower triangle line by line, places below M(j,j)]` of each row with numbers; mAP in points."""
     labels = [row.label for row in report.rows]
-    if report.chain:
-        return [_chain(chain, labels) for chain in report.chain.rows]
+    if report.chains:
+        return [_chain(chain, labels) for chain in report.chains]
     return [matrix for number, row in enumerate(report.rows) if (matrix := _upgrade(number, row)) is not None]
 
 

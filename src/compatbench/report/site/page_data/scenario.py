@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.report.render.table import Table
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.curves import backfill_json, matrices_json
 from compatbench.report.site.page_data.numbers import Json
@@ -14,12 +13,26 @@ from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.suite.scenarios import GenerationSpec
 
+_BUTTONS = {
+    "Compatibility": "scores",
+    "Flips": "flips",
+    "Costs": "costs",
+    "Backfill": "backfill",
+    "Chain": "chain",
+    "Matrix": "matrix",
+    "Cost of every step": "steps",
+    "Thresholds": "thresholds",
+    "Index recall": "recall",
+    "Index speed": "indexes",
+}
+"""Kinds of table by the words of the page's buttons."""
+
 
 def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, album: Album) -> Json:
     """Everything that the page shows of one scenario."""
     labels = [row.label for row in report.rows]
     spec = report.rows[0].runs.records[0].spec
-    banner = report.banner
+    banner, tables = report.banner, report.tables
     return {
         "suite": suite.name,
         "suite title": suite.title,
@@ -31,7 +44,9 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, a
         "seeds": list(report.runs.seeds),
         "headline": banner.headline,
         "problems": list(banner.problems),
-        "tables": [[name, table_json(table, columns, labels)] for name, table in _tables(report)],
+        "tables": [
+            [name, table_json(tables[kind].led(), columns, labels)] for name, kind in _BUTTONS.items() if kind in tables
+        ],
         "rows": [row_json(row, album) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
         "matrices": matrices_json(report),
@@ -47,21 +62,3 @@ def backbones(generations: Sequence[GenerationSpec]) -> str:
         if not names or names[-1] != name:
             names.append(name)
     return " → ".join(names)
-
-
-def _tables(report: ScenarioReport) -> list[tuple[str, Table]]:
-    """By the words of the page's buttons."""
-    chain = report.chain
-    found = {
-        "Compatibility": report.scores.led(),
-        "Flips": report.flips,
-        "Costs": report.costs,
-        "Backfill": report.backfill,
-        "Chain": chain.numbers if chain else None,
-        "Matrix": chain.matrix if chain else None,
-        "Cost of every step": chain.steps if chain else None,
-        "Thresholds": report.thresholds,
-        "Index recall": report.recall,
-        "Index speed": report.indexes,
-    }
-    return [(name, table) for name, table in found.items() if table is not None]
