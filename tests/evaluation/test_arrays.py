@@ -1,8 +1,6 @@
 """Per-query arrays: their metrics by hand, and files that say by their name what is in them."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -119,9 +117,3 @@ def test_missing_and_changed_files_are_named(results: QueryResults, tmp_path) ->
     path.unlink()
     with pytest.raises(RequestError, match=r"not readable .* run the cell again"):
         QueryResults.read(tmp_path, sha256)
-
-
-@pytest.mark.parametrize("module", ["arrays", "compatibility", "curves", "flips", "statistics"])
-def test_reports_can_use_it_without_torch(module: str) -> None:
-    code = f"import sys, compatbench.evaluation.{module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
