@@ -25,7 +25,7 @@ Folders = Annotated[
 
 
 class Side(StrEnum):
-    """What an adapter is applied to."""
+    """The vectors to map."""
 
     QUERY = "query"
     GALLERY = "gallery"
@@ -97,7 +97,7 @@ def apply(
     ] = None,
     methods: Folders = None,
 ) -> None:
-    """Map embeddings by a fitted adapter; what comes out has unit length."""
+    """Map embeddings by a fitted adapter; the output has unit length."""
     if side is Side.ORDER and output.suffix != ".npy":
         raise RequestError(f"{output}: scores are written to a .npy file")
 

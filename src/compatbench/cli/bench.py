@@ -1,4 +1,4 @@
-"""From a suite's name to its plan and its run: what the command line and Python callers share.
+"""From a suite's name to its plan and its run, for the command line and for Python callers.
 
 What runs cells is imported where it is used, so that a plan does not wait for it.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bench:
-    """A suite with its data and methods loaded, and the cells that were selected."""
+    """A suite with its data, its methods and the selected cells."""
 
     name: str
     suite: Suite
@@ -63,7 +63,7 @@ def prepare(
     *,
     planning: bool = False,
 ) -> Bench:
-    """Validate everything that can be wrong before anything runs, and fetch the data if it is missing.
+    """Validate the whole request before anything runs, and fetch missing data.
 
     For `planning`, a large dataset that is missing is not fetched: its published sizes stand in for it.
     """
@@ -90,7 +90,7 @@ def prepare(
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
-    """Raise RequestError, naming the suite, for a method that is unknown or a parameter it cannot take."""
+    """Raise RequestError, naming the suite, for an unknown method or a wrong parameter."""
     for entry in suite.methods:
         try:
             if entry.name != EVERY_METHOD:
@@ -100,7 +100,7 @@ def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores of this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -110,7 +110,7 @@ def default_jobs() -> int:
 
 
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None) -> list[Record]:
-    """Run `cells` where `choice` says, showing progress on `console`; every one of them leaves a record.
+    """Run `cells` by the executor of `choice`, and show progress on `console`; every cell gets a record.
 
     Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, and
     MachineError where the folder can no longer be written.

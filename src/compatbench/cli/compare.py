@@ -63,7 +63,7 @@ def compare(
     seed: Annotated[int, typer.Option("--seed", help="Of the split and of what adapters draw at random.")] = 0,
     methods: Folders = None,
 ) -> None:
-    """Keep the index, or embed everything again? Fit every adapter between OLD and NEW, and see what each is worth."""
+    """Keep the index, or re-embed everything? Fit every adapter between OLD and NEW, and score each."""
     from compatbench.compare.gates import check_gates, check_names, parse_requirement
 
     if (old_queries is None) != (new_queries is None):

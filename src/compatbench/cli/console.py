@@ -1,4 +1,4 @@
-"""Where the commands print."""
+"""The console of the commands."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from rich.console import Console
 
 
 def plain_console(*, soft_wrap: bool = False) -> Console:
-    """Prints what it is given: titles, paths and reasons may hold brackets that rich would take for its own."""
+    """Prints texts unchanged: titles, paths and reasons may contain brackets, rich's markup."""
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)

@@ -1,4 +1,4 @@
-"""`compatbench data`: what datasets there are, what of them is here, and how they come here."""
+"""`compatbench data`: lists, fetches and checks datasets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def data_list(
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
 ) -> None:
-    """List the datasets: size, licence, where each goes, and what of it is missing there."""
+    """List the datasets: size, licence, folder, and missing files."""
     from compatbench.discovery.datasets import discover_datasets
 
     found = discover_datasets(datasets or ())
@@ -51,7 +51,7 @@ def data_get(
     settings: DatasetSettings = None,
     datasets: Datasets = None,
 ) -> None:
-    """Fetch a dataset where licence and host allow it, or find it where it already is."""
+    """Fetch a dataset if licence and host allow it, or say where it already is."""
     from compatbench.discovery.datasets import family, get
 
     if source is not None:
@@ -62,7 +62,7 @@ def data_get(
 def data_check(
     name: Name, data: Data = DEFAULT_DATA, settings: DatasetSettings = None, datasets: Datasets = None
 ) -> None:
-    """Check that a dataset is complete and sound: every file is read whole, whatever was found before."""
+    """Check that a dataset is complete and sound: reads every file whole, also those checked before."""
     from compatbench.discovery.datasets import check
 
     print(check(name, data, assignments("--set", settings, "path=my-images"), print, datasets or ()))

@@ -1,4 +1,4 @@
-"""What a method asks for and adds, found by building it, not by what its text says."""
+"""Measures needs and sizes of a method by building it, not by reading its text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTING = f"D_n = D_o = {DIM} and {len(OLD_CLASSES)} → {len(CLASSES)} classes"
 
 @dataclass(frozen=True)
 class Size:
-    """What a method adds to a plain model."""
+    """Modules and dimensions that a method adds to a plain model."""
 
     encoder_dim: int | None
     """Dimensions of the encoder's output; None for an adapter, which leaves the encoder as it is."""
@@ -37,7 +37,7 @@ class Size:
 
 
 def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
-    """What the method needs at its defaults (key `""`), and with each parameter value that changes it."""
+    """The method's needs at its defaults (key `""`), and at each parameter value with other needs."""
     task = _task(plugin)
     default = frozenset(plugin.cls(plugin.resolve({}), task).needs)
     found = {"": default}

@@ -50,7 +50,7 @@ GROUPS: dict[str, Callable[[Plugin], bool]] = {
 
 
 class Reproduction(BaseModel):
-    """What is known of a method's published behaviour here."""
+    """A method's published behaviour, and whether it was seen here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""Options that several commands share: the selectors, the folders, and how they are read."""
+"""Options shared by several commands: the selectors, the folders, and their parsing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEFAULT_DATA = Path("data")
 
 
 def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, tuple[Path, ...]]:
-    """What the selectors ask for, and the folders of methods among them."""
+    """The selection by these selectors, and the folders of methods among them."""
     from compatbench.plan.selection import Selection
 
     names, folders = split_folders(methods)
@@ -44,7 +44,7 @@ def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, t
 
 
 def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """The words of `--methods`: names of rows, and folders that hold further methods."""
+    """The words of `--methods`: names of rows, and folders of further methods."""
     from compatbench.storage.builtin import builtin_folder
 
     def is_folder(word: str) -> bool:
@@ -56,7 +56,7 @@ def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from `0,1,2`. Raises RequestError for what is no whole number."""
+    """Seeds from `0,1,2`. Raises RequestError for anything but whole numbers."""
     try:
         return tuple(int(word) for word in split_list(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What `compatbench plan` prints: the splits of the data, cells with what they build on, the price, what is missing."""
+"""The output of `compatbench plan`: splits of the data, cells and their models, costs, missing parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compatbench.suite.splits import as_tested, image_ranges
 
 
 def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
-    """The data of each scenario, one line a cell, then what is left to do and what it costs."""
+    """The data of each scenario, one line a cell, then the remaining work and its cost."""
     yield from data_lines(bench)
     for cell in bench.cells:
         record = outcome(cell, bench.store)
@@ -45,7 +45,7 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
 
 
 def data_lines(bench: Bench) -> Iterator[str]:
-    """The dataset's splits, then for each scenario what its generations are trained on and what they are tested on."""
+    """The dataset's splits, then the training and test data of each scenario."""
     suite, dataset = bench.suite, bench.dataset
     where = "as published" if bench.missing else "as found"
     yield f"{dataset.name} ({where}): {dataset.num_classes:,} classes; train {_size(dataset.train)}; {_test(dataset)}"

@@ -26,7 +26,7 @@ from compatbench.storage.builtin import builtin_folder
 
 
 def write_and_print(bench: Bench, console: Console, into: Path | None = None, *, again: bool = True) -> list[Record]:
-    """Write the tables of all that the suite has left, print those of the selected scenarios.
+    """Write the tables of all records of the suite, and print those of the selected scenarios.
 
     Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
     that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Unless

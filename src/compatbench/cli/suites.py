@@ -1,4 +1,4 @@
-"""Commands about a suite: run, plan, status, report; and list, which names what there is."""
+"""Commands about a suite: run, plan, status, report; and list."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
 ) -> None:
-    """Run what is missing of a suite, then write and print its tables."""
+    """Run the missing cells of a suite, then write and print its tables."""
     from compatbench.execution.launch import Launch
 
     lead = None
@@ -114,7 +114,7 @@ def plan(
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
 ) -> None:
-    """Show the cells of a suite, which of them are done, what the rest will cost, and what data are missing."""
+    """Show the cells of a suite, which are done, the cost of the rest, and missing data."""
     console = plain_console(soft_wrap=True)
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
 
@@ -134,7 +134,7 @@ def status(
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
 ) -> None:
-    """Show what runs, what finished, and what failed and why; also while another process runs the suite."""
+    """Show running, finished and failed cells with reasons; works while another process runs the suite."""
     console = plain_console(soft_wrap=True)
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console, planning=True)
 
@@ -157,7 +157,7 @@ def report(
     datasets: Datasets = None,
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
 ) -> None:
-    """Write and print the tables of what a suite has left so far."""
+    """Write and print the tables of a suite's records so far."""
     console = plain_console()
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
 
@@ -167,7 +167,7 @@ def report(
 
 
 def list_all(methods: Methods = "", datasets: Datasets = None) -> None:
-    """List suites, datasets and methods; files that do not load are named with their error."""
+    """List suites, datasets and methods; name files that do not load, with their error."""
     from compatbench.discovery.datasets import known_datasets
     from compatbench.discovery.plugins import known_methods
     from compatbench.suite.suite import available_suites, load_suite
