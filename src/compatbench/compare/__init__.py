@@ -1,1 +1,1 @@
-"""Two models, or two matrices: which adapter keeps the index, what it gains, and what a backfill would gain."""
+"""Two models, or two matrices: which adapter keeps the index, its gain, and the gain of a backfill."""

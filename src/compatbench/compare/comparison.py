@@ -1,4 +1,4 @@
-"""What a comparison found, as one JSON file. Knows nothing of torch."""
+"""The result of a comparison, as one JSON file. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Model(BaseModel):
 
 
 class Inputs(_Model):
-    """What was compared."""
+    """The two compared files of embeddings."""
 
     old: str
     """File name."""
@@ -37,7 +37,7 @@ class Inputs(_Model):
 
 
 class Parts(_Model):
-    """What the items and queries were used for."""
+    """The use of items and queries: fitting, scoring, or excluded."""
 
     fitting_pairs: int
     """Items that adapters are fitted on, which are never scored."""
@@ -52,7 +52,7 @@ class Parts(_Model):
 
 
 class Outcome(_Model):
-    """One row: a system, and what it scored."""
+    """One row: a system and its scores."""
 
     name: str
     role: Literal["reference", "adapter"]
@@ -72,7 +72,7 @@ class Outcome(_Model):
     """Sha256 of the parquet file with the per-query results."""
 
     def metric(self, name: str) -> Estimate:
-        """A number by name; undefined where the row has none."""
+        """A number by name; undefined if the row has none."""
         return self.metrics.get(name, Estimate())
 
     @property
@@ -114,7 +114,7 @@ class Comparison(_Model):
     """Seconds by stage."""
 
     def outcome(self, name: str) -> Outcome:
-        """The row of this name. Raises KeyError where there is none."""
+        """The row of this name. Raises KeyError if there is none."""
         for outcome in self.outcomes:
             if outcome.name == name:
                 return outcome

@@ -21,7 +21,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class FileSearch:
-    """What one index did with one set of queries."""
+    """The numbers of one index with one set of queries."""
 
     index: str
     """`flat`, `hnsw` or `ivfpq`."""

@@ -29,7 +29,7 @@ BLOCK_ROWS = 65_536
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingTable:
-    """One vector a row, and what names it and its class where that is known."""
+    """One vector a row, with its id and its class if known."""
 
     name: str
     """What messages call it: the file's path."""
@@ -53,7 +53,7 @@ class EmbeddingTable:
         return np.array(self.vectors, dtype=np.float32)
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """The rows in blocks, so that a table larger than the memory can be passed through."""
+        """The rows in blocks, for tables larger than the memory."""
         for begin in range(0, len(self), BLOCK_ROWS):
             rows = slice(begin, min(begin + BLOCK_ROWS, len(self)))
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
@@ -103,7 +103,7 @@ def read_table(path: Path) -> EmbeddingTable:
 
 
 def write_table(path: Path, table: EmbeddingTable) -> None:
-    """Write a table in the format that the path's ending names, whole or not at all; .npy takes the vectors alone.
+    """Write a table in the format of the path's ending, whole or not at all; .npy takes the vectors alone.
 
     Raises RequestError for another ending, and for ids or labels that the format cannot hold.
     """
@@ -127,7 +127,7 @@ def read_labels(path: Path, rows: int) -> Values:
 
 
 def align(table: EmbeddingTable, to: EmbeddingTable) -> EmbeddingTable:
-    """The rows of `table` that belong to the rows of `to`, in their order: by id, or by position where neither has ids.
+    """The rows of `table` for the rows of `to`, in their order: by id, or by position if neither has ids.
 
     Raises RequestError where rows have no counterpart.
     """
@@ -140,7 +140,7 @@ def align(table: EmbeddingTable, to: EmbeddingTable) -> EmbeddingTable:
 
 
 def matching_rows(table: EmbeddingTable, to: EmbeddingTable) -> NDArray[np.intp] | None:
-    """The row of `table` (len(to),) that belongs to each row of `to`; None where it is the row of the same number.
+    """The row of `table` (len(to),) for each row of `to`; None if all have the same number.
 
     Raises RequestError where rows have no counterpart.
     """

@@ -50,7 +50,7 @@ REFERENCES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a comparison may take."""
+    """Limits of a comparison."""
 
     queries: int = 2000
     """Scored at most, drawn at random; the gallery is whole but for the fitting part."""

@@ -1,4 +1,4 @@
-"""Fits every adapter within a stated time: on fewer pairs where its published number of epochs would take longer."""
+"""Fits every adapter within a given time: on fewer pairs if its published number of epochs would take longer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PILOT_SECONDS = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """What adapters are fitted on: the same items by both models, unit vectors."""
+    """Pairs to fit adapters on: the same items by both models, unit vectors."""
 
     new: Tensor
     """(n, D_n)"""
@@ -45,7 +45,7 @@ class Pairs:
 
     @property
     def task(self) -> Task:
-        """The upgrade, as an adapter is told it."""
+        """The upgrade, as the adapter's task."""
         classes = 0 if self.classes is None else int(self.classes.max()) + 1
         return embeddings_task(self.new.shape[1], self.old.shape[1], classes)
 
@@ -72,7 +72,7 @@ class Fit:
 
 
 def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugin]:
-    """The adapters of these names; without names, all that are methods and no controls.
+    """The adapters of these names; without names, all methods among them and no controls.
 
     Raises RequestError for an unknown name, and for a method that is no adapter.
     """

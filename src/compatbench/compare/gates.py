@@ -1,4 +1,4 @@
-"""Requirements that a pipeline can stop at: `cross-gain>0`. Knows nothing of torch."""
+"""Requirements for a pipeline to stop at: `cross-gain>0`. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Requirement:
     bound: float
 
     def met_by(self, outcome: Outcome) -> bool:
-        """Whether this row's number meets it; a number that is undefined never does."""
+        """Whether this row's number meets it; an undefined number never does."""
         metric, factor = NAMES[self.name]
         found: Estimate = outcome.metric(metric)
         end = found.low if self.sign.startswith(">") else found.high
@@ -70,14 +70,14 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def check_names(requirements: Sequence[Requirement], adapters: Sequence[str]) -> None:
-    """Raise RequestError where a requirement names an adapter that is not compared."""
+    """Raise RequestError if a requirement names an adapter outside the comparison."""
     for one in requirements:
         if one.adapter is not None and one.adapter not in adapters:
             raise RequestError(f"--require {one.text}: no adapter '{one.adapter}'{did_you_mean(one.adapter, adapters)}")
 
 
 def check_gates(requirements: Sequence[Requirement], outcomes: Sequence[Outcome]) -> list[Gate]:
-    """Which requirements hold. Those that name no adapter must all be met by one and the same.
+    """Which requirements hold. One adapter must meet all requirements without a name.
 
     Where none meets them all, each is judged by the adapter that meets most of them, the earliest of such.
     """

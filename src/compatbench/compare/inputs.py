@@ -40,7 +40,7 @@ class Items:
 
     @cached_property
     def ids(self) -> Values:
-        """(N,) what names each item, as text."""
+        """(N,) the name of each item, as text."""
         ids = np.arange(len(self)) if self.new.ids is None else self.new.ids
         return ids.astype(str)
 

@@ -41,7 +41,7 @@ def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
 
 
 def tax(results: Results, name: str, after_backfill: str, metric: str = MetricName.MAP) -> Estimate:
-    """M(n,n) − M(*,*) of an adapter that changes new vectors too, with a paired interval."""
+    """M(n,n) − M(*,*) of an adapter with a map for new vectors, with a paired interval."""
     bootstrap = Bootstrap({one: results[one].per_query(metric) for one in (after_backfill, FULL_BACKFILL)})
     return bootstrap.estimate(np.subtract, after_backfill, FULL_BACKFILL)
 

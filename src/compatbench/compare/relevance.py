@@ -1,4 +1,4 @@
-"""What is relevant to what: by class, or by relevance judgements (qrels)."""
+"""Relevance between items: by class, or by relevance judgements (qrels)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QRELS = "a qrels file has lines of query id, document id and relevance (or the 
 
 
 def by_class(gallery: Items, queries: Items | None) -> Relevance:
-    """Items of a query's class are relevant; a query with the id of a gallery item is that item.
+    """Items of a query's class are relevant; a query and a gallery item of one id are the same item.
 
     Raises RequestError where classes are missing.
     """

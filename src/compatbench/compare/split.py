@@ -1,4 +1,4 @@
-"""Which items the adapters are fitted on, and which queries and items are scored: never the same ones."""
+"""Separates the items for fitting from the queries and items for scoring."""
 
 from __future__ import annotations
 

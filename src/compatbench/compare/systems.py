@@ -1,4 +1,4 @@
-"""The systems of a comparison: which vectors are the queries of each, and which version of the gallery they search."""
+"""The systems of a comparison: the queries of each, and its version of the gallery."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Version = Callable[[Tensor, Tensor], Tensor]
 
 
 def self_test(name: str) -> str:
-    """The name of the system that an adapter leaves after a backfill, where it changes new vectors too."""
+    """The name of an adapter's system after a backfill, if it maps new vectors too."""
     return f"{name} after a backfill"
 
 
@@ -72,7 +72,7 @@ def gallery_chunks(gallery: Items, rows: Rows, versions: Mapping[str, Version]) 
 
 
 def query_milliseconds(adapter: FittedAdapter, new: Tensor, old: Tensor) -> float:
-    """How long mapping one query takes, in milliseconds: median of single ones, after a first that does not count."""
+    """Milliseconds to map one query: median of single queries, after a warm-up."""
     seconds = []
     for row in range(min(_TIMED_QUERIES, len(new)) + 1):
         place = slice(row % len(new), row % len(new) + 1)

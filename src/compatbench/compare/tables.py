@@ -115,7 +115,7 @@ def scores_table(comparison: Comparison) -> Table:
 
 
 def thresholds_table(comparison: Comparison) -> Table | None:
-    """Threshold transfer; None where there are too few impostor pairs for any false accept rate."""
+    """Threshold transfer; None if there are too few impostor pairs for any false accept rate."""
     if not comparison.rates:
         return None
     columns = [_COLUMNS[0]]

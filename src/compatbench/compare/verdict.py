@@ -1,4 +1,4 @@
-"""What the numbers mean, in plain words. Knows nothing of torch."""
+"""The meaning of the numbers, in plain words. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOVED = 1.5
 
 
 def verdict(outcomes: Sequence[Outcome]) -> list[str]:
-    """The decision in one sentence, and what else should be known in a few more."""
+    """The decision in one sentence, and further remarks in a few more."""
     backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(GAIN)
     adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
     winners = sorted((one for one in adapters if beats_the_old_model(one)), key=_gain, reverse=True)
@@ -43,7 +43,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def beats_the_old_model(outcome: Outcome) -> bool:
-    """The cross gain is above 0 by its interval and by the permutation test that knows of the other adapters."""
+    """The cross gain is above 0 by its interval and by the permutation test corrected for all adapters."""
     gain = outcome.metric(GAIN)
     return outcome.p_value is not None and sign(gain, outcome.p_value) > 0
 

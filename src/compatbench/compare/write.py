@@ -1,4 +1,4 @@
-"""Writes a comparison: a JSON record, a page that needs no network, and its tables as Markdown and CSV."""
+"""Writes a comparison: a JSON record, a self-contained page, and its tables as Markdown and CSV."""
 
 from __future__ import annotations
 
