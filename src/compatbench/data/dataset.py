@@ -1,4 +1,4 @@
-"""What a dataset is: three splits of images with labels and sample ids, and checks that they fit together."""
+"""A dataset: three splits of images with labels and sample ids, and checks that they fit together."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Split:
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], labels: NDArray[Any], ids: NDArray[np.int64] | int) -> Split:
-        """From arrays: images (N, C, S, S), labels (N,), and ids (N,) or the first of N that count up from it."""
+        """From arrays: images (N, C, S, S), labels (N,), and ids (N,) or the first of N consecutive ids."""
         if isinstance(ids, int):
             ids = np.arange(ids, ids + len(labels))
         return cls(
@@ -110,12 +110,12 @@ class Dataset:
 
     @cached_property
     def train_classes(self) -> tuple[int, ...]:
-        """Class ids that have training images, rising: all of them, or fewer where test classes are new ones."""
+        """Ids of the classes with training images, ascending: all, or fewer if test classes are new ones."""
         return tuple(sorted(set(self.train.labels.tolist())))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sha256 (hex) over ids, labels and image bytes of every split, and what is right: alike on every machine.
+        """Sha256 (hex) over ids, labels and image bytes of every split, and the answers: equal on every machine.
 
         Of images in files the bytes of the files count, else those of the pixels.
         """
@@ -123,12 +123,12 @@ class Dataset:
 
     @cached_property
     def train_fingerprint(self) -> str:
-        """Sha256 (hex) over ids, labels and image bytes of the training split: what a model can depend on."""
+        """Sha256 (hex) over ids, labels and image bytes of the training split: all of it that enters a model."""
         return self.train.content_sha256
 
     @cached_property
     def split_hash(self) -> str:
-        """Sha256 (hex) over ids and labels of every split: who is where, whatever the image size."""
+        """Sha256 (hex) over ids and labels of every split: the membership, whatever the image size."""
         return digest(self._by_split(_membership_hash) | self._answers())
 
     def to(self, device: str | torch.device) -> Dataset:
@@ -187,7 +187,7 @@ def check_dataset(dataset: Dataset) -> None:
 
 
 def check_disjoint_classes(first: Tensor, second: Tensor, what: str) -> None:
-    """Raise RequestError if the label tensors `first` and `second` share a class; `what` names the two."""
+    """Raise RequestError, with `what` as their names, if the label tensors `first` and `second` share a class."""
     shared = sorted(set(first.tolist()) & set(second.tolist()))
     if shared:
         raise RequestError(f"{what} must not share classes, but both have {', '.join(map(str, shared[:5]))}")

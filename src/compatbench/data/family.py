@@ -1,4 +1,4 @@
-"""The contract of a dataset family: what it is, how it comes to this machine, and how it is read.
+"""The contract of a dataset family: its description, its download, and its reader.
 
 docs/adding-a-dataset.md walks through it.
 """
@@ -31,7 +31,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 @dataclass(frozen=True)
 class Counts:
-    """What is published of a dataset; None where nobody counted."""
+    """Published counts of a dataset; None if nobody counted."""
 
     train: int | None = None
     """Images of each split."""
@@ -58,33 +58,33 @@ class Family(ABC, Generic[OptionsT]):
 
     @abstractmethod
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
-        """Read it from below `root`, without network. Raises RequestError, saying what to do, if that fails.
+        """Read it from below `root`, without network. Raises RequestError, with the remedy, if that fails.
 
         Its images are resized afterwards; a family whose originals differ in size returns `image_size` itself.
         """
 
     @abstractmethod
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """Bring it below `root` unless it is there; one line on where it is. RequestError if that fails."""
+        """Fetch it to below `root` unless it is there; returns one line with the place. RequestError if that fails."""
 
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """One line that says it is complete and sound; RequestError, also one line, if it is not.
+        """One line that it is complete and sound; RequestError, also one line, if it is not.
 
         Whatever was found before, everything is read again.
         """
         return checked(self.load(root, options, None))
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
-        """Files and folders that should be below `root` and are not; nothing of it is read."""
+        """Missing files and folders below `root`; reads none of them."""
         return ()
 
     def link(self, root: Path) -> Path | None:
-        """The folder that a person puts the files in, or makes a link to them; None where it has none of its own."""
+        """The folder for files put there by hand, or for a link to them; None if it has none of its own."""
         return root / self.name
 
 
 def checked(dataset: Dataset) -> str:
-    """`name: ok, …` with the sizes of the splits. Raises RequestError where they do not fit together."""
+    """`name: ok, …` with the sizes of the splits. Raises RequestError if they do not fit together."""
     from compatbench.data.dataset import check_dataset
 
     check_dataset(dataset)

@@ -1,4 +1,4 @@
-"""A family whose images are files: it lists them, and all else is done here for all such families alike."""
+"""A family of image files: the family lists them, and all else is done here for all such families alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FileFamily(Family[OptionsT]):
-    """Subclass it and write `list_images`; name in `required` what must be there before that."""
+    """Subclass it and write `list_images`; name the files that this needs in `required`."""
 
     homepage: ClassVar[str]
     """Where its authors publish it."""
@@ -38,38 +38,38 @@ class FileFamily(Family[OptionsT]):
         """Splits, labels and ids of the files below `folder`, from the authors' lists. Raises RequestError."""
 
     def folder(self, root: Path) -> Path:
-        """Where the files are: `link`, or the archive's own folder in there."""
+        """The folder of the files: `link`, or the archive's own folder in there."""
         return self._inner(self.link(root))
 
     def link(self, root: Path) -> Path:
-        """Where a person puts the files, or a link to them."""
+        """The folder for the files, or for a link to them."""
         return root / (self.place or self.name)
 
     def wanted(self, options: OptionsT) -> tuple[str | tuple[str, ...], ...]:
-        """`required`, where it depends on the options."""
+        """`required`, if it depends on the options."""
         return self.required
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
-        """Those of `wanted` that are not there."""
+        """The missing ones of `wanted`."""
         folder = self.folder(root)
         names = [(name,) if isinstance(name, str) else name for name in self.wanted(options)]
         return tuple(str(folder / some[0]) for some in names if not any((folder / one).exists() for one in some))
 
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
-        """List the images, verify those not yet known, and read them where they fit into memory."""
+        """List the images, verify those not yet known, and read them if they fit into memory."""
         from compatbench.data.read_listed import read_listed
 
         listed = self._listed(root, options)
         return read_listed(self.name, listed, self.folder(root), self.decoding, image_size, root, IN_MEMORY)
 
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """Download it where that is allowed and it is not there, then look into every file once."""
+        """Download it if that is allowed and it is missing, then read every file once."""
         source = f", from {self._fetch(root, options, notify)}" if self.missing(root, options) else ""
         check_files(self.name, self._listed(root, options), self.folder(root), root, notify)
         return f"{self.name}: ready{source}"
 
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """Look into every file again, and check that the splits fit together."""
+        """Read every file again, and check that the splits fit together."""
         from compatbench.data.read_listed import read_listed
 
         listed, folder = self._listed(root, options), self.folder(root)

@@ -1,4 +1,4 @@
-"""Sha256 of files as they were when they were first found sound, where their authors publish none.
+"""Sha256 of files at their first check, for files without a published hash.
 
 What changes later, by a failing disk or by hand, is named by `compatbench data check`.
 """
@@ -15,14 +15,14 @@ from compatbench.storage.files import write_whole
 
 
 def remember(ledger: Path, files: Sequence[Path]) -> None:
-    """Write the sha256 of `files`, by name, in place of what was known; nothing where the disk cannot be written."""
+    """Write the sha256 of `files`, by name, in place of earlier ones; nothing if the disk cannot be written."""
     with suppress(OSError):
         ledger.parent.mkdir(parents=True, exist_ok=True)
         write_whole(ledger, json.dumps({file.name: _sha256(file) for file in files}, indent=1))
 
 
 def changed(ledger: Path, files: Sequence[Path]) -> list[Path]:
-    """Those of `files` that are not as they were remembered; none where nothing is remembered of them."""
+    """Those of `files` with another sha256 than the stored one; none if none is stored."""
     try:
         known = json.loads(ledger.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which images a folder holds, of which class and in which split: from its subfolders or from a manifest."""
+"""Lists the images of a folder with class and split: from its subfolders or from a manifest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNREADABLE = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg")
 
 @dataclass(frozen=True)
 class Entry:
-    """One image in one split; an image that is query and gallery has an entry for each."""
+    """One image in one split; an image in query and gallery has an entry for each."""
 
     path: str
     """Relative to the folder, with `/` between the parts."""
@@ -78,7 +78,7 @@ def read_manifest(path: Path) -> list[Entry]:
 
 
 def hash_split(entries: Sequence[Entry]) -> list[Entry]:
-    """The same entries in train and test: of each class a fifth, but two at least, whose paths hash lowest.
+    """The same entries in train and test; test is a fifth of each class, but at least two, of the lowest path hashes.
 
     The hash (sha256 of the path) makes the split the same everywhere, and an image added later moves few
     others.
@@ -129,7 +129,7 @@ def _list_classes(folder: Path, part: Path, split: str) -> list[Entry]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All image files in `folder` and its subfolders, sorted; hidden ones are left out."""
+    """All image files in `folder` and its subfolders, sorted, without hidden ones."""
     found = []
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _ignored(name)]

@@ -1,4 +1,4 @@
-"""Where ids stand in a list of ids. Knows nothing of torch."""
+"""Positions of ids in a list of ids. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Ids = NDArray[Any]
 
 
 class IdLookup:
-    """Finds ids among N ≥ 1 given ones, which are sorted once for all that is asked."""
+    """Finds ids among N ≥ 1 given ones, sorted once."""
 
     def __init__(self, ids: Ids) -> None:
         self.ids = ids
         self._order = np.argsort(ids)
 
     def rows(self, wanted: Ids) -> NDArray[np.intp]:
-        """(n,) the row of each of `wanted`, −1 where it is not there; of equal ids any row."""
+        """(n,) the row of each of `wanted`, −1 if it is missing; of equal ids any row."""
         nearest = self._order[np.searchsorted(self.ids, wanted, sorter=self._order).clip(max=len(self.ids) - 1)]
         return np.where(self.ids[nearest] == wanted, nearest, -1)
 
     def repeated(self) -> Ids:
-        """Ids that are there more than once, ascending."""
+        """Ids with more than one row, ascending."""
         ascending = self.ids[self._order]
         return np.unique(ascending[1:][ascending[1:] == ascending[:-1]])

@@ -69,7 +69,7 @@ def open_image(content: bytes) -> Image.Image:
 
 
 def clipped(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The part of `box` inside an image of `size` (width, height). Raises ValueError where there is none."""
+    """The part of `box` inside an image of `size` (width, height). Raises ValueError if there is none."""
     left, top, right, bottom = box
     inside = max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
     if inside[0] >= inside[2] or inside[1] >= inside[3]:

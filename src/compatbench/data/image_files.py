@@ -1,4 +1,4 @@
-"""Images that stay in their files and are decoded in worker processes, batch by batch, while others are in use.
+"""Images in files, decoded by worker processes batch by batch, while others are in use.
 
 Datasets that do not fit into memory are read through this module; to their users they look like the others.
 """
@@ -66,16 +66,16 @@ class ImageFiles:
 
     @property
     def ndim(self) -> int:
-        """4, as of the tensor that this stands for."""
+        """4, as for a tensor of images."""
         return len(self.shape)
 
     @property
     def dtype(self) -> torch.dtype:
-        """uint8, as of the tensor that this stands for."""
+        """uint8, as for a tensor of images."""
         return torch.uint8
 
     def decode(self, row: int) -> Tensor:
-        """Image `row` (C, S, S) uint8. Raises RequestError, naming the file, where it cannot be read any more."""
+        """Image `row` (C, S, S) uint8. Raises RequestError, naming the file, if it can no longer be read."""
         file = int(self.rows[row])
         box = None if self.boxes is None else tuple(self.boxes[file].tolist())
         path = self.folder / self.paths[file].decode()
@@ -105,7 +105,7 @@ class ImageFiles:
 
     @property
     def content_sha256(self) -> str:
-        """Hash (hex) of what the images are made of: the contents of their files, and how they are read."""
+        """Hash (hex) of the images: the contents of their files, and their decoding."""
         rows = self.rows.numpy()
         state = hashlib.sha256(f"{self.decoding};".encode())
         state.update(self.hashes[rows].tobytes())
@@ -160,5 +160,5 @@ def read(images: Images, index: Index) -> Tensor:
 
 
 def in_order(count: int, batch: int) -> list[slice]:
-    """Slices that cover `count` rows, `batch` at a time."""
+    """Slices of `batch` rows each that cover `count` rows."""
     return [slice(start, min(start + batch, count)) for start in range(0, count, batch)]

@@ -1,4 +1,4 @@
-"""Which gallery images answer which query, where "those of its class" is not the answer.
+"""The relevant gallery images of each query, if they are not simply those of its class.
 
 Cross-camera search ignores what the query's own camera saw of the same person; landmark search has lists of right
 answers and of images that count neither way. Knows nothing of torch.
@@ -20,7 +20,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Judgements:
-    """For each query the ids of the gallery images that are relevant to it, and of those that do not count.
+    """For each query the ids of its relevant gallery images, and of those that do not count.
 
     What is in neither list is irrelevant. A query's own sample never counts, whether it is listed or not.
     """
@@ -45,7 +45,7 @@ class Judgements:
                 raise ValueError(f"query {query}: an image is listed twice among its relevant and ignored ones")
 
     def rows(self, queries: Ids) -> NDArray[np.intp]:
-        """Where the queries of these ids stand. Raises ValueError for one that was never judged."""
+        """Rows of the queries of these ids. Raises ValueError for a query without judgement."""
         rows = IdLookup(self.queries).rows(queries)
         if (rows < 0).any():
             raise ValueError("some of the queries have no judgements")
@@ -53,7 +53,7 @@ class Judgements:
 
     @property
     def sha256(self) -> str:
-        """Hash (hex) of all lists: what is right is part of what a dataset is."""
+        """Hash (hex) of all lists: the answers are part of the dataset."""
         state = hashlib.sha256()
         for part in (
             self.queries,

@@ -37,7 +37,7 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """A dataset whose images were not read yet."""
+    """A dataset before its images are read."""
 
     class_names: tuple[str, ...]
     train: Listing
@@ -52,7 +52,7 @@ class Listed:
 
     @property
     def splits(self) -> dict[str, Listing]:
-        """The splits that there are, by name."""
+        """The existing splits, by name."""
         some = {"train": self.train, "query": self.query}
         return some if self.gallery is None else some | {"gallery": self.gallery}
 
@@ -60,7 +60,7 @@ class Listed:
 def check_files(
     name: str, listed: Listed, folder: Path, root: Path, notify: Notify = lambda line: None, *, again: bool = False
 ) -> dict[str, SoundFiles]:
-    """What is known of the files of each split, each read whole once since it last changed, or now for `again`."""
+    """Facts about the files of each split; each file is read once after each change, or now for `again`."""
     splits = listed.splits
     files = _files(listed)
     sound = verify(folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again)
@@ -75,7 +75,7 @@ def check_files(
 
 
 def files_gone(name: str, listed: Listed, folder: Path, root: Path) -> list[str]:
-    """Files that were sound at an earlier look, and are neither listed nor there any more."""
+    """Files that were sound at an earlier check, and are now neither listed nor there."""
     known = set(known_files(_ledger(name, folder, root))) - set(_files(listed))
     return sorted(path for path in known if not (folder / path).exists())
 

@@ -55,7 +55,7 @@ class Lists:
         return np.repeat(np.arange(len(self)), self.sizes)
 
     def take(self, rows: Numbers) -> Lists:
-        """The lists of these rows, in that order."""
+        """The lists of these rows, in the order of `rows`."""
         sizes = self.sizes[rows]
         starts = np.concatenate(([0], np.cumsum(sizes)))
         places = np.arange(starts[-1]) + np.repeat(self.starts[:-1][rows] - starts[:-1], sizes)

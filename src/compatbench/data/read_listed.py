@@ -1,4 +1,4 @@
-"""Reads the images of a listing: into memory where they fit, else batch by batch out of their files."""
+"""Reads the images of a listing: into memory if they fit, else batch by batch from their files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from compatbench.storage.canonical import digest
 def read_listed(
     name: str, listed: Listed, folder: Path, decoding: Decoding, image_size: int | None, root: Path, memory: int
 ) -> Dataset:
-    """The dataset of `listed`, its images below `folder` verified; in memory if they fit, else left in their files.
+    """The dataset of `listed`, its images below `folder` verified; in memory if they fit, else read from their files.
 
     They fit if they take `memory` bytes at most. `root` keeps what is known of the files, and decoded images.
     Without `image_size` all images must be squares of one size. Raises RequestError that names missing or damaged

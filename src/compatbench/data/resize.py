@@ -21,7 +21,7 @@ CHUNK = 128
 
 
 def resized(dataset: Dataset, size: int) -> Dataset:
-    """The dataset with images of `size`; images in files have it, their family was told."""
+    """The dataset with images of `size`; images in files have this size already."""
 
     def of(split: Split) -> Split:
         images = split.images

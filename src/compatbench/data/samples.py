@@ -1,4 +1,4 @@
-"""The test images of a dataset by sample id, for reports that show some of them."""
+"""The test images of a dataset by sample id, for reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compatbench.data.dataset import Dataset, Split
 
 
 class Samples:
-    """Queries and gallery items, by the ids that records know them by."""
+    """Queries and gallery items, by the sample ids of records."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._labels: dict[int, str] = {}
@@ -29,12 +29,12 @@ class Samples:
         return self._labels[sample]
 
     def name(self, sample: int) -> str | None:
-        """What a person calls the image, where the dataset says."""
+        """A readable name of the image, if the dataset has one."""
         split, row = self._places[sample]
         return split.names[row] if split.names is not None else None
 
     def pixels(self, sample: int) -> NDArray[np.uint8]:
-        """The image (C, H, W) uint8, in the size that the suite asks for."""
+        """The image (C, H, W) uint8, in the suite's size."""
         split, row = self._places[sample]
         image: NDArray[np.uint8] = split.gather(torch.tensor([row]))[0].numpy()
         return image

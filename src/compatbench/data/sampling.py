@@ -1,4 +1,4 @@
-"""Parts of a dataset to test on: fewer queries, for suites that must be quick, or some of the classes."""
+"""Parts of a dataset to test on: fewer queries, for quick suites, or some of the classes."""
 
 from __future__ import annotations
 

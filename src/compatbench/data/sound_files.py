@@ -36,7 +36,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class SoundFiles:
-    """What is known of M files that could be read."""
+    """Facts about M sound files."""
 
     hashes: NDArray[np.uint8]
     """(M, 32) sha256 of the content."""
@@ -45,7 +45,7 @@ class SoundFiles:
 
 
 def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, again: bool = False) -> SoundFiles:
-    """Look at all `paths` below `folder`, and into those that changed since `ledger` was written; into all for `again`.
+    """Check all `paths` below `folder`, and read those changed since `ledger` was written; all for `again`.
 
     The ledger is a Parquet file of path, bytes, changed (nanoseconds), sha256, width and height, written where its
     folder's parent exists. Raises RequestError that names the files that are missing or cannot be decoded.
@@ -81,7 +81,7 @@ def verify(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, 
 
 
 def known_files(ledger: Path) -> list[str]:
-    """Paths of the files that were found sound at some time."""
+    """Paths of the files found sound at an earlier check."""
     return [str(path) for path in _read(ledger).index]
 
 

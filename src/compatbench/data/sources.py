@@ -1,4 +1,4 @@
-"""Where files come from: mirrors and archives on the web, or packages (Debian, Python) that are not installed."""
+"""Sources of files: mirrors and archives on the web, or packages (Debian, Python) without installing them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FetchError(Exception):
 
 
 def fetch(sources: Mapping[str, Source], target: Path, verify: Callable[[Path], object], notify: Notify) -> str:
-    """Bring all files of the first source that works into the folder `target`; returns the source's name.
+    """Fetch all files of the first working source into the folder `target`; returns the source's name.
 
     `verify` raises RequestError for a folder whose files are not right. Only right ones are renamed into
     place: a reader sees an old file or a new one, never a part. Raises FetchError with what each source said.
@@ -109,7 +109,7 @@ def mirror(url: str, files: Mapping[str, str]) -> Source:
 
 
 def archive(url: str, sha256: str) -> Source:
-    """What is in the tar or zip file at `url`, unpacked by rules that let nothing out of its folder."""
+    """The contents of the tar or zip file at `url`, unpacked without files outside its folder."""
 
     def unpacked(scratch: Path) -> Path:
         base, _, name = url.rpartition("/")
@@ -132,7 +132,7 @@ def archive(url: str, sha256: str) -> Source:
 
 
 def debian_package(package: str, folder: Path) -> Source:
-    """The files that `package` would install in `folder`. It is only unpacked, which needs no root."""
+    """The files that `package` would install in `folder`. It is only unpacked, without root."""
 
     def unpack(scratch: Path) -> Path:
         if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):

@@ -1,4 +1,4 @@
-"""Stands in for a dataset that is not here, so that its suites can be planned without it."""
+"""Stands in for a missing dataset, so that its suites can be planned without it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StandIn(Dataset):
 
 
 def stand_in(family: Family[Any], image_size: int) -> StandIn | None:
-    """A dataset of the family's published sizes, classes of equal sizes; None where they are not published."""
+    """A dataset of the family's published sizes, classes of equal sizes; None if they are not published."""
     counts = family.published
     if not (counts.train and counts.query and counts.train_classes and counts.classes):
         return None

@@ -1,4 +1,4 @@
-"""What CIFAR-10 and CIFAR-100 share: 60,000 colour images of 32x32 pixels, train and test.
+"""The shared part of CIFAR-10 and CIFAR-100: 60,000 colour images of 32x32 pixels, train and test.
 
 Read from the authors' binary version: their Python version is a pickle, which would run code.
 """
@@ -26,7 +26,7 @@ HOST = "https://www.cs.toronto.edu/~kriz/"
 
 @dataclass(frozen=True)
 class BinaryVersion:
-    """One of the two archives. A record is `label_bytes` labels, the last of which counts, then red, green, blue."""
+    """One of the two archives. A record is `label_bytes` labels, of which the last counts, then red, green, blue."""
 
     archive: str
     sha256: str
@@ -54,7 +54,7 @@ class Cifar(Family[Options]):
         return self._read(root / self.name / self.version.folder)
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
-        """Download the binary version, whose sha256 is known; of files put there by hand it is kept from now on."""
+        """Download the binary version, by its sha256; store the sha256 of files put there by hand."""
         if not self.missing(root, options):
             self.load(root, options, None)
             if not self._ledger(root).exists():
@@ -73,7 +73,7 @@ class Cifar(Family[Options]):
         return f"{self.name}: ready, from {source}"
 
     def check(self, root: Path, options: Options, notify: Notify) -> str:
-        """Read all records, and compare the files with what `get` found."""
+        """Read all records, and compare the files with the hashes that `get` stored."""
         summary = super().check(root, options, notify)
         damaged = changed(self._ledger(root), self._files(root))
         if damaged:
@@ -84,7 +84,7 @@ class Cifar(Family[Options]):
         return summary
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """Those of the binary files that are not there."""
+        """The missing ones of the binary files."""
         return tuple(str(file) for file in self._files(root) if not file.exists())
 
     def _files(self, root: Path) -> list[Path]:

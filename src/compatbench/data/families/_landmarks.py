@@ -1,4 +1,4 @@
-"""What both landmark datasets share: trained on Google Landmarks v2, tested on the revisited Oxford or Paris.
+"""The shared part of both landmark datasets: trained on Google Landmarks v2, tested on the revisited Oxford or Paris.
 
 Weyand et al., "Google Landmarks Dataset v2", CVPR 2020, cleaned by Yokoo et al., "Two-stage Discriminative
 Re-ranking", CVPRW 2020; Radenović et al., "Revisiting Oxford and Paris", CVPR 2018, https://github.com/filipradenovic/revisitop.
@@ -52,7 +52,7 @@ class Landmarks(FileFamily[Options]):
         return "gldv2/train_clean.csv", "gldv2/train", f"{self.test}/gnd_{self.test}.pkl", f"{self.test}/jpg"
 
     def list_images(self, folder: Path, options: Options) -> Listed:
-        """From `train_clean.csv` and the ground truth's pickle, which is read without running it."""
+        """From `train_clean.csv` and the ground truth's pickle, read without running it."""
         train, names = _clean(folder / "gldv2" / "train_clean.csv")
         truth = load_plain((folder / self.test / f"gnd_{self.test}.pkl").read_bytes())
         gallery_ids = np.arange(len(truth["imlist"])) + len(train)

@@ -41,7 +41,7 @@ class Cars196(FileFamily[CarsOptions]):
     published = Counts(train=8_054, query=8_131, train_classes=98, classes=196)
 
     def list_images(self, folder: Path, options: CarsOptions) -> Listed:
-        """From `cars_annos.mat`, whose classes and pixels count from 1."""
+        """From `cars_annos.mat`, with classes and pixels counted from 1."""
         from scipy.io import loadmat
 
         content = loadmat(folder / "cars_annos.mat", squeeze_me=True)

@@ -8,7 +8,7 @@ from compatbench.data.family import Counts
 
 
 class Cifar100(Cifar):
-    """The 100 fine labels; the first byte of a record is the coarse one of 20, which is not used."""
+    """The 100 fine labels; the first byte of a record is the coarse label of 20, ignored here."""
 
     name = "cifar100"
     description = "60,000 colour images, 32x32, 100 classes"

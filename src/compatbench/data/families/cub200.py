@@ -45,7 +45,7 @@ class Cub200(FileFamily[CubOptions]):
     )
 
     def list_images(self, folder: Path, options: CubOptions) -> Listed:
-        """From `images.txt` and `image_class_labels.txt`, whose ids and classes count from 1."""
+        """From `images.txt` and `image_class_labels.txt`, with ids and classes counted from 1."""
         paths = {int(image): path for image, path in _rows(folder / "images.txt")}
         classes = {int(image): int(label) - 1 for image, label in _rows(folder / "image_class_labels.txt")}
         names = {int(label) - 1: name for label, name in _rows(folder / "classes.txt")}

@@ -1,4 +1,4 @@
-"""Handwritten digits, 1,797 images of 8x8 pixels: for smoke tests that take seconds and need no download.
+"""Handwritten digits, 1,797 images of 8x8 pixels: for smoke tests of seconds, without download.
 
 Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998, as scikit-learn has it.
 """

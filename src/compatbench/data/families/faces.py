@@ -1,4 +1,4 @@
-"""Faces: trained on one folder a person, tested on a list of pairs that show the same person or not.
+"""Faces: trained on one folder a person, tested on a list of pairs of the same or of different persons.
 
 Reads the list of LFW (Huang et al., "Labeled Faces in the Wild", UMass TR 2007) and the plain lists, one pair a line,
 in which AgeDB-30, CFP-FP, CALFW, CPLFW and the like are passed on.
@@ -90,7 +90,7 @@ class Faces(FileFamily[FacesOptions]):
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """The pairs of a list. Raises ValueError naming the first line that is none.
+    """The pairs of a list. Raises ValueError naming the first wrong line.
 
     LFW's format: the first line has the number of folds (left away where there is one) and of pairs of each kind in
     a fold; `name 1 4` stands for name/name_0001.jpg and name/name_0004.jpg, `name 1 other 2` for different people.

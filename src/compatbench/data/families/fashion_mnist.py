@@ -118,7 +118,7 @@ class FashionMnist(Family[Options]):
         return f"{self.name}: ready, from {source}"
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """The files that neither the data folder nor the Debian package has."""
+        """The files missing from both the data folder and the Debian package."""
         places = (root / self.name, DEBIAN_FOLDER)
         if any(all((folder / file.name).exists() for file in FILES.values()) for folder in places):
             return ()
@@ -126,7 +126,7 @@ class FashionMnist(Family[Options]):
 
 
 def read(folder: Path) -> Dataset:
-    """The dataset from the four files in `folder`. Raises RequestError naming a file that is wrong."""
+    """The dataset from the four files in `folder`. Raises RequestError naming a wrong file."""
     from compatbench.data.dataset import Dataset, Split
 
     arrays = {what: _read_file(folder / file.name, file) for what, file in FILES.items()}

@@ -1,4 +1,4 @@
-"""Any folder of images (ours): one folder a class, or a manifest that lists path, label and split."""
+"""Any folder of images (ours): one folder a class, or a manifest of path, label and split."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class FolderOptions(Options):
 
 
 class FolderFamily(Family[OptionsT]):
-    """A dataset that lies in a folder, as `as_folder` says."""
+    """A dataset in a folder, described by `as_folder`."""
 
     @abstractmethod
     def as_folder(self, root: Path, options: OptionsT) -> FolderOptions:
-        """Where it lies, and how it is read."""
+        """The folder, and the way to read it."""
 
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
         """List, verify and read all images; those of a large folder stay in their files."""
@@ -51,12 +51,12 @@ class FolderFamily(Family[OptionsT]):
         return checked(self._read(root, options, CHECK_SIZE, 0))
 
     def look(self, root: Path, options: OptionsT, notify: Notify, *, again: bool = False) -> None:
-        """Look into every image that changed since the last look, or into all of them."""
+        """Read every image that changed since the last check, or all of them."""
         folder, listed = self._list(root, options)
         check_files(self.name, listed, folder, root, notify, again=again)
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
-        """The folder, or the manifest, where it is not there."""
+        """The folder, or the manifest, if it is missing."""
         where = self.as_folder(root, options)
         wanted = root / Path(where.path).expanduser() / (where.manifest or "")
         return () if wanted.exists() else (str(wanted),)
@@ -99,7 +99,7 @@ class Folder(FolderFamily[FolderOptions]):
         return f"{self.name}: your own images in {root / Path(options.path).expanduser()}"
 
     def link(self, root: Path) -> None:
-        """Where the option `path` says."""
+        """The folder of the option `path`."""
         return
 
 

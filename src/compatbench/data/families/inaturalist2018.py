@@ -30,7 +30,7 @@ class INaturalist2018(FileFamily[Options]):
     published = Counts(train=437_513, query=24_426, train_classes=8_142, classes=8_142)
 
     def list_images(self, folder: Path, options: Options) -> Listed:
-        """From the two COCO-style lists, which alone know the split: torchvision's reader has no use for them."""
+        """From the two COCO-style lists; only they contain the split, so torchvision's reader is of no use."""
         train, val = (json.loads((folder / f"{part}2018.json").read_bytes()) for part in ("train", "val"))
         names = {int(one["id"]): str(one["name"]) for one in train["categories"]}
         label_of = {number: label for label, number in enumerate(sorted(names))}

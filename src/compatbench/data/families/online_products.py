@@ -32,7 +32,7 @@ class OnlineProducts(FileFamily[Options]):
     published = Counts(train=59_551, query=60_502, train_classes=11_318, classes=22_634)
 
     def list_images(self, folder: Path, options: Options) -> Listed:
-        """From the two lists, whose ids and classes count from 1 on, through both of them."""
+        """From the two lists, with ids and classes counted from 1 through both of them."""
         train, test = (_listing(folder / f"Ebay_{part}.txt") for part in ("train", "test"))
         products = int(max(train.labels.max(), test.labels.max())) + 1
         return Listed(

@@ -35,7 +35,7 @@ class Svhn(Family[Options]):
     published = Counts(train=73_257, query=26_032, train_classes=10, classes=10)
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
-        """Torchvision's reader, in which the files' label 10 is the digit 0."""
+        """By torchvision's reader, with the files' label 10 as the digit 0."""
         missing = self.missing(root, options)
         if missing:
             raise RequestError(f"{missing[0]} is missing; run `compatbench data get {self.name}`")
@@ -51,7 +51,7 @@ class Svhn(Family[Options]):
         return f"{self.name}: ready, from {source}"
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """Those of the two files that are not there."""
+        """The missing ones of the two files."""
         return tuple(str(path) for name in FILES if not (path := root / self.name / name).exists())
 
     def _read(self, folder: Path) -> Dataset:
