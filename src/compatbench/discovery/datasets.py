@@ -1,4 +1,4 @@
-"""The datasets that there are, and how one is loaded, fetched and checked by its name."""
+"""Finds, loads, fetches and checks datasets by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def discover_datasets(folders: Sequence[Path] = ()) -> Found[Family[Any]]:
 
 
 def known_datasets(folders: Sequence[Path] = ()) -> Found[Family[Any]]:
-    """As `discover_datasets`, but names, files and descriptions alone: read, where that is enough, and not executed."""
+    """Like `discover_datasets`, but only names, files and descriptions: parsed, if possible, and not executed."""
     return find(DATASETS, folders, lambda name: False)
 
 
@@ -53,7 +53,7 @@ def load(
 
 
 def load_dataset(family: Family[Any], image_size: int | None, root: Path, options: Options) -> Dataset:
-    """`load`, of a family that was found."""
+    """`load`, for a family already found."""
     from compatbench.data.dataset import check_dataset
     from compatbench.data.resize import resized
 
@@ -67,7 +67,7 @@ def load_dataset(family: Family[Any], image_size: int | None, root: Path, option
 def get(
     name: str, root: Path, notify: Notify, options: Mapping[str, Any] = NO_OPTIONS, folders: Sequence[Path] = ()
 ) -> str:
-    """Bring dataset `name` below `root` unless it is there; one line on where it is."""
+    """Fetch dataset `name` to below `root` unless it is there; returns one line with the place."""
     found = family(name, folders)
     return found.get(root, parse_options(found, options), notify)
 
@@ -75,13 +75,13 @@ def get(
 def check(
     name: str, root: Path, options: Mapping[str, Any], notify: Notify = lambda line: None, folders: Sequence[Path] = ()
 ) -> str:
-    """One line that says dataset `name` is complete and sound; raises RequestError, one line too, if not."""
+    """One line that dataset `name` is complete and sound; raises RequestError, one line too, if it is not."""
     found = family(name, folders)
     return found.check(root, parse_options(found, options), notify)
 
 
 def parse_options(family: Family[Any], options: Mapping[str, Any]) -> Options:
-    """The options of a dataset, validated. Raises RequestError naming the first that is wrong."""
+    """The options of a dataset, validated. Raises RequestError naming the first wrong one."""
     model: type[Options] = family.options_type
     try:
         return model.model_validate(dict(options))

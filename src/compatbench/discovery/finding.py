@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind(Generic[T]):
-    """What is looked for."""
+    """A kind of plugin: methods or datasets."""
 
     word: str
     """`method` or `dataset`."""
@@ -53,7 +53,7 @@ class Kind(Generic[T]):
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A file that does not load, or an entry point that does not."""
+    """A file or an entry point that does not load."""
 
     path: Path
     error: str
@@ -83,7 +83,7 @@ class Found(Generic[T]):
         return self.plugins[name]
 
     def check(self, name: str) -> None:
-        """Raise RequestError, as `get` does, where nothing has this name."""
+        """Raise RequestError, as `get` does, if nothing has this name."""
         if name in self.paths or name in self.plugins:
             return
         for plugin in self.broken:
@@ -92,7 +92,7 @@ class Found(Generic[T]):
         raise RequestError(f"no {self.word} '{name}'{did_you_mean(name, self.names)}")
 
     def claim(self, name: str, path: Path, summary: str) -> None:
-        """Note that `path` defines `name`. Raises RequestError where another file does so too."""
+        """Note that `path` defines `name`. Raises RequestError if another file does so too."""
         other = self.paths.setdefault(name, path)
         if other != path:
             raise RequestError(f"two {self.word}s are named '{name}': {other} and {path}; rename one")
@@ -149,7 +149,7 @@ def declared(path: Path) -> dict[str, str]:
 
 
 def find_class(module: ModuleType, bases: tuple[type[Any], ...]) -> type[Any]:
-    """The one class with a `name` that `module` itself defines below `bases`. Raises ContractError for none or more."""
+    """The one class with a `name` in `module` itself, below `bases`. Raises ContractError for none or more."""
     classes = [
         value
         for value in vars(module).values()
@@ -171,7 +171,7 @@ def check_name(cls: type[Any]) -> None:
 
 
 def why_broken(error: BaseException) -> str:
-    """An exception in one line, with the remedy where a package is missing."""
+    """An exception in one line, with the remedy if a package is missing."""
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(NAMESPACE):
         return f"needs the package '{error.name}': install it, e.g. pip install {error.name.partition('.')[0]}"
     return one_line(str(error)) if isinstance(error, ContractError) else kind_and_text(error)

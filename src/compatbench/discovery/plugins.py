@@ -1,4 +1,4 @@
-"""The methods that there are: built-in ones, those of further folders, and of installed packages."""
+"""Finds methods: built-in ones, those of further folders, and of installed packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A method that can be run."""
+    """A method ready to run."""
 
     name: str
     cls: type[Any]
@@ -36,7 +36,7 @@ class Plugin:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What the class declares; an instance may narrow it to what its variant really needs."""
+        """The needs of the class; an instance may narrow them to those of its variant."""
         return frozenset(self.cls.needs)
 
     def resolve(self, params: dict[str, Any]) -> Params:
@@ -63,7 +63,7 @@ def discover(folders: Sequence[Path] = ()) -> Catalogue:
 
 
 def known_methods(folders: Sequence[Path] = ()) -> Catalogue:
-    """As `discover`, but names, files and summaries alone: read, where that is enough, and not executed.
+    """Like `discover`, but only names, files and summaries: parsed, if possible, and not executed.
 
     An error that shows only when a file is executed is not found.
     """

@@ -1,4 +1,4 @@
-"""Source files of methods: which files a method consists of, their hash, and their modules, loaded by path.
+"""Source files of methods: the files of a method, their hash, and their modules, loaded by path.
 
 Code is compiled from the bytes on disk, never from a cached `.pyc`, and a module whose files have changed is
 executed anew: what runs is what was hashed.
@@ -20,7 +20,7 @@ NAMESPACE = "compatbench_methods"
 
 
 def source_files(path: Path) -> list[Path]:
-    """The files beside `path` that it imports, recursively, each after what it imports itself; `path` last.
+    """The files beside `path` that it imports, recursively, each after its own imports; `path` last.
 
     Raises SyntaxError where one of them does not parse.
     """

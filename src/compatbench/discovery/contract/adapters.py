@@ -27,7 +27,7 @@ EPOCHS = 2
 
 
 class Pairs(NamedTuple):
-    """What an adapter is fitted on."""
+    """Paired embeddings to fit an adapter on."""
 
     new: Tensor
     old: Tensor
@@ -44,11 +44,11 @@ class Fitted:
     """Whether `query` and `new` take the old vectors too."""
 
     def mapped(self) -> dict[str, Tensor]:
-        """What each map that there is gives, in the order in which they serve."""
+        """The output of each existing map, in the order of serving."""
         return {name: self.apply(name, inputs) for name, inputs in self.inputs()}
 
     def inputs(self) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
-        """Each map that there is, with vectors to try it on."""
+        """Each existing map, with vectors as its input."""
         new, old, _ = self.pairs
         if self.maps.new is not None:
             yield "new", self._beside_old(new)
@@ -61,7 +61,7 @@ class Fitted:
             yield "order", (old if self.maps.gallery is None else self.apply("gallery", (old,)),)
 
     def apply(self, name: str, inputs: tuple[Tensor, ...]) -> Tensor:
-        """The map `name` of copies of `inputs`, once it is known to be a matrix, or the scores, that it must be."""
+        """The map `name` of copies of `inputs`, checked to be a matrix, or scores."""
         module: nn.Module = getattr(self.maps, name)
         with torch.no_grad():
             mapped = module(*(vectors.clone() for vectors in inputs))
@@ -79,7 +79,7 @@ class Fitted:
 
 
 def check_adapter(report: Report, plugin: Plugin) -> None:
-    """Run every check of an adapter; the first ones stop the rest where they fail."""
+    """Run every check of an adapter; if one of the first fails, the rest do not run."""
     report.check("skip", check_runs, plugin)
     if report.just_failed:
         return
@@ -120,7 +120,7 @@ def check_dimension(plugin: Plugin, dim: int) -> None:
 
 
 def pairs(dim: int) -> Pairs:
-    """New (N, D_n) and old (N, D_o) embeddings of unit length that are a noisy linear map of one another."""
+    """New (N, D_n) and old (N, D_o) embeddings of unit length, noisy linear maps of one another."""
     generator = torch.Generator().manual_seed(0)
     old = torch.randn(PAIRS, OLD_DIM, generator=generator)
     new = old @ torch.randn(OLD_DIM, dim, generator=generator) + 0.1 * torch.randn(PAIRS, dim, generator=generator)
@@ -128,7 +128,7 @@ def pairs(dim: int) -> Pairs:
 
 
 def build_adapter(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Adapter:
-    """The adapter for the task of these pairs, with few epochs where it has them as a parameter."""
+    """The adapter for the task of these pairs, with few epochs if it has such a parameter."""
     epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
     classes = CLASSES if given.labels is None else int(given.labels.max()) + 1
     task = task_of(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
@@ -152,7 +152,7 @@ def fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Fitted:
 
 
 def check_maps(fitted: Fitted) -> None:
-    """Each map keeps the rows, gives finite vectors, and leads to a common dimension."""
+    """Each map keeps the rows, gives finite vectors, and maps to a common dimension."""
     new, old, _ = fitted.pairs
     mapped = fitted.mapped()
     query = mapped.get("query", mapped.get("new", new))
@@ -165,7 +165,7 @@ def check_maps(fitted: Fitted) -> None:
 
 
 def check_needs(fitted: Fitted, plugin: Plugin) -> None:
-    """What costs something is declared, and nothing else is."""
+    """Every costly need is declared, and nothing else is."""
     needs, (new, old, labels) = build_adapter(plugin, fitted.pairs).needs, fitted.pairs
     if fitted.maps.gallery is not None and Need.GALLERY_REWRITE not in needs:
         raise Finding("Maps(gallery=…) rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
@@ -214,7 +214,7 @@ def check_rows(fitted: Fitted) -> None:
 
 
 def check_saved(fitted: Fitted, plugin: Plugin) -> None:
-    """What fit() returns can be loaded into what build() returns, and maps alike there, to the bit."""
+    """What fit() returns can be loaded into what build() returns, and then maps equally, to the bit."""
     adapter = build_adapter(plugin, fitted.pairs)
     with global_stream(1, "adapter"):
         empty = adapter.build(OLD_DIM, OLD_DIM)

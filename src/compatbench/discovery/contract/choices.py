@@ -1,4 +1,4 @@
-"""The variants of a method: every value of a parameter that can be listed."""
+"""The variants of a method: every value of its enumerable parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compatbench.discovery.plugins import Plugin
 
 @dataclass(frozen=True)
 class Choice:
-    """Parameters that differ from the defaults in at most one value."""
+    """Parameters with at most one value other than the default."""
 
     name: str = ""
     value: Any = None

@@ -1,4 +1,4 @@
-"""The check that a docstring cites its source."""
+"""Checks that a docstring cites its source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCE = re.compile(
 
 
 def check_citation(text: str, content: str) -> None:
-    """Raise Finding where the docstring `text` is empty, so that it lacks `content` too, or cites no source."""
+    """Raise Finding if the docstring `text` is empty, with the missing `content`, or cites no source."""
     if not text.strip():
         raise Finding(f"the class has no docstring: give {content}, and the paper")
     if not SOURCE.search(text):

@@ -1,4 +1,4 @@
-"""Checks on a dataset file: what it declares, what it does without its files, and the data where they are here."""
+"""Checks on a dataset file: its declarations, its behaviour without files, and its data if they are here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks on what a method file says about itself, before anything is run."""
+"""Checks on the declarations of a method file, before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compatbench.vocabulary import Expectation, Need, Role
 
 
 def check_declaration(report: Report, cls: type[Method], path: Path) -> Plugin | None:
-    """Check the method class from `path` without running it. None where its name is not valid."""
+    """Check the method class from `path` without running it. None if its name is not valid."""
     report.check("name", check_naming, METHODS, cls, path)
     plugin = None if report.just_failed else make_plugin(cls, path)
     report.check("declarations", _check_declarations, cls)

@@ -1,4 +1,4 @@
-"""The check that a name is valid, and that no other file has it."""
+"""Checks that a name is valid and unique."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compatbench.discovery.finding import Kind, check_name, find
 
 
 def check_naming(kind: Kind[Any], cls: type[Any], path: Path) -> None:
-    """Raise ContractError or Finding where the name of `cls`, which is from `path`, cannot be used."""
+    """Raise ContractError or Finding if the name of `cls`, from `path`, cannot be used."""
     check_name(cls)
     other = find(kind, wanted=lambda name: False).paths.get(cls.name, path)
     if other != path:

@@ -25,29 +25,29 @@ class Result:
 
 
 class Finding(Exception):  # noqa: N818 - the outcome of a check, not a fault of the program
-    """Raised inside a check: the contract does not hold; the message says what to change."""
+    """Raised inside a check: the file breaks the contract; the message says what to change."""
 
 
 @dataclass
 class Report:
-    """Results of all checks of one file, in the order in which they ran."""
+    """Results of all checks of one file, in the order of running."""
 
     path: Path
     results: list[Result] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether every check that ran passed."""
+        """Whether every check passed."""
         return all(result.passed for result in self.results)
 
     @property
     def failed(self) -> list[Result]:
-        """The results that did not pass."""
+        """The results of failed checks."""
         return [result for result in self.results if not result.passed]
 
     @property
     def just_failed(self) -> bool:
-        """Whether the check that ran last failed."""
+        """Whether the last check failed."""
         return not self.results[-1].passed
 
     def leave_out(self, check: str, why: str) -> None:
@@ -55,7 +55,7 @@ class Report:
         self.results.append(Result(check, True, why))
 
     def check(self, name: str, run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What `run` returns as the check `name`; None, and a failed result, where it raises."""
+        """The result of `run` as the check `name`; None, and a failed result, if it raises."""
         try:
             value = run(*args, **kwargs)
         except (Finding, ContractError, InvalidResultError, RequestError) as error:
@@ -77,7 +77,7 @@ class Report:
 
 
 def describe(error: BaseException, path: Path) -> str:
-    """`error` in one line, with the innermost line of the file's own folder that led to it."""
+    """`error` in one line, with the innermost line of the file's own folder in its traceback."""
     text = one_line(str(error)) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent]

@@ -24,7 +24,7 @@ BATCH_FIELDS = {Need.TWO_VIEWS: "second_view", Need.INDEPENDENT_MODEL: "independ
 
 
 def check_training_method(report: Report, plugin: Plugin) -> None:
-    """Run every check of a training method; the first ones stop the rest where they fail."""
+    """Run every check of a training method; if one of the first fails, the rest do not run."""
     dim = report.check("skip", _dimension, plugin)
     if dim is None:
         return
@@ -74,7 +74,7 @@ def _dimension(plugin: Plugin) -> int:
 
 
 def check_first_batch(world: World) -> None:
-    """The method sets up, and its losses of a first batch are what they must be."""
+    """The method sets up, and its losses of a first batch have the right form."""
     world.setup()
     check_form(world)
     check_terms(world)
@@ -104,7 +104,7 @@ def check_terms(world: World, index: list[int] | None = None, *, mixed_precision
 
 
 def check_needs(world: World, plugin: Plugin) -> None:
-    """All that was used is declared, and all that is declared was used."""
+    """Every used need is declared, and every declared need is used."""
     used = set(world.needs.used)
     source = "\n".join(file.read_text(encoding="utf-8") for file in source_files(plugin.path))
     used |= {need for need, field in BATCH_FIELDS.items() if re.search(rf"\bbatch\.{field}\b", source)}
@@ -146,7 +146,7 @@ def check_gradient(worlds: list[World]) -> None:
 
 
 def check_frozen(world: World, before: dict[str, bytes]) -> None:
-    """Training left the old model as it was."""
+    """Training did not change the old model."""
     old = world.old
     assert old is not None
     changed = sorted(name for name, content in _bytes(old).items() if before[name] != content)
@@ -171,7 +171,7 @@ def check_seeds(world: World, plugin: Plugin) -> None:
 
 
 def check_state(world: World, plugin: Plugin) -> None:
-    """A new model after `setup` that loads the stored state embeds and classifies as the trained one does."""
+    """A new model after `setup`, with the stored state loaded, embeds and classifies like the trained one."""
     stored = save({name: value.detach().contiguous().clone() for name, value in world.model.state_dict().items()})
     restored = _like(world, plugin)
     restored.setup()

@@ -34,7 +34,7 @@ NORMALIZE = Normalization(mean=(127.0,), std=(70.0,))
 
 
 class RecordedNeeds(frozenset[Need]):
-    """What a method declares, remembering what it was asked for."""
+    """The declared needs of a method, with a record of those used."""
 
     used: set[Need]
 
@@ -52,7 +52,7 @@ class RecordedNeeds(frozenset[Need]):
 
 @cache
 def training_set(classes: tuple[int, ...]) -> TrainingSet:
-    """Random images whose brightness depends on the class, in an order that mixes the classes."""
+    """Random images with a brightness for each class, in an order that mixes the classes."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(PER_CLASS * len(classes)) % len(classes)
     noise = torch.randint(0, 120, (len(labels), 1, 32, 32), generator=generator)
@@ -61,7 +61,7 @@ def training_set(classes: tuple[int, ...]) -> TrainingSet:
 
 @dataclass
 class World:
-    """A method on one task: the model that it trains, and what it is given."""
+    """A method on one task: the model in training, and the method's inputs."""
 
     model: EmbeddingModel
     old: EmbeddingModel | None
@@ -77,7 +77,7 @@ class World:
 
     @property
     def undeclared(self) -> set[Need]:
-        """What the method used of the old model without declaring it."""
+        """Undeclared uses of the old model by the method."""
         return self.needs.used.difference(self.needs)
 
     def setup(self, seed: int = 0) -> None:
@@ -132,7 +132,7 @@ class World:
 
 
 def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
-    """The second generation of dimension `dim`, or the first one where `old_dim` is None."""
+    """The second generation of dimension `dim`, or the first one if `old_dim` is None."""
     first = old_dim is None
     return Task(
         generation=0 if first else 1,
@@ -148,7 +148,7 @@ def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
 
 
 def skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
-    """Why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding where it does not say."""
+    """The reason why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding if it gives none."""
     task = task_of(dim, old_dim, HeadName.SOFTMAX)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
