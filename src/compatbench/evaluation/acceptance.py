@@ -1,4 +1,4 @@
-"""Acceptance rates: which pairs a system takes for the same item at a threshold. Knows nothing of torch.
+"""Acceptance rates: the share of pairs that a system accepts as the same item at a threshold. Knows nothing of torch.
 
 A pair is a query and a gallery item other than itself; it is genuine if the item is relevant to the query, else an
 impostor. At a threshold t the pairs with a score above t are accepted: TAR and FAR are the accepted shares of the
@@ -43,12 +43,12 @@ class Acceptance:
 
     @property
     def tar(self) -> float | None:
-        """Share of the genuine pairs that is accepted; None where there are none."""
+        """Share of accepted genuine pairs; None if there are no genuine pairs."""
         return _share(self.accepted_genuine, self.genuine)
 
     @property
     def far(self) -> float | None:
-        """Share of the impostor pairs that is accepted; None where there are none."""
+        """Share of accepted impostor pairs; None if there are no impostor pairs."""
         return _share(self.accepted_impostors, self.impostors)
 
     def write(self, folder: Path) -> str:
@@ -57,7 +57,7 @@ class Acceptance:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> Acceptance:
-        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        """Read the file of `write`. Raises RequestError if it is missing or its bytes have another hash."""
         return cls(**read_columns(folder, sha256))
 
 
@@ -85,7 +85,7 @@ def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, t
 
 
 def supported_rates(impostors: int) -> tuple[float, ...]:
-    """Those of FARS that so many impostor pairs are enough for."""
+    """Those of FARS with enough impostor pairs."""
     return tuple(far for far in FARS if far * impostors >= FEWEST_FALSE_ACCEPTS)
 
 

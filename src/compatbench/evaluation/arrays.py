@@ -1,4 +1,4 @@
-"""Per-query results of one entry of the compatibility matrix, and the parquet files that keep them.
+"""Per-query results of one entry of the compatibility matrix, and their Parquet files.
 
 Every score of a record can be recomputed from these arrays. Knows nothing of torch.
 """
@@ -37,7 +37,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, eq=False)
 class QueryResults:
-    """What became of each query, in the order of the queries. All arrays are (Q,).
+    """The result of each query, in the order of the queries. All arrays are (Q,).
 
     A query without any relevant gallery item enters no metric (protocol §2); it stays in the arrays so that
     the rows of all matrix entries are the same queries.
@@ -67,11 +67,11 @@ class QueryResults:
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
-        """(Q,) the queries that have a relevant item, i.e. those that enter the metrics."""
+        """(Q,) the queries with a relevant item, i.e. those that enter the metrics."""
         return self.relevant > 0
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Where the queries of these sample ids stand. Raises ValueError where one is missing."""
+        """Rows of the queries of these sample ids. Raises ValueError if one is missing."""
         rows = IdLookup(self.ids).rows(ids)
         if (rows < 0).any():
             raise ValueError("some of the queries are not among the results")
@@ -82,7 +82,7 @@ class QueryResults:
         return (self.first_rank > 0) & (self.first_rank <= k)
 
     def per_query(self, metric: str) -> NDArray[np.float64]:
-        """(Q,) the values whose mean is `metric` (one of METRICS or any `CMC@k`); NaN where nothing is relevant."""
+        """(Q,) the values with the mean `metric` (one of METRICS or any `CMC@k`); NaN if nothing is relevant."""
         if metric == "mAP":
             return self.average_precision.astype(np.float64)
         if metric == "mAP@R":
@@ -109,7 +109,7 @@ class QueryResults:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> QueryResults:
-        """Read what `write` left.
+        """Read the file of `write`.
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
@@ -145,7 +145,7 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
 
 
 def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read what `write_columns` left. Raises RequestError where the file is missing or its bytes have another hash."""
+    """Read the file of `write_columns`. Raises RequestError if it is missing or its bytes have another hash."""
     path = array_path(folder, sha256)
     try:
         content = path.read_bytes()
@@ -158,5 +158,5 @@ def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
 
 
 def array_path(folder: Path, sha256: str) -> Path:
-    """Where the arrays of this hash lie in `folder`."""
+    """Path of the arrays of this hash in `folder`."""
     return folder / f"{sha256}.parquet"

@@ -1,4 +1,4 @@
-"""Retrieval in the course of a backfill: galleries that hold new vectors for some items and old ones for the rest.
+"""Retrieval during a backfill: galleries with new vectors for some items and old ones for the rest.
 
 Every query scores each item twice, against its old and its new vector, and the 2N scores are ordered once. What
 changes from one share β to the next is only which of an item's two scores counts. So the thresholds, i.e. the
@@ -162,7 +162,7 @@ class _Tables:
     def follow(
         self, query: _Query, relevant: NDArray[np.int16], irrelevant: Tensor
     ) -> tuple[Scores, NDArray[np.bool_]]:
-        """AP and whether the first hit is relevant, (S,) each, for items that become new at these steps."""
+        """AP and whether the first hit is relevant, (S,) each, for items re-embedded at these steps."""
         ahead = self._ahead(query, irrelevant)
         in_place = (relevant[query.item] <= self.steps) == query.is_new
         first = in_place.argmax(axis=1)

@@ -67,7 +67,7 @@ def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> tuple[float
 
 
 class Bootstrap(Generic[Key]):
-    """Means of columns and their resampled means, from which every number of a comparison and its interval is made.
+    """Means of columns and their resampled means, the source of every number of a comparison and its interval.
 
     Columns (S, Q), or (Q,) for one seed, of equal shape share the draws.
     """
@@ -94,14 +94,14 @@ class Bootstrap(Generic[Key]):
 
 
 def interval_estimate(value: ArrayLike | None, samples: ArrayLike | None) -> Estimate:
-    """A value with the interval of its resampled values (B,); undefined where the value is None or NaN."""
+    """A value with the interval of its resampled values (B,); undefined if the value is None or NaN."""
     if value is None or samples is None or np.isnan(value):
         return Estimate()
     return Estimate(float(np.asarray(value)), *percentile_interval(samples))
 
 
 def mean_estimate(values: ArrayLike) -> Estimate:
-    """The mean of `values` (S, Q), or (Q,) for one seed; undefined where there are none."""
+    """The mean of `values` (S, Q), or (Q,) for one seed; undefined if there are none."""
     return Bootstrap({"": values}).mean("") if np.size(values) else Estimate()
 
 

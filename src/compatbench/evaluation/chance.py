@@ -1,4 +1,4 @@
-"""What a cross-test scores when the two spaces have nothing to do with each other.
+"""Scores of a cross-test between two unrelated spaces.
 
 With few classes chance is no number but a wide distribution: whole class clusters of the queries land on or off
 whole clusters of the gallery. It is sampled by turning the queries into random directions.

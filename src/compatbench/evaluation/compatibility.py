@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 
 
 def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[MetricName, float | None]:
-    """What an upgrade gains and costs, from M(o,o), M(n,o), M(n,n) and `reference` = M(*,*).
+    """Gains and costs of an upgrade, from M(o,o), M(n,o), M(n,n) and `reference` = M(*,*).
 
     cross_gain   M(n,o) − M(o,o)
     update_gain  Γ, see `update_gain`; None where there is nothing to gain
@@ -34,7 +34,7 @@ def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[Met
 
 
 def update_gain(oo: ArrayLike, no: ArrayLike, reference: ArrayLike) -> Values:
-    """Γ = (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain that comes without backfill.
+    """Γ = (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain without any backfill.
 
     NaN where M(*,*) ≤ M(o,o). Shapes broadcast, so resampled means (B,) give resampled gains (B,).
     """
@@ -64,7 +64,7 @@ def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) 
 def chain_numbers(
     matrix: ArrayLike, significantly_below: ArrayLike | None = None, tolerance: float = 0.0
 ) -> dict[str, Values]:
-    """Numbers (…,) of chains of T ≥ 2 generations from matrices (…, T, T); what is above a diagonal is not read.
+    """Numbers (…,) of chains of T ≥ 2 generations from matrices (…, T, T); does not read above a diagonal.
 
     AC              Average Compatibility (Biondi et al., TPAMI 2023, arXiv 2111.07632): the share of pairs
                     i > j that do not violate M_ij ≥ M_jj
@@ -98,7 +98,7 @@ def chain_numbers(
 
 
 def average_compatibility(violated: ArrayLike) -> Values:
-    """1 − #{i > j: violated_ij} / (T(T−1)/2) for flags (…, T, T), of which only those below a diagonal are read."""
+    """1 − #{i > j: violated_ij} / (T(T−1)/2) for flags (…, T, T); reads only below a diagonal."""
     flags = np.asarray(violated, dtype=np.bool_)
     share: Values = 1 - flags[..., *np.tril_indices(flags.shape[-1], -1)].mean(axis=-1)
     return share

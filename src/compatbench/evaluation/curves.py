@@ -24,7 +24,7 @@ STEP = 2**-16
 
 @dataclass(frozen=True, eq=False)
 class QueryCurves:
-    """What became of each query in the course of one backfill, or on average over several."""
+    """The results of each query during one backfill, or their average over several."""
 
     ids: NDArray[np.int64]
     """(Q,) sample ids of the queries."""
@@ -35,15 +35,15 @@ class QueryCurves:
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
-        """(Q,) the queries that have a relevant item, i.e. those that enter the curves."""
+        """(Q,) the queries with a relevant item, i.e. those that enter the curves."""
         return ~np.isnan(self.values[MetricName.MAP][:, 0])
 
     def per_query(self, metric: str) -> NDArray[np.float64]:
-        """(A, S) curves of the answerable queries, whose mean is the curve of `metric`."""
+        """(A, S) curves of the answerable queries; their mean is the curve of `metric`."""
         return self.values[metric][self.answerable].astype(np.float64)
 
     def curve(self, metric: str) -> NDArray[np.float64]:
-        """(S,) M(β): the mean over the answerable queries, of which there must be one."""
+        """(S,) M(β): the mean over the answerable queries, at least one."""
         means: NDArray[np.float64] = self.per_query(metric).mean(axis=0)
         return means
 
@@ -58,7 +58,7 @@ class QueryCurves:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> QueryCurves:
-        """Read what `write` left.
+        """Read the file of `write`.
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
@@ -97,7 +97,7 @@ def mean_curves(backfills: Sequence[QueryCurves]) -> QueryCurves:
 
 @dataclass(frozen=True)
 class BackfillNumbers:
-    """What a curve says in short."""
+    """Summary of a backfill curve."""
 
     area: float
     """∫ M(β) dβ from 0 to 1 by the trapezoidal rule: the mean quality of a backfill at constant pace."""

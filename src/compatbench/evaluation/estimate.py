@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% interval; None where it is undefined."""
+    """A number with its 95% interval; None if it is undefined."""
 
     value: float | None = None
     low: float | None = None
@@ -19,5 +19,5 @@ class Estimate:
 
     @property
     def margin(self) -> float:
-        """Half the interval; 0 where there is none."""
+        """Half the interval; 0 if there is none."""
         return 0.0 if self.low is None or self.high is None else (self.high - self.low) / 2

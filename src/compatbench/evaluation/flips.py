@@ -23,13 +23,13 @@ CUTOFFS = (1, 10)
 
 
 def negative_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
-    """(Q,) 1 where the old system had a hit in the first `k` and `system` has none, else 0; NaN if unanswerable."""
+    """(Q,) 1 if the old system had a hit in the first `k` and `system` has none, else 0; NaN if unanswerable."""
     before, after = _hits(old, system, k)
     return before * (1 - after)
 
 
 def positive_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
-    """(Q,) 1 where `system` has a hit in the first `k` and the old system had none, else 0; NaN if unanswerable."""
+    """(Q,) 1 if `system` has a hit in the first `k` and the old system had none, else 0; NaN if unanswerable."""
     before, after = _hits(old, system, k)
     return (1 - before) * after
 

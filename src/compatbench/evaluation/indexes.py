@@ -1,4 +1,4 @@
-"""Faiss indexes of unit vectors, built by rules that ask only how many vectors there are and of how many dimensions.
+"""Faiss indexes of unit vectors, with sizes from the number of vectors and their dimensions alone.
 
     flat    every vector is looked at: exact
     hnsw    a graph of 32 links a vector (64 at its lowest level); Faiss's own breadths, 40 to build and 16 to search
@@ -63,7 +63,7 @@ class InvertedLists:
 
 @dataclass(frozen=True, eq=False)
 class BuiltIndex:
-    """An index that holds vectors, and what it took."""
+    """A filled index, and the cost of building it."""
 
     index: Any
     build_seconds: float
@@ -86,12 +86,12 @@ class BuiltIndex:
 
 
 def kinds(size: int) -> tuple[IndexKind, ...]:
-    """The kinds of index that `size` vectors allow: IVF-PQ needs 2 · 39 of them to be trained."""
+    """The kinds of index possible for `size` vectors: IVF-PQ needs 2 · 39 of them for its training."""
     return tuple(kind for kind in IndexKind if kind is not IndexKind.IVFPQ or size >= 2 * TRAINING_POINTS)
 
 
 def build(kind: str, vectors: Matrix, repeats: int = 1) -> BuiltIndex:
-    """An index of `kind` that is trained on the unit vectors (N, D), where it needs training, and holds them.
+    """An index of `kind`, trained, if it needs training, and filled with the unit vectors (N, D).
 
     The time is the median over `repeats` builds.
     """

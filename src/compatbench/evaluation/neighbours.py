@@ -1,4 +1,4 @@
-"""The first items that a query finds, for people to look at."""
+"""The first items of each query, for people to look at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The oracle ceiling: how well any query vector could do that has to search a given gallery."""
+"""The oracle ceiling: the best score of any query vectors on a given gallery."""
 
 from __future__ import annotations
 

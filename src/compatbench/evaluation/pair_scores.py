@@ -36,7 +36,7 @@ class ScoredPairs:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> ScoredPairs:
-        """Read what `write` left. Raises RequestError where the file is missing or its bytes have another hash."""
+        """Read the file of `write`. Raises RequestError if it is missing or its bytes have another hash."""
         return cls(**read_columns(folder, sha256))
 
 
@@ -56,7 +56,7 @@ def score_pairs(query: Vectors, gallery: Vectors, pairs: Pairs) -> ScoredPairs:
 
 
 def correct(system: ScoredPairs, tuned_on: ScoredPairs) -> NDArray[np.bool_]:
-    """(P,) whether `system` judges each pair rightly, at the threshold that is best on the other folds of `tuned_on`.
+    """(P,) whether `system` judges each pair rightly, at the best threshold of `tuned_on` on the other folds.
 
     With itself as `tuned_on` this is the protocol of LFW (Huang et al., 2007, view 2), else threshold transfer. A list
     without folds is judged at the threshold that is best on all of it. Raises ValueError if the pairs differ.
@@ -74,7 +74,7 @@ def correct(system: ScoredPairs, tuned_on: ScoredPairs) -> NDArray[np.bool_]:
 
 
 def best_threshold(scores: NDArray[np.float32], same: NDArray[np.int64]) -> float:
-    """The threshold above which "same" is right most often: half-way between the two scores that it parts.
+    """The threshold above which "same" is right most often: half-way between its two neighbouring scores.
 
     Of several equally good ones the highest. ∞ where nothing should be accepted, −∞ where everything should.
     """
@@ -91,7 +91,7 @@ def best_threshold(scores: NDArray[np.float32], same: NDArray[np.int64]) -> floa
 
 
 def accepted_same(system: ScoredPairs, tuned_on: ScoredPairs, rates: Sequence[float]) -> list[NDArray[np.bool_]]:
-    """For each rate, which of the same pairs `system` accepts at the threshold of `tuned_on`.
+    """For each rate, the same pairs that `system` accepts at the threshold of `tuned_on`.
 
     That is the lowest score of `tuned_on` above which at most this share of its different pairs lies.
     """

@@ -1,4 +1,4 @@
-"""Per-query numbers from the ranks of the relevant items: what the metrics of the protocol are means of."""
+"""Per-query numbers from the ranks of the relevant items: their means are the protocol's metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def rank_numbers(
     ahead: Tensor, relevant: NDArray[np.integer], *, trapezoid: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """First rank, AP and AP@R of B queries, (B,) each; 0 and NaN where a query has nothing relevant.
+    """First rank, AP and AP@R of B queries, (B,) each; 0 and NaN if a query has no relevant item.
 
     `ahead` (B, P) counts the irrelevant items ahead of each relevant one, the lowest-ranked first, as `count_ahead`
     does. A query has `relevant` (B,) of them, R ≤ P: the last R columns of its row, and the others mean nothing. With

@@ -1,4 +1,4 @@
-"""What is relevant to each query, and what does not count, as columns of a gallery: by label, or by judgements.
+"""Relevant and ignored items of each query, as columns of a gallery: by label, or by judgements.
 
 Queries of one group share their relevant items: by label a group is a label, by judgements it is one query.
 """
@@ -27,7 +27,7 @@ _SLICED = 1024
 
 @dataclass(frozen=True, eq=False)
 class Relevance:
-    """Which of N gallery items, by column, are relevant to which of Q queries, and which do not count for them."""
+    """The relevant and the ignored ones of N gallery items, by column, for each of Q queries."""
 
     listed: Lists
     """Relevant columns of each group, ascending."""
@@ -57,12 +57,12 @@ class Relevance:
 
     @property
     def count(self) -> Rows:
-        """(Q,) relevant items of each query, itself left out."""
+        """(Q,) relevant items of each query, without itself."""
         return self.listed.sizes[self.group] - (self.own_place >= 0)
 
     @property
     def irrelevant(self) -> Rows:
-        """(Q,) items that count and are not relevant."""
+        """(Q,) irrelevant items, without the ignored ones."""
         return self.items - self.count - self.ignored.sizes - (self.own >= 0)
 
     @property
@@ -105,7 +105,7 @@ class Relevance:
         return Relevance.of(listed, group, own, ignored, len(gallery), by_label=self.by_label)
 
     def relevant(self, first: int, last: int) -> Iterator[tuple[Index, Index, Index]]:
-        """Rows, columns less `first`, and places of what is listed in columns first … last − 1, itself included."""
+        """Rows, columns less `first`, and places of relevant items in columns first … last − 1, itself included."""
         for neighbours, run in self._slices:
             begin, end = max(run.start, first), min(run.stop, last)
             if begin < end:
@@ -115,13 +115,13 @@ class Relevance:
         yield others[rows], columns - first, places
 
     def hidden(self, first: int, last: int) -> tuple[Rows, Rows]:
-        """Rows, and columns less `first`, of what does not count in columns first … last − 1."""
+        """Rows, and columns less `first`, of ignored items in columns first … last − 1."""
         own = np.flatnonzero((self.own >= first) & (self.own < last))
         rows, columns, _ = self.ignored.between(first, last)
         return np.concatenate((own, rows)), np.concatenate((self.own[own], columns)) - first
 
     def groups(self) -> Iterator[tuple[slice, Index]]:
-        """Neighbouring rows that share their list, and its columns."""
+        """Neighbouring rows with the same list, and its columns."""
         edges = [0, *(np.flatnonzero(np.diff(self.group)) + 1).tolist(), len(self)]
         for first, last in pairwise(edges):
             columns = self.listed[self.group[first]] if last > first else self.listed.values[:0]
@@ -148,7 +148,7 @@ class Relevance:
 
 
 def by_label(query: NDArray[Any], gallery: NDArray[Any], own: Rows) -> Relevance:
-    """What has the query's label is relevant; labels are (Q,) and (N,), the queries' own columns `own` (Q,)."""
+    """Items of the query's label are relevant; labels are (Q,) and (N,), the queries' own columns `own` (Q,)."""
     names, codes = np.unique(gallery, return_inverse=True)
     group = np.searchsorted(names, query)
     group[np.append(names, names[:1])[group] != query] = len(names)  # a label that the gallery lacks: an empty list
@@ -157,7 +157,7 @@ def by_label(query: NDArray[Any], gallery: NDArray[Any], own: Rows) -> Relevance
 
 
 def by_judgement(queries: Rows, gallery: IdLookup, judgements: Judgements) -> Relevance:
-    """What is relevant to the queries of these ids (Q,), and what they ignore, as their judgements list it."""
+    """Relevant and ignored items of the queries of these ids (Q,), by their judgements."""
     judged, own = judgements.rows(queries), gallery.rows(queries)
 
     def found(lists: Lists) -> Lists:
@@ -171,7 +171,7 @@ def by_judgement(queries: Rows, gallery: IdLookup, judgements: Judgements) -> Re
 
 
 def find(query: tuple[Rows, Rows], gallery: tuple[Rows, Rows], judgements: Judgements | None) -> tuple[Rows, Relevance]:
-    """The order that the gallery should be in, and where each query finds what in it.
+    """The order to put the gallery in, and the relevance of its columns.
 
     Each side is (labels, ids). By label the gallery is sorted, so that what is relevant to a query is one slice of it.
     Raises ValueError for an id that is twice in the gallery, and for a query without judgements where there are any.

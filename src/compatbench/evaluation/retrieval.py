@@ -1,4 +1,4 @@
-"""Exact retrieval of embeddings in memory: what is relevant is found by label or judgement, and own samples by id."""
+"""Exact retrieval of embeddings in memory: relevance by label or judgement, own samples by id."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Vectors:
         return Vectors(self.values.to(device), self.labels.to(device), self.ids.to(device), self.judgements)
 
     def at(self, rows: Tensor) -> Vectors:
-        """Those at `rows` (n,), in that order."""
+        """Those at `rows` (n,), in this order."""
         return Vectors(self.values[rows], self.labels[rows], self.ids[rows], self.judgements)
 
 
@@ -128,7 +128,7 @@ def cosine_blocks(
 
 
 def find_relevant(query: Vectors, gallery: Vectors) -> tuple[Rows, Relevance]:
-    """The order to put the gallery in, and where each query finds what in it."""
+    """The order to put the gallery in, and the relevance of its columns."""
     sides = [(side.labels.cpu().numpy(), side.ids.cpu().numpy()) for side in (query, gallery)]
     return find(sides[0], sides[1], query.judgements)
 

@@ -45,7 +45,7 @@ A chunk is the vectors (n, D) of each version of the gallery, by name.
 
 @dataclass(frozen=True)
 class System:
-    """Queries, and the version of the gallery that they search; inner products in [−1.75, 2) rank it."""
+    """Queries, and their version of the gallery; inner products in [−1.75, 2) rank it."""
 
     queries: Tensor
     """(Q, D)"""

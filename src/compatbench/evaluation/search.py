@@ -23,7 +23,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class SearchNumbers:
-    """What one index did with one set of queries."""
+    """The numbers of one index with one set of queries."""
 
     k: int
     queries: int
@@ -54,7 +54,7 @@ class Questions:
 
     @classmethod
     def of(cls, query: Matrix, vectors: Matrix, own: NDArray[np.int64] | None = None, k: int = 10) -> Questions:
-        """Of queries (Q, D) and vectors (N, D), both of unit length; `k` is cut to what there is to find.
+        """Of queries (Q, D) and vectors (N, D), both of unit length; `k` is at most the number of other vectors.
 
         Raises ValueError for unequal dimensions.
         """
@@ -71,14 +71,14 @@ class Questions:
         return cls(query, vectors, rows, most, cosines.min(axis=1))
 
     def recall(self, found: NDArray[np.int64]) -> float:
-        """Of rows (Q, ≥ k), best first, −1 where an index found no more; the query's own is skipped."""
+        """Of rows (Q, ≥ k), best first, −1 for a missing one; the query's own is skipped."""
         first = _others(found, self.own, self.k)
         near = _cosines(self.query, self.vectors, first) >= self.threshold[:, None] - ROUNDING
         return float((near & (first >= 0)).mean())
 
 
 def ask(built: BuiltIndex, questions: Questions, repeats: int = 3) -> SearchNumbers:
-    """Ask an index that holds `questions.vectors`, on as many threads as Faiss has (see `faiss_threads`)."""
+    """Search an index of `questions.vectors`, on as many threads as Faiss has (see `faiss_threads`)."""
     index, query = built.index, questions.query
     k = min(questions.k + 1, len(questions.vectors))  # the query's own is skipped
     recall = questions.recall(index.search(query, k)[1])  # warms the caches too

@@ -1,4 +1,4 @@
-"""The one rule by which a difference is significant, and its tests. Knows nothing of torch."""
+"""The one rule for a significant difference, and its tests. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def sign(difference: Estimate, p_value: float | None = None) -> Literal[-1, 0, 1]:
-    """1 where a difference is significantly above 0, −1 below, else 0.
+    """1 if a difference is significantly above 0, −1 below, else 0.
 
     Its 95% interval must exclude 0, and where it is one of a family, its corrected p-value must be below ERROR_RATE
     too: the permutation test knows of the other comparisons, and the interval of the spread over seeds.

@@ -1,4 +1,4 @@
-"""Vectors whose inner products rank a gallery as the asked distance does."""
+"""Vectors with inner products that rank a gallery by the chosen distance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Distance = Literal["cosine", "l2"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """Maps float32 vectors to pairs of vectors whose inner product grows as the distance shrinks.
+    """Maps float32 vectors to vectors with inner products that grow as the distance shrinks.
 
     Cosine: unit vectors. L2: `q·g − ½‖g‖² = ½‖q‖² − ½‖q − g‖²`, where ½‖q‖² is the same for a query's whole
     ranking, as the inner product of [q, 1] and [g, −½‖g‖²], both sides scaled into the unit ball. All inner

@@ -1,4 +1,4 @@
-"""Threshold transfer: what a threshold that was tuned on the old model's scores accepts of another system's.
+"""Threshold transfer: pairs of another system accepted at a threshold tuned on the old model's scores.
 
 Many systems do not only rank, they cut. `acceptance` has the terms.
 """
@@ -19,7 +19,7 @@ from compatbench.evaluation.relevance import Relevance, Rows
 
 
 class ImpostorScores:
-    """Takes in the scores of all impostor pairs in parts, and keeps as many of the highest as tell the thresholds."""
+    """Collects the scores of all impostor pairs in parts, and keeps only the highest, for the thresholds."""
 
     def __init__(self, pairs: int, rates: Sequence[float]) -> None:
         # 0.29 · 100 is 28.999…
@@ -30,7 +30,7 @@ class ImpostorScores:
         self._lock = Lock()
 
     def add(self, scores: NDArray[np.float32]) -> None:
-        """Take in further cosines, of any shape; FLOOR holds the place of what is no impostor pair."""
+        """Add further cosines, of any shape; FLOOR stands for everything but an impostor pair."""
         above = scores[scores > self._floor]
         with self._lock:
             self._kept = np.concatenate((self._kept, above))
@@ -39,7 +39,7 @@ class ImpostorScores:
                 self._floor = float(self._kept.min())  # what equals the lowest kept one changes no threshold
 
     def thresholds(self) -> list[float]:
-        """For each rate the lowest score above which at most that share of the impostor pairs lies.
+        """For each rate the lowest score with at most that share of the impostor pairs above it.
 
         It is the (m + 1)-th highest score, m the most pairs that the rate allows: accepted is what is above it, so
         that ties are rejected together. −∞ where even all pairs are not too many.
@@ -49,7 +49,7 @@ class ImpostorScores:
 
 
 class ThresholdTransfer:
-    """Of V queries with the whole gallery, in several systems: thresholds, and what is accepted at them.
+    """Thresholds of several systems, and the pairs accepted at them, for V queries with the whole gallery.
 
     A gallery item is genuine to a query that it is relevant to; the query's own sample is no pair, nor is what it is
     to ignore. `score` shows it all scores twice: thresholds come from the first pass, and acceptances from the second.
@@ -79,11 +79,11 @@ class ThresholdTransfer:
         return len(self.ids) if self.rates else 0
 
     def see(self, name: str, scores: Tensor) -> None:
-        """Take in scores of impostor pairs of any shape, FLOOR in place of what is none."""
+        """Add scores of impostor pairs of any shape, FLOOR in place of other pairs."""
         self._highest[name].add(scores.cpu().numpy())
 
     def accept(self, name: str, rows: Rows, scores: Tensor, *, genuine: bool) -> None:
-        """Count what is accepted of these scores (B, M) of queries `rows` (B,), FLOOR in place of what is no pair."""
+        """Count accepted pairs in these scores (B, M) of queries `rows` (B,), FLOOR in place of other pairs."""
         counts = (self._genuine if genuine else self._impostors)[name]
         for kind, system in enumerate((name, self.reference)):
             for place, limit in enumerate(self.thresholds[system]):
@@ -95,7 +95,7 @@ class ThresholdTransfer:
         return {name: scores.thresholds() for name, scores in self._highest.items()}
 
     def acceptance(self, name: str, *, transferred: bool) -> dict[float, Acceptance]:
-        """By rate, what a system accepts at its own threshold, or at the reference's."""
+        """By rate, the pairs that a system accepts at its own threshold, or at the reference's."""
         genuine, impostors = self._genuine[name][int(transferred)], self._impostors[name][int(transferred)]
         return {
             rate: Acceptance(self.ids, self.genuine, self.impostors, *accepted)
