@@ -1,1 +1,1 @@
-"""Executors: take a plan's cells and see to it that each ends as exactly one record."""
+"""Executors: run a plan's cells, and make each end as exactly one record."""

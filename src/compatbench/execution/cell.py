@@ -39,7 +39,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a cell finds and leaves things."""
+    """The folders and limits of a cell."""
 
     runs: Path
     data: Path
@@ -101,7 +101,7 @@ def cell_record(
     log: str = "",
     world_size: int | None = None,
 ) -> Record:
-    """The record of a cell with what it `found`, if anything; `world_size` is that of this process's group if None."""
+    """The record of a cell and its `found` parts, if any; `world_size` is that of this process's group if None."""
     size = world_size or processes.size()
     return Record(
         **vars(ending),
@@ -175,7 +175,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def without_absolute_paths(text: str) -> str:
-    """`text` with each absolute path cut to what lies in site-packages, src or methods, or to its last part."""
+    """`text` with each absolute path cut to its part in site-packages, src or methods, or to its last part."""
     return ABSOLUTE_PATH.sub(lambda found: _public_path(found[0]), text)
 
 

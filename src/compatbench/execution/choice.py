@@ -1,4 +1,4 @@
-"""Which executor a run uses, as the command line names it."""
+"""The executor of a run, as the command line names it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("local", "ray", "slurm")
 
 @dataclass(frozen=True)
 class Choice:
-    """An executor and what it takes."""
+    """An executor and its options."""
 
     name: str = "local"
     address: str | None = None

@@ -43,7 +43,7 @@ class Claim:
         self._noted = float("-inf")
 
     def progress(self, stage: str, share: float) -> None:
-        """Leave a note for others; at most one a second, and none where it cannot be written."""
+        """Write the progress for other processes, at most once a second; nothing if it cannot be written."""
         if time.monotonic() - self._noted < NOTE_SECONDS:
             return
         self._noted = time.monotonic()
@@ -60,7 +60,7 @@ class Claim:
 
 
 def claim(store: Store, spec: CellSpec, started: str) -> Claim | None:
-    """Claim a cell; None where another process has it. Raises OSError where no lock can be made.
+    """Claim a cell; None if another process has it. Raises OSError if no lock can be made.
 
     What an earlier process left half written of its record is removed.
     """
@@ -78,7 +78,7 @@ def claim(store: Store, spec: CellSpec, started: str) -> Claim | None:
 
 
 def running(store: Store, spec: CellSpec) -> Progress | None:
-    """How far the process is that runs the cell now; None where none does."""
+    """The progress of the process that runs the cell now; None if none does."""
     log = store.log(spec)
     if not _lock_file(log).exists():
         return None

@@ -1,4 +1,4 @@
-"""Which code a machine has: compared between the driver of a run and its workers before a cell starts."""
+"""The code on a machine: compared between the driver of a run and its workers before a cell starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMPARED_PACKAGES = ("torch", "timm", "numpy")
 
 @functools.cache
 def code_version() -> str:
-    """Versions of Python and of the packages that matter, and a hash of this package's and its methods' files."""
+    """Versions of Python and of the important packages, and a hash of this package's and its methods' files."""
     state = hashlib.sha256()
     for folder in (Path(compatbench.__file__).parent, builtin_folder("methods")):
         for path in sorted(folder.rglob("*.py")):
@@ -29,6 +29,6 @@ def code_version() -> str:
 
 
 def check_code_version(driver: str) -> None:
-    """Raise MachineError where this node has other code than the driver of the run."""
+    """Raise MachineError if this node has other code than the driver of the run."""
     if code_version() != driver:
         raise MachineError(f"a node has {code_version()}, the driver {driver}; install the same version on every node")

@@ -1,4 +1,4 @@
-"""The recorded command of a cell: the line that runs it again."""
+"""The recorded command of a cell: it re-runs the cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Origin:
 
     @classmethod
     def of(cls, suite: str, name: str, method_folders: Sequence[Path], dataset_folders: Sequence[Path] = ()) -> Origin:
-        """The origin of the suite `name`, which the user called `suite`."""
+        """The origin of the suite `name`, called `suite` by the user."""
         path = "" if suite == name else relative(Path(suite))
         return cls(path, tuple(map(relative, method_folders)), tuple(map(relative, dataset_folders)))
 
@@ -38,7 +38,7 @@ def relative(path: Path) -> str:
 
 
 def command(spec: CellSpec, world_size: int = 1, origin: Origin = BUILT_IN) -> str:
-    """What runs this cell again, in the folder from which the paths of `origin` lead to its files."""
+    """The line that re-runs this cell, in the folder from which the paths of `origin` are given."""
     launcher = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(world_size), "-m"]
     parts = [*(launcher if world_size > 1 else []), "compatbench", "run", origin.suite or spec.suite]
     parts += ["--methods", ",".join([*origin.method_folders, spec.method.label])]

@@ -1,4 +1,4 @@
-"""What a user sees while cells run: a live panel on a terminal, plain lines elsewhere."""
+"""The view of running cells: a live panel on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = {Status.OK: "green", Status.SKIPPED: "yellow"}
 
 
 class Display(Watcher):
-    """Follows a run: one line for each cell that ends, and on a terminal what runs now below them."""
+    """Shows a run: one line for each finished cell, and on a terminal the running ones below."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console

@@ -18,7 +18,7 @@ from compatbench.vocabulary import Status
 
 
 class Watcher:
-    """Told what happens. This one does not care; the progress display does."""
+    """Receives the events of a run. This one ignores them; the progress display shows them."""
 
     def started(self, cell: Cell) -> None:
         """A cell has started."""
@@ -39,16 +39,16 @@ class Job(Protocol):
     cell: Cell
 
     def poll(self, watcher: Watcher) -> bool:
-        """Pass on what the cell has told since the last time, and say whether it has ended."""
+        """Pass on the cell's messages since the last call, and return whether it has ended."""
 
     def record(self) -> Record:
-        """The record of a cell that has ended, which lies in the folder of runs from now on.
+        """The record of a finished cell, now in the folder of runs.
 
         Raises MachineError where the cell could not be recorded for want of a machine that works.
         """
 
     def stop(self) -> None:
-        """End the cell with all that it started, if it still runs; it writes no record."""
+        """End the cell with all its processes, if it still runs; it writes no record."""
 
 
 class Executor(ABC):
@@ -69,10 +69,10 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, jobs: Sequence[Job]) -> None:
-        """Wait a moment, or until one of `jobs` has something to tell."""
+        """Wait a moment, or until one of `jobs` has a message."""
 
     def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """Run all cells, baselines before those that build on them; every cell gets its record.
+        """Run all cells, baselines before the cells that need them; every cell gets its record.
 
         A cell that another process runs at the same time is waited for, and its record taken. On KeyboardInterrupt,
         and on MachineError (raised where the machine can write no more), running cells are stopped without a record.
@@ -88,7 +88,7 @@ class Executor(ABC):
         return schedule.records
 
     def run_claimed(self, cell: Cell, watcher: Watcher) -> Record:
-        """Run one cell that is claimed already, as the far end of another executor does."""
+        """Run one cell that is already claimed, as the far end of another executor does."""
         job = self.start(cell)
         try:
             while not job.poll(watcher):
@@ -101,7 +101,7 @@ class Executor(ABC):
 def write_ending(
     cell: Cell, ending: Ending, started: str, workplace: Workplace, log: str = "", processes: int = 1
 ) -> Record:
-    """The record of a cell that ended so. Raises MachineError where it cannot be written."""
+    """Write and return the record of a cell with this ending. Raises MachineError if it cannot be written."""
     record = cell_record(cell.spec, ending, started, workplace.origin, log=log, world_size=processes)
     with writing():
         write_record(record, Store(workplace.runs).record(cell.spec))
@@ -110,7 +110,7 @@ def write_ending(
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Around what writes into the folder of runs: an error of the file system is one of the machine there."""
+    """A context for writing into the folder of runs: makes an error of the file system a MachineError."""
     try:
         yield
     except OSError as error:
@@ -151,7 +151,7 @@ class _Schedule:
                 self._finish(cell, write_ending(cell, Ending(Status.SKIPPED, cell.skip), now(), executor.workplace))
 
     def start(self) -> None:
-        """Fill the free slots with cells that wait for nobody's models and that no other process has claimed."""
+        """Fill the free slots with cells that wait for no models and are claimed by no other process."""
         store = self.executor.store
         for cell in self._startable():
             if len(self.running) == self.executor.slots:
@@ -172,7 +172,7 @@ class _Schedule:
                 self._finish(cell, record)
 
     def collect(self) -> None:
-        """Pass on what running cells tell, and take the records of those that ended."""
+        """Pass on messages of running cells, and take the records of finished ones."""
         for one in list(self.running):
             if one.job.poll(one):
                 record = one.job.record()
@@ -181,7 +181,7 @@ class _Schedule:
                 self._finish(one.cell, record)
 
     def stop(self) -> None:
-        """End what still runs."""
+        """End all running cells."""
         for one in self.running:
             one.job.stop()
             one.claim.release()

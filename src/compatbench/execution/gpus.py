@@ -1,4 +1,4 @@
-"""GPU slots: which GPU each cell gets, several cells on one where its memory allows."""
+"""GPU slots: the GPU of each cell, several cells on one if its memory allows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Gpu:
 
 
 def visible_gpus() -> list[Gpu]:
-    """The GPUs that this process may use, with the memory that is free now."""
+    """The GPUs of this process, with their free memory."""
     import torch
 
     return [Gpu(name, torch.cuda.mem_get_info(index)[0]) for index, name in enumerate(gpu_names())]
 
 
 def gpu_names() -> list[str]:
-    """The GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` calls them; takes up no memory of theirs."""
+    """The GPUs of this process, by their names in `CUDA_VISIBLE_DEVICES`; takes up no memory of theirs."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""What a launcher such as accelerate's or torchrun says to each process that it starts."""
+"""The settings of a launcher, such as accelerate's or torchrun, for each process that it starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Launch:
-    """One of the processes that a launcher started."""
+    """One of a launcher's processes."""
 
     rank: int
     size: int
@@ -28,7 +28,7 @@ class Launch:
 
     @classmethod
     def found_in(cls, environment: Mapping[str, str]) -> Launch | None:
-        """As torch's and accelerate's launchers say it; None without one, and where it started a single process."""
+        """From the variables of torch's and accelerate's launchers; None without one, or for a single process."""
         if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= environment.keys():
             if {"ACCELERATE_USE_CPU", "MASTER_PORT"} <= environment.keys():
                 raise RequestError(
@@ -50,20 +50,20 @@ class Launch:
         )
 
     def connect(self) -> Any:
-        """The launcher's store, which the first process keeps where the launcher itself does not."""
+        """The launcher's store; the first process starts it if the launcher did not."""
         from torch.distributed.rendezvous import rendezvous
 
         store, _, _ = next(rendezvous("env://"))
         return store
 
     def group(self, number: int) -> Group:
-        """The processes of the cell of this number, as this one's process is told."""
+        """The processes of the cell of this number, seen from this one."""
         from compatbench.machine.processes import Group
 
         return Group(self.rank, self.size, self.address, self.port, f"{self.attempt}/cell {number}")
 
     def gpus(self) -> list[str]:
-        """The GPU of this process; none on a machine without. Raises RequestError where there are too few."""
+        """The GPU of this process; none on a machine without. Raises RequestError if there are too few."""
         names = gpu_names()
         if names and len(names) < self.local_size:
             raise RequestError(

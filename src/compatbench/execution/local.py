@@ -59,7 +59,7 @@ class LocalExecutor(Executor):
         return LocalJob(cell, self, self.store.log(cell.spec))
 
     def fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
-        """A process that runs `cell`, as one of `group` where there is one, and the pipe that it tells through.
+        """A process that runs `cell`, as one of `group` if there is one, and the pipe of its messages.
 
         It comes from a new fork server where something ended the last one.
         """
@@ -101,7 +101,7 @@ class LocalJob:
         """How it ended, unless its record is written."""
 
     def poll(self, watcher: Watcher) -> bool:
-        """Pass messages on, stop what is over its time; once the cell has ended, nothing of it runs on."""
+        """Pass messages on, stop cells over their time; after the end of the cell, end all its processes."""
         if self.pipe.closed:
             return True
         self._drain(watcher)
@@ -135,7 +135,7 @@ class LocalJob:
         )
 
     def stop(self) -> None:
-        """Kill the cell's whole process group; the process alone where it has no group of its own yet."""
+        """Kill the cell's whole process group, or the process alone if it has no group of its own yet."""
         if self.process.pid is None:
             return
         try:

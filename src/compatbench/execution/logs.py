@@ -15,7 +15,7 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def log_tail(path: Path) -> str:
-    """The last lines of a log, without absolute paths; empty where there is none."""
+    """The last lines of a log, without absolute paths; empty if there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

@@ -47,7 +47,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a worker needs beside the spec."""
+    """A worker's inputs beside the spec."""
 
     code_version: str
     """The driver's."""
@@ -111,14 +111,14 @@ class RayExecutor(Executor):
             time.sleep(POLL_SECONDS)
 
     def run(self, cells: Sequence[Cell], watcher: Watcher) -> list[Record]:
-        """As everywhere, and leave the cluster; one that was started here ends."""
+        """Run as every executor, then leave the cluster; stop it if it was started here."""
         try:
             return super().run(cells, watcher)
         finally:
             self.ray.shutdown()
 
     def messages(self, cell: Cell) -> list[tuple[Any, ...]]:
-        """What the worker of `cell` has told since the last time."""
+        """The messages of the worker of `cell` since the last call."""
         try:
             told: list[tuple[Any, ...]] = self.ray.get(self._mailbox.take.remote(spec_hash(cell.spec)))
         except self.ray.exceptions.RayError:
@@ -126,7 +126,7 @@ class RayExecutor(Executor):
         return told
 
     def forget(self, cell: Cell) -> None:
-        """What a baseline was to leave for others is lost; they train its models themselves."""
+        """Mark a baseline's models as lost; the other cells train them themselves."""
         self._baselines.pop(cell.family, None)
 
     def _stored_models(self, cell: Cell) -> Files:
@@ -162,7 +162,7 @@ class RayJob:
         return bool(ended)
 
     def record(self) -> Record:
-        """Bring home what the cell left: arrays and models first, its record last."""
+        """Copy the cell's files here: arrays and models first, its record last."""
         from ray.exceptions import RayError, RayTaskError
 
         store = self.executor.store
@@ -197,7 +197,7 @@ class _Mailbox:
         self._told[key].append(message)
 
     def take(self, key: str) -> list[tuple[Any, ...]]:
-        """The messages about a cell, which are then gone."""
+        """Remove and return the messages about a cell."""
         return self._told.pop(key, [])
 
 
@@ -209,18 +209,18 @@ class _Teller(Watcher):
         self._last = float("-inf")
 
     def progressed(self, cell: Cell, stage: str, share: float) -> None:
-        """Tell the driver."""
+        """Send the progress to the driver."""
         if time.monotonic() - self._last >= POLL_SECONDS:
             self._last = time.monotonic()
             self._mailbox.put.remote(spec_hash(cell.spec), "progress", stage, share)
 
     def noticed(self, cell: Cell, line: str) -> None:
-        """Tell the driver."""
+        """Send the line to the driver."""
         self._mailbox.put.remote(spec_hash(cell.spec), "notice", line)
 
 
 def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[tuple[str, str], Files]:
-    """On a worker: run one cell in a folder of its own, and return record and log, and the files that it made.
+    """On a worker: run one cell in a folder of its own, and return record, log and the files of the cell.
 
     Raises MachineError where this worker has other code than the driver.
     """
@@ -249,7 +249,7 @@ def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple
 
 
 def check_reachable(address: str) -> None:
-    """Raise RequestError where nothing listens at `host:port`, for which Ray itself would wait for minutes."""
+    """Raise RequestError if nothing listens at `host:port`; Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or "/" in host:
         return  # `auto` and `ray://…` are Ray's to find

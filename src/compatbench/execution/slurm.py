@@ -1,4 +1,4 @@
-"""Runs cells as Slurm jobs through submitit; the folder of runs lies on a disk that all nodes share.
+"""Runs cells as Slurm jobs through submitit; the folder of runs must be on a disk shared by all nodes.
 
 Each job runs one cell by the local executor, so that it ends there in the same ways as here, and writes its record
 where the driver finds it. A job that is preempted, or whose node is lost, is submitted again.
@@ -92,7 +92,7 @@ class SlurmJob:
         self.job = executor.submit(cell)
 
     def poll(self, watcher: Watcher) -> bool:
-        """Whether the cell has ended; one whose job was lost is submitted again."""
+        """Whether the cell has ended; submits a lost job again."""
         if not self.job.done():
             return False
         if self._recorded() or self._refused() or self.lost == RETRIES:
@@ -131,7 +131,7 @@ class SlurmJob:
 
 
 def run_in_job(spec_json: str, workplace: Workplace, timeout_seconds: float, driver: str) -> str:
-    """On a node: run one cell, which writes its record into the shared folder; returns its status.
+    """On a node: run one cell and write its record into the shared folder; returns its status.
 
     Raises MachineError where this node has other code than the driver, or cannot write.
     """

@@ -1,4 +1,4 @@
-"""What became of each cell of a suite so far, also while another process runs it."""
+"""The state of each cell of a suite so far, also while another process runs it."""
 
 from __future__ import annotations
 

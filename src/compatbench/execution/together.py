@@ -1,4 +1,4 @@
-"""One cell over several processes that a launcher started, such as accelerate's or torchrun.
+"""One cell over the processes of a launcher such as accelerate's or torchrun.
 
 The first of them plans, shows and records, as a run does without a launcher; the others follow it, cell by cell. What
 computes is a process of each of them, as with the local executor: one that dies ends its cell, and the run goes on.
@@ -67,7 +67,7 @@ class Lead:
         self._store.set(f"over {number}", "")
 
     def failures(self, number: int) -> dict[int, Ending]:
-        """How others failed in a cell that is over, by rank, once all have left it.
+        """Failures of the other processes in a finished cell, by rank, once all have left it.
 
         Raises MachineError where one does not answer.
         """
@@ -89,7 +89,7 @@ class Lead:
 
 
 class TogetherExecutor(LocalExecutor):
-    """One cell at a time, in a process of each process that the launcher started."""
+    """One cell at a time, with a process for each of the launcher's processes."""
 
     def __init__(self, lead: Lead, workplace: Workplace, timeout_seconds: float) -> None:
         super().__init__(workplace, 1, timeout_seconds, lead.launch.gpus())
@@ -109,7 +109,7 @@ class TogetherJob(LocalJob):
         super().__init__(cell, executor, executor.store.log(cell.spec), lead.launch.group(self.number))
 
     def poll(self, watcher: Watcher) -> bool:
-        """As of a cell in one process, which is stopped where another one failed."""
+        """Poll as for a cell in one process; stop this one if another failed."""
         if not super().poll(watcher) and self.lead.has_failed(self.number):
             self.process.join(GRACE_SECONDS)
             self.stop()
@@ -121,7 +121,7 @@ class TogetherJob(LocalJob):
         self.lead.over(self.number)
 
     def record(self) -> Record:
-        """The record of this process, or of the first that failed where this one was left alone."""
+        """The record of this process, or of the first failed one if this process was the last."""
         failures = self.lead.failures(self.number)
         if not failures or self.state not in (State.LOST, State.DIED):
             return super().record()
@@ -130,7 +130,7 @@ class TogetherJob(LocalJob):
 
 
 def follow(launch: Launch) -> None:
-    """Take part in every cell that the first process orders, until it orders no more.
+    """Take part in the first process's cells until it orders no more.
 
     Raises MachineError where the first process is gone.
     """

@@ -1,4 +1,4 @@
-"""Imported by the fork server before the first cell, so that no cell has to."""
+"""Imports for the fork server before the first cell, so that no cell has to import them."""
 
 import scipy.stats  # noqa: F401
 import timm  # noqa: F401

@@ -25,7 +25,7 @@ TELL_WHERE = signal.SIGUSR1
 
 
 class State(Enum):
-    """Where a cell's process is."""
+    """The state of a cell's process."""
 
     RUNNING = "running"
     DONE = "done"
@@ -49,7 +49,7 @@ def work(
     gpu: str | None = None,
     group: Group | None = None,
 ) -> None:
-    """Run the cell of `spec_json`, on the GPU that `gpu` names where there are any, and write its record.
+    """Run the cell of `spec_json`, on the GPU of `gpu` if there is any, and write its record.
 
     Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("end", state, ending)`. In
     a `group` the first process writes the record.
