@@ -45,13 +45,13 @@ PROBE_TOLERANCE = 1e-3
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors (N, D) scaled to unit length; those that have it already stay as they are, bit for bit."""
+    """Vectors (N, D) scaled to unit length; vectors of unit length keep their bits."""
     norms = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
     return torch.where((norms - 1).abs() < 1e-5, vectors, F.normalize(vectors))
 
 
 def fitted_numbers(*modules: nn.Module | None) -> int:
-    """How many numbers were fitted: of all parameters and buffers, those that are no integers."""
+    """How many numbers were fitted: of all parameters and buffers, those that are not integers."""
     states = [module.state_dict().values() for module in modules if module is not None]
     return sum(value.numel() for state in states for value in state if value.is_floating_point())
 
@@ -74,7 +74,7 @@ class FittedAdapter:
     """What was noted when it was fitted, JSON-serialisable."""
 
     def query(self, new: Matrix, old: Matrix | None = None) -> Tensor:
-        """New query vectors (N, D_n) to query vectors for the old gallery, as `gallery` leaves that.
+        """Map new query vectors (N, D_n) to query vectors for the old gallery, mapped by `gallery`.
 
         `old` (N, D_o), the same queries by the old model, is for adapters that need both encoders online.
         """
@@ -85,7 +85,7 @@ class FittedAdapter:
         return self._apply(self.maps.new, self._tensor(new, self.dim, "new"), old)
 
     def to_old(self, new: Tensor, old: Matrix | None = None) -> Tensor:
-        """Query vectors as `new` leaves them to query vectors for the old gallery; `old` as for `query`."""
+        """Map query vectors, already mapped by `new`, to query vectors for the old gallery; `old` as for `query`."""
         return self._apply(self.maps.query, new, old)
 
     def gallery(self, old: Matrix) -> Tensor:
@@ -93,7 +93,7 @@ class FittedAdapter:
         return unit(self._rewrite(self._tensor(old, self.old_dim, "old")))
 
     def order(self, old: Matrix) -> Tensor:
-        """Scores (N,) of stored old vectors (N, D_o): those with the highest are to be embedded anew first.
+        """Scores (N,) of stored old vectors (N, D_o): the highest are re-embedded first.
 
         Raises RequestError for an adapter that gives no order.
         """
@@ -109,7 +109,7 @@ class FittedAdapter:
         write_artefact(path, self.artefact())
 
     def artefact(self) -> Artefact:
-        """The adapter as tensors and facts, with what it maps a few probe vectors to."""
+        """The adapter as tensors and facts, with the mapped values of a few probe vectors."""
         facts = {
             "format": FORMAT,
             "method": self.plugin.name,
@@ -228,7 +228,7 @@ def fit_plugin(
 
 
 def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
-    """The adapter that `FittedAdapter.save` wrote at `path`, rebuilt by its method, which may be in `folders`.
+    """The adapter in the file of `FittedAdapter.save`, rebuilt by its method, which may be in `folders`.
 
     Raises RequestError where there is no such file, it is damaged or something else, and where its method is unknown
     or has changed so that it would map differently.
@@ -246,7 +246,7 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
 
 
 def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
-    """The adapter of an artefact. Raises RequestError where its method, found by name, no longer maps as it did."""
+    """The adapter of an artefact. Raises RequestError if its method, found by name, now maps differently."""
     facts = artefact.facts
     plugin = find(facts["method"])
     params = plugin.resolve(facts["params"])
@@ -269,7 +269,7 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
 
 
 def adapter_of(catalogue: Catalogue, name: str) -> Plugin:
-    """The adapter `name`. Raises RequestError for an unknown name, and for a method that is no adapter."""
+    """The adapter `name`. Raises RequestError for an unknown name, and for a training method."""
     plugin = catalogue.get(name)
     if plugin.kind != "adapter":
         adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind == "adapter"]
@@ -281,7 +281,7 @@ def adapter_of(catalogue: Catalogue, name: str) -> Plugin:
 
 
 def embeddings_task(dim: int, old_dim: int, num_classes: int) -> Task:
-    """An upgrade of which only the embeddings are known."""
+    """An upgrade with nothing known but the embeddings."""
     return Task(
         generation=1,
         backbone="",

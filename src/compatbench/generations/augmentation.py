@@ -10,7 +10,7 @@ from compatbench.suite.recipe import Augmentation
 
 
 def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Images (B, C, H, W) uint8, augmented, drawn from `generator` alone, which lies on their device.
+    """Images (B, C, H, W) uint8, augmented, drawn only from `generator`, on their device.
 
     The order of the draws: vertical and horizontal offsets (2, B) in 0 … 2·padding, then flips (B,).
     """

@@ -44,7 +44,7 @@ StageProgress = Callable[[str, float], None]
 
 
 def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset) -> Task:
-    """What is known of one generation before anything is trained."""
+    """Known facts about one generation before training."""
     spec = chain[generation]
     old = chain[documents_from(chain, generation - 1)] if generation > 0 else None
     # classes are numbered among those with training images: no method reserves room for one that is only tested on
@@ -67,14 +67,14 @@ def _backbone(tower: TowerSpec | str | None, spec: GenerationSpec) -> str:
 
 
 def embedding_dim(method: TrainingMethod) -> int:
-    """D: dimensions of the embeddings that `method` stores, which may be more than the scenario asks for."""
+    """D: dimensions of the embeddings that `method` stores, possibly more than the scenario's."""
     with torch.no_grad():
         return method.embed(torch.zeros(2, method.encoder_dim(method.task.dim))).shape[1]
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A generation's model, ready to embed, and what its training left."""
+    """A generation's model, ready to embed, and the report of its training."""
 
     id: str
     model: EmbeddingModel
@@ -89,7 +89,7 @@ class TrainedModel:
         return self.model if side == "query" else self.model.documents
 
     def backward_maps(self) -> list[Map]:
-        """From its embeddings to those of the generation before, from there to the one before that, and so on."""
+        """Map its embeddings to the previous generation, from there to the one before, and so on."""
         return [] if self.old is None else [self.model.method.compatible, *self.old.backward_maps()]
 
 

@@ -10,7 +10,7 @@ from compatbench.method import TrainingMethod
 
 
 class EmbeddingModel(nn.Module):
-    """One generation: its encoder, its head, and the method that shapes the encoder's output.
+    """One generation: its encoder, its head, and its method's map of the encoder's output.
 
     Documents are embedded as queries are, unless there is a `document_encoder`; head and method are shared.
     """
@@ -26,7 +26,7 @@ class EmbeddingModel(nn.Module):
 
     @property
     def encoders(self) -> tuple[Encoder, ...]:
-        """One, or that of the queries and that of the documents."""
+        """One encoder, or those of the queries and of the documents."""
         return (self.encoder,) if self.document_encoder is None else (self.encoder, self.document_encoder)
 
     @property

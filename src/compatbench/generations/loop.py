@@ -48,7 +48,7 @@ class TrainingSet:
 
 @dataclass
 class TrainingReport:
-    """What a training left besides the weights."""
+    """Curves and speed of a training."""
 
     losses: dict[str, list[float]]
     """Mean of each term per epoch."""
@@ -74,7 +74,7 @@ def embed_images(model: EmbeddingModel, images: Images, normalize: Normalization
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """The memory format in which convolutions are faster on CPU and on GPU."""
+    """The memory format for faster convolutions on CPU and on GPU."""
     return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -11,7 +11,7 @@ from compatbench.errors import InvalidResultError
 
 
 class LossLog:
-    """Takes the terms of every step and leaves them on the device, where each look at them would wait for it."""
+    """Collects the terms of every step on the device; reading each one at once would wait for the device."""
 
     def __init__(self) -> None:
         self.curves: dict[str, list[float]] = {}
@@ -26,7 +26,7 @@ class LossLog:
         self._unseen.append({name: value.detach() for name, value in terms.items()})
 
     def look(self) -> None:
-        """Take in the steps since the last look. Raises InvalidResultError at the first term that is not finite."""
+        """Read the steps since the last call. Raises InvalidResultError at the first term that is not finite."""
         names = [(step, name) for step, terms in enumerate(self._unseen, self._steps + 1) for name in terms]
         values = torch.stack([value for terms in self._unseen for value in terms.values()]).tolist()
         for (step, name), value in zip(names, values, strict=True):

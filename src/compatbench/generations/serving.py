@@ -1,4 +1,4 @@
-"""Generations as they serve: test vectors in their own space, and the maps that lead to older or newer spaces."""
+"""Generations in service: test vectors in their own space, and maps to older or newer spaces."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list
 
 
 def documents_of(served: Sequence[ServedGeneration], generation: int) -> int:
-    """The generation that embedded the gallery of `generation`: itself, unless it keeps that of the one before."""
+    """The generation that embedded the gallery of `generation`: itself, unless it keeps that of the previous one."""
     while served[generation].keeps_documents:
         generation -= 1
     return generation
