@@ -1,1 +1,1 @@
-"""Processes, seeded random streams, threads: the machine that a cell runs on."""
+"""Processes, seeded random streams, threads: the machine of a cell."""

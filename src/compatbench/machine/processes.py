@@ -1,4 +1,4 @@
-"""Several processes that train one model together: each encodes its share of every batch, and all see the whole of it.
+"""Several processes train one model together: each encodes its share of every batch, and all see the whole of it.
 
 So a method's loss is the one that a single process would take, also where it couples the samples of a batch. In a
 process on its own each function here does nothing, or what its name says of one process.
@@ -26,7 +26,7 @@ PATIENCE = datetime.timedelta(days=7)
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of one cell, as one of them is told."""
+    """The processes of one cell, seen from one of them."""
 
     rank: int
     """Which of them it is, from 0."""
@@ -40,7 +40,7 @@ class Group:
 
 
 def join(group: Group) -> None:
-    """Meet the others. Raises LostProcessError where they do not come."""
+    """Wait for the other processes. Raises LostProcessError if they do not come."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _others():
         store = dist.TCPStore(group.address, group.port, is_master=False)  # type: ignore[attr-defined]
@@ -54,22 +54,22 @@ def size() -> int:
 
 
 def rank() -> int:
-    """Which process this is, from 0."""
+    """Rank of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_first() -> bool:
-    """Whether it is this process that writes what all of them made."""
+    """Whether this process writes the common result."""
     return rank() == 0
 
 
 def share(rows: int) -> slice:
-    """This process's part of `rows` rows: consecutive, and all of them where there are fewer than processes."""
+    """This process's part of `rows` rows: consecutive rows, or all of them if there are fewer than processes."""
     return slice(rank() * rows // size(), (rank() + 1) * rows // size()) if rows >= size() else slice(0, rows)
 
 
 def gather(rows: Tensor, count: int) -> Tensor:
-    """The shares (b, …) of all processes as the `count` rows (B, …) that they are of, in order, each row once.
+    """The `count` rows (B, …) of all processes, from their shares (b, …), in order, each row once.
 
     The gradient of a loss that every process takes of all rows is right once `average_gradients` has been called.
     """
@@ -77,7 +77,7 @@ def gather(rows: Tensor, count: int) -> Tensor:
 
 
 def in_shares(compute: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`compute(rows)` (B, …) in every process, of which each computes its share; see `gather`."""
+    """`compute(rows)` (B, …) in every process, with each share computed once; see `gather`."""
     return gather(compute(rows[share(len(rows))]), len(rows))
 
 
@@ -115,7 +115,7 @@ def agree(answer: bool) -> bool:
 
 
 def share_batch_norm(module: nn.Module, device: torch.device) -> None:
-    """Let the batch normalisations in `module`, which is given shares, take the statistics of whole batches."""
+    """Let the batch normalisations in `module` use the statistics of whole batches, from their shares."""
     if size() == 1:
         return
     if device.type == "cuda":

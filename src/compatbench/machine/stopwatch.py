@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Stopwatch:
-    """Seconds by stage; a stage that begins is reported with the share 0 of it that is done."""
+    """Seconds by stage; reports each new stage with its finished share, 0."""
 
     report: Callable[[str, float], None] = lambda stage, share: None
     seconds: dict[str, float] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import torch
 
 
 def in_threads(work: Callable[[], None], threads: int) -> None:
-    """Call `work` once in each of `threads` threads, in which torch's own operations keep to one core each.
+    """Call `work` once in each of `threads` threads; torch's own operations use one core in each.
 
     A team of threads inside each matrix product would wait for its slowest at every one of them: on two cores two
     single products at a time did a third more than one product on both.

@@ -1,11 +1,11 @@
-"""Keeps numpy from the slower of its two vectorised sorts, which is what scoring spends its time in."""
+"""Keeps numpy from the slower of its two vectorised sorts; scoring spends most of its time sorting."""
 
 import os
 from pathlib import Path
 
 
 def prefer_fast_sort(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
-    """On AMD's Zen 4, let numpy use AVX2 where it would take AVX-512: its sorts are then four times as fast.
+    """On AMD's Zen 4, let numpy use AVX2 instead of AVX-512: its sorts are then four times as fast.
 
     On that family compressing stores are done in microcode, and the AVX-512 sort consists of them
     (github.com/numpy/x86-simd-sort/issues/6). numpy reads the setting once, when it is imported: the command line
