@@ -1,1 +1,1 @@
-"""What a cell measures of its models, and puts into its record."""
+"""Measures the models of a cell, for its record."""

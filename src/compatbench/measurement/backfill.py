@@ -35,7 +35,7 @@ RANDOM_ORDERS = 3
 
 
 def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[BackfillCurve]:
-    """Curves from the second newest generation, whose own results are `unchanged`, to the newest, in every order."""
+    """Curves from the second newest generation, with its own results `unchanged`, to the newest, in every order."""
     new, old = chain.upgrade
     chain.progress("backfill", 0.0)
     before, after = (_sampled(chain.pair(new, gallery), chain.device) for gallery in (old, new))
@@ -70,7 +70,7 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
 
 
 def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
-    """Orders in which the stored vectors of the second newest generation may be re-embedded.
+    """Orders for re-embedding the stored vectors of the second newest generation.
 
     `random` and `class-wise` are seeded, the same for all methods of a cell; `uncertainty` is left out if the old
     model was trained without a classifier, `own` if the method has none.

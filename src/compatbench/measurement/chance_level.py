@@ -1,4 +1,4 @@
-"""What a cross-test scores at chance, for rows that are expected there."""
+"""Scores of a cross-test at chance, for rows that are expected there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a method costs: training, embedding, parameters and search, on the real models and embeddings (protocol §4)."""
+"""Costs of a method: training, embedding, parameters and search, on the real models and embeddings (protocol §4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compatbench.measurement.served_chain import ServedChain
 
 
 def costs(chain: ServedChain) -> dict[str, float | None]:
-    """Costs of the newest generation, by the names that docs/records.md explains."""
+    """Costs of the newest generation, by the names in docs/records.md."""
     new = chain.generations[-1]
     return {
         "train_seconds": new.trained.facts["train_seconds"],
@@ -23,7 +23,7 @@ def costs(chain: ServedChain) -> dict[str, float | None]:
 
 
 def step_costs(chain: ServedChain) -> dict[str, dict[str, float | None]]:
-    """What each generation of the chain cost to train, by its label: for a sequence of upgrades, step by step."""
+    """Training costs of each generation of the chain, by its label, for a sequence of upgrades."""
     return {
         str(step): {
             "train_images": float(chain.train_images[step]),
@@ -51,7 +51,7 @@ def _parameters(new: ServedGeneration) -> dict[str, float | None]:
 
 
 def serving_parameters(model: EmbeddingModel) -> int:
-    """The method's parameters that a query depends on, found by following its gradient."""
+    """Number of the method's parameters on which a query depends, by following its gradient."""
     parameters = [parameter for parameter in model.method.parameters() if parameter.is_floating_point()]
     if not parameters:
         return 0

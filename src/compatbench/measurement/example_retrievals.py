@@ -1,4 +1,4 @@
-"""A few queries with what they find before and after the upgrade, kept in the record for people to look at."""
+"""The first items of a few queries before and after the upgrade, for people to look at."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 def example_retrievals(chain: ServedChain) -> list[ExampleRetrieval]:
-    """What the old system, new queries on old vectors, and the new system find for the same drawn queries.
+    """The first items of the old system, new queries on old vectors, and the new system, for the same drawn queries.
 
     The draw depends on the split alone, so that all methods and seeds of a scenario show the same queries, and none is
     chosen by how it turned out.

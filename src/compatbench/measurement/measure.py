@@ -1,4 +1,4 @@
-"""Measures a cell: every part of its record that comes from its models, their vectors and their scores."""
+"""Measures a cell: every part of its record from its models, their vectors and their scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from compatbench.records.record import (
 
 @dataclass(frozen=True)
 class Measurements:
-    """The measured parts of a record, under its names; all empty for a cell that was not measured."""
+    """The measured parts of a record, by its names; all empty for an unmeasured cell."""
 
     split_hash: str = ""
     parents: dict[str, str] = field(default_factory=dict)

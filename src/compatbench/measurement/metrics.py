@@ -1,4 +1,4 @@
-"""The numbers that per-query arrays give: of a cell that has just been measured, or of a record that is checked."""
+"""The numbers from per-query arrays, of a cell just measured or of a record under verification."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from compatbench.records.record import ArrayRef, BackfillCurve, Metric, PairScor
 
 @dataclass(frozen=True)
 class ArrayScorer:
-    """Scores the arrays in `folder`; one that several entries or records name is read and scored once."""
+    """Scores the arrays in `folder`; reads and scores an array once, even if several entries or records name it."""
 
     folder: Path
     _results: dict[str, QueryResults] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class ArrayScorer:
         pairs: Sequence[PairScores],
         seen: NDArray[np.bool_] | None = None,
     ) -> list[Metric]:
-        """The metrics of these parts of a record, in its order; by subsets where `seen` (Q,) tells them apart.
+        """The metrics of these parts of a record, in its order; also by subsets if `seen` (Q,) has both.
 
         Raises RequestError for an array that is missing or damaged.
         """
@@ -67,7 +67,7 @@ class ArrayScorer:
         }
 
     def results(self, sha256: str) -> QueryResults:
-        """Per-query results of one file. Raises RequestError where it is missing or damaged."""
+        """Per-query results of one file. Raises RequestError if it is missing or damaged."""
         if sha256 not in self._results:
             self._results[sha256] = QueryResults.read(self.folder, sha256)
         return self._results[sha256]

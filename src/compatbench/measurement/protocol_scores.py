@@ -1,4 +1,4 @@
-"""Numbers of a dataset's own protocols beside those that every dataset has: degrees of difficulty, lists of pairs."""
+"""Numbers of a dataset's own protocols: degrees of difficulty, lists of pairs."""
 
 from __future__ import annotations
 

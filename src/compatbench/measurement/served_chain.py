@@ -1,4 +1,4 @@
-"""What a cell measures: the generations that it serves, on the test data that it serves them for."""
+"""The generations of a cell in service, with their test data: the input of every measurement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from compatbench.storage.canonical import digest
 
 @dataclass(frozen=True, eq=False)
 class MatrixEntry:
-    """What M[query][gallery] is scored from."""
+    """The vectors behind M[query][gallery]."""
 
     query: str
     """Generation that embeds the queries; `"*1"` is the reference of generation 1."""
@@ -34,7 +34,7 @@ class MatrixEntry:
 
 @dataclass(frozen=True, eq=False)
 class ServedChain:
-    """All that a measurement sees of a cell."""
+    """The input of every measurement of a cell."""
 
     generations: Sequence[ServedGeneration]
     """The method's generations, oldest first."""

@@ -1,4 +1,4 @@
-"""Thresholds in a cell: what the old system's thresholds accept when new queries meet old vectors."""
+"""Thresholds in a cell: pairs of new queries and old vectors accepted at the old system's thresholds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAMPLED_QUERIES = 500
 
 
 def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
-    """What the second newest generation, the newest, both together and the reference accept.
+    """Pairs accepted by the second newest generation, the newest, both together and the reference.
 
     Each at its own thresholds for the false accept rates that there are enough pairs for, and those of the newest
     generation's queries also at the old system's.

@@ -1,4 +1,4 @@
-"""What follows from the matrix alone: compatibility numbers, flips, and the numbers of a whole chain."""
+"""Numbers from the matrix alone: compatibility numbers, flips, and the numbers of a whole chain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MatrixResults = Mapping[tuple[str, str], QueryResults]
 
 
 def upgrade_metrics(results: MatrixResults) -> Iterator[Metric]:
-    """All that the entries in `results` suffice for, in the order of a record."""
+    """All numbers from the entries in `results`, in the order of a record."""
     generations = next(n for n in itertools.count() if (str(n), str(n)) not in results)
     steps = [(str(step), str(step - 1)) for step in range(1, generations)]
     for new, old in steps:
@@ -32,7 +32,7 @@ def upgrade_metrics(results: MatrixResults) -> Iterator[Metric]:
 
 
 def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
-    """Compatibility numbers (protocol §3) of neighbouring generations; none where no query has an answer."""
+    """Compatibility numbers (protocol §3) of neighbouring generations; none if no query has an answer."""
     entries = [results[at] for at in ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}"))]
     if not all(entry.answerable.any() for entry in entries):
         return

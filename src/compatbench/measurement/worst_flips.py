@@ -1,4 +1,4 @@
-"""The queries that an upgrade breaks worst, kept in the record with what both systems show for them."""
+"""The queries that an upgrade breaks worst, with the first items of both systems, for the record."""
 
 from __future__ import annotations
 
