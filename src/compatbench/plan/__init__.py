@@ -1,1 +1,1 @@
-"""Which cells a suite has, which of them are missing, and what they will take."""
+"""Plans: the cells of a suite, the missing ones, and their cost."""

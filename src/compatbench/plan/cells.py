@@ -1,4 +1,4 @@
-"""Plans: the cells of a suite under the user's selection, and which of them still have to run."""
+"""Plans: the cells of a suite under the user's selection, and those still to run."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Cell:
 
     @property
     def family(self) -> tuple[str, int]:
-        """Equal for cells that share a baseline."""
+        """Equal for cells with the same baseline."""
         return self.spec.scenario, self.spec.seed
 
     @property
     def title(self) -> str:
-        """What people are told that it is."""
+        """The cell's name for people."""
         return f"{self.spec.scenario} · {self.spec.method.label} · seed {self.spec.seed}"
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this cell trains the old and independent models that its neighbours share."""
+        """Whether this cell trains the old and independent models for the cells beside it."""
         return self.spec.method.name == BASELINE
 
 
@@ -79,7 +79,7 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
 def cell_spec(
     name: str, suite: Suite, scenario: str, method: MethodInfo, seed: int, dataset_fingerprint: str
 ) -> CellSpec:
-    """The cell of `suite` that runs `method` in `scenario`. Raises RequestError for an unknown backbone."""
+    """The cell for `method` in `scenario` of `suite`. Raises RequestError for an unknown backbone."""
     return CellSpec(
         suite=name,
         dataset=suite.dataset,
@@ -99,7 +99,7 @@ def cell_spec(
 
 
 def outcome(cell: Cell, store: Store) -> Record | None:
-    """The record that `cell` left in an earlier run, if it is there and readable."""
+    """The record of `cell` from an earlier run, if it is there and readable."""
     path = store.record(cell.spec)
     if not path.exists():
         return None
@@ -112,7 +112,7 @@ def outcome(cell: Cell, store: Store) -> Record | None:
 def remaining(
     cells: Sequence[Cell], store: Store, retry: bool, notify: Callable[[str], None] = lambda line: None
 ) -> list[Cell]:
-    """The cells without a record that counts; with `retry`, also those that ended otherwise than ok or skipped.
+    """The cells without a valid record; with `retry`, also those that ended neither ok nor skipped.
 
     A damaged record does not count, nor does one whose per-query arrays are gone or damaged; `notify` is told.
     """
@@ -130,7 +130,7 @@ def remaining(
 
 
 def content_hash(path: Path) -> str:
-    """Sha256 (hex) of a file's bytes; empty where it cannot be read."""
+    """Sha256 (hex) of a file's bytes; empty if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

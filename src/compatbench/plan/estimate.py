@@ -1,4 +1,4 @@
-"""What a plan costs: the forward passes of its encoders, at this machine's measured speed or at that of a known GPU."""
+"""The cost of a plan: its encoders' forward passes, at this machine's measured speed or at that of a known GPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Small images and small batches reach less."""
 
 
 def minutes_here(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> float:
-    """Minutes that `cells` will take here with `jobs` at a time; good to a factor of two."""
+    """Minutes for `cells` on this machine with `jobs` at a time; good to a factor of two."""
 
     def pass_seconds(encoder: EncoderSpec, recipe: Recipe) -> float:
         return 1 / (TRAINING * training_rate(encoder, recipe.batch_size))

@@ -1,4 +1,4 @@
-"""The published weights that encoders start from: which are on this machine, and fetching them before a run."""
+"""The published weights of encoders: lists the missing ones, and fetches them before a run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def missing_weights(cells: Sequence[Cell], data: Path) -> list[str]:
-    """The backbones (`arch.tag`) whose weights the cells start from, and that have to be downloaded."""
+    """The backbones (`arch.tag`) of the cells with weights still to be downloaded."""
     return [encoder.backbone for encoder in _missing(cells, data)]
 
 
 def fetch_weights(cells: Sequence[Cell], data: Path, notify: Notify = lambda line: None) -> None:
-    """Download what `missing_weights` names, before anything is trained. RequestError where that fails."""
+    """Download the weights that `missing_weights` names, before training starts. RequestError if that fails."""
     import timm
 
     for encoder in _missing(cells, data):

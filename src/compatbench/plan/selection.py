@@ -1,4 +1,4 @@
-"""What the user narrowed a suite to. Knows nothing of torch, so that a misspelt name is answered at once."""
+"""The user's selection from a suite. Knows nothing of torch, so that a misspelt name is an error at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY_METHOD = "all"
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user narrowed a suite to; empty means everything."""
+    """The user's selection from a suite; empty means everything."""
 
     methods: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Selection:
 
 
 def check_names(source: str, selection: Selection, method_folders: Sequence[Path]) -> None:
-    """Raise RequestError for a suite, method or scenario that there is not, before any method is executed."""
+    """Raise RequestError for an unknown suite, method or scenario, before any method is executed."""
     _, suite = load_suite(source)
     known = known_methods(method_folders)
     for entry in suite.methods:
@@ -41,7 +41,7 @@ def check_names(source: str, selection: Selection, method_folders: Sequence[Path
 
 
 def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
-    """Entries of the suite by name or label, `all` being the methods that it does not name, with their defaults.
+    """Entries of the suite by name or label; `all` stands for all other methods, with their defaults.
 
     So does a method run that is wanted and that the suite does not list.
     """
@@ -61,7 +61,7 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
 
 
 def select_scenarios(suite: Suite, wanted: Sequence[str]) -> dict[str, tuple[GenerationSpec, ...]]:
-    """The chains of the suite's scenarios that are wanted, by name; all, where none is named."""
+    """The chains of the selected scenarios of the suite, by name; all, if none is named."""
     for word in wanted:
         if word not in suite.scenarios:
             raise RequestError(f"the suite has no scenario '{word}'{did_you_mean(word, suite.scenarios)}")

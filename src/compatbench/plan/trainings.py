@@ -1,4 +1,4 @@
-"""The models that the cells of a plan train: each once, however many cells use it."""
+"""The models that a plan trains: each once, for all cells that use it."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Training:
 
 
 def model_names(spec: CellSpec) -> tuple[str, ...]:
-    """The models that a cell needs, such as `independent 0`, `bct 1`, oldest first; references come last."""
+    """The models of a cell, such as `independent 0`, `bct 1`, oldest first; references come last."""
     own = [f"{_owner(spec, position)} {position}" for position in range(len(spec.generations))]
     references = [f"{BASELINE} {position}" for position in range(1, len(spec.generations))]
     return tuple(dict.fromkeys([*own, *references]))
 
 
 def parents(cell: Cell) -> tuple[str, ...]:
-    """Those of the models that a cell shares with others, and that its baseline's cell trains."""
+    """Those of the models that a cell shares with others, and its baseline's cell trains."""
     if cell.is_baseline:
         return ()
     return tuple(name for name in model_names(cell.spec) if name.startswith(f"{BASELINE} "))
 
 
 def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
-    """Every model that `cells` train, in the order in which they would; skipped cells train none."""
+    """Every model that `cells` train, in the order of training; skipped cells train none."""
     shape = dataset.train.channels, dataset.train.image_size
 
     @cache
