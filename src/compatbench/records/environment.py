@@ -1,4 +1,4 @@
-"""Where a cell runs: versions, hardware and the state of the checkout, without naming machine or person."""
+"""The environment of a cell: versions, hardware and the state of the checkout, without names of machine or person."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scip
 
 
 def device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
+    """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -43,12 +43,12 @@ def _version(package: str) -> str | None:
 
 
 def gpu_name() -> str | None:
-    """Model name of the GPU; None where there is none."""
+    """Model name of the GPU; None if there is none."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def cpu_name() -> str:
-    """Model name of the processor; its architecture where the system does not tell."""
+    """Model name of the processor; its architecture if the system does not tell."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -13,7 +13,7 @@ Data = dict[str, Any]
 
 
 def migrate(data: Data, version: int) -> Data:
-    """`data`, of any version up to `version`, as that version has it."""
+    """Bring `data`, of any version up to `version`, to that version."""
     for step in range(data["schema_version"], version):
         data = {**MIGRATIONS[step](data), "schema_version": step + 1}
     return data

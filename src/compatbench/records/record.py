@@ -1,4 +1,4 @@
-"""Records: what one cell left behind, as one JSON file. Knows nothing of torch.
+"""Records: the result of one cell, as one JSON file. Knows nothing of torch.
 
 docs/records.md explains how to read one; `schema()` is the published JSON Schema.
 """
@@ -52,7 +52,7 @@ class MethodInfo(_Model):
 
 
 class CellSpec(_Model):
-    """What a cell is. Its canonical hash names the record and decides whether it is up to date."""
+    """The description of a cell. Its canonical hash names the record and decides whether it is up to date."""
 
     suite: FolderName
     protocol: int = PROTOCOL_VERSION
@@ -75,7 +75,7 @@ class CellSpec(_Model):
 
 
 class Metric(_Model):
-    """One number. `value` is null where it is undefined (say Γ without anything to gain)."""
+    """One number. `value` is null if it is undefined (say Γ without anything to gain)."""
 
     name: str
     query_generation: str
@@ -129,7 +129,7 @@ class BackfillCurve(_Model):
 
 
 class IndexSearch(_Model):
-    """What one index did with queries of one generation, on one thread."""
+    """The numbers of one index with queries of one generation, on one thread."""
 
     index: IndexKind
     trained_generation: str
@@ -156,7 +156,7 @@ class IndexSearch(_Model):
 
 
 class VerifiedPairs(_Model):
-    """Which pairs of a query and a gallery item a system takes for the same, at one threshold on their cosine."""
+    """Pairs of a query and a gallery item that a system accepts as the same, at one threshold on their cosine."""
 
     query_generation: str
     gallery_generation: str
@@ -194,7 +194,7 @@ class PairScores(_Model):
 
 
 class WorstFlip(_Model):
-    """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system."""
+    """One of the queries that an upgrade breaks worst, with its first items in the old and in the new system."""
 
     query_generation: str
     """Of the new system; the old one is the generation before, on its own gallery."""
@@ -210,7 +210,7 @@ class WorstFlip(_Model):
 
 
 class FirstFound(_Model):
-    """The first items that a system finds for a query, best first, the query's own sample left out."""
+    """The first items of a system for a query, best first, without the query's own sample."""
 
     ids: list[int]
     """Sample ids."""
@@ -219,7 +219,7 @@ class FirstFound(_Model):
 
 
 class ExampleRetrieval(_Model):
-    """A query with what it finds around an upgrade; the same queries in all records of a scenario."""
+    """A query with its first items around an upgrade; the same queries in all records of a scenario."""
 
     query_generation: str
     gallery_generation: str
@@ -235,7 +235,7 @@ class ExampleRetrieval(_Model):
 
 
 class Environment(_Model):
-    """Where a cell ran: versions and hardware, and nothing that names a machine or a person."""
+    """The environment of a cell: versions and hardware, without names of a machine or a person."""
 
     python: str
     packages: dict[str, str]
@@ -297,7 +297,7 @@ class Record(_Model):
 
     @property
     def array_hashes(self) -> list[str]:
-        """The per-query files that its numbers come from."""
+        """The hashes of the per-query files behind its numbers."""
         kept: list[ArrayRef | BackfillCurve | VerifiedPairs | ProtocolScores | PairScores] = [
             *self.arrays,
             *self.backfill,
@@ -310,7 +310,7 @@ class Record(_Model):
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"
     ) -> Metric | None:
-        """The metric of these coordinates, or None where the record has none."""
+        """The metric of these coordinates, or None if the record has none."""
         for entry in self.metrics:
             if (entry.name, entry.query_generation, entry.gallery_generation, entry.subset, entry.distance) == (
                 name, query, gallery, subset, distance,

@@ -45,7 +45,7 @@ class Store:
         return self.records(spec.suite) / spec.scenario / f"{_cell_name(spec)}.json"
 
     def log(self, spec: CellSpec) -> Path:
-        """The file that takes what one cell prints."""
+        """The file for the prints of one cell."""
         return self.suite(spec.suite) / "logs" / spec.scenario / f"{_cell_name(spec)}.log"
 
 
