@@ -37,7 +37,7 @@ Values = NDArray[np.float64]
 
 
 def backfill_caption() -> str:
-    """What the plot shows."""
+    """The plot's caption."""
     return (
         "M(β) − M(o,o) in mAP points while the gallery is re-embedded, by the share β of new vectors, from the "
         "cross-test (β = 0) to the full backfill (β = 1). Dashed: the old system. Red: worse than that in random "
@@ -116,7 +116,7 @@ class _Panel:
         return self.left + _PANEL[0] * np.asarray(beta, dtype=np.float64)
 
     def y(self, gain: ArrayLike) -> Values:
-        """Inches from the bottom; what is outside the scale is on its edge."""
+        """Inches from the bottom; a value outside the scale is drawn on its edge."""
         inside = np.clip(np.asarray(gain, dtype=np.float64), self.low, self.high)
         return self.bottom + _PANEL[1] * (inside - self.low) / (self.high - self.low)
 

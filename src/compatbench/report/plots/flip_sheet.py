@@ -1,4 +1,4 @@
-"""The worst negative flips of a row in pictures: the query, and what the old and the new system find first."""
+"""The worst negative flips of a row in pictures: the query, and the first items of the old and the new system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST = 96
 
 @dataclass(frozen=True)
 class Picture:
-    """An image, and what is said of it."""
+    """An image and its caption."""
 
     label: str
     name: str

@@ -31,7 +31,7 @@ _MARGIN = 0.45
 
 
 def heat_map_caption() -> str:
-    """What the plot shows."""
+    """The plot's caption."""
     return (
         "Compatibility matrices: mAP in points of queries of generation i (row) on the gallery of generation j "
         "(column). Darker is better, on one scale for all panels. Red frame: below what the gallery's own generation "

@@ -1,4 +1,4 @@
-"""The Pareto plot: what queries gain with no backfill, against what compatibility costs the new model."""
+"""The Pareto plot: the gain of queries without backfill, against the tax on the new model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Point:
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other one beats in tax or Γ without losing in the other, by tax."""
+    """The points that no other point beats in tax or Γ without losing in the other, by tax."""
 
     def dominated(point: Point) -> bool:
         return any(
@@ -62,7 +62,7 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def plot_caption(points: Sequence[Point]) -> str:
-    """What the plot shows, and which points lie outside of it."""
+    """The plot's caption, and the points outside of it."""
     text = (
         "Update gain Γ against tax, with 95% intervals. Up and to the right is better; the dashed line joins the "
         "methods that no other one beats in both."
@@ -77,7 +77,7 @@ def plot_caption(points: Sequence[Point]) -> str:
 
 
 def pareto_svg(points: Sequence[Point], name: str) -> Markup | None:
-    """An SVG element for use inside a page, None where no point lies within the frame.
+    """An SVG element for use inside a page, None if no point lies within the frame.
 
     `name` keeps its ids apart from those of other plots.
     """

@@ -1,4 +1,4 @@
-"""Figures as SVG elements: deterministic, in the page's own text colour, with ids that clash with no other figure."""
+"""Figures as SVG elements: deterministic, in the page's own text colour, with ids unique to each figure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def to_svg(
     name: str,
     layout: Literal["constrained"] | None = "constrained",
 ) -> Markup:
-    """What `draw` draws on a figure of `size` inches, as an SVG element for use inside a page.
+    """The drawing of `draw` on a figure of `size` inches, as an SVG element for use inside a page.
 
     `name` keeps its ids apart from those of other figures. Without a layout, `draw` places the axes itself.
     """
@@ -61,7 +61,7 @@ def to_svg(
 
 
 def axes_in_inches(figure: Figure) -> Axes:
-    """Axes over the whole figure without lines of their own, whose coordinates are inches from the lower left.
+    """Axes over the whole figure without lines of their own, with coordinates in inches from the lower left.
 
     For many small panels: an Axes for each takes longer than all the rest of the report.
     """
@@ -79,5 +79,5 @@ def panel_title(label: str) -> str:
 
 
 def as_file(svg: Markup) -> str:
-    """The content of a file that shows `svg` on white, for places that know no page, such as a README's images."""
+    """An SVG file with `svg` on white, for places without a page, such as a README's images."""
     return str(svg).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"

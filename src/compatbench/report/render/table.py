@@ -15,7 +15,7 @@ UNDEFINED = "–"
 
 
 class Place(StrEnum):
-    """Narrow places, which show some columns of a table only."""
+    """Narrow places with some columns of a table only."""
 
     COMPACT = "compact"
     """The terminal, and papers."""
@@ -26,7 +26,7 @@ class Place(StrEnum):
 
 
 class Unit(StrEnum):
-    """What a column holds, which decides how its numbers are written."""
+    """The unit of a column; it decides how its numbers are written."""
 
     TEXT = "text"
     COUNT = "count"
@@ -42,7 +42,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `key` names it for machines, `title` for readers, `description` says what it is."""
+    """One column: `key` names it for machines, `title` for readers, `description` explains it."""
 
     key: str
     title: str
@@ -87,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that belong together, under a heading of their own."""
+    """Related rows under a heading of their own."""
 
     title: str
     rows: tuple[Row, ...]
@@ -95,7 +95,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """What every renderer reads."""
+    """The input of every renderer."""
 
     name: str
     """For file names and anchors: letters, digits, `.`, `_`, `-`."""
@@ -108,7 +108,7 @@ class Table:
 
     @property
     def label(self) -> Column:
-        """The column that names the rows: the first one of text, else the first one."""
+        """The column of the rows' names: the first one of text, else the first one."""
         return next((column for column in self.columns if column.unit is Unit.TEXT), self.columns[0])
 
     def narrow(self, place: Place) -> Table:
@@ -139,7 +139,7 @@ def number(value: float, unit: Unit) -> str:
 
 
 def interval(cell: Cell, unit: Unit) -> str:
-    """`[low, high]` of a cell, or an empty text where it has none."""
+    """`[low, high]` of a cell, or an empty text if it has none."""
     if cell.low is None or cell.high is None:
         return ""
     return f"[{number(cell.low, unit)}, {number(cell.high, unit)}]"

@@ -1,4 +1,4 @@
-"""Tables in the terminal, compact enough for 100 columns; plain aligned text where the output is no terminal."""
+"""Tables in the terminal, compact enough for 100 columns; plain aligned text if the output is no terminal."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def to_csv(table: Table) -> str:
 
 
 def neutral(text: str) -> str:
-    """`text` so that no spreadsheet runs it as a formula: a leading = + - @ gets an apostrophe before it."""
+    """`text` made safe for spreadsheets: a leading = + - @ gets an apostrophe before it."""
     line = one_line(text)
     return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
 

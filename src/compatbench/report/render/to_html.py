@@ -12,7 +12,7 @@ from compatbench.report.render.table import Table, interval, value
 
 @cache
 def templates() -> Environment:
-    """The package's templates, with everything escaped that is not marked as safe."""
+    """The package's templates; they escape everything not marked as safe."""
     environment = Environment(
         loader=PackageLoader("compatbench.report"),
         autoescape=True,

@@ -65,7 +65,7 @@ def to_latex(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Plain text as LaTeX that prints just that text."""
+    """Escape plain text for LaTeX."""
     return "".join(_SPECIAL.get(character, character) for character in one_line(text))
 
 

@@ -12,7 +12,7 @@ from compatbench.report.render.table import Cell, Column, Table, interval, value
 
 
 def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str:
-    """`table` with its title as a heading, caption, footnotes and, with `legend`, what its columns mean."""
+    """`table` with its title as a heading, caption, footnotes and, with `legend`, the meaning of its columns."""
     parts = [
         f"{heading} {escape(table.title)}",
         escape(table.caption),
@@ -46,7 +46,7 @@ def image(alt: str, file: str) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Plain text as Markdown that shows just that text: no emphasis, link, cell border or HTML tag.
+    r"""Escape plain text for Markdown: no emphasis, link, cell border or HTML tag.
 
     Underscores inside words stay as they are, since GitHub reads no emphasis there.
     """

@@ -1,4 +1,4 @@
-"""What each row's systems accept at a threshold, over its seeds."""
+"""Pairs accepted by each row's systems at a threshold, over its seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEW, NEW_MOVED, REFERENCE = ("n", "n", False), ("n", "n", True), ("*", "*", Fals
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the systems of each row accept, all read at one false accept rate."""
+    """Pairs accepted by the systems of each row, all at one false accept rate."""
 
     rate: float
     """That the thresholds are set for."""
@@ -34,7 +34,7 @@ class Accepted:
 
 
 def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
-    """Of all rows whose finished records share one rate; None where there are none."""
+    """Of all rows with one common rate in their finished records; None if there are none."""
     rate = _common_rate(rows)
     if rate is None:
         return None

@@ -50,7 +50,7 @@ class RowBackfill:
 
 
 def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBackfill]:
-    """Every order of every row that has curves of it in all its finished records; by order, then as the rows.
+    """Every order of every row with curves of it in all its finished records; by order, then by row.
 
     Raises RequestError where per-query files are missing or the queries of a row's seeds differ.
     """

@@ -1,4 +1,4 @@
-"""Chains of more than two generations: the matrix of each row, the numbers made of it, and what every step cost."""
+"""Chains of more than two generations: the matrix of each row, its numbers, and the cost of every step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> 
 
 
 def step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:
-    """Seconds that every generation took, with those of the independent model where it is needed; median over seeds."""
+    """Seconds of every generation, with those of the independent model if it is needed; median over seeds."""
     parents = independent if Need.INDEPENDENT_MODEL in runs.method.needs else None
     found: list[float | None] = []
     for step in range(size):
@@ -59,6 +59,6 @@ def _median_seconds(runs: MethodRuns, step: int) -> float | None:
 
 
 def upgrade_seconds(seconds: Sequence[float | None]) -> float | None:
-    """Of all steps after the first; None where one is missing."""
+    """Of all steps after the first; None if one is missing."""
     upgrades = [value for value in seconds[1:] if value is not None]
     return sum(upgrades) if upgrades and len(upgrades) == len(seconds) - 1 else None

@@ -23,7 +23,7 @@ CONTEST_STREAM = 2
 
 @dataclass(frozen=True, eq=False)
 class Average:
-    """Of one row over the contests that it competed in; draws are (B,)."""
+    """The mean ranks of one row over its contests; draws are (B,)."""
 
     competed: int
     rank: float
@@ -54,7 +54,7 @@ def point_ranks(ranked: Sequence[MethodRow]) -> Values:
 
 
 def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:
-    """Of every row, by label, over the contests that it competed in; `contests` are the ranked rows of each."""
+    """Mean ranks of every row, by label, over its contests; `contests` are the ranked rows of each."""
     labels = sorted({row.label for rows in contests for row in rows})
     if not labels:
         return {}

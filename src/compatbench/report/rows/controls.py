@@ -1,4 +1,4 @@
-"""Whether references and controls did what they must: what makes a table's banner green or red."""
+"""Whether references and controls behaved as they must: the colour of a table's banner."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Banner:
 
 
 def banner(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Banner:
-    """Check every row that expects something. A table without `independent`, or with no row checked, is not green."""
+    """Check every row with an expectation. A table without `independent`, or with no row checked, is not green."""
     expecting = [row for row in rows if row.runs.method.expects]
     checked = tuple(sorted(row.label for row in expecting if row.scores is not None))
     problems = [f"{row.label}: {problem}" for row in expecting for problem in misbehaviour(row)]
@@ -49,7 +49,7 @@ def banner(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Banner:
 
 
 def misbehaviour(row: MethodRow) -> list[str]:
-    """What a row does not show that it expects; unfinished seeds count, unless they were skipped with a reason."""
+    """The unmet expectations of a row; unfinished seeds count, unless they were skipped with a reason."""
     problems = []
     broken = [record for record in row.runs.unfinished if record.status is not Status.SKIPPED]
     if broken:

@@ -1,4 +1,4 @@
-"""Values and intervals of a row's numbers, and which rows differ: the only statistics of the report.
+"""Values and intervals of a row's numbers, and significant differences of rows: the only statistics of the report.
 
 The estimator is the hierarchical bootstrap of `compatbench.evaluation.bootstrap`; all numbers are fractions.
 """
@@ -78,7 +78,7 @@ def _compatibility(found: Bootstrap[tuple[str, MetricName, Entry]], label: str, 
 
 
 def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:
-    """Per-query values (S, Q) whose mean is `number`, an entry of the matrix, Γ or the tax; None if undefined.
+    """Per-query values (S, Q) with the mean `number`, an entry of the matrix, Γ or the tax; None if undefined.
 
     For Γ the denominator M(*,*) − M(o,o) is the row's own over all seeds, held fixed.
     """
@@ -91,7 +91,7 @@ def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) 
 
 
 def best_rows(rows: Mapping[str, Scores], numbers: Iterable[Tested]) -> dict[Tested, list[str]]:
-    """For each of `numbers`, the row with the highest value and all that are not significantly below it, best first.
+    """For each of `numbers`, the row with the highest value and all rows not significantly below it, best first.
 
     By the rule of `compatbench.evaluation.significance`; the family is all rows of a number. Rows are compared on the
     seeds that they share; without one they cannot be told apart.

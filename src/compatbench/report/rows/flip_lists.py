@@ -1,4 +1,4 @@
-"""Which queries flip, row by row of the tables: all of them, and the worst with what both systems show for them."""
+"""Flipped queries, row by row of the tables: all of them, and the worst with the first items of both systems."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WORST = 12
 
 
 class Samples(Protocol):
-    """What queries and gallery items are, by sample id."""
+    """Labels, names and images of queries and gallery items, by sample id."""
 
     def label(self, sample: int) -> str:
         """Name of its class."""
 
     def name(self, sample: int) -> str | None:
-        """What a person calls it, such as a relative path."""
+        """A readable name, such as a relative path."""
 
     def pixels(self, sample: int) -> NDArray[np.uint8]:
         """Its image (C, H, W), grey or RGB."""
@@ -63,7 +63,7 @@ class FlipList:
 
 
 def flip_lists(rows: Sequence[MethodRow], reader: ScoreReader) -> list[FlipList]:
-    """One list for each row that has a finished seed."""
+    """One list for each row with a finished seed."""
     return [_flip_list(row, reader) for row in rows if row.runs.finished]
 
 

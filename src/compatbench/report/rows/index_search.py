@@ -1,4 +1,4 @@
-"""Searches in indexes of a record, by what was searched."""
+"""Index searches of a record, by searched vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Entry = tuple[str, str, str]
 
 
 def searches_of(record: Record) -> Iterator[tuple[Entry, IndexSearch]]:
-    """Every search of a record, with what was searched."""
+    """Every search of a record, with the name of the searched vectors."""
     newest = str(len(record.spec.generations) - 1)
     for one in record.search:
         query, gallery, trained = (

@@ -1,4 +1,4 @@
-"""What a table says about one method label in one scenario: numbers over its seeds, or why there are none."""
+"""One method label in one scenario: numbers over its seeds, or the reason for their absence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MethodRow:
 
     @property
     def compatibility(self) -> Compatibility | None:
-        """The numbers on mAP, by which rows are ranked."""
+        """The numbers on mAP; they rank the rows."""
         return self.numbers.get(MetricName.MAP)
 
     @property
@@ -113,7 +113,7 @@ def _descending(estimate: Estimate) -> float:
 
 
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
-    """How unfinished records ended: `skipped: <reason>`, `✗ oom` …, equal outcomes told once."""
+    """How unfinished records ended: `skipped: <reason>`, `✗ oom` …; equal outcomes appear once."""
     ends: dict[str, list[int]] = defaultdict(list)
     for record in records:
         word = record.status.value if record.status is Status.SKIPPED else f"✗ {record.status.value}"

@@ -1,4 +1,4 @@
-"""Records sorted into scenarios and methods, with the checks that keep unlike things out of one table."""
+"""Records sorted into scenarios and methods, with checks against mixing unlike ones in one table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MethodRuns:
 
     @cached_property
     def finished(self) -> tuple[Record, ...]:
-        """The records that ended well, by seed."""
+        """The records with status ok, by seed."""
         return tuple(record for record in self.records if record.status is Status.OK)
 
     @cached_property
@@ -65,7 +65,7 @@ class ScenarioRuns:
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
-        """Every seed that some row was run with."""
+        """All seeds of all rows."""
         return tuple(sorted({record.spec.seed for row in self.rows for record in row.records}))
 
     @cached_property
@@ -128,7 +128,7 @@ def _scenario(records: Sequence[Record]) -> ScenarioRuns:
 
 
 def file_of(record: Record) -> str:
-    """Where the record's file lies below the folder of runs."""
+    """Path of the record's file below the folder of runs."""
     return Store(Path()).record(record.spec).as_posix()
 
 

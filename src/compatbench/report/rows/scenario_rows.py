@@ -1,4 +1,4 @@
-"""The rows of one scenario, with what its controls say of them."""
+"""The rows of one scenario, with the verdict of its controls."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class ScenarioRows:
 
     @property
     def status_quo(self) -> MethodRow | None:
-        """The row that has the old model of all rows over the most seeds; None where no seed of any ended well."""
+        """The row that shows the old model over the most seeds; None if no seed of any ended well."""
         known = [row for row in self.rows if row.scores is not None and not row.own_first_generation]
         return max(known, key=lambda one: len(one.runs.finished), default=None)
 
 
 def scenario_rows(runs: ScenarioRuns, reader: ScoreReader) -> ScenarioRows:
-    """The rows of `runs`. Raises RequestError where per-query arrays are missing or do not fit each other."""
+    """The rows of `runs`. Raises RequestError if per-query arrays are missing or do not fit each other."""
     rows = tuple(method_rows(runs, reader))
     return ScenarioRows(runs, rows, banner(runs, rows))

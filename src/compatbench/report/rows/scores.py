@@ -18,7 +18,7 @@ from compatbench.vocabulary import DERIVED_FROM, Entry
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What one row scored, query by query."""
+    """The scores of one row, query by query."""
 
     seeds: tuple[int, ...]
     ids: NDArray[np.int64]
@@ -66,7 +66,7 @@ class ScoreReader:
         )
 
     def entry(self, record: Record, query: str, gallery: str) -> QueryResults:
-        """Per-query results of one entry of a record's matrix. Raises RequestError where there are none."""
+        """Per-query results of one entry of a record's matrix. Raises RequestError if there are none."""
         for array in record.arrays:
             if (array.query_generation, array.gallery_generation, array.distance) == (query, gallery, "cosine"):
                 if array.sha256 not in self._results:

@@ -1,4 +1,4 @@
-"""Where each method stands over all scenarios: mean ranks with intervals, who competed, who did not and why.
+"""The standing of each method over all scenarios: mean ranks with intervals, its contests, and reasons for absence.
 
 Definitions (docs/protocol.md, §5). A scenario is a *contest* where at least two rows are ranked in its table. A row's
 *rank* there is its place by Γ, then by tax, as in the table; rows that are equal in both share the mean of their
@@ -49,7 +49,7 @@ class Entry:
     records: tuple[Record, ...]
     """By seed, whatever their status."""
     missing_seeds: tuple[int, ...]
-    """Cells of the plan that left no record."""
+    """Cells of the plan without a record."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ class Standing:
 
     @property
     def competed(self) -> int:
-        """Contests that it was ranked in."""
+        """The contests of the row."""
         return sum(entry.rank is not None and entry.competitors > 1 for entry in self.entries)
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What the method asks for beyond the new training data, as its records say."""
+        """The method's needs beyond the new training data, by its records."""
         return next((tuple(entry.records[-1].spec.method.needs) for entry in self.entries if entry.records), ())
 
     @property
     def measured(self) -> int:
-        """Scenarios that it has numbers in."""
+        """Scenarios with numbers of the row."""
         return sum(entry.verdict is not None for entry in self.entries)
 
     @property
@@ -96,7 +96,7 @@ class Standing:
 
     @property
     def missing(self) -> int:
-        """Cells of the plan that left no record."""
+        """Cells of the plan without a record."""
         return sum(len(entry.missing_seeds) for entry in self.entries)
 
 
@@ -117,12 +117,12 @@ class Standings:
 
     @property
     def missing(self) -> int:
-        """Cells of the plans, of all roles, that left no record."""
+        """Cells of the plans, of all roles, without a record."""
         return sum(row.missing for row in self.rows)
 
 
 def standings(suites: Sequence[SuiteRows]) -> Standings:
-    """Rank the methods of all scenarios of `suites`, which must be of one version of the protocol."""
+    """Rank the methods of all scenarios of `suites`, all of one version of the protocol."""
     tables = [table for suite in suites for table in _tables(suite)]
     contests = [table.ranked for table in tables if len(table.ranked) > 1]
     found = averages(contests)

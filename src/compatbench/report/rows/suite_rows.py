@@ -1,4 +1,4 @@
-"""One suite in the standings: the rows of its scenarios, and the cells that it asks for."""
+"""One suite in the standings: the rows of its scenarios, and its planned cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compatbench.vocabulary import Role
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """The cells that a suite asks for today: every row in every scenario with every seed."""
+    """The cells of a suite's plan today: every row in every scenario with every seed."""
 
     scenarios: tuple[str, ...]
     """As the suite lists them."""

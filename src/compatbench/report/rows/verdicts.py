@@ -1,4 +1,4 @@
-"""What is concluded of a row: whether new queries beat the old system, or whether an expectation was met."""
+"""The verdict on a row: whether new queries beat the old system, or whether an expectation was met."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from compatbench.report.rows.row import MethodRow
 
 
 class Verdict(StrEnum):
-    """The sign of the cross gain on mAP, `n.s.` where its interval contains 0; or whether an expectation was met."""
+    """The sign of the cross gain on mAP, `n.s.` if its interval contains 0; or whether an expectation was met."""
 
     COMPATIBLE = "compatible"
     COMPATIBLE_NOT_SIGNIFICANT = "compatible, n.s."
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 def verdict(row: MethodRow) -> Verdict | None:
-    """The verdict on a row; None where no seed ended well."""
+    """The verdict on a row; None if no seed ended well."""
     if row.compatibility is None:
         return None
     if row.runs.method.expects:
@@ -39,7 +39,7 @@ def criterion(numbers: Compatibility) -> Verdict:
 
 
 def ordering(numbers: Compatibility) -> str:
-    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` where the interval of one of the two steps contains 0."""
+    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` if the interval of one of the two steps contains 0."""
     steps = (numbers.cross_gain, numbers.backfill_gain)
     if not all(step.value is not None and step.value > 0 for step in steps):
         return "no"

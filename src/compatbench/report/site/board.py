@@ -1,4 +1,4 @@
-"""The leaderboard as a whole: all suites of a folder, what their plans ask for, and what a reader must be warned of."""
+"""The leaderboard as a whole: all suites of a folder, their planned cells, and warnings for its readers."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class BoardSuite:
 
     @property
     def rows(self) -> SuiteRows:
-        """What the standings are made of."""
+        """The rows for the standings."""
         return SuiteRows(self.name, self.plan, self.reports)
 
     @property
     def protocol(self) -> int:
-        """The version of the protocol that all of its tables are of."""
+        """The protocol version of all its tables."""
         return self.reports[0].runs.rows[0].records[0].protocol_version
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What keeps its tables from being believed as they stand, one line each."""
+        """Reasons not to trust its tables, one line each."""
         lines = [
             f"{self.name}, {one.scores.name}: {problem}" for one in self.reports for problem in one.banner.problems
         ]
@@ -62,7 +62,7 @@ class BoardSuite:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that lies in a leaderboard's folder."""
+    """All suites in a leaderboard's folder."""
 
     suites: tuple[BoardSuite, ...]
     """By name; each has at least one report."""
@@ -84,7 +84,7 @@ class Board:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Of all suites; empty where controls behave as expected and every record is of one protocol and up to date."""
+        """Of all suites; empty if controls behave as expected and every record is of one protocol and up to date."""
         lines = [
             f"{suite.name}: measured under protocol {suite.protocol}, others under {self.protocol}; it is not among "
             "the mean ranks"

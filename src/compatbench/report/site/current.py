@@ -1,4 +1,4 @@
-"""Tells whether a suite's report is what the same inputs would give again, so that it need not be made again."""
+"""Checks whether a suite's report is up to date, so that it need not be made again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pillow", "
 
 
 def inputs(facts: dict[str, Any], files: Iterable[Path]) -> str:
-    """Hash of what a report is made from: `facts`, the contents of `files`, this package and those that it uses."""
+    """Hash of a report's inputs: `facts`, the contents of `files`, this package and its libraries."""
     root = Path(compatbench.__file__).parent
     own = sorted(path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return digest(
@@ -44,7 +44,7 @@ def is_current(folder: Path, made_from: str) -> bool:
 
 
 def stamp(folder: Path, made_from: str, files: Sequence[Path]) -> None:
-    """Note that the report in `folder` consists of `files` and was made from inputs of this hash."""
+    """Note that the report in `folder` consists of `files`, made from inputs of this hash."""
     hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
     write_whole(folder / STAMP, json.dumps({"inputs": made_from, "files": hashes}, indent=1))
 

@@ -1,4 +1,4 @@
-"""The files of a scenario's flips: a list for each row and, where the images are at hand, a sheet of pictures."""
+"""The files of a scenario's flips: a list for each row and, if the images are at hand, a sheet of pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from compatbench.report.site.scenario_report import ScenarioReport
 
 @dataclass(frozen=True)
 class FlipFiles:
-    """Where one row's files lie below the report's folder, and what is in them."""
+    """Paths of one row's files below the report's folder, and their contents."""
 
     label: str
     list: str

@@ -1,4 +1,4 @@
-"""Puts generated tables between two marks of a hand-written Markdown file, so that they are never copied by hand.
+"""Writes generated tables between two marks of a hand-written Markdown file.
 
 The marks are the lines `<!-- begin: compatbench report SUITE … -->` for the main columns of all scenarios of one's own
 runs, `<!-- begin: compatbench leaderboard SUITE/SCENARIO -->` for the leaderboard's part of the project's README.md:

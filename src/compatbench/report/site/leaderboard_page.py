@@ -1,4 +1,4 @@
-"""The leaderboard as one page, results/index.html: it opens from a file, loads nothing, and shows what records say."""
+"""The leaderboard as one page, results/index.html: it opens from a file, loads nothing, and shows the records."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _render(board: Board, album: Album, folder: str) -> str:
 
 
 def script_json(value: Json) -> str:
-    """JSON that stays data inside a script element, whatever the texts in it; what is not finite becomes null."""
+    """JSON for a script element, whatever the texts in it; non-finite numbers become null."""
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")

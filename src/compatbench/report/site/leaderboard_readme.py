@@ -1,4 +1,4 @@
-"""results/README.md: the leaderboard as the Markdown that a repository host shows."""
+"""results/README.md: the leaderboard as Markdown, for the view of a repository host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INTRODUCTION = (
 
 
 def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
-    """The file's text; `folder` holds the records, seen from the file. Equal boards give equal text."""
+    """The file's text; `folder` contains the records, seen from the file. Equal boards give equal text."""
     terms = definitions(board)
     to_docs = to_method(board.standings, "../docs")
 
@@ -56,7 +56,7 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
 
 
 def banner(board: Board) -> str:
-    """Whether the numbers can be believed, as a quotation with a mark that is red or green."""
+    """Whether the numbers can be believed, as a quotation with a red or green mark."""
     if board.warnings:
         head = "❌ **Not everything is as it should be: explain this before you trust the numbers it concerns.**"
         return quotation(f"{head}\n>", board.warnings)
@@ -68,7 +68,7 @@ def banner(board: Board) -> str:
 
 
 def definitions(board: Board) -> Terms:
-    """What the headings of the file lead to; the same board gives the same anchors."""
+    """The definitions behind the file's headings; the same board gives the same anchors."""
     terms = Terms()
     tables = [
         standings_table(board.standings, name_suites=len(board.suites) > 1),
@@ -80,7 +80,7 @@ def definitions(board: Board) -> Terms:
 
 
 def anchor(suite: str, scenario: str) -> str:
-    """The name that a scenario's section is linked by."""
+    """The anchor of a scenario's section."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{suite}-{scenario}")
 
 
@@ -93,7 +93,7 @@ def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
 
 
 def to_method(standings: Standings, docs: str) -> Link:
-    """Leads from the name of a row to its method in the folder `docs`."""
+    """The link from the name of a row to its method in the folder `docs`."""
     names = {row.label: row.label.partition("(")[0] for row in standings.rows}
 
     def link(row: Row, column: Column) -> str:

@@ -1,4 +1,4 @@
-"""Tables as Markdown whose headings lead to definitions and whose rows lead to records."""
+"""Tables as Markdown, with links from headings to definitions and from rows to records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linked_table(
     records: Callable[[Row], str] | None = None,
     page: str = "",
 ) -> str:
-    """Caption, rows and footnotes of `table`, without padding, for pages that people do not read as plain text.
+    """Caption, rows and footnotes of `table`, without padding, for pages not read as plain text.
 
     Headings lead to their definitions on `page`, where `terms` stand; `records` is the text of a last column.
     """

@@ -1,4 +1,4 @@
-"""Everything that is shown about one scenario, before it becomes text."""
+"""The report on one scenario, before it becomes text."""
 
 from __future__ import annotations
 

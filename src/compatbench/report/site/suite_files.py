@@ -1,4 +1,4 @@
-"""What the leaderboard keeps of one suite beside its records: tables, plots and a README that leads to them.
+"""The leaderboard's files on one suite beside its records: tables, plots and a README.
 
 Unlike the report of one's own runs it has no page, since results/index.html shows all suites, and no lists of flips,
 which weigh more than the records and which `compatbench report` reads off the same arrays.
@@ -28,7 +28,7 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
 
 
 def banner_lines(report: ScenarioReport) -> str:
-    """Whether the controls of one scenario are as they must be, as a quotation with a mark that is red or green."""
+    """Whether the controls of one scenario are as they must be, as a quotation with a red or green mark."""
     mark = "❌" if report.banner.problems else "✅"
     return quotation(f"{mark} {escape(report.banner.headline)}", report.banner.problems)
 

@@ -13,7 +13,7 @@ from compatbench.report.rows.controls import Banner
 
 
 def print_report(scenarios: Iterable[tuple[Table, Banner]], console: Console) -> None:
-    """Print the main columns of every scenario's scores, and whether its controls did what they must."""
+    """Print the main columns of every scenario's scores, and whether its controls behaved."""
     for scores, banner in scenarios:
         print_table(scores.narrow(Place.COMPACT), console)
         problems = banner.problems

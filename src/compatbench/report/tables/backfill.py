@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 def backfill_table(scenario: ScenarioRuns, backfills: Sequence[RowBackfill]) -> Table | None:
-    """References and methods by kind of order; None where no record holds a curve."""
+    """References and methods by kind of order; None if no record contains a curve."""
     shown = [one for role in (Role.REFERENCE, Role.METHOD) for one in backfills if one.row.role == role]
     if not shown:
         return None

@@ -20,7 +20,7 @@ def plain(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
 
 
 def spread(values: Sequence[float], column: Column) -> Cell:
-    """The median of `values` and, where the column has intervals, the lowest and the highest."""
+    """The median of `values` and, if the column has intervals, the lowest and the highest."""
     if len(values) < 2 or not column.interval:
         return Cell(median(values) if values else None)
     return Cell(median(values), min(values), max(values))

@@ -1,4 +1,4 @@
-"""The tables of a chain of more than two generations: its numbers, its matrix, and what every step cost."""
+"""The tables of a chain of more than two generations: its numbers, its matrix, and the cost of every step."""
 
 from __future__ import annotations
 

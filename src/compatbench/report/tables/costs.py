@@ -1,4 +1,4 @@
-"""The table of what each method of a scenario costs: training and serving."""
+"""The table of costs of each method of a scenario: training and serving."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MEASURED = (
 
 
 def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
-    """The costs of all rows that have a finished seed."""
+    """The costs of all rows with a finished seed."""
     return scenario_table(
         scenario,
         "costs",

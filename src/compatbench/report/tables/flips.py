@@ -28,7 +28,7 @@ _RATES = {
 
 
 def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table:
-    """Flip rates of all rows that have a finished seed."""
+    """Flip rates of all rows with a finished seed."""
     shown = [row for row in rows if row.runs.finished]
     rates = flip_rates(scenario, shown, reader)
     return scenario_table(

@@ -43,7 +43,7 @@ SPEED_COLUMNS = (
 
 
 def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
-    """Recall of all rows whose records hold searches; None where there are none."""
+    """Recall of all rows with searches in their records; None if there are none."""
     shown = [row for row in rows if any(record.search for record in row.runs.finished)]
     if not shown:
         return None
@@ -63,7 +63,7 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
 
 
 def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | None:
-    """Speed and size of each kind of index, over all rows; None where no record holds searches."""
+    """Speed and size of each kind of index, over all rows; None if no record contains searches."""
     searches = [one for row in rows for record in row.runs.finished for one in searches_of(record)]
     if not searches:
         return None

@@ -37,7 +37,7 @@ OWN_OLD = "†"
 
 
 def method_cell(row: MethodRow) -> Cell:
-    """The name of a row, marked where its old model is its own."""
+    """The name of a row, marked if its old model is its own."""
     return Cell(row.label, marks=own_old(row))
 
 
@@ -47,12 +47,12 @@ def method_row(row: MethodRow, cells: Mapping[str, Cell]) -> Row:
 
 
 def needs_cell(needs: Iterable[str]) -> Cell:
-    """What a method needs, in words."""
+    """The needs of a method, in words."""
     return Cell(", ".join(needs) or "nothing")
 
 
 def own_old(row: MethodRow) -> tuple[str, ...]:
-    """The marks of a cell that the row's own old model enters."""
+    """The marks of a cell that depends on the row's own old model."""
     return (OWN_OLD,) if row.own_first_generation else ()
 
 

@@ -1,4 +1,4 @@
-"""The table over the scenarios of a suite: what every method gains on day one, and where it breaks."""
+"""The table over the scenarios of a suite: every method's gain on day one, and the scenarios of its failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FOOTNOTES = {
 
 
 def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
-    """The cross gain of every row in every scenario of one suite; None where there is one scenario only."""
+    """The cross gain of every row in every scenario of one suite; None if there is only one scenario."""
     if len(scenarios) < 2:
         return None
     found: list[tuple[tuple[object, ...], tuple[Role, Row]]] = []
@@ -56,7 +56,7 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
 
 
 def explained(overview: Table) -> tuple[Column, ...]:
-    """Those of its columns that a legend has to explain once: not one for each scenario."""
+    """Those of its columns to explain in a legend: not one for each scenario."""
     return tuple(column for column in overview.columns if column.unit is Unit.TEXT)
 
 

@@ -1,4 +1,4 @@
-"""Figures that others published, shown beside a suite's own as marked rows that are never ranked.
+"""Published figures, shown beside a suite's own as marked rows and never ranked.
 
 They lie in benchmarks/published/<suite>.yaml, each with its source. They were measured on other splits, by other code
 and mostly without seeds, so they enter no comparison: they are put into a finished table.
@@ -29,7 +29,7 @@ class _Model(BaseModel):
 
 
 class Figures(_Model):
-    """One entry of the matrix, in points; what was not published is absent."""
+    """One entry of the matrix, in points; an unpublished number is absent."""
 
     mAP: float | None = Field(None, ge=0, le=100)  # noqa: N815 - the metric's name in records
     CMC1: float | None = Field(None, ge=0, le=100)
@@ -37,7 +37,7 @@ class Figures(_Model):
 
 
 class PublishedRow(_Model):
-    """What one source gives for one method."""
+    """The figures of one source for one method."""
 
     scenario: str
     method: str
@@ -62,7 +62,7 @@ class PublishedRow(_Model):
 
     @property
     def note(self) -> str:
-        """Everything that was published, in one line."""
+        """All published facts of the row, in one line."""
         figures = []
         for entry, figure in {Entry.OLD: self.old, Entry.CROSS: self.cross, Entry.NEW: self.new}.items():
             values = [f"{key.replace('CMC', 'CMC@')} {value:g}" for key, value in figure if value is not None]
@@ -75,7 +75,7 @@ class _File(_Model):
 
 
 def published_rows(suite: str) -> tuple[PublishedRow, ...]:
-    """What is known for a built-in suite; nothing for any other. RequestError names what is wrong with its file."""
+    """The published rows of a built-in suite; none for any other. RequestError names an error in its file."""
     path = builtin_folder("benchmarks") / "published" / f"{suite}.yaml"
     if not path.is_file():
         return ()
@@ -86,7 +86,7 @@ def published_rows(suite: str) -> tuple[PublishedRow, ...]:
 
 
 def scores_table(scenario: ScenarioRows) -> Table:
-    """The leaderboard of a scenario, with the rows that others published."""
+    """The leaderboard of a scenario, with the published rows."""
     return with_published(leaderboard(scenario), published_rows(scenario.runs.suite), scenario.runs.scenario)
 
 

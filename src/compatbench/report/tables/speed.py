@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 def speed_table(path: Path) -> Table:
-    """The table of the JSON that `pytest --benchmark-json` wrote.
+    """The table of the JSON of `pytest --benchmark-json`.
 
     Raises RequestError where the file is none. Nothing that names the machine is taken from it.
     """

@@ -1,4 +1,4 @@
-"""The table over all scenarios: mean ranks, who competed, and the rank in every scenario or why there is none."""
+"""The table over all scenarios: mean ranks, contests, and the rank in every scenario or the reason for none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the p
 
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:
-    """All rows, with one column a scenario that has records; `name_suites` where there are several suites."""
+    """All rows, with one column for each scenario with records; `name_suites` if there are several suites."""
     roles = {f"{role.heading} (never ranked)": standings.of(role) for role in (Role.REFERENCE, Role.CONTROL)}
     shown = [at for at, _ in enumerate(standings.scenarios) if any(row.entries[at].records for row in standings.rows)]
     columns = [_scenario_column(*standings.scenarios[at], name_suites) for at in shown]

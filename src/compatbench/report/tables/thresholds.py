@@ -1,4 +1,4 @@
-"""The table of thresholds: what the old system's threshold accepts when new queries meet old vectors."""
+"""The table of thresholds: pairs of new queries and old vectors accepted at the old system's threshold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAR, _FAR = 0, 1
 
 
 def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table | None:
-    """All rows of which every finished record holds verified pairs at one common rate; None where there are none."""
+    """All rows with verified pairs at one common rate in every finished record; None if there are none."""
     found = accepted(rows, reader)
     if found is None:
         return None

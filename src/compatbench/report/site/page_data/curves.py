@@ -1,4 +1,4 @@
-"""What the page draws: backfill curves and compatibility matrices, as columns of small integers."""
+"""The plots' data for the page: backfill curves and compatibility matrices, as columns of small integers."""
 
 from __future__ import annotations
 

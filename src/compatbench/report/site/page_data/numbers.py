@@ -1,4 +1,4 @@
-"""Numbers as the page shows them: rounded here, by the rules of the tables, so that every place says the same."""
+"""Rounds numbers for the page by the rules of the tables, so that every place says the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 def shown(value: float | int | None, unit: Unit) -> Number | None:
-    """`value` with the digits that `compatbench.report.render.table.number` writes, and no negative zero."""
+    """`value` with the digits of `compatbench.report.render.table.number`, and no negative zero."""
     if value is None:
         return None
     if unit in DECIMALS:
@@ -22,7 +22,7 @@ def shown(value: float | int | None, unit: Unit) -> Number | None:
 
 
 def rounded(value: float, decimals: int) -> Number:
-    """`value` with that many decimals; an integer where there are none left."""
+    """`value` with that many decimals; an integer if there are none left."""
     return _whole(float(f"{value:.{decimals}f}"))
 
 

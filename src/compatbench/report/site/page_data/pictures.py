@@ -38,7 +38,7 @@ class Thumbnail:
 
     @property
     def kind(self) -> str:
-        """Its MIME type. Raises ValueError where it is no small picture."""
+        """Its MIME type. Raises ValueError if it is no small picture."""
         from PIL import Image
 
         if len(self.image) > MOST_BYTES:
@@ -116,7 +116,7 @@ class Album:
         return self._pictures
 
     def sheets(self, records: Sequence[Record]) -> list[Sheet]:
-        """The examples of one row that were chosen."""
+        """The chosen examples of one row."""
         return [sheet for record in example_records(records) for sheet in self._sheets(record)]
 
     def _sheets(self, record: Record) -> list[Sheet]:
@@ -159,7 +159,7 @@ class Album:
 
 
 def example_records(records: Iterable[Record]) -> list[Record]:
-    """The record of each row's first seed that has examples: the others ask the same queries."""
+    """The record of each row's first seed with examples: the others have the same queries."""
     first: dict[tuple[str, str, str], Record] = {}
     for record in records:
         if record.examples:
@@ -176,7 +176,7 @@ def shown_examples(record: Record) -> list[ExampleRetrieval]:
 
 
 def samples_of(example: ExampleRetrieval) -> list[int]:
-    """All samples that an example shows."""
+    """All samples in an example."""
     return [example.id, *example.old.ids, *example.cross.ids, *example.new.ids]
 
 

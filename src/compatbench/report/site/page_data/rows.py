@@ -1,4 +1,4 @@
-"""One row of a scenario in full: what it is, what every seed gave, its records, losses and example retrievals."""
+"""One row of a scenario in full: its method, the numbers of every seed, its records, losses and example retrievals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOSS_DIGITS = 4
 
 
 def row_json(row: MethodRow, album: Album) -> Json:
-    """Everything that a click on the row shows."""
+    """The data behind a click on the row."""
     method = row.runs.method
     return {
         "label": row.label,

@@ -29,7 +29,7 @@ _BUTTONS = {
 
 
 def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, album: Album) -> Json:
-    """Everything that the page shows of one scenario."""
+    """The page's data on one scenario."""
     labels = [row.label for row in report.rows]
     spec = report.rows[0].runs.records[0].spec
     banner, tables = report.banner, report.tables

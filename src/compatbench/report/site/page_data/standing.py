@@ -1,4 +1,4 @@
-"""The view over all scenarios: places, mean ranks, who competed, and which cells are missing and why."""
+"""The view over all scenarios: places, mean ranks, contests, and missing cells with reasons."""
 
 from __future__ import annotations
 

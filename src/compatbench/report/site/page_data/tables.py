@@ -1,4 +1,4 @@
-"""Tables as JSON: every column once for all tables of the page, every cell as short as what it holds."""
+"""Tables as JSON: every column once for all tables of the page, every cell as short as its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Columns:
         self._numbers: dict[Column, int] = {}
 
     def number(self, column: Column) -> int:
-        """Where `column` stands in `as_json`."""
+        """Position of `column` in `as_json`."""
         return self._numbers.setdefault(column, len(self._numbers))
 
     def as_json(self) -> list[Json]:

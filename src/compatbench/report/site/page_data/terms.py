@@ -1,4 +1,4 @@
-"""Every term that the page uses, with its definition and an anchor to link to."""
+"""Every term of the page, with its definition and an anchor to link to."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Terms:
             self.define(name, text)
 
     def define(self, name: str, text: str) -> str:
-        """The anchor of this definition, which is added where it is new."""
+        """The anchor of this definition; adds it if it is new."""
         if (name, text) not in self._terms:
             taken = {term.anchor for term in self._terms.values()}
             stem = f"term-{re.sub(r'[^a-z0-9]+', '-', _ascii(name)).strip('-')}"
