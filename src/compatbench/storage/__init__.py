@@ -1,1 +1,1 @@
-"""Files that are whole or absent, canonical JSON, artefacts, and bounded readers."""
+"""Files written whole or not at all, canonical JSON, artefacts, and bounded readers."""

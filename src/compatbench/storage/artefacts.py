@@ -29,7 +29,7 @@ class Artefact:
 
 
 def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None) -> Artefact:
-    """The artefact `name` in `folder`; made, and stored, where it is missing or damaged.
+    """The artefact `name` in `folder`; made, and stored, if it is missing or damaged.
 
     A lock lets only one process make it, while the others wait and then read. Raises what `make` raises.
     """
@@ -52,7 +52,7 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
 def get_or_make_together(
     folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None
 ) -> Artefact:
-    """`get_or_make` by all processes that train together, where `make` takes all of them.
+    """`get_or_make` by all processes that train together, if `make` needs all of them.
 
     The first alone looks, locks and writes; the others make when it does, and have what it wrote. Raises RuntimeError
     in a process that cannot read that.
@@ -98,7 +98,7 @@ def write_artefact(path: Path, artefact: Artefact) -> None:
 
 
 def read_artefact(path: Path) -> tuple[Artefact | None, str]:
-    """The artefact at `path`, or None and what is wrong with it: nothing where there is no file."""
+    """The artefact at `path`, or None and the reason; no reason if there is no file."""
     if not path.exists():
         return None, ""
     try:

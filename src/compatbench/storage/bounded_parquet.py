@@ -18,7 +18,7 @@ BATCH_ROWS = 16_384
 
 
 def check_unpacked(name: str, packed: int, unpacked: int, free: int | None = None) -> None:
-    """Raise RequestError where a file of `packed` bytes asks for `unpacked` bytes of memory, and that is too many."""
+    """Raise RequestError if a file of `packed` bytes asks for too much memory, `unpacked` bytes."""
     if unpacked > max(FREE_BYTES if free is None else free, MOST_TIMES * packed):
         raise RequestError(
             f"{name}: its {packed:,} bytes unpack to more than {unpacked:,}; if it is sound, write it uncompressed"
@@ -76,7 +76,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def item_type(kind: Any) -> Any:
-    """The type of a list's items; None for what is no list."""
+    """The type of a list's items; None for any other type."""
     import pyarrow.types as kinds
 
     is_list = kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)

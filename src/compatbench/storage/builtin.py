@@ -1,4 +1,4 @@
-"""Where the methods and benchmarks lie that come with the package."""
+"""The folders of the package's own methods and benchmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees either all of the new one or the one that was there before."""
+"""Writes files so that a reader sees either all of the new one or the previous one."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what processes that were killed left half written of `path`; only where nobody else writes it now."""
+    """Remove half-written files of killed processes at `path`; only if nobody else writes it now."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def keep_names(folder: Path) -> None:
-    """Bring renamings in `folder` to the disk, so that they outlast a power cut."""
+    """Flush renamings in `folder` to the disk, so that they outlast a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

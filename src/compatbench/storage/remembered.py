@@ -1,4 +1,4 @@
-"""Keeps answers on disk that need seconds of imports: what a backbone is called, whether it can be built."""
+"""Caches answers on disk that need seconds of imports: a backbone's full name, whether it can be built."""
 
 from __future__ import annotations
 

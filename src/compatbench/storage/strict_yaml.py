@@ -1,4 +1,4 @@
-"""YAML read safely and strictly: no key given twice, no aliases that unfold to more than a person writes."""
+"""YAML read safely and strictly: no key given twice, no aliases that unfold without bound."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
-    """The mapping that the YAML file at `path` holds. Raises RequestError where it holds none."""
+    """The mapping in the YAML file at `path`. Raises RequestError if it contains none."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -49,7 +49,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
 
 
 def read_value(text: str, source: str) -> Any:
-    """The value of some YAML. Raises RequestError, which begins with `source`, where it is not valid."""
+    """The value of some YAML. Raises RequestError, beginning with `source`, if it is not valid."""
     try:
         return _parse(text)
     except Exception as error:  # for some input PyYAML raises what Python does: KeyError, IndexError, RecursionError …

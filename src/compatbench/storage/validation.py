@@ -1,4 +1,4 @@
-"""Turns pydantic's errors into the one line that names the key and the remedy."""
+"""Turns pydantic's errors into one line with the key and the remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the list of what is known where nothing is near."""
+    """`; did you mean 'x'?`, or the list of known names if none is near."""
     names = sorted(known)
     if not names:
         return "; there are none"
@@ -19,7 +19,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem of `error` in one line: path of the key, what is wrong with it, how to mend it.
+    """The first problem of `error` in one line: path of the key, the problem, the remedy.
 
     A misspelt key comes before the required one that it leaves missing.
     """
