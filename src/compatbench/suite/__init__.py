@@ -1,1 +1,1 @@
-"""What is compared: suites, scenarios and recipes."""
+"""Suites, scenarios and recipes: the description of a benchmark."""

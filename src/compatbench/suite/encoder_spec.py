@@ -1,4 +1,4 @@
-"""What an encoder is made of, as suites and records name it."""
+"""The parts of an encoder, by the names in suites and records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compatbench.storage.remembered import remembered
 
 
 class Setting(BaseModel):
-    """A part of a spec. Its JSON omits what is None, and `later` fields at their default.
+    """A part of a spec. Its JSON omits None, and `later` fields at their default.
 
     So a field that is added later changes neither the hash nor the name of what was made before.
     """
@@ -43,7 +43,7 @@ Weights = Literal["package"]
 
 
 class Weighted(Setting):
-    """A setting that says whether published weights are taken, and how they are had."""
+    """A setting that says whether and how published weights are used."""
 
     @model_validator(mode="before")
     @classmethod
@@ -88,7 +88,7 @@ class EmbeddingHeadSpec(Setting):
 
 
 class EncoderSpec(Weighted):
-    """What an encoder is made of; part of every record and of the cache key of a trained model."""
+    """The parts of an encoder; in every record and in the cache key of a trained model."""
 
     later = frozenset({"weights", "head"})
 
@@ -112,7 +112,7 @@ class EncoderSpec(Weighted):
 
 @remembered("timm")
 def full_name(backbone: str) -> str:
-    """`arch.tag` of a timm model, so that a record says which weights and configuration were meant.
+    """`arch.tag` of a timm model, so that a record names weights and configuration.
 
     Raises RequestError with the nearest names for an unknown model.
     """

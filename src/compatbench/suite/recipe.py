@@ -1,4 +1,4 @@
-"""The training recipe: everything about optimisation that all methods of a suite share."""
+"""The training recipe: the optimisation settings shared by all methods of a suite."""
 
 from __future__ import annotations
 

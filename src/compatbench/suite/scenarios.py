@@ -1,4 +1,4 @@
-"""Scenarios: a chain of generations, and what each of them sees and trains (protocol §1)."""
+"""Scenarios: a chain of generations, with the data and the encoder of each (protocol §1)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RANGE = WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items":
 
 
 class TowerSpec(Weighted):
-    """An encoder of its own for queries or documents; what it leaves open is as in the generation."""
+    """A separate encoder for queries or documents; an open field has the generation's value."""
 
     backbone: str | None = None
     pretrained: bool | None = None
@@ -84,12 +84,12 @@ class GenerationSpec(Weighted):
 
     @property
     def keeps_documents(self) -> bool:
-        """Only the query encoder is new: the gallery is that of the generation before."""
+        """Only the query encoder is new: the gallery is that of the previous generation."""
         return self.document_encoder == "previous"
 
     @property
     def two_encoders(self) -> bool:
-        """Queries and documents have encoders of their own, which are trained together."""
+        """Queries and documents have separate encoders, trained together."""
         return not self.keeps_documents and (self.query_encoder is not None or self.document_encoder is not None)
 
     def with_full_names(self) -> GenerationSpec:
@@ -106,7 +106,7 @@ class GenerationSpec(Weighted):
         return self._encoder(self.query_encoder, channels, image_size)
 
     def documents(self, channels: int, image_size: int) -> EncoderSpec | None:
-        """The encoder of its documents, where they have one of their own."""
+        """The encoder of its documents, if they have one of their own."""
         tower = self.document_encoder if isinstance(self.document_encoder, TowerSpec) else None
         return self._encoder(tower, channels, image_size) if self.two_encoders else None
 
@@ -128,7 +128,7 @@ class GenerationSpec(Weighted):
         return spec.model_copy(update=tower.model_dump() | weights)
 
     def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
-        """Those of the classes with training images that this generation sees, in the order of its labels.
+        """This generation's classes, of those with training images, in the order of its labels.
 
         Raises RequestError where they are fewer than two, or more than there are.
         """
@@ -148,7 +148,7 @@ class GenerationSpec(Weighted):
 
 
 def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
-    """The generation whose encoder embedded the gallery that `generation` searches: itself, or one that it keeps."""
+    """The generation whose encoder embedded the gallery of `generation`: itself, or an earlier one."""
     while chain[generation].keeps_documents:
         generation -= 1
     return generation

@@ -1,4 +1,4 @@
-"""Splits: which training images each generation sees, and on what its scenario is tested (protocol §1)."""
+"""Splits: the training images of each generation, and the test data of a scenario (protocol §1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPLIT_SEED = 0
 
 
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
-    """Sorted positions (n,) in the training split that `generation` sees.
+    """Sorted positions (n,) of the training images of `generation`.
 
     The images of a class are those in its range, see `image_ranges`, of one fixed permutation, so that the subsets of
     a chain are nested, or disjoint where their ranges are.
@@ -35,7 +35,7 @@ def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | No
 
 
 def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> dict[int, tuple[int, int]]:
-    """Which images of each class `generation` sees, first and end; ranges of shares that touch have no image in common.
+    """The images of each class for `generation`, first and end; ranges of shares that touch have no image in common.
 
     `limit` first cuts every class to the share that leaves about so many images in all. With `imbalance` μ, class k of
     K then keeps μ^(−k/(K−1)) of its images (Cui et al., CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with
@@ -65,7 +65,7 @@ def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None =
 def as_tested(
     dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, query_limit: int | None
 ) -> Dataset:
-    """`dataset` with the queries and the gallery that a scenario is tested on.
+    """`dataset` with the queries and the gallery of a scenario's test.
 
     Raises RequestError where no class is unseen.
     """
@@ -83,5 +83,5 @@ def as_tested(
 
 
 def split_hash(fingerprint: str, chain_indices: list[Tensor]) -> str:
-    """Hash of what every generation of a chain was trained on and what it is tested on."""
+    """Hash of the training images of every generation of a chain, and of its test data."""
     return digest({"dataset": fingerprint, "train": [digest(part.tolist()) for part in chain_indices]})

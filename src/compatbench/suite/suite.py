@@ -1,4 +1,4 @@
-"""Suites: what is compared, one validated YAML file each (benchmarks/*.yaml)."""
+"""Suites: one validated YAML file each (benchmarks/*.yaml)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9
 
 
 class MethodEntry(BaseModel):
-    """One row of a suite: a method and the parameters that differ from its published defaults."""
+    """One row of a suite: a method and its parameters other than the published defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class MethodEntry(BaseModel):
 
     @property
     def label(self) -> str:
-        """The row's name: `bct`, or `bct(variant=old_classes)` where parameters were changed."""
+        """The row's name: `bct`, or `bct(variant=old_classes)` with changed parameters."""
         if not self.params:
             return self.name
         return f"{self.name}({', '.join(f'{key}={value}' for key, value in sorted(self.params.items()))})"
@@ -143,7 +143,7 @@ class Suite(BaseModel):
         return value
 
     def test_classes(self, scenario: str) -> TestClasses:
-        """On which classes `scenario` is tested."""
+        """The test classes of `scenario`."""
         return "unseen" if scenario in self.test_on_unseen_classes else "all"
 
 
@@ -153,7 +153,7 @@ def available_suites() -> dict[str, Path]:
 
 
 def load_suite(reference: str) -> tuple[str, Suite]:
-    """Name and content of a built-in suite, or of the YAML file that `reference` is a path to.
+    """Name and content of a built-in suite, or of the YAML file at the path `reference`.
 
     Raises RequestError, in one line with file, key and remedy.
     """
