@@ -1,4 +1,4 @@
-"""Gathers a leaderboard's folder: its records as tables, what the suites plan today, and what is outdated."""
+"""Reads a leaderboard's folder: its records as tables, the suites' plans of today, and outdated records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from compatbench.trust.staleness import stale
 
 
 def gather(store: Store, catalogue: Catalogue) -> Board:
-    """Everything in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
+    """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
     found = {name: [read_record(path) for path in record_files(store, name)] for name in suites_in(store)}
     return Board(tuple(board_suite(name, records, store, catalogue) for name, records in found.items() if records))
 
@@ -47,7 +47,7 @@ def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: C
 
 
 def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
-    """What `suite` asks for with the built-in methods. Needs no data."""
+    """The planned cells of `suite` with the built-in methods. Needs no data."""
     folder = builtin_folder("methods").resolve()
     builtin = Catalogue({name: one for name, one in catalogue.plugins.items() if one.path.parent == folder})
     rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.plugins]

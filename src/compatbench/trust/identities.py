@@ -1,4 +1,4 @@
-"""What must hold between per-query numbers, whatever the models: a changed or mixed-up array breaks it."""
+"""Identities of per-query numbers, valid for every model: a changed or mixed-up array breaks them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUNDING = 1e-5
 
 
 def broken_identities(results: QueryResults) -> Iterator[str]:
-    """The identities that the arrays of one matrix entry break, each in one line.
+    """The broken identities of the arrays of one matrix entry, each in one line.
 
     With f the rank of the first relevant item and R the number of relevant ones (itself at rank f, the others
     anywhere behind it): 1/(f R) ≤ AP ≤ 1/R Σ_{i≤R} i/(f+i−1), AP@R ≤ AP, and AP@R > 0 exactly where f ≤ R. With

@@ -1,4 +1,4 @@
-"""What verification finds."""
+"""The findings of verification."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is not as it must be, or that a reader should know."""
+    """One error, or one note for the reader."""
 
     where: str
     """The file, below the folder of results."""
@@ -22,5 +22,5 @@ class Problem:
 
 
 def serious(problems: Iterable[Problem]) -> list[Problem]:
-    """Those that a file cannot be trusted with."""
+    """Those that make a file untrustworthy."""
     return [problem for problem in problems if problem.serious]

@@ -1,4 +1,4 @@
-"""Checks a record's file: format, name, hashes, what it must not tell, and its scores."""
+"""Checks a record's file: format, name, hashes, private paths, and its scores."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def record_files(store: Store, suite: str) -> list[Path]:
 
 
 def suites_in(store: Store) -> list[str]:
-    """The suites that have records in a folder of results."""
+    """The suites with records in a folder of results."""
     return sorted(path.parent.name for path in store.root.glob("*/records") if path.is_dir())
 
 
 def needless_arrays(store: Store, records: Iterable[Record]) -> list[Path]:
-    """What lies among the per-query arrays and belongs to none of `records`, all that there are."""
+    """Per-query arrays that none of `records`, all that there are, needs."""
     needed = {sha256 for record in records for sha256 in record.array_hashes}
     return [path for path in sorted(store.arrays.glob("*")) if path.stem not in needed or path.suffix != ".parquet"]
 
 
 def links(root: Path) -> list[Path]:
-    """Symbolic links below `root`: what is written or read there must not lie elsewhere."""
+    """Symbolic links below `root`: files must not be written or read elsewhere."""
     return sorted(path for path in (root, *root.rglob("*")) if path.is_symlink())
 
 
 def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record | None, list[Problem]]:
-    """The record at `path`, None where it is none, and all that is wrong with it."""
+    """The record at `path`, None if it is none, and all its errors."""
     where = path.relative_to(store.root).as_posix()
     try:
         record = read_record(path)

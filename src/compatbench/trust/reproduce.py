@@ -1,4 +1,4 @@
-"""Runs a recorded cell again from nothing, and compares what it leaves with the record."""
+"""Re-runs a recorded cell from nothing, and compares the result with the record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Reproduction:
 def reproduce(
     record: Record, workplace: Workplace, watcher: Watcher, *, tolerance: float = TOLERANCE, timeout_seconds: float
 ) -> Reproduction:
-    """Run the cell of `record` in `workplace`, whose folder of runs is empty, and compare.
+    """Run the cell of `record` in `workplace`, with an empty folder of runs, and compare.
 
     In the environment of the record, on a CPU, every number must be the same to the last bit; elsewhere scores may
     differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
@@ -64,12 +64,12 @@ def same_environment(one: Environment, other: Environment) -> bool:
 
 
 def threads_of(record: Record) -> int:
-    """Threads that the cell ran with: as many as it gets again, but never more than this machine has."""
+    """Threads for the new run: those of the recorded run, but never more than this machine has."""
     return min(record.environment.cpu_threads, environment().cpu_threads)
 
 
 def check_same_inputs(record: Record, catalogue: Catalogue, workplace: Workplace) -> None:
-    """Raise RequestError where the method's source or the data are not those of `record`."""
+    """Raise RequestError if the method's source or the data are not those of `record`."""
     spec = record.spec
     plugin = catalogue.get(spec.method.name)
     if plugin.source_hash != spec.method.source_hash:

@@ -1,4 +1,4 @@
-"""Scores of a record computed again from its per-query arrays, and where they differ from what it says."""
+"""Recomputes the scores of a record from its per-query arrays, and lists the differences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Coordinates = tuple[str, str, str, str, str]
 
 
 class Rescorer:
-    """Re-scores the records of one folder of arrays; what several records share is scored once."""
+    """Re-scores the records of one folder of arrays; scores an array shared by several records once."""
 
     def __init__(self, arrays: Path) -> None:
         self.arrays = arrays
@@ -33,7 +33,7 @@ class Rescorer:
         self._broken: dict[str, list[str]] = {}
 
     def differences(self, record: Record) -> Iterator[str]:
-        """Where `record` and its arrays disagree, each in one line. Raises RequestError for unreadable arrays."""
+        """Differences between `record` and its arrays, each in one line. Raises RequestError for unreadable arrays."""
         results = {(ref.query_generation, ref.gallery_generation, ref.distance): ref.sha256 for ref in record.arrays}
         for (query, gallery, distance), sha256 in results.items():
             for broken in self._identities(sha256):
@@ -56,7 +56,7 @@ class Rescorer:
             yield from self._curve(record, curve)
 
     def unchecked(self, record: Record) -> list[str]:
-        """Names of the numbers that arrays alone do not give: they take vectors or labels."""
+        """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
         found = {_at(metric) for metric in self._rescored(record)}
         names = (metric.name for metric in record.metrics if _at(metric) not in found and metric.name not in METRICS)
         return sorted({name.partition(":")[0] for name in names})

@@ -1,4 +1,4 @@
-"""Whether a record is what its suite and its method would give today. Needs no data."""
+"""Whether suite and method would give the same record today. Needs no data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compatbench.suite.suite import Suite
 
 
 def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator[str]:
-    """What changed since the cell of `spec` was run, each in one line; `suite` is None where it is no longer there."""
+    """Changes since the cell of `spec` was run, each in one line; `suite` is None if it no longer exists."""
     if spec.protocol != PROTOCOL_VERSION:
         yield f"made under protocol {spec.protocol}, this is {PROTOCOL_VERSION}"
     if suite is None:

@@ -1,4 +1,4 @@
-"""Promotes runs to the leaderboard: only verified records, byte for byte, with the arrays that prove them."""
+"""Promotes runs to the leaderboard: only verified records, byte for byte, with their arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from compatbench.trust.thumbnails import write_thumbnails
 
 @dataclass
 class Submission:
-    """What a submission did, or why it did nothing."""
+    """The result of a submission, or the reason for none."""
 
     problems: list[Problem] = field(default_factory=list)
     """Where one of them is serious, nothing was copied."""

@@ -1,4 +1,4 @@
-"""The generated files of the leaderboard: written from all of its records, and compared with what is there."""
+"""Writes the generated files of the leaderboard from all of its records, or compares them with the files there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEAD = 300
 
 
 def write_board(board: Board, store: Store) -> list[Path]:
-    """Write every generated file of the leaderboard in `store`, remove those that no record leads to any more.
+    """Write every generated file of the leaderboard in `store`, and remove those of no record.
 
     They are those of each suite, results/README.md, results/index.html, and the leaderboard's part of the project's
     README.md. Raises RequestError, before anything is written, where one of the two in results/ is not a generated one.
@@ -41,7 +41,7 @@ def write_board(board: Board, store: Store) -> list[Path]:
 
 
 def refuse_foreign(store: Store) -> None:
-    """Raise RequestError where the leaderboard's README.md or page would replace one that was written by hand."""
+    """Raise RequestError if the leaderboard's README.md or page would replace a hand-written one."""
     for name in ("README.md", "index.html"):
         path = store.root.absolute().parent / name
         if path.exists() and GENERATED not in path.read_text(encoding="utf-8", errors="replace")[:_HEAD]:
@@ -52,7 +52,7 @@ def refuse_foreign(store: Store) -> None:
 
 
 def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
-    """Where the generated files of one suite are not, byte for byte, those of its records."""
+    """Differences of one suite's generated files from its records, byte for byte."""
     folder = store.suite(suite.name)
     with tempfile.TemporaryDirectory() as scratch:
         written = write_suite(suite, Path(scratch))
@@ -68,7 +68,7 @@ def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
 
 
 def page_problems(board: Board, store: Store) -> list[Problem]:
-    """Where results/README.md, results/index.html, or the project's README.md is not what the records give."""
+    """Differences of results/README.md, results/index.html and the project's README.md from the records."""
     try:
         pages = _pages(board, store)
     except RequestError as error:

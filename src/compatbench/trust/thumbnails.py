@@ -1,4 +1,4 @@
-"""Small pictures of the samples that records name as examples: one file a dataset, beside the leaderboard's records."""
+"""Small pictures of the examples in records: one file a dataset, beside the leaderboard's records."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ QUALITIES = (60, 30, 5)
 
 
 def thumbnails(store: Store) -> dict[str, dict[int, Thumbnail]]:
-    """All pictures by dataset. Raises RequestError, in one line, for a file that holds anything else."""
+    """All pictures by dataset. Raises RequestError, in one line, for a wrong file."""
     return {path.stem: read_thumbnails(path, _name(path)) for path in _files(store)}
 
 
 def write_thumbnails(store: Store, records: Iterable[Record], dataset: str, samples: Samples) -> Path | None:
-    """Write the pictures of `dataset` that the examples of `records`, all of the leaderboard, name.
+    """Write the pictures of `dataset` for the examples of `records`, all of the leaderboard.
 
     Pictures that are there already stay where `samples` do not know their id. Returns None where nothing is named.
     """
@@ -54,7 +54,7 @@ def write_thumbnails(store: Store, records: Iterable[Record], dataset: str, samp
 
 
 def named_samples(records: Iterable[Record]) -> dict[str, set[int]]:
-    """The samples that the leaderboard's page may show, by dataset."""
+    """The samples of examples on the leaderboard's page, by dataset."""
     named: dict[str, set[int]] = defaultdict(set)
     for record in example_records(records):
         for example in shown_examples(record):

@@ -23,7 +23,7 @@ from compatbench.trust.thumbnails import needless_pictures
 
 @dataclass
 class Verdict:
-    """What a folder of results looks like."""
+    """The result of verifying a folder of results."""
 
     records: list[Record] = field(default_factory=list)
     """Those that could be read."""
@@ -33,7 +33,7 @@ class Verdict:
 def verify(
     store: Store, catalogue: Catalogue, suites: Sequence[str], selection: Selection, *, published: bool
 ) -> Verdict:
-    """Check the selected records of `suites`, of all there are where none is named.
+    """Check the selected records of `suites`, or of all suites if none is named.
 
     `published` records, those of the leaderboard, must be up to date, have the tables and pages beside them that they
     give, and share their folder with no file that no record needs. On a machine's own runs an outdated record is worth
