@@ -1,4 +1,4 @@
-"""Lets `python -m compatbench` do what the command does."""
+"""Makes `python -m compatbench` work like the command `compatbench`."""
 
 from compatbench.cli import main
 

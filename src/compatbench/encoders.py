@@ -47,7 +47,7 @@ def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Modul
 
 
 def build_backbone(spec: EncoderSpec, data: Path = DATA, *, classifier: bool = False) -> nn.Module:
-    """The timm model for `spec.channels` and `spec.image_size`, with published weights where the spec takes them.
+    """The timm model for `spec.channels` and `spec.image_size`, with published weights if the spec asks for them.
 
     Its `classifier` is left out unless asked for. Raises RequestError where patches would leave a rim of the image
     unseen, no stem is there to widen, or packaged weights cannot be had or do not fit.
@@ -102,7 +102,7 @@ def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone:
 
 @remembered("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
-    """Build the encoder and embed two blank images, so that an impossible size is named before training."""
+    """Build the encoder and embed two blank images, so that an impossible size is an error before training."""
     if spec.pretrained and spec.weights == "package":
         package_of(spec.backbone)
     try:

@@ -1,10 +1,10 @@
-"""The errors that the project raises on purpose, by what the user can do about them."""
+"""The errors that the project raises on purpose, grouped by remedy."""
 
 from __future__ import annotations
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line; its name where it says nothing."""
+    """The text of another library's error in one line; its type's name if it has no text."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
@@ -15,7 +15,7 @@ def one_line(text: str) -> str:
 
 
 def kind_and_text(error: BaseException) -> str:
-    """An error's type and what it says, in one line."""
+    """An error's type and text, in one line."""
     text = one_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -28,11 +28,11 @@ class RequestError(Exception):
 
 
 class InvalidResultError(Exception):
-    """A cell produced numbers that cannot count (NaN loss, zero vectors): the record says `invalid`."""
+    """A cell produced numbers that cannot count (NaN loss, zero vectors): its record is `invalid`."""
 
 
 class LostProcessError(Exception):
-    """Another process that trained the same model is gone: what became of it is the cell's outcome."""
+    """Another process that trained the same model is gone: its end is the cell's outcome."""
 
 
 class ContractError(Exception):
@@ -40,10 +40,10 @@ class ContractError(Exception):
 
 
 class MachineError(Exception):
-    """The machine cannot go on (disk full, folder that cannot be written): one line; what is finished is kept."""
+    """The machine cannot go on (disk full, unwritable folder): one line; finished work is kept."""
 
     @classmethod
     def of(cls, error: BaseException) -> MachineError:
-        """From what the system said."""
+        """From an error of the system."""
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return cls(f"{said}: nothing more can be written; make room or mend it, and run again: what is done is kept")

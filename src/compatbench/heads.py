@@ -14,7 +14,7 @@ from compatbench.vocabulary import HeadName
 
 
 class Head(nn.Module):
-    """A classifier over embeddings: `forward` gives the logits, `loss` what training minimises.
+    """A classifier over embeddings: `forward` gives the logits, `loss` the training loss.
 
     `weight` (C, D) holds one row a class; heads whose rows are not learned keep them as a buffer.
     """
@@ -87,7 +87,7 @@ def arcface_logits(cosines: Tensor, labels: Tensor, scale: float, margin: float)
 
 
 def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
-    """The head that a generation's `loss` names."""
+    """The head of a generation's `loss`."""
     heads: dict[HeadName, type[Head]] = {
         HeadName.SOFTMAX: SoftmaxHead,
         HeadName.NORMALIZED_SOFTMAX: CosineHead,
@@ -98,7 +98,7 @@ def build_head(name: HeadName, dim: int, num_classes: int) -> Head:
 
 @torch.no_grad()
 def posterior_entropy(head: Head, embeddings: Tensor) -> Tensor:
-    """Entropy (B,) in nats of the head's class posterior at embeddings (B, D): 0 where it is certain, ln C at most."""
+    """Entropy (B,) in nats of the head's class posterior at embeddings (B, D): 0 if it is certain, ln C at most."""
     # an order is made of it: in float32, where the vectors lie in memory would decide between near ties
     log_posterior = deepcopy(head).double()(embeddings.double()).log_softmax(dim=1)
     entropy: Tensor = -(log_posterior.exp() * log_posterior).sum(dim=1)

@@ -1,4 +1,4 @@
-"""What a method author imports: the two contracts, and the words they are written in.
+"""The imports of a method author: the two contracts, and their words.
 
 A method knows a batch, the new model and the frozen old model. Seeds, data loading, metrics, devices and
 files belong to the suite. docs/adding-a-method.md walks through both contracts.
@@ -42,7 +42,7 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Task:
-    """One generation that a method is to train, as far as it is known before training."""
+    """The task of training one generation, as far as it is known before training."""
 
     generation: int
     """Position in the chain; 0 is the first."""
@@ -68,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch, and where in the training it stands."""
+    """One training batch, and its place in the training."""
 
     images: Tensor
     """Augmented, normalised images (B, channels, H, W)."""
@@ -89,7 +89,7 @@ class Batch:
 
 
 class Method:
-    """What a method of either kind says about itself. Subclass TrainingMethod or Adapter."""
+    """The declarations of a method of either kind. Subclass TrainingMethod or Adapter."""
 
     name: ClassVar[str]
     role: ClassVar[Role] = Role.METHOD
@@ -145,7 +145,7 @@ class TrainingMethod(Method, nn.Module):
         return {}
 
     def embed(self, features: Tensor) -> Tensor:
-        """Encoder output (B, E) to the embedding (B, D) that is stored and searched."""
+        """Map the encoder output (B, E) to the stored and searched embedding (B, D)."""
         return features
 
     def compatible(self, embeddings: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class TrainingMethod(Method, nn.Module):
 
 
 def to_dim(embeddings: Tensor, dim: int) -> Tensor:
-    """The first `dim` dimensions of embeddings (B, D), zero-padded where D < dim: (B, dim)."""
+    """The first `dim` dimensions of embeddings (B, D), zero-padded if D < dim: (B, dim)."""
     return F.pad(embeddings, (0, max(0, dim - embeddings.shape[1])))[:, :dim]
 
 
@@ -165,7 +165,7 @@ Map = Callable[[Tensor], Tensor]
 
 
 class Maps(nn.Module):
-    """What an adapter fits: modules that map each vector on its own, or None for the identity.
+    """The fitted maps of an adapter: modules that map each vector on its own, or None for the identity.
 
     Each takes unit vectors (N, D) and gives (N, D'), which the suite scales to unit length. `query` and `new` of an
     adapter that needs BOTH_ENCODERS_ONLINE take two arguments, the new vectors and the old ones of the same images.

@@ -18,7 +18,7 @@ from compatbench.vocabulary import Need
 
 
 class Embedder(Protocol):
-    """What a view takes of a model."""
+    """The members of a model that a view uses."""
 
     encoder: Encoder
     head: Head
@@ -28,7 +28,7 @@ class Embedder(Protocol):
 
 
 class View:
-    """One model's look at one batch; what is not asked for is not computed."""
+    """One model's view of one batch; computes only what is asked for."""
 
     def __init__(self, model: Embedder, images: Tensor, *, frozen: bool, mixed_precision: bool = False) -> None:
         self._model = model
@@ -116,7 +116,7 @@ class NewModel:
 
 
 class OldModel:
-    """The frozen old model. Each attribute is there for methods that declare the need for it."""
+    """The frozen old model. Each attribute requires its declared need."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class OldModel:
 
     @property
     def known(self) -> Tensor:
-        """(C_n,) bool: the classes that the old model was trained on."""
+        """(C_n,) bool: the classes of the old model."""
         return self.rows >= 0
 
     @cached_property
@@ -160,7 +160,7 @@ class OldModel:
         return self._model.head.weight.detach()
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """The frozen old head's logits (B, C_o) for embeddings (B, D_o), which may carry a gradient."""
+        """The frozen old head's logits (B, C_o) for embeddings (B, D_o); passes their gradient through."""
         self._require(Need.OLD_CLASSIFIER)
         return self._model.head(embeddings)  # type: ignore[no-any-return]
 
@@ -175,7 +175,7 @@ class OldModel:
         return mean_by_class(self.train_embeddings, self.train_labels, len(self.rows))
 
     def to_earlier(self, embeddings: Tensor) -> list[Tensor]:
-        """Old embeddings (B, D_o), led back by the old models' own maps to each gallery before theirs, newest first.
+        """Old embeddings (B, D_o), mapped by the old models' own maps to each earlier space, newest first.
 
         Empty where the old model is the first generation.
         """
@@ -194,7 +194,7 @@ class OldModel:
 
 
 class OldView(View):
-    """A view by the frozen old model; encoder and head are there for methods that declare them."""
+    """A view by the frozen old model; encoder and head require their declared needs."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class OldView(View):
 
 
 def mean_by_class(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Mean (C, D) of the features (N, D) of each label in 0 … C−1; zero where a label has none."""
+    """Mean (C, D) of the features (N, D) of each label in 0 … C−1; zero if a label has none."""
     sums = torch.zeros(num_classes, features.shape[1], device=features.device, dtype=features.dtype)
     sums.index_add_(0, labels, features)
     counts = torch.bincount(labels, minlength=num_classes).clamp(min=1)

@@ -1,4 +1,4 @@
-"""The words of the field that suites, records and tables share, each with its sentence. Knows nothing of torch."""
+"""The words of the field in suites, records and tables, each with its sentence. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Word(StrEnum):
-    """A word, as it stands in files, with a sentence that explains it and a heading for tables."""
+    """A word, as written in files, with an explaining sentence and a heading for tables."""
 
     sentence: str
     heading: str
@@ -19,12 +19,12 @@ class Word(StrEnum):
         return member
 
     def __repr__(self) -> str:
-        """That of the string: a text made of words is the same, whether they are members or strings."""
+        """The string's: a text made of words is the same, whether they are members or strings."""
         return str.__repr__(self)
 
 
 class Need(Word):
-    """What a method asks for; the suite provides just that, and the leaderboard prints it as a cost."""
+    """A need of a method; the suite provides only that, and the leaderboard prints it as a cost."""
 
     OLD_ENCODER = "old encoder", "A forward pass of the frozen old encoder on every training batch."
     OLD_CLASSIFIER = "old classifier", "The old model's class rows W_o (C_o, D_o)."
@@ -61,7 +61,7 @@ class Role(Word):
 
 
 class League(Word):
-    """What a method asks of the serving system: methods are ranked among those that ask the same (protocol §5)."""
+    """The demands of a method on the serving system; methods are ranked among equals (protocol §5)."""
 
     INDEX_UNTOUCHED = "index untouched", "The new encoder alone is online; the stored vectors stay."
     INDEX_REWRITTEN = "index rewritten", "Each stored vector is mapped once; no item is re-embedded."
@@ -81,7 +81,7 @@ def league(role: Role, needs: Collection[Need]) -> League | None:
 
 
 class Expectation(Word):
-    """What a reference or control must show; where it does not, the table's banner turns red."""
+    """The expected behaviour of a reference or control; if it fails, the table's banner turns red."""
 
     CROSS_AT_CHANCE = "cross at chance", "M(n,o) is no better than between unrelated spaces."
     CROSS_BELOW_OLD = "cross below status quo", "M(n,o) is below M(o,o)."
@@ -102,7 +102,7 @@ class Status(Word):
 
 
 class Order(Word):
-    """In which order a backfill re-embeds the stored items."""
+    """The order of re-embedding stored items in a backfill."""
 
     RANDOM = "random", "A random order.", "Random order"
     CLASS_WISE = "class-wise", "One class after the other, classes and items in random order.", "Class after class"
@@ -140,7 +140,7 @@ class Entry(Word):
 
 
 class MetricName(Word):
-    """Numbers in records and tables; a compatibility number names what it is made of after a colon: `tax:mAP`."""
+    """Numbers in records and tables; a compatibility number names its metric after a colon: `tax:mAP`."""
 
     MAP = (
         "mAP",
