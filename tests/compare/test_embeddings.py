@@ -14,7 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from compatbench.compare import embeddings
-from compatbench.compare.embeddings import EmbeddingTable, align, read_labels, read_table, write_table
+from compatbench.compare.embeddings import EmbeddingTable, read_labels, write_table
+from compatbench.compare.embeddings import read_table as read_unchecked
+from compatbench.compare.inputs import Items, pair_items
+from compatbench.compare.options import DEFAULT
+from compatbench.compare.rows import Checked, refuse_bad_rows
 from compatbench.errors import RequestError
 
 VECTORS = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
@@ -33,6 +37,16 @@ def save(path: Path, **columns: Any) -> Path:
     else:
         pq.write_table(pa.table({key: list(values) for key, values in columns.items()}), path)
     return path
+
+
+def read_table(path: Path) -> EmbeddingTable:
+    checked = Checked.of(read_unchecked(path))
+    refuse_bad_rows(checked)
+    return checked.table
+
+
+def align(old: EmbeddingTable, new: EmbeddingTable) -> Items:
+    return pair_items(Checked.of(old), Checked.of(new), None, DEFAULT, more_old=True)
 
 
 def refused(path: Path) -> str:
@@ -146,7 +160,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, damage: Any) -> 
 
 def test_what_is_no_file_of_embeddings_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "x.npy")
-    assert ".npy, .npz, .safetensors, .parquet" in refused(tmp_path / "x.pkl")
+    assert ".npy, .npz, .safetensors, .parquet, .jsonl, .ndjson, .csv, .tsv, .faiss, .index" in refused(
+        tmp_path / "x.pkl"
+    )
     (tmp_path / "folder.npy").mkdir()
     assert "is no file" in refused(tmp_path / "folder.npy")
 
@@ -154,13 +170,13 @@ def test_what_is_no_file_of_embeddings_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"vector": VECTORS}, "unknown key 'vector'; did you mean 'vectors'?"),
+        ({"a": VECTORS, "b": VECTORS}, "has no 'vectors'; its columns are a, b: name one by --vectors COLUMN"),
         ({"ids": NUMBERS}, "has no 'vectors'"),
         ({"vectors": VECTORS, "ids": NUMBERS[:3]}, "4 vectors and ids of shape (3,)"),
         ({"vectors": VECTORS, "labels": VECTORS}, "labels of shape (4, 3)"),
         ({"vectors": VECTORS, "ids": np.array([1.0, 2.0, 3.0, 4.0])}, "ids are float64; give whole numbers or text"),
         ({"vectors": VECTORS, "ids": np.array([5, 7, 3, 7])}, "id 7 is there twice, in rows 1 and 3"),
-        ({"vectors": VECTORS.astype(int)}, "expected floating-point vectors (N, D), got int64 of shape (4, 3)"),
+        ({"vectors": VECTORS.astype(int)}, "(N, D), or int8 or uint8 ones, got int64 of shape (4, 3)"),
         ({"vectors": VECTORS[0]}, "of shape (3,)"),
         ({"vectors": VECTORS[:0]}, "of shape (0, 3)"),
     ],
@@ -178,7 +194,7 @@ def test_rows_that_cannot_be_ranked_are_named(
     monkeypatch.setattr(embeddings, "BLOCK_ROWS", 2)
     vectors = VECTORS.copy()
     vectors[3] = value
-    assert f"row 3 has {words}" in refused(save(tmp_path / "x.npy", vectors=vectors))
+    assert f"1 of 4 rows cannot be ranked (1 {words}): row 3" in refused(save(tmp_path / "x.npy", vectors=vectors))
 
 
 def test_parquet_rows_of_unequal_length_or_without_value_are_refused(tmp_path: Path) -> None:
@@ -186,7 +202,7 @@ def test_parquet_rows_of_unequal_length_or_without_value_are_refused(tmp_path: P
     pq.write_table(pa.table({"vectors": [[1.0, 2.0], [3.0]]}), path)
     assert "between 1 and 2 numbers" in refused(path)
     pq.write_table(pa.table({"vectors": [[1.0], None]}), path)
-    assert "'vectors' has 1 empty rows" in refused(path)
+    assert "1 of 2 rows cannot be ranked (1 NaN or infinite): row 1" in refused(path)
     pq.write_table(pa.table({"vectors": [[1.0], [2.0]], "ids": ["a", None]}), path)
     assert "'ids' has 1 empty rows" in refused(path)
 
@@ -218,15 +234,15 @@ def test_rows_are_paired_by_id(ids: Any) -> None:
     new = EmbeddingTable("new", VECTORS[:3], ids[[2, 0, 3]])
     by_id = {key: (vector, label) for key, vector, label in zip(ids, VECTORS, NUMBERS, strict=True)}
     aligned = align(old, new)
-    assert np.array_equal(aligned.ids, new.ids)
-    assert np.array_equal(aligned.vectors, [by_id[key][0] for key in new.ids])
-    assert np.array_equal(aligned.labels, [by_id[key][1] for key in new.ids])
-    assert align(old, old) is old
+    assert aligned.ids.tolist() == [str(key) for key in ids[[2, 0, 3]]]
+    assert np.array_equal(aligned.raw_old(np.arange(3)), [by_id[key][0] for key in ids[[2, 0, 3]]])
+    assert np.array_equal(aligned.labels, [by_id[key][1] for key in ids[[2, 0, 3]]])
+    assert align(old, old).old_rows is None
 
 
 def test_rows_without_ids_are_paired_by_position() -> None:
     old, new = EmbeddingTable("old", VECTORS), EmbeddingTable("new", VECTORS[:, :2])
-    assert align(old, new) is old
+    assert align(old, new).old_rows is None
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_files_that_do_not_belong_together_are_refused(upgrade: Upgrade) -> None
     assert "give both of them ids" in refused("old.npz", "new.npy")
 
 
-@pytest.mark.parametrize(("value", "complaint"), [(np.nan, "row 17 has NaN"), (0.0, "row 17 has nothing but zeros")])
+@pytest.mark.parametrize(
+    ("value", "complaint"), [(np.nan, "(1 NaN or infinite): row 17"), (0.0, "(1 nothing but zeros): row 17")]
+)
 def test_rows_that_cannot_be_ranked_are_named(upgrade: Upgrade, value: float, complaint: str) -> None:
     upgrade.new[17] = value
     np.save("bad.npy", upgrade.new)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import save
 
 from compatbench.compare.embeddings import read_table
+from compatbench.compare.rows import Checked
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
@@ -113,15 +115,50 @@ def sound_artefact(path: Path) -> Artefact:
     return found
 
 
+def rows(path: Path) -> Checked:
+    """Read, and looked at row by row."""
+    return Checked.of(read_table(path))
+
+
+def jsonl_files() -> tuple[bytes, ...]:
+    columns = table()
+    lines = [
+        json.dumps({"id": int(number), "embedding": vector.tolist(), "label": str(label)})
+        for number, vector, label in zip(columns["ids"], columns["vectors"], columns["labels"], strict=True)
+    ]
+    return ("\n".join(lines).encode(), ("\ufeff" + "\n".join(lines)).encode("utf-16"))
+
+
+def csv_files() -> tuple[bytes, ...]:
+    vectors = table()["vectors"]
+    text = "".join(f'd{row},"{vector.tolist()}"\n' for row, vector in enumerate(vectors))
+    numbers = "".join(f"d{row},{','.join(map(str, vector))}\n" for row, vector in enumerate(vectors))
+    return (f"id,embedding\n{text}".encode(), f"id,x_0,x_1,x_2\n{numbers}".encode(), numbers.encode())
+
+
+def faiss_files() -> tuple[bytes, ...]:
+    vectors = np.tile(table()["vectors"], (20, 1))
+    flat, ids = faiss.IndexFlatIP(3), faiss.IndexIDMap2(faiss.IndexFlatL2(3))
+    lists = faiss.IndexIVFFlat(faiss.IndexFlatL2(3), 3, 2)
+    flat.add(vectors)
+    ids.add_with_ids(vectors, np.arange(100) + 7)
+    lists.train(vectors)
+    lists.add(vectors)
+    return tuple(faiss.serialize_index(index).tobytes() for index in (flat, ids, lists))
+
+
 def targets(folder: Path) -> dict[str, Target]:
     """By name; `folder` is for scratch files."""
     return {
         "suite": Target(lambda path: load_suite(str(path)), ".yaml", suite_files(), structured=True),
         "record": Target(read_record, ".json", record_files(), structured=True),
-        "npy": Target(read_table, ".npy", npy_files()),
-        "npz": Target(read_table, ".npz", npz_files()),
-        "safetensors": Target(read_table, ".safetensors", safetensors_files()),
-        "parquet": Target(read_table, ".parquet", parquet_files()),
+        "jsonl": Target(rows, ".jsonl", jsonl_files()),
+        "csv": Target(rows, ".csv", csv_files()),
+        "faiss": Target(rows, ".faiss", faiss_files()),
+        "npy": Target(rows, ".npy", npy_files()),
+        "npz": Target(rows, ".npz", npz_files()),
+        "safetensors": Target(rows, ".safetensors", safetensors_files()),
+        "parquet": Target(rows, ".parquet", parquet_files()),
         "arrays": Target(lambda path: read_bounded(path.read_bytes(), "arrays"), ".parquet", array_files()),
         "artefact": Target(sound_artefact, ".safetensors", artefact_files(folder)),
     }

@@ -18,7 +18,7 @@ from targets import Target, targets
 
 from compatbench.errors import RequestError
 
-NAMES = ("suite", "record", "npy", "npz", "safetensors", "parquet", "arrays", "artefact")
+NAMES = ("jsonl", "csv", "faiss", "suite", "record", "npy", "npz", "safetensors", "parquet", "arrays", "artefact")
 SHORT, LONG = 60, {"suite": 15_000, "record": 20_000, "arrays": 10_000, "artefact": 10_000}
 LONG_DEFAULT = 15_000
 MEMORY = 3 * 2**30

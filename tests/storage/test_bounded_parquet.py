@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench.compare.embedding_formats import FORMATS
+from compatbench.compare.formats.registry import FORMATS
 from compatbench.errors import RequestError
 from compatbench.storage import bounded_parquet
 from compatbench.storage.bounded_parquet import FREE_BYTES, MOST_TIMES, check_unpacked, read_bounded
@@ -106,7 +106,14 @@ def _npy_header(shape: tuple[int, ...], kind: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
 
 
+def one_long_row() -> bytes:
+    """Millions of equal numbers in one list."""
+    lists = pa.ListArray.from_arrays(pa.array([0, 2**23], pa.int32()), pa.array(np.ones(2**23, np.float32)))
+    return parquet(pa.table({"vectors": lists}), compression="zstd")
+
+
 BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "one long row": (".parquet", one_long_row),
     "many rows": (".parquet", many_rows),
     "long text": (".parquet", long_text),
     "zip bomb": (".npz", zip_bomb),
@@ -126,7 +133,7 @@ def test_bombs_are_refused_before_they_go_off(
     assert MOST_TIMES * path.stat().st_size < SMALL or ending != ".parquet"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(RequestError) as caught:
-        FORMATS[ending].read(path)
+        FORMATS[ending].read(path, list(FORMATS[ending].columns(path)))
     assert len(str(caught.value).splitlines()) == 1
     rose = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert rose < 4 * SMALL

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
 from compatbench.cli.options import assignments
+from compatbench.compare.options import InputOptions
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compatbench.compare.embeddings import EmbeddingTable
+    from compatbench.compare.inputs import Items
     from compatbench.generations.adapters import FittedAdapter
 
-FILES = ".npy (the matrix), .npz, .safetensors or .parquet (ids, vectors, labels)"
 Folders = Annotated[
     list[Path] | None, typer.Option("--methods", help="A folder that adds its methods; may be repeated.")
 ]
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="apply")(apply)
 
 
+@takes_input_options(without=(*OF_COMPARE, "group"))
 def fit(
     old: Annotated[Path, typer.Argument(help=f"Old embeddings: {FILES}.")],
     new: Annotated[Path, typer.Argument(help="New embeddings of the same items, paired by id, else by row.")],
@@ -47,42 +49,42 @@ def fit(
     param: Annotated[
         list[str] | None, typer.Option("--param", help="A parameter of the method, name=value; may be repeated.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="A .npy file with the class of each row of NEW.")
-    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of what the method draws at random.")] = 0,
     methods: Folders = None,
+    *,
+    labels: Path | None,
+    options: InputOptions,
 ) -> None:
     """Fit an adapter on the embeddings of the same items by an old and a new model."""
     if output.suffix != ".safetensors":
         raise RequestError(f"{output}: an adapter is saved as a .safetensors file")
     params = assignments("--param", param, "epochs=20")
 
+    import numpy as np
     import torch
     import torch.nn.functional as F
 
-    from compatbench.compare.embeddings import align, read_labels, read_table
+    from compatbench.compare.inputs import length_notices, read_items
     from compatbench.generations import adapters
 
-    new_table = read_table(new)
-    old_table = align(read_table(old), new_table)
-    classes = new_table.labels if labels is None else read_labels(labels, len(new_table))
-    if classes is None:
-        classes = old_table.labels
-    vectors = torch.from_numpy(new_table.float32()), torch.from_numpy(old_table.float32())
-    adapter = adapters.fit(method, *vectors, classes, params=params, seed=seed, folders=methods or [])
+    items = read_items(old, new, labels, options, more_old=True)
+    rows = np.arange(len(items))
+    vectors = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
+    adapter = adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=methods or [])
     adapter.save(output)
+    print_notices((*items.notices, *length_notices(items)))
     cosine = F.cosine_similarity(adapter.query(*vectors), adapter.gallery(vectors[1])).mean()
     print(
-        f"written: {output}: {method}, {adapter.dim} → {adapter.old_dim} dimensions, fitted on {len(new_table)} pairs "
+        f"written: {output}: {method}, {adapter.dim} → {adapter.old_dim} dimensions, fitted on {len(items)} pairs "
         f"in {adapter.facts['fit_seconds']:.1f} s; mean cosine of a mapped new vector and its old one: {cosine:.3f}"
     )
     print(f"next: compatbench apply {output} QUERIES -o MAPPED")
 
 
+@takes_input_options(without=(*OF_COMPARE, "group", "labels", "old_dims"))
 def apply(
     adapter: Annotated[Path, typer.Argument(help="A file that `compatbench fit` wrote.")],
-    vectors: Annotated[Path, typer.Argument(help=f"Embeddings: {FILES}.")],
+    embeddings: Annotated[Path, typer.Argument(metavar="VECTORS", help=f"Embeddings: {FILES}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mapped embeddings, in any of these formats.")],
     side: Annotated[
         Side,
@@ -96,47 +98,51 @@ def apply(
         Path | None, typer.Option("--old", help="The same items by the old model, where both encoders are needed.")
     ] = None,
     methods: Folders = None,
+    *,
+    options: InputOptions,
 ) -> None:
     """Map embeddings by a fitted adapter; the output has unit length."""
     if side is Side.ORDER and output.suffix != ".npy":
         raise RequestError(f"{output}: scores are written to a .npy file")
 
-    from dataclasses import replace
-
-    from compatbench.compare.embeddings import EmbeddingTable, align, read_table, write_table
+    from compatbench.compare.embeddings import EmbeddingTable, read_table, write_table
+    from compatbench.compare.inputs import pair_items
+    from compatbench.compare.rows import Checked, select
     from compatbench.generations import adapters
 
     fitted = adapters.load(adapter, methods or [])
-    table = read_table(vectors)
+    table = read_table(embeddings, options)
     expected = fitted.dim if side in (Side.QUERY, Side.NEW) else fitted.old_dim
     if table.dim != expected:
-        raise RequestError(f"{vectors} has {table.dim} dimensions; with --side {side} {adapter} takes {expected}")
-    beside = align(read_table(old), table) if old is not None else None
-    mapped = _map_blocks(fitted, side, table, beside)
-    if side is Side.ORDER:
-        write_table(output, EmbeddingTable(str(output), mapped))
-    else:
-        write_table(output, replace(table, vectors=mapped))
+        raise RequestError(f"{embeddings} has {table.dim} dimensions; with --side {side} {adapter} takes {expected}")
+    checked = Checked.of(table)
+    beside = checked if old is None else Checked.of(read_table(old, options, "old"))
+    items = pair_items(beside, checked, None, options, more_old=True)
+    mapped = _map_blocks(fitted, side, items, with_old=old is not None)
+    ids, classes = (None, None) if side is Side.ORDER else (select(table.ids, items.new_rows), items.labels)
+    write_table(output, EmbeddingTable(str(output), mapped, ids, classes))
+    print_notices(items.notices)
     print(f"written: {output}: {' × '.join(str(size) for size in mapped.shape)}")
 
 
-def _map_blocks(
-    fitted: FittedAdapter, side: Side, table: EmbeddingTable, old: EmbeddingTable | None
-) -> NDArray[np.float32]:
-    """The whole table, mapped block by block."""
+def _map_blocks(fitted: FittedAdapter, side: Side, items: Items, *, with_old: bool) -> NDArray[np.float32]:
+    """All items, mapped block by block."""
     import numpy as np
     import torch
 
+    from compatbench.compare.embeddings import BLOCK_ROWS
+
     mapped: NDArray[np.float32] | None = None
-    for rows, block in table.blocks():
-        given = torch.from_numpy(block)
-        beside = None if old is None else torch.from_numpy(np.array(old.vectors[rows], dtype=np.float32))
+    for begin in range(0, len(items), BLOCK_ROWS):
+        rows = np.arange(begin, min(begin + BLOCK_ROWS, len(items)))
+        given = torch.from_numpy(items.raw_new(rows))
+        beside = torch.from_numpy(items.raw_old(rows)) if with_old else None
         if side in (Side.QUERY, Side.NEW):
             result = (fitted.query if side is Side.QUERY else fitted.new)(given, beside)
         else:
             result = (fitted.gallery if side is Side.GALLERY else fitted.order)(given)
         if mapped is None:
-            mapped = np.empty((len(table), *result.shape[1:]), dtype=np.float32)
+            mapped = np.empty((len(items), *result.shape[1:]), dtype=np.float32)
         mapped[rows] = result.numpy()
     assert mapped is not None  # a table has rows
     return mapped

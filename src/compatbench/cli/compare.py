@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compatbench.cli.adapters import FILES, Folders
+from compatbench.cli.adapters import Folders
 from compatbench.cli.console import plain_console
+from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
+from compatbench.compare.options import InputOptions
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -23,13 +25,11 @@ def register(app: typer.Typer) -> None:
     app.command(name="compare")(compare)
 
 
+@takes_input_options()
 def compare(
     context: typer.Context,
     old: Annotated[Path, typer.Argument(help=f"Items embedded by the old model: {FILES}.")],
     new: Annotated[Path, typer.Argument(help="The same items by the new model, paired by id, else by row.")],
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="A .npy file with the class of each row of NEW.")
-    ] = None,
     qrels: Annotated[
         Path | None,
         typer.Option("--qrels", help="Relevance judgements in place of classes: query id, document id, relevance."),
@@ -62,6 +62,9 @@ def compare(
     ] = Path("results/compare"),
     seed: Annotated[int, typer.Option("--seed", help="Of the split and of what adapters draw at random.")] = 0,
     methods: Folders = None,
+    *,
+    labels: Path | None,
+    options: InputOptions,
 ) -> None:
     """Keep the index, or re-embed everything? Fit every adapter between OLD and NEW, and score each."""
     from compatbench.compare.gates import check_gates, check_names, parse_requirement
@@ -85,13 +88,14 @@ def compare(
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     stages = Stopwatch()
     with stages.stage("read"):
-        items = read_items(old, new, labels)
-        asked = read_items(old_queries, new_queries, query_labels) if old_queries and new_queries else None
+        items = read_items(old, new, labels, options)
+        asked = read_items(old_queries, new_queries, query_labels, options) if old_queries and new_queries else None
         relevance = by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
     comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages)
     comparison.gates = check_gates(requirements, comparison.outcomes)
     written = write_comparison(comparison, results, output)
     _print(comparison)
+    print_notices(comparison.notices)
     print(f"written: {', '.join(str(path) for path in written[:3])}")
     if not all(gate.met for gate in comparison.gates):
         raise typer.Exit(1)
@@ -103,6 +107,9 @@ def _command(context: typer.Context) -> str:
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
         if value in (None, [], ()) or value == parameter.default or parameter.name == "output":
+            continue
+        if value is True:
+            words.append(parameter.opts[0])
             continue
         for one in value if isinstance(value, list | tuple) else [value]:
             text = one.name if isinstance(one, Path) else str(one)

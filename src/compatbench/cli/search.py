@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from compatbench.cli.adapters import FILES, Folders
+from compatbench.cli.adapters import Folders
 from compatbench.cli.console import plain_console
+from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
+from compatbench.compare.options import InputOptions
 from compatbench.errors import RequestError
 
 
@@ -18,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="search")(search)
 
 
+@takes_input_options(without=(*OF_COMPARE, "group", "labels"))
 def search(
     old: Annotated[Path, typer.Argument(help=f"Old embeddings: {FILES}.")],
     new: Annotated[Path, typer.Argument(help="New embeddings of the same items, paired by id, else by row.")],
@@ -31,13 +34,15 @@ def search(
     seed: Annotated[int, typer.Option("--seed", help="Draws the queries.")] = 0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The table as .csv or .md.")] = None,
     methods: Folders = None,
+    *,
+    options: InputOptions,
 ) -> None:
     """Measure Faiss indexes of old vectors with old, new and adapted queries: recall, rate, latency, size."""
     if output is not None and output.suffix not in (".csv", ".md"):
         raise RequestError(f"{output}: the table is written to a .csv or .md file")
 
     from compatbench.compare.embedding_search import search_embeddings
-    from compatbench.compare.inputs import read_items
+    from compatbench.compare.inputs import length_notices, read_items
     from compatbench.compare.search_table import search_table
     from compatbench.generations import adapters
     from compatbench.report.render.terminal import print_table
@@ -45,9 +50,10 @@ def search(
     from compatbench.report.render.to_markdown import to_markdown
     from compatbench.storage.files import write_whole
 
-    items = read_items(old, new)
+    items = read_items(old, new, options=options)
     if len(items) < 2:
         raise RequestError(f"{new}: a search needs two items or more")
+    print_notices((*items.notices, *length_notices(items)))
     fitted = {path.stem: adapters.load(path, methods or []) for path in adapter or []}
     if len(fitted) < len(adapter or []):
         raise RequestError("--adapter: two files of one name cannot be told apart in the table; rename one")
@@ -57,9 +63,9 @@ def search(
                 f"--adapter {name} maps {one.dim} → {one.old_dim} dimensions; the files have {items.new.dim} new and "
                 f"{items.old.dim} old ones"
             )
-    options = {"queries": queries, "k": k, "repeats": repeats, "threads": threads, "seed": seed}
+    settings = {"queries": queries, "k": k, "repeats": repeats, "threads": threads, "seed": seed}
     with Console(stderr=True).status("index search") as status:
-        found = list(search_embeddings(items, fitted, **options, notify=status.update))
+        found = list(search_embeddings(items, fitted, **settings, notify=status.update))
     table = search_table(found, f"Index search: {old.name} → {new.name}", len(items), threads)
     print_table(table, plain_console())
     if output is not None:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.compare.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
 from compatbench.vocabulary import Need
@@ -106,6 +107,8 @@ class Comparison(_Model):
     """False accept rates that there are enough pairs for."""
     outcomes: list[Outcome]
     verdict: list[str]
+    notices: list[Notice] = Field(default_factory=list)
+    """What was left out or decided, beside what `parts` counts."""
     gates: list[Gate] = Field(default_factory=list)
     command: str
     environment: Environment

@@ -20,8 +20,9 @@ from compatbench.compare.comparison import (
     Outcome,
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
-from compatbench.compare.inputs import Items, Rows
+from compatbench.compare.inputs import Items, length_notices
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
+from compatbench.compare.rows import Rows
 from compatbench.compare.split import make_split
 from compatbench.compare.systems import build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
@@ -116,6 +117,7 @@ def compare(
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
         verdict=verdict(outcomes),
+        notices=[*gallery.notices, *(() if queries is None else queries.notices), *length_notices(gallery)],
         command=command,
         environment=environment(),
         started=started,

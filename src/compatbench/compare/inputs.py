@@ -12,26 +12,35 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.compare.embedding_formats import Values
-from compatbench.compare.embeddings import EmbeddingTable, matching_rows, read_labels, read_table
+from compatbench.compare.embeddings import EmbeddingTable, read_labels, read_table
+from compatbench.compare.formats.format import Values
+from compatbench.compare.notices import Notice
+from compatbench.compare.options import DEFAULT, InputOptions
+from compatbench.compare.rows import Checked, Rows, pair, said, select
 from compatbench.errors import RequestError
 
-Rows = NDArray[np.intp]
+EQUAL_LENGTHS = 1.02
+"""Lengths of vectors that differ by less are those of rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The same items embedded by the old and by the new model; rows are those of the new table."""
+    """The same items embedded by the old and by the new model, in the order of the new table."""
 
     old: EmbeddingTable
     new: EmbeddingTable
     old_rows: Rows | None
     """(N,) row in `old` of each item; None where it is the same."""
+    new_rows: Rows | None
+    """(N,) row in `new` of each item; None where it is the same."""
     labels: Values | None
     """(N,) class of each item."""
+    notices: tuple[Notice, ...] = ()
+    lengths: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 1.0), (1.0, 1.0))
+    """The least and the greatest length of old and of new vectors."""
 
     def __len__(self) -> int:
-        return len(self.new)
+        return len(self.new) if self.new_rows is None else len(self.new_rows)
 
     @property
     def has_ids(self) -> bool:
@@ -41,38 +50,82 @@ class Items:
     @cached_property
     def ids(self) -> Values:
         """(N,) the name of each item, as text."""
-        ids = np.arange(len(self)) if self.new.ids is None else self.new.ids
-        return ids.astype(str)
+        ids = np.arange(len(self.new)) if self.new.ids is None else self.new.ids
+        chosen = select(ids, self.new_rows)
+        assert chosen is not None
+        return chosen.astype(str)
 
     def new_vectors(self, rows: Rows) -> Tensor:
         """Unit vectors (n, D_n) of these items by the new model."""
-        return _unit(self.new.gather(rows))
+        return _unit(self.raw_new(rows))
 
     def old_vectors(self, rows: Rows) -> Tensor:
         """Unit vectors (n, D_o) of these items by the old model."""
-        return _unit(self.old.gather(rows if self.old_rows is None else self.old_rows[rows]))
+        return _unit(self.raw_old(rows))
+
+    def raw_new(self, rows: Rows) -> NDArray[np.float32]:
+        """(n, D_n) as they are stored."""
+        return self.new.gather(rows if self.new_rows is None else self.new_rows[rows])
+
+    def raw_old(self, rows: Rows) -> NDArray[np.float32]:
+        """(n, D_o) as they are stored."""
+        return self.old.gather(rows if self.old_rows is None else self.old_rows[rows])
 
 
-def read_items(old: Path, new: Path, labels: Path | None = None) -> Items:
+def read_items(
+    old: Path,
+    new: Path,
+    labels: Path | None = None,
+    options: InputOptions = DEFAULT,
+    *,
+    more_old: bool = False,
+) -> Items:
     """The items of two files of embeddings, with the classes in them or in `labels`, a .npy in the order of `new`.
 
-    Raises RequestError for files that cannot be read, rows without a counterpart, and classes that contradict.
+    With `more_old` the old file may contain further items. Raises RequestError for files that cannot be read, rows
+    without a counterpart, and classes that contradict.
     """
-    old_table, new_table = read_table(old), read_table(new)
-    rows = matching_rows(old_table, new_table)
-    if len(old_table) != len(new_table):
-        matching_rows(new_table, old_table)  # names what the new table lacks
-    beside = old_table.labels
-    if beside is not None and rows is not None:
-        beside = beside[rows]
-    classes = new_table.labels if labels is None else read_labels(labels, len(new_table))
+    old_table, new_table = Checked.of(read_table(old, options, "old")), Checked.of(read_table(new, options, "new"))
+    return pair_items(old_table, new_table, labels, options, more_old=more_old)
+
+
+def pair_items(
+    old: Checked, new: Checked, labels: Path | None, options: InputOptions, *, more_old: bool = False
+) -> Items:
+    """The items of two tables, as `read_items` gives them."""
+    pairing = pair(old, new, options, more_old=more_old)
+    beside = select(old.table.labels, pairing.old)
+    given = new.table.labels if labels is None else read_labels(labels, len(new.table))
+    classes = select(given, pairing.new)
     if classes is not None and beside is not None and (row := _different(classes, beside)) is not None:
-        source = new_table.name if labels is None else str(labels)
+        source = new.table.name if labels is None else str(labels)
+        place = row if pairing.new is None else pairing.new[row]
         raise RequestError(
-            f"row {row} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old_table.name}; "
+            f"row {place} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old.table.name}; "
             "correct one of them, or leave the labels out of one file"
         )
-    return Items(old_table, new_table, rows, beside if classes is None else classes)
+    tables = old.table, new.table
+    return Items(
+        *tables,
+        pairing.old,
+        pairing.new,
+        beside if classes is None else classes,
+        (*said(tables), *pairing.notices),
+        (old.lengths, new.lengths),
+    )
+
+
+def length_notices(items: Items) -> tuple[Notice, ...]:
+    """A warning where vectors differ in length, which cosine does not see."""
+    unequal = [
+        f"{table.name} ({low:.3g} to {high:.3g})"
+        for table, (low, high) in zip((items.old, items.new), items.lengths, strict=True)
+        if high > EQUAL_LENGTHS * low
+    ]
+    if not unequal:
+        return ()
+    text = f"vectors differ in length, which cosine does not see: {' and '.join(unequal)}; if the index ranks by inner "
+    return (Notice("lengths", len(items), f"{text}product or distance, --similarity dot or l2 of compare shows that"),)
 
 
 def _different(classes: Values, others: Values) -> int | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.inputs import Items, Rows
+from compatbench.compare.inputs import Items
+from compatbench.compare.rows import Rows
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
 from compatbench.errors import RequestError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.compare.comparison import Parts
-from compatbench.compare.inputs import Rows
+from compatbench.compare.rows import Rows
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance
 

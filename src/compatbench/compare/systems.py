@@ -12,7 +12,8 @@ from torch import Tensor
 
 from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED
 from compatbench.compare.fitting import Fit
-from compatbench.compare.inputs import Items, Rows
+from compatbench.compare.inputs import Items
+from compatbench.compare.rows import Rows
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,27 @@ def check_unpacked(name: str, packed: int, unpacked: int, free: int | None = Non
         )
 
 
-def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = (), free: int | None = None) -> Any:
-    """The pyarrow table in a Parquet file of numbers, text, and lists of numbers; text is kept as a dictionary.
+def read_schema(path: Path, name: str) -> Any:
+    """The pyarrow schema of a Parquet file. Raises RequestError, which calls the file `name`, for a damaged one."""
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(path)
+    except Exception as error:  # damaged pages raise almost anything
+        raise RequestError(f"{name} cannot be read: {error or type(error).__name__}") from error
+
+
+def read_bounded(
+    source: Path | bytes,
+    name: str,
+    binary: Collection[str] = (),
+    free: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> Any:
+    """The pyarrow table in a Parquet file of numbers, text, UUIDs, and lists of numbers; text is kept as a dictionary.
 
     The columns named by `binary` may hold bytes; `free`, by default FREE_BYTES, is what the file may
-    unpack to whatever its size.
+    unpack to whatever its size. Of `columns` alone, where they are given, the others may be of any kind.
 
     Raises RequestError, which calls the file `name`, for a damaged file, other columns, and one that unpacks to far
     more than its size.
@@ -40,39 +56,66 @@ def read_bounded(source: Path | bytes, name: str, binary: Collection[str] = (), 
     packed = source.stat().st_size if isinstance(source, Path) else len(source)
     try:
         given = source if isinstance(source, Path) else pa.BufferReader(source)
-        schema = pq.read_schema(given)
-        texts = [field.name for field in schema if _is_text(field.type)]
+        whole = pq.read_schema(given)
+        schema = [field for field in whole if columns is None or field.name in columns]
+        texts = [field.name for field in schema if is_text(field.type)]
         for field in schema:
             if field.name in binary and str(field.type) in ("binary", "large_binary"):
                 continue
-            if not (_is_number(field.type) or _is_text(field.type) or _is_number(item_type(field.type))):
-                raise RequestError(f"{name}: '{field.name}' is {field.type}; give numbers, text or lists of numbers")
+            kind = field.type
+            if not (is_number(kind) or is_text(kind) or is_uuid(kind) or is_number(item_type(kind))):
+                raise RequestError(f"{name}: '{field.name}' is {kind}; give numbers, text or lists of numbers")
         file = pq.ParquetFile(source if isinstance(source, Path) else pa.BufferReader(source), read_dictionary=texts)
         check_unpacked(name, packed, file.metadata.num_rows * max(1, len(schema)), free)
+        check_unpacked(name, packed, _declared_bytes(file, {field.name for field in schema}), free)
+        read = pa.schema([field for field in file.schema_arrow if columns is None or field.name in columns])
         batches, unpacked = [], 0
-        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[field.name for field in schema]):
             unpacked += batch.nbytes
             check_unpacked(name, packed, unpacked, free)
             batches.append(batch)
-        return pa.Table.from_batches(batches, file.schema_arrow).unify_dictionaries().combine_chunks()
+        return pa.Table.from_batches(batches, read).unify_dictionaries().combine_chunks()
     except RequestError:
         raise
     except Exception as error:  # damaged pages raise almost anything
         raise RequestError(f"{name} cannot be read: {error or type(error).__name__}") from error
 
 
-def _is_number(kind: Any) -> bool:
+def _declared_bytes(file: Any, columns: Collection[str]) -> int:
+    """What the values of numeric columns take, by the counts in the row groups, before any is read."""
+    found = 0
+    for group in range(file.metadata.num_row_groups):
+        parts = file.metadata.row_group(group)
+        for at in range(parts.num_columns):
+            part = parts.column(at)
+            if part.path_in_schema.partition(".")[0] in columns:
+                found += part.num_values * _WIDTHS.get(part.physical_type, 1)
+    return found
+
+
+_WIDTHS = {"INT32": 1, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}
+"""Bytes a value; bytes are stored as 32 bits."""
+
+
+def is_number(kind: Any) -> bool:
+    """Whole numbers, floating-point ones, and truth values."""
     import pyarrow.types as kinds
 
     return kind is not None and bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind))
 
 
-def _is_text(kind: Any) -> bool:
+def is_uuid(kind: Any) -> bool:
+    """UUIDs, also those whose file says only that they are 16 bytes."""
+    return str(kind) in ("extension<arrow.uuid>", "fixed_size_binary[16]")
+
+
+def is_text(kind: Any) -> bool:
+    """Text in any of its layouts, views and dictionaries among them."""
     import pyarrow.types as kinds
 
     if kinds.is_dictionary(kind):
         kind = kind.value_type
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind))
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or str(kind) == "string_view")
 
 
 def item_type(kind: Any) -> Any:

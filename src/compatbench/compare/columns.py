@@ -1,0 +1,71 @@
+"""Which columns of a file are the vectors, ids, labels and documents: as the user says, else by usual names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from compatbench.compare.formats.format import Columns, Format, Names
+from compatbench.compare.notices import Notice, listing
+from compatbench.compare.options import InputOptions, Side
+from compatbench.errors import RequestError
+from compatbench.storage.validation import did_you_mean
+
+USUAL = {
+    "vectors": ("vectors", "vector", "embeddings", "embedding", "emb"),
+    "ids": ("ids", "id", "_id"),
+    "labels": ("labels", "label"),
+    "group": (),
+}
+"""What each role may be called, the first of these that a file has."""
+
+
+def read_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
+    """The columns by role, and what was left alone. Raises RequestError where there are no vectors."""
+    available = form.columns(path)
+    chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}
+    found = form.read(path, list(dict.fromkeys(chosen.values())))
+    columns = {role: found[name] for role, name in chosen.items() if name in found}
+    return columns | ({"ids": found["ids"]} if not form.named and "ids" in found else {}), list(
+        _notices(path, form, available, options, chosen)
+    )
+
+
+def _choose(path: Path, form: Format, available: Names, options: InputOptions, side: Side, role: str) -> str | None:
+    if not form.named:
+        return "vectors" if role == "vectors" else None
+    asked = options.column(role, side)
+    if asked is not None:
+        for name in (asked, f"{asked}*", f"{asked}_*"):
+            if name in available:
+                return name
+        raise RequestError(
+            f"{path} has no column '{asked}' for --{role}{did_you_mean(asked, available)}; its columns are "
+            f"{listing(available)}"
+        )
+    usual = next((name for name in USUAL[role] if name in available), None)
+    if usual is not None or role != "vectors":
+        return usual
+    possible = [name for name, can in available.items() if can]
+    if len(possible) != 1:
+        raise RequestError(
+            f"{path} has no 'vectors'; its columns are {listing(available)}: name one by --vectors COLUMN"
+            f"{did_you_mean('vectors', possible)}"
+        )
+    return possible[0]
+
+
+def _notices(
+    path: Path, form: Format, available: Names, options: InputOptions, chosen: dict[str, str]
+) -> Iterator[Notice]:
+    if not form.named:
+        return
+    guessed = [f"{role} from '{name}'" for role, name in chosen.items() if name != role and not getattr(options, role)]
+    if guessed:
+        yield Notice("columns", 0, f"{path}: {', '.join(guessed)}")
+    members = [name for name in available if name not in chosen.values() and not name.endswith("*")]
+    if chosen["vectors"].endswith("*"):
+        prefix = chosen["vectors"].removesuffix("*")
+        members = [name for name in members if not (name.startswith(prefix) and name[len(prefix) :].isdigit())]
+    if members:
+        yield Notice("columns", len(members), f"{path}: left alone: {listing(map(repr, members))}")

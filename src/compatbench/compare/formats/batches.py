@@ -1,0 +1,43 @@
+"""Columns of text files, which come in batches and say nothing of their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compatbench.compare.formats.format import Columns, Values
+from compatbench.errors import RequestError
+
+
+def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]]) -> Columns:
+    """The columns of all batches, the first of `names` being the vectors (N, D), which become float32.
+
+    Raises RequestError for batches that do not fit each other, and where there are none.
+    """
+    parts: dict[str, list[Values]] = {name: [] for name in names}
+    for batch in batches:
+        for name in names:
+            parts[name].append(batch[name].astype(np.float32) if name == names[0] else batch[name])
+    if not parts[names[0]]:
+        raise RequestError(f"{path} cannot be read: it has no rows")
+    widths = sorted({one.shape[1] for one in parts[names[0]]})
+    if len(widths) > 1:
+        said = f"between {widths[0]} and {widths[-1]} numbers"
+        raise RequestError(f"{path}: the rows of '{names[0]}' have {said}; give all of one length, of one model")
+    for name in names[1:]:
+        if len({one.dtype.kind == "U" for one in parts[name]}) > 1:
+            raise RequestError(f"{path}: '{name}' is text in some rows and numbers in others; write all as text")
+    return {name: np.concatenate(parts.pop(name)) for name in names}
+
+
+def numbers_where_all_are(text: Values) -> Values:
+    """Text (N,) as whole numbers where every one is written as a number would be: "17", but not "017" or "1.0"."""
+    try:
+        numbers = text.astype(np.int64)
+    except (ValueError, OverflowError):
+        return text
+    written: Any = numbers.astype(str)
+    return numbers if np.array_equal(written, text) else text

@@ -1,0 +1,129 @@
+"""A .csv or .tsv file: text vectors, or one column of numbers a dimension, with a heading or without one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compatbench.compare.formats.arrow_columns import looks_like_a_vector, to_numpy
+from compatbench.compare.formats.batches import joined, numbers_where_all_are
+from compatbench.compare.formats.format import Columns, Format, Names, Values
+from compatbench.compare.formats.numbered import families
+from compatbench.compare.formats.text import encoding_of
+from compatbench.errors import RequestError, first_line
+
+BLOCK_BYTES = 2**24
+"""A row may be no longer."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    names: list[str]
+    delimiter: str
+    has_heading: bool
+    first: list[str]
+    """The first row of data."""
+
+    @property
+    def together(self) -> dict[str, list[str]]:
+        numeric = [name for name, cell in zip(self.names, self.first, strict=False) if _is_number(cell) or not cell]
+        return families(numeric)
+
+
+def _columns(path: Path) -> Names:
+    layout = _layout(path)
+    cells = dict(zip(layout.names, layout.first, strict=False))
+    alone = {name: looks_like_a_vector(cells.get(name, "")) for name in layout.names}
+    return alone | dict.fromkeys(layout.together, True)
+
+
+def _read(path: Path, names: Sequence[str]) -> Columns:
+    layout = _layout(path)
+    columns = joined(path, names, _batches(path, layout, names))
+    return {name: values if name == names[0] else numbers_where_all_are(values) for name, values in columns.items()}
+
+
+def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapping[str, Values]]:
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    members = layout.together.get(names[0])
+    types = {name: pa.string() for name in names} | dict.fromkeys(members or (), pa.float32())
+    wanted = [*(members or names[:1]), *names[1:]]
+    try:
+        reader = arrow.open_csv(
+            path,
+            arrow.ReadOptions(
+                block_size=BLOCK_BYTES,
+                column_names=layout.names,
+                skip_rows=int(layout.has_heading),
+                encoding=encoding_of(path).removesuffix("-sig"),
+            ),
+            arrow.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
+            arrow.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=False),
+        )
+        for batch in reader:
+            if batch.num_rows:
+                columns = {
+                    name: to_numpy(str(path), name, batch.column(name), path.stat().st_size, vectors=name == names[0])
+                    for name in names[1 if members else 0 :]
+                }
+                if members:
+                    columns[names[0]] = np.stack([_numbers(batch.column(one)) for one in members], axis=1)
+                yield columns
+    except RequestError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def _numbers(column: object) -> Values:
+    return np.asarray(column.to_numpy(zero_copy_only=False))  # type: ignore[attr-defined]
+
+
+def _layout(path: Path) -> _Layout:
+    """From the first two rows: the separator, and whether the first one is a heading."""
+    try:
+        with path.open(encoding=encoding_of(path), newline="") as stream:
+            head = stream.readline(BLOCK_BYTES)
+            delimiter = next((one for one in _outside_quotes(head) if one in "\t;,"), ",")
+            stream.seek(0)
+            rows = list(zip(range(2), csv.reader(stream, delimiter=delimiter), strict=False))
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
+    if not rows or not rows[0][1]:
+        raise RequestError(f"{path} cannot be read: it has no rows")
+    first = [cell.strip() for cell in rows[0][1]]
+    if _is_heading(first):
+        return _Layout(first, delimiter, has_heading=True, first=rows[1][1] if len(rows) > 1 else [])
+    if looks_like_a_vector(first[-1]) and len(first) <= 2:
+        return _Layout(["ids", "vectors"][-len(first) :], delimiter, has_heading=False, first=first)
+    ids = ["ids"] if not _is_number(first[0]) else []
+    return _Layout([*ids, *map(str, range(len(first) - len(ids)))], delimiter, has_heading=False, first=first)
+
+
+def _is_heading(cells: list[str]) -> bool:
+    """No cell is a number, or the numbers are those of dimensions."""
+    numbers = [cell for cell in cells if _is_number(cell)]
+    if any(looks_like_a_vector(cell) for cell in cells):
+        return False
+    return not numbers or (len(numbers) > 1 and families(numbers) == {"*": numbers})
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _outside_quotes(line: str) -> str:
+    return "".join(line.split('"')[::2])
+
+
+DELIMITED = Format(_columns, _read)

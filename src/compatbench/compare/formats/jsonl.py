@@ -1,0 +1,65 @@
+"""A .jsonl file: one object a line, whose vector is a list of numbers, or text that has one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from compatbench.compare.formats.arrow_columns import looks_like_a_vector, to_numpy
+from compatbench.compare.formats.batches import joined
+from compatbench.compare.formats.format import Columns, Format, Names, Values
+from compatbench.compare.formats.text import encoding_of
+from compatbench.errors import RequestError, first_line
+
+BATCH_CHARACTERS = 2**24
+
+
+def _columns(path: Path) -> Names:
+    first = next(chain.from_iterable(_batches(path, 1)), None)
+    if first is None:
+        raise RequestError(f"{path} cannot be read: it has no rows")
+    return {key: isinstance(value, list) or looks_like_a_vector(value) for key, value in first.items()}
+
+
+def _read(path: Path, names: Sequence[str]) -> Columns:
+    return joined(path, names, (_arrays(path, names, rows) for rows in _batches(path, BATCH_CHARACTERS)))
+
+
+def _arrays(path: Path, names: Sequence[str], rows: list[dict[str, Any]]) -> Mapping[str, Values]:
+    import pyarrow as pa
+
+    found = {}
+    for name in names:
+        try:
+            column = pa.array([row.get(name) for row in rows])
+        except pa.ArrowException as error:
+            raise RequestError(f"{path}: '{name}' differs in kind between lines: {first_line(error)}") from error
+        if pa.types.is_null(column.type) and name == names[0]:
+            column = column.cast(pa.list_(pa.float32()))
+        found[name] = to_numpy(str(path), name, column, path.stat().st_size, vectors=name == names[0])
+    return found
+
+
+def _batches(path: Path, characters: int) -> Iterator[list[dict[str, Any]]]:
+    """By the standard library, which names the line, and takes no id for a date."""
+    number = 0
+    try:
+        with path.open(encoding=encoding_of(path)) as stream:
+            while lines := stream.readlines(characters):
+                rows = []
+                for line in lines:
+                    number += 1
+                    if line.strip():
+                        rows.append(json.loads(line))
+                        if not isinstance(rows[-1], dict):
+                            raise ValueError('no object, as in {"id": "a", "embedding": [0.1, 0.2]}')
+                if rows:
+                    yield rows
+    except (OSError, ValueError, RecursionError) as error:
+        raise RequestError(f"{path} cannot be read: line {number}: {first_line(error)}") from error
+
+
+JSONL = Format(_columns, _read)

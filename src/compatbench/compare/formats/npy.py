@@ -1,0 +1,33 @@
+"""A .npy file: the matrix alone, mapped into memory and read where it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from compatbench.compare.formats.format import Columns, Format, Names, unreadable
+from compatbench.errors import RequestError
+
+
+def _columns(path: Path) -> Names:
+    return {"vectors": True}
+
+
+def _read(path: Path, names: Sequence[str]) -> Columns:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header raises almost anything
+        raise unreadable(path, error) from error
+    if not isinstance(array, np.ndarray):
+        raise RequestError(f"{path} is an archive of arrays; name it .npz")
+    return {"vectors": array}
+
+
+def _write(file: Path, path: Path, columns: Columns) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, columns["vectors"], allow_pickle=False)
+
+
+NPY = Format(_columns, _read, _write, named=False)

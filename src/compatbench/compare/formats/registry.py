@@ -1,0 +1,38 @@
+"""The formats by the ending of a file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compatbench.compare.formats.delimited import DELIMITED
+from compatbench.compare.formats.faiss_index import FAISS
+from compatbench.compare.formats.format import Format
+from compatbench.compare.formats.jsonl import JSONL
+from compatbench.compare.formats.npy import NPY
+from compatbench.compare.formats.npz import NPZ
+from compatbench.compare.formats.parquet import PARQUET
+from compatbench.compare.formats.safetensors import SAFETENSORS
+from compatbench.errors import RequestError
+
+FORMATS = {
+    ".npy": NPY,
+    ".npz": NPZ,
+    ".safetensors": SAFETENSORS,
+    ".parquet": PARQUET,
+    ".jsonl": JSONL,
+    ".ndjson": JSONL,
+    ".csv": DELIMITED,
+    ".tsv": DELIMITED,
+    ".faiss": FAISS,
+    ".index": FAISS,
+}
+WRITTEN = tuple(ending for ending, one in FORMATS.items() if one.write is not None)
+
+
+def format_of(path: Path) -> Format:
+    """The format of an existing file. Raises RequestError where there is no file, or its ending is unknown."""
+    if path.suffix.lower() not in FORMATS:
+        raise RequestError(f"{path}: embeddings are read from {', '.join(FORMATS)} files")
+    if not path.is_file():
+        raise RequestError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+    return FORMATS[path.suffix.lower()]

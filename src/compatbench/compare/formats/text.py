@@ -1,0 +1,30 @@
+"""Text files as programs write them: the encoding by the byte-order mark, which is no part of the text."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from compatbench.errors import RequestError, first_line
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def encoding_of(path: Path) -> str:
+    """UTF-8 where no byte-order mark says something else."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+
+
+def read_text(path: Path) -> str:
+    """The whole text. Raises RequestError where there is none."""
+    try:
+        return path.read_text(encoding=encoding_of(path))
+    except (OSError, UnicodeError) as error:
+        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error

@@ -1,0 +1,32 @@
+"""What a comparison left out or decided on its own: counted, printed, and kept in its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "columns", "numbers", "dimensions", "bad rows", "unpaired rows", "lengths", "judgements", "ids", "documents"
+]
+
+LISTED = 20
+"""At most so many names are listed."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing that was left out or decided."""
+
+    kind: Kind
+    count: int
+    """Rows, queries or judgements that it concerns; 0 where it is about a file."""
+    text: str
+    """A sentence without its full stop."""
+
+
+def listing(names: Iterable[object], most: int = LISTED) -> str:
+    """Names with commas between, and how many more there are."""
+    words = [str(name) for name in names]
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more

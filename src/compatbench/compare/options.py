@@ -1,0 +1,49 @@
+"""How files are read and paired: what the user chose, in one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Side = Literal["old", "new"]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Columns, and what may be left out of files of embeddings and of judgements."""
+
+    vectors: str | None = None
+    """Column of the vectors; two names with a comma between are those of OLD and NEW."""
+    ids: str | None = None
+    labels: str | None = None
+    group: str | None = None
+    """Column that names the document of each vector, of which there may be several."""
+    packed_bits: bool = False
+    """Bytes are eight dimensions each."""
+    dims: int | None = None
+    """The first dimensions of NEW are used."""
+    old_dims: int | None = None
+    common: bool = False
+    """Items that only one file has are left out."""
+    skip_bad_rows: bool = False
+    """Items without a vector that can be ranked are left out."""
+    skip_unknown: bool = False
+    """Judgements of ids without a vector are left out."""
+    relevant_from: float | None = None
+    """The least grade that is relevant; None: whatever is above 0."""
+    separate_ids: bool = False
+    """A query that has the id of an item is not that item."""
+
+    def column(self, role: str, side: Side) -> str | None:
+        """What the user called the column of this role."""
+        name: str | None = getattr(self, role)
+        if role == "vectors" and name is not None and "," in name:
+            return name.split(",", 1)[side == "new"].strip()
+        return name
+
+    def first_dims(self, side: Side) -> int | None:
+        """How many dimensions of a side are used; None: all."""
+        return self.dims if side == "new" else self.old_dims
+
+
+DEFAULT = InputOptions()

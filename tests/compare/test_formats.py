@@ -1,0 +1,313 @@
+"""Files as other programs write them: whatever names their columns have, vectors come out as numpy has them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from compatbench.compare.embeddings import EmbeddingTable, read_table
+from compatbench.compare.formats import delimited, jsonl
+from compatbench.compare.formats.registry import FORMATS
+from compatbench.compare.options import InputOptions
+from compatbench.errors import RequestError
+
+VECTORS = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+IDS = np.array([f"{row:03d}" for row in range(30)])
+
+
+def vectors(path: Path, **options: Any) -> np.ndarray:
+    return read_table(path, InputOptions(**options)).float32()
+
+
+def text(row: np.ndarray) -> str:
+    return json.dumps([float(one) for one in row])
+
+
+def frame(**more: Any) -> pd.DataFrame:
+    return pd.DataFrame({"id": IDS, "title": "x", "emb": list(VECTORS), **more})
+
+
+def refused(path: Path, **options: Any) -> str:
+    with pytest.raises(RequestError) as caught:
+        read_table(path, InputOptions(**options))
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def is_whole(table: EmbeddingTable) -> bool:
+    return table.ids is not None and table.ids.tolist() == IDS.tolist() and np.array_equal(table.float32(), VECTORS)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"vectors": "emb", "ids": "id"}])
+def test_parquet_has_any_columns(tmp_path: Path, chosen: dict[str, str]) -> None:
+    frame(when=pd.Timestamp(0), tags=[["a"]] * 30, extra=[{"a": 1}] * 30).to_parquet(tmp_path / "x.parquet")
+    table = read_table(tmp_path / "x.parquet", InputOptions(**chosen))
+    assert is_whole(table)
+    said = " ".join(notice.text for notice in table.notices)
+    assert "left alone: 'title', 'when', 'tags', 'extra'" in said
+    assert ("vectors from 'emb', ids from 'id'" in said) != bool(chosen)
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    frame().to_parquet(tmp_path / "x.parquet")
+    assert "no column 'embb' for --vectors; did you mean 'emb'?; its columns are id, title, emb" in refused(
+        tmp_path / "x.parquet", vectors="embb"
+    )
+    frame(other=list(VECTORS)).rename(columns={"emb": "one"}).to_parquet(tmp_path / "y.parquet")
+    assert "has no 'vectors'; its columns are id, title, one, other: name one by --vectors" in refused(
+        tmp_path / "y.parquet"
+    )
+
+
+def test_one_file_has_the_vectors_of_both_models(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    frame(other=list(2 * VECTORS)).to_parquet(path)
+    both = InputOptions(vectors="emb,other")
+    assert np.array_equal(read_table(path, both, "old").float32(), VECTORS)
+    assert np.array_equal(read_table(path, both, "new").float32(), 2 * VECTORS)
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_of_every_layout_is_text(tmp_path: Path, kind: Any) -> None:
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(VECTORS.reshape(-1)), 5)
+    words = pa.array(IDS.tolist(), pa.string()).cast(kind)
+    pq.write_table(pa.table({"ids": words, "vectors": lists, "labels": words}), tmp_path / "x.parquet")
+    table = read_table(tmp_path / "x.parquet")
+    assert is_whole(table)
+    assert table.labels is not None
+    assert table.labels.tolist() == IDS.tolist()
+
+
+def test_uuids_are_text(tmp_path: Path) -> None:
+    names = [uuid.uuid5(uuid.NAMESPACE_DNS, one) for one in IDS]
+    raw = pa.array([one.bytes for one in names], pa.binary(16))
+    for kind in (raw, pa.ExtensionArray.from_storage(pa.uuid(), raw)):
+        pq.write_table(pa.table({"ids": kind, "vectors": list(VECTORS)}), tmp_path / "x.parquet")
+        table = read_table(tmp_path / "x.parquet")
+        assert table.ids is not None
+        assert table.ids.tolist() == [str(one) for one in names]
+
+
+SPELLINGS = {
+    "JSON": text,
+    "PostgreSQL's array": lambda row: "{" + ",".join(map(str, row.tolist())) + "}",
+    "numpy": lambda row: np.array2string(row.astype(float), threshold=99, precision=17, floatmode="unique"),
+    "bare": lambda row: " ".join(map(str, row.tolist())),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".jsonl"])
+def test_vectors_that_are_text_are_parsed(tmp_path: Path, ending: str, spell: Any) -> None:
+    path = tmp_path / f"x{ending}"
+    table = pd.DataFrame({"vectors": [spell(row) for row in VECTORS], "text": 'a,\n"b"', "ids": IDS})
+    if ending == ".parquet":
+        table.to_parquet(path)
+    elif ending == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ending == ".tsv" else ",")
+    found = read_table(path, InputOptions(vectors="vectors"))
+    assert found.ids is not None
+    assert found.ids.tolist() == IDS.tolist()
+    assert np.allclose(found.float32(), VECTORS, atol=1e-6)
+
+
+def test_text_that_is_no_vector_is_shown(tmp_path: Path) -> None:
+    pd.DataFrame({"ids": [1, 2], "vectors": ["[0.1 ... 0.3]", "[1 2 3]"]}).to_csv(tmp_path / "x.csv", index=False)
+    assert "'vectors' is text such as '[0.1 ... 0.3]' that is no vector" in refused(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("heading", [True, False])
+@pytest.mark.parametrize("names", ["{}", "dim_{}", "x{}"])
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_one_column_a_dimension(tmp_path: Path, heading: bool, names: str, separator: str) -> None:
+    rows = [["id", *(names.format(one) for one in range(5))]] if heading else []
+    rows += [[f"d{one}", *map(str, row)] for one, row in zip(IDS, VECTORS, strict=True)]
+    with (tmp_path / "x.csv").open("w", newline="") as stream:
+        csv.writer(stream, delimiter=separator).writerows(rows)
+    table = read_table(tmp_path / "x.csv")
+    assert table.ids is not None
+    assert table.ids.tolist() == [f"d{one}" for one in IDS]
+    assert np.array_equal(table.float32(), VECTORS)
+
+
+def test_a_bare_matrix_and_a_data_frame_of_numbers(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "bare.csv", VECTORS, delimiter=",")
+    pd.DataFrame(VECTORS).to_csv(tmp_path / "frame.csv", index=False)
+    pd.DataFrame(VECTORS).to_csv(tmp_path / "index.csv")
+    wide = pd.DataFrame(VECTORS, columns=[f"e{one}" for one in range(5)])
+    wide.assign(ids=IDS, price=1.5).to_parquet(tmp_path / "wide.parquet")
+    for name in ("bare.csv", "frame.csv", "index.csv", "wide.parquet"):
+        assert np.allclose(vectors(tmp_path / name), VECTORS, atol=1e-6), name
+    assert "'price'" in read_table(tmp_path / "wide.parquet").notices[-1].text
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_mark_of_the_encoding_is_no_text(tmp_path: Path, ending: str, encoding: str) -> None:
+    lines = [json.dumps({"id": one, "vector": row.tolist()}) for one, row in zip(IDS, VECTORS, strict=True)]
+    if ending == ".csv":
+        lines = ["id,vector", *(f'{one},"{text(row)}"' for one, row in zip(IDS, VECTORS, strict=True))]
+    (tmp_path / f"x{ending}").write_text("\r\n".join(lines), encoding=encoding)
+    assert is_whole(read_table(tmp_path / f"x{ending}"))
+
+
+def test_ids_stay_what_they_were(tmp_path: Path) -> None:
+    """Leading zeros stay, numbers are numbers, and nothing becomes a date."""
+    for ids, kind in ((["007", "8"], "U"), (["7", "8"], "i"), (["2024-01-01", "2024-01-02"], "U"), (["1.0", "2"], "U")):
+        rows = pd.DataFrame({"id": ids, "embedding": [[1.0, 2.0], [3.0, 4.0]]})
+        rows.to_csv(tmp_path / "x.csv", index=False)
+        rows.to_json(tmp_path / "x.jsonl", orient="records", lines=True)
+        found = read_table(tmp_path / "x.csv").ids
+        assert found is not None
+        assert (found.dtype.kind, found.astype(str).tolist()) == (kind, ids)
+        again = read_table(tmp_path / "x.jsonl").ids
+        assert again is not None
+        assert again.tolist() == ids
+
+
+def test_batches_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(jsonl, "BATCH_CHARACTERS", 300)
+    frame(emb=[text(row) for row in VECTORS]).to_csv(tmp_path / "x.csv", index=False)
+    frame().to_json(tmp_path / "x.jsonl", orient="records", lines=True, double_precision=15)
+    for name in ("x.csv", "x.jsonl"):
+        table = read_table(tmp_path / name)
+        assert table.ids is not None
+        assert table.ids.tolist() == IDS.tolist()
+        assert np.allclose(table.float32(), VECTORS, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"id": 1, "vector": [1.0]}\n{"id": 2', "line 2"),
+        ("[1.0, 2.0]\n", "line 1: no object"),
+        ("", "it has no rows"),
+        ('{"id": 1, "vector": [1.0]}\n{"id": 2, "vector": [1.0, 2.0]}\n', "between 1 and 2 numbers"),
+        ('{"id": 1, "vector": [1.0]}\n{"id": "b", "vector": [2.0]}\n', "'id' differs in kind between lines"),
+        ('{"id": 1, "vector": [1.0]}\n{"vector": [2.0]}\n', "'id' has 1 empty rows"),
+        ('{"id": 1, "text": "a"}\n', "has no 'vectors'; its columns are id, text"),
+    ],
+)
+def test_damaged_lines_are_named(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "x.jsonl").write_text(content)
+    assert words in refused(tmp_path / "x.jsonl")
+
+
+def test_a_lone_member_is_the_vectors_and_a_pickled_one_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", VECTORS)
+    assert np.array_equal(vectors(tmp_path / "x.npz"), VECTORS)
+    np.savez(tmp_path / "y.npz", vectors=VECTORS, ids=IDS.astype(object), other=IDS.astype(object))
+    said = refused(tmp_path / "y.npz")
+    assert "'ids' holds pickled objects" in said
+    assert "ids=ids.astype(str)" in said
+    np.savez(tmp_path / "z.npz", vectors=VECTORS, title=IDS.astype(object))
+    assert np.array_equal(vectors(tmp_path / "z.npz"), VECTORS)  # what is not asked for is never loaded
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+def test_bytes_are_numbers(tmp_path: Path, kind: Any) -> None:
+    numbers = np.arange(12).reshape(3, 4).astype(kind)
+    np.save(tmp_path / "x.npy", numbers)
+    assert np.array_equal(vectors(tmp_path / "x.npy"), numbers.astype(np.float32))
+    said = [notice.text for notice in read_table(tmp_path / "x.npy").notices]
+    assert any("--packed-bits" in one for one in said) == (kind is np.uint8)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".parquet"])
+def test_packed_bits_rank_as_by_hamming_distance(tmp_path: Path, signed: bool, ending: str) -> None:
+    bits = VECTORS @ np.random.default_rng(1).normal(size=(5, 20)) > 0
+    packed = np.packbits(bits, axis=1)
+    packed = (packed.astype(np.int16) - 128).astype(np.int8) if signed else packed
+    path = tmp_path / f"x{ending}"
+    if ending == ".npy":
+        np.save(path, packed)
+    elif ending == ".npz":
+        np.savez(path, vectors=packed)
+    else:
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(packed.reshape(-1)), 3)
+        pq.write_table(pa.table({"vectors": lists}), path)
+    table = read_table(path, InputOptions(packed_bits=True, dims=20))
+    found = table.float32()
+    assert table.dim == found.shape[1] == 20
+    assert np.array_equal(found @ found.T, 20 - 2 * (bits[:, None] != bits[None]).sum(2))
+
+
+def test_first_dimensions_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    table = read_table(tmp_path / "x.npy", InputOptions(dims=3))
+    assert (table.dim, table.notices[0].text.endswith("the first 3 of 5 dimensions")) == (3, True)
+    assert np.array_equal(table.gather(np.array([4, 1])), VECTORS[[4, 1], :3])
+    assert read_table(tmp_path / "x.npy", InputOptions(dims=3), "old").dim == 5
+    assert "has 5 dimensions, and 6 are asked for" in refused(tmp_path / "x.npy", dims=6)
+
+
+def _indexes() -> dict[str, Any]:
+    flat, l2 = faiss.IndexFlatIP(5), faiss.IndexFlatL2(5)
+    lists = faiss.IndexIVFFlat(faiss.IndexFlatL2(5), 5, 3)
+    sparse = faiss.IndexIVFFlat(faiss.IndexFlatIP(5), 5, 20, faiss.METRIC_INNER_PRODUCT)
+    for index in (flat, l2, lists, sparse):
+        index.train(VECTORS)
+        index.add(VECTORS)
+    lists.make_direct_map()
+    return {"flat": flat, "l2": l2, "lists": lists, "sparse": sparse}
+
+
+@pytest.mark.parametrize("name", ["flat", "l2", "lists", "sparse"])
+def test_an_index_gives_its_vectors_back(tmp_path: Path, name: str) -> None:
+    faiss.write_index(_indexes()[name], str(tmp_path / "x.faiss"))
+    table = read_table(tmp_path / "x.faiss")
+    assert table.ids is None
+    assert np.array_equal(table.float32(), VECTORS)
+
+
+@pytest.mark.parametrize("wrap", ["IndexIDMap", "IndexIDMap2", "lists"])
+def test_ids_in_an_index_are_ids(tmp_path: Path, wrap: str) -> None:
+    ids = np.random.default_rng(1).permutation(1000)[:30]
+    if wrap == "lists":
+        index = faiss.IndexIVFFlat(faiss.IndexFlatL2(5), 5, 3)
+        index.train(VECTORS)
+    else:
+        index = getattr(faiss, wrap)(faiss.IndexFlatIP(5))
+    index.add_with_ids(VECTORS, ids)
+    faiss.write_index(index, str(tmp_path / "x.index"))
+    table = read_table(tmp_path / "x.index")
+    assert table.ids is not None
+    assert dict(zip(table.ids.tolist(), table.float32().tolist(), strict=True)) == dict(
+        zip(ids.tolist(), VECTORS.tolist(), strict=True)
+    )
+
+
+def test_an_index_that_kept_no_vectors_is_named(tmp_path: Path) -> None:
+    faiss.write_index(faiss.IndexHNSWFlat(5, 4), str(tmp_path / "x.faiss"))
+    assert "an index of kind 'IHNf' has not kept its vectors" in refused(tmp_path / "x.faiss")
+
+
+@pytest.mark.parametrize("at", [4, 8, 37])
+def test_sizes_that_the_file_does_not_bear_out_are_refused(tmp_path: Path, at: int) -> None:
+    """In the dimension, the number of vectors and of numbers: nothing of that size is ever made."""
+    content = bytearray(faiss.serialize_index(_indexes()["flat"]).tobytes())
+    content[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    (tmp_path / "x.faiss").write_bytes(content)
+    assert "cannot be read" in refused(tmp_path / "x.faiss")
+
+
+def test_every_reader_refuses_a_file_of_zeros(tmp_path: Path) -> None:
+    for ending in FORMATS:
+        for size in (0, 64):
+            (tmp_path / f"x{ending}").write_bytes(bytes(size))
+            refused(tmp_path / f"x{ending}")
