@@ -1,10 +1,11 @@
+import hashlib
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from compatbench.data.folder_listing import Entry, hash_split, list_folder, listed, read_manifest
+from compatbench.data.folder_listing import hash_split, list_folder, listed, read_manifest
 from compatbench.errors import RequestError
 
 
@@ -15,8 +16,9 @@ def touch(folder: Path, *paths: str) -> Path:
     return folder
 
 
-def rows(entries: list[Entry]) -> set[tuple[str, str, str]]:
-    return {(entry.path, entry.label, entry.split) for entry in entries}
+def rows(table: pd.DataFrame) -> set[tuple[str, str, str]]:
+    assert list(table.columns) == ["path", "label", "split"]
+    return set(table.itertuples(index=False, name=None))
 
 
 def test_split_folders_with_query_and_gallery(tmp_path: Path) -> None:
@@ -32,17 +34,17 @@ def test_split_folders_with_query_and_gallery(tmp_path: Path) -> None:
 def test_other_files_and_hidden_ones_do_not_count(tmp_path: Path) -> None:
     touch(tmp_path, *(f"cat/{i}.jpg" for i in range(3)), "cat/notes.txt", "cat/.hidden.jpg", ".git/x/1.jpg", "README")
     touch(tmp_path, "__MACOSX/cat/1.jpg", "cat/.thumbnails/1.jpg")
-    assert {entry.path for entry in list_folder(tmp_path)} == {"cat/0.jpg", "cat/1.jpg", "cat/2.jpg"}
+    assert set(list_folder(tmp_path)["path"]) == {"cat/0.jpg", "cat/1.jpg", "cat/2.jpg"}
 
 
 def test_images_that_cannot_be_read_are_listed_so_that_they_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "cat/1.heic", "cat/2.jpg", "cat/3.jpg")
-    assert "cat/1.heic" in {entry.path for entry in list_folder(tmp_path)}
+    assert "cat/1.heic" in set(list_folder(tmp_path)["path"])
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{name}/{i}.jpg" for name in ("train", "bus") for i in range(3)))
-    assert {entry.label for entry in list_folder(tmp_path)} == {"train", "bus"}
+    assert set(list_folder(tmp_path)["label"]) == {"train", "bus"}
 
 
 @pytest.mark.parametrize(
@@ -71,14 +73,15 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         list_folder(tmp_path / "nowhere")
 
 
-def members(count: int, label: str = "cat") -> list[Entry]:
-    return [Entry(f"{label}/{i}.jpg", label, "") for i in range(count)]
+def members(**counts: int) -> pd.DataFrame:
+    images = [(f"{label}/{i}.jpg", label, "") for label, count in counts.items() for i in range(count)]
+    return pd.DataFrame(images, columns=["path", "label", "split"])
 
 
 @pytest.mark.parametrize(("count", "tested"), [(3, 2), (4, 2), (12, 2), (13, 3), (100, 20)])
 def test_hash_split_takes_a_fifth_but_two_of_each_class(count: int, tested: int) -> None:
-    entries = hash_split(members(count) + members(50, "dog"))
-    assert Counter((entry.label, entry.split) for entry in entries) == {
+    table = hash_split(members(cat=count, dog=50))
+    assert Counter((label, split) for _, label, split in rows(table)) == {
         ("cat", "test"): tested,
         ("cat", "train"): count - tested,
         ("dog", "test"): 10,
@@ -87,21 +90,20 @@ def test_hash_split_takes_a_fifth_but_two_of_each_class(count: int, tested: int)
 
 
 def test_hash_split_depends_on_the_paths_alone() -> None:
-    forward, backward = hash_split(members(40)), hash_split(members(40)[::-1])
+    forward, backward = hash_split(members(cat=40)), hash_split(members(cat=40)[::-1])
     assert rows(forward) == rows(backward)
-    # A split by position would keep neighbours together.
-    assert sorted(e.path for e in forward if e.split == "test") != [f"cat/{i}.jpg" for i in range(8)]
+    hashes = {f"cat/{i}.jpg": hashlib.sha256(b"cat/%d.jpg" % i).hexdigest() for i in range(40)}
+    assert {path for path, _, split in rows(forward) if split == "test"} == set(sorted(hashes, key=hashes.get)[:8])
 
 
 def test_hash_split_moves_few_when_an_image_comes() -> None:
-    before = {entry.path: entry.split for entry in hash_split(members(200))}
-    after = {entry.path: entry.split for entry in hash_split(members(201))}
+    before, after = ({path: split for path, _, split in rows(hash_split(members(cat=n)))} for n in (200, 201))
     assert sum(before[path] != after[path] for path in before) <= 1
 
 
 def test_hash_split_names_classes_that_are_too_small() -> None:
     with pytest.raises(RequestError, match="fewer than 3 images cannot be split into train and test: dog, owl;"):
-        hash_split(members(3) + members(2, "dog") + members(1, "owl"))
+        hash_split(members(cat=3, dog=2, owl=1))
 
 
 TABLE = [("a.jpg", "cat", "train"), ("sub/b.jpg", "dog", "test"), ("c.jpg", "cat", "test")]

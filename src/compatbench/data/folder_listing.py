@@ -1,40 +1,32 @@
-"""Lists the images of a folder with class and split: from its subfolders or from a manifest."""
+"""Which images a folder contains, of which class and in which split: from its subfolders or from a manifest.
+
+Both give a table of path, label and split: a row for each image in each split, its path relative to the folder with `/`
+between the parts.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
 import pandas as pd
 
 from compatbench.errors import RequestError
 
 SPLITS = ("train", "test", "query", "gallery")
 """`test` is query and gallery in one."""
-COLUMNS = ("path", "label", "split")
+COLUMNS = ["path", "label", "split"]
 TEST_SHARE = 0.2
 READABLE = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 UNREADABLE = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg")
 """Listed too, so that the reader names them instead of leaving them out."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One image in one split; an image in query and gallery has an entry for each."""
-
-    path: str
-    """Relative to the folder, with `/` between the parts."""
-    label: str
-    split: str
-    """One of SPLITS, or empty while no split is given."""
-
-
-def list_folder(folder: Path) -> list[Entry]:
-    """Entries of `folder/class/…/image` or of `folder/split/class/…/image`.
+def list_folder(folder: Path) -> pd.DataFrame:
+    """The images of `folder/class/…/image` or of `folder/split/class/…/image`.
 
     Without split folders a fifth of each class becomes the test split, see `hash_split`. Raises RequestError.
     """
@@ -42,15 +34,16 @@ def list_folder(folder: Path) -> list[Entry]:
         raise RequestError(f"there is no folder {folder}; set the option `path` to the folder of the images")
     parts = {part.name: part for part in _subfolders(folder)}
     if not any(_subfolders(parts[name]) for name in SPLITS if name in parts):
-        return hash_split(_list_classes(folder, folder, ""))
+        return hash_split(pd.DataFrame(_list_classes(folder, folder, ""), columns=COLUMNS))
     unknown = sorted(set(parts) - set(SPLITS))
     if unknown:
         raise RequestError(f"{folder}: unknown split folders {listed(unknown)}; known are {', '.join(SPLITS)}")
-    return [entry for name, part in sorted(parts.items()) for entry in _list_classes(folder, part, name)]
+    rows = [row for name, part in sorted(parts.items()) for row in _list_classes(folder, part, name)]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def read_manifest(path: Path) -> list[Entry]:
-    """Entries of a CSV or Parquet file with the columns path, label and split. Raises RequestError."""
+def read_manifest(path: Path) -> pd.DataFrame:
+    """The images of a CSV or Parquet file with the columns path, label and split. Raises RequestError."""
     try:
         if path.suffix == ".csv":
             # Text as it stands: a class may be called "NA" or "007".
@@ -66,38 +59,41 @@ def read_manifest(path: Path) -> list[Entry]:
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; it has {listed(table.columns)}")
-    table = table.loc[:, list(COLUMNS)]
+    table = table[COLUMNS]
     blank = (table.isna() | (table.astype(str) == "")).any(axis=1)
     if blank.any():
         rows = [str(row + 1) for row in blank.to_numpy().nonzero()[0]]
         raise RequestError(f"manifest {path}: empty path, label or split in the data rows {listed(rows)}")
-    rows_as_text = table.astype(str).itertuples(index=False, name=None)
-    entries = [Entry(str(PurePosixPath(file)), label, split) for file, label, split in rows_as_text]
-    _check_manifest(path, entries)
-    return entries
+    table = table.astype(str)
+    table["path"] = [str(PurePosixPath(image)) for image in table["path"]]
+    labels = table.drop_duplicates(["path", "label"])
+    problems: dict[str, Iterable[str]] = {
+        f"unknown splits {{}}; known are {', '.join(SPLITS)}": sorted(set(table["split"]) - set(SPLITS)),
+        "paths must stay inside the folder of the images: {}": filter(_leaves_folder, table["path"]),
+        "images listed twice in one split: {}": table["path"][table.duplicated(["path", "split"])].unique(),
+        "images with two labels: {}": labels["path"][labels.duplicated("path")].unique(),
+    }
+    for problem, names in problems.items():
+        if several := listed(names):
+            raise RequestError(f"manifest {path}: {problem.format(several)}")
+    return table
 
 
-def hash_split(entries: Sequence[Entry]) -> list[Entry]:
-    """The same entries in train and test; test is a fifth of each class, but at least two, of the lowest path hashes.
+def hash_split(table: pd.DataFrame) -> pd.DataFrame:
+    """The same images in train and test: of each class a fifth, but two at least, whose paths hash lowest.
 
-    The hash (sha256 of the path) makes the split the same everywhere, and an image added later moves few
-    others.
+    The hash (sha256 of the path) makes the split the same everywhere, and an image added later moves few others.
     """
-    by_class: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_class[entry.label].append(entry)
-    small = [label for label, members in sorted(by_class.items()) if len(members) < 3]
-    if small:
+    sizes = table["label"].value_counts()
+    if small := listed(sorted(sizes.index[sizes < 3])):
         raise RequestError(
-            f"classes with fewer than 3 images cannot be split into train and test: {listed(small)}; add "
-            "images, remove these classes or give a manifest"
+            f"classes with fewer than 3 images cannot be split into train and test: {small}; add images, remove these "
+            "classes or give a manifest"
         )
-    result = []
-    for members in by_class.values():
-        ranked = sorted(members, key=lambda entry: hashlib.sha256(entry.path.encode()).digest())
-        tested = max(2, int(TEST_SHARE * len(members) + 0.5))
-        result += [replace(entry, split="test" if i < tested else "train") for i, entry in enumerate(ranked)]
-    return result
+    hashes = [hashlib.sha256(path.encode()).hexdigest() for path in table["path"]]
+    ranked = table.iloc[np.argsort(hashes, kind="stable")]
+    tested = (TEST_SHARE * ranked["label"].map(sizes) + 0.5).astype(int).clip(lower=2)
+    return ranked.assign(split=np.where(ranked.groupby("label").cumcount() < tested, "test", "train"))
 
 
 def listed(names: Iterable[str], limit: int = 5) -> str:
@@ -111,21 +107,21 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(part for part in folder.iterdir() if part.is_dir() and not _ignored(part.name))
 
 
-def _list_classes(folder: Path, part: Path, split: str) -> list[Entry]:
+def _list_classes(folder: Path, part: Path, split: str) -> list[tuple[str, str, str]]:
     loose = [path.name for path in sorted(part.iterdir()) if path.is_file() and _is_image(path.name)]
     if loose:
         raise RequestError(f"{part}: images outside any class folder: {listed(loose)}; move each into its class")
-    entries, empty = [], []
+    rows, empty = [], []
     for class_folder in _subfolders(part):
         images = images_below(class_folder)
         if not images:
             empty.append(class_folder.relative_to(folder).as_posix())
-        entries += [Entry(path.relative_to(folder).as_posix(), class_folder.name, split) for path in images]
+        rows += [(path.relative_to(folder).as_posix(), class_folder.name, split) for path in images]
     if empty:
         raise RequestError(f"{folder}: class folders without images: {listed(empty)}; fill or remove them")
-    if not entries:
+    if not rows:
         raise RequestError(f"{part} holds no class folders; images are expected as class/image.jpg")
-    return entries
+    return rows
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -143,23 +139,6 @@ def _is_image(name: str) -> bool:
 
 def _ignored(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _check_manifest(path: Path, entries: Sequence[Entry]) -> None:
-    unknown = sorted({entry.split for entry in entries} - set(SPLITS))
-    if unknown:
-        raise RequestError(f"manifest {path}: unknown splits {listed(unknown)}; known are {', '.join(SPLITS)}")
-    outside = [entry.path for entry in entries if _leaves_folder(entry.path)]
-    if outside:
-        raise RequestError(f"manifest {path}: paths must stay inside the folder of the images: {listed(outside)}")
-    times = Counter((entry.path, entry.split) for entry in entries)
-    twice = [file for (file, _), count in times.items() if count > 1]
-    if twice:
-        raise RequestError(f"manifest {path}: images listed twice in one split: {listed(twice)}")
-    labels = {(entry.path, entry.label) for entry in entries}
-    torn = [file for file, count in Counter(file for file, _ in labels).items() if count > 1]
-    if torn:
-        raise RequestError(f"manifest {path}: images with two labels: {listed(torn)}")
 
 
 def _leaves_folder(path: str) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from compatbench.data import folder_listing
 from compatbench.data.family import Family, Notify, Options, OptionsT, checked
-from compatbench.data.folder_listing import Entry, list_folder, read_manifest
+from compatbench.data.folder_listing import list_folder, listed, read_manifest
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files
 from compatbench.data.sound_files import CHECK_SIZE, SoundFiles
@@ -51,9 +50,9 @@ class FolderFamily(Family[OptionsT]):
         return checked(self._read(root, options, CHECK_SIZE, 0))
 
     def look(self, root: Path, options: OptionsT, notify: Notify, *, again: bool = False) -> None:
-        """Read every image that changed since the last check, or all of them."""
-        folder, listed = self._list(root, options)
-        check_files(self.name, listed, folder, root, notify, again=again)
+        """Look into every image that changed since the last look, or into all of them."""
+        folder, images = self._list(root, options)
+        check_files(self.name, images, folder, root, notify, again=again)
 
     def missing(self, root: Path, options: OptionsT) -> tuple[str, ...]:
         """The folder, or the manifest, if it is missing."""
@@ -65,19 +64,18 @@ class FolderFamily(Family[OptionsT]):
         where = self.as_folder(root, options)
         folder = root / Path(where.path).expanduser()
         try:
-            entries = list_folder(folder) if where.manifest is None else read_manifest(folder / where.manifest)
+            table = list_folder(folder) if where.manifest is None else read_manifest(folder / where.manifest)
         except OSError as error:
             raise RequestError(f"{error.filename or folder} cannot be read: {error.strerror}") from error
-        _check_splits(folder, entries)
-        return folder, _listed(entries)
+        return folder, _by_split(folder, table)
 
     def _read(self, root: Path, options: OptionsT, image_size: int | None, memory: int) -> Dataset:
         from compatbench.data.read_listed import read_listed
 
-        folder, listed = self._list(root, options)
-        listed = _with_copies(listed, check_files(self.name, listed, folder, root))
+        folder, images = self._list(root, options)
+        images = _with_copies(images, check_files(self.name, images, folder, root))
         decoding = Decoding(self.as_folder(root, options).channels)
-        return read_listed(self.name, listed, folder, decoding, image_size, root, memory)
+        return read_listed(self.name, images, folder, decoding, image_size, root, memory)
 
 
 class Folder(FolderFamily[FolderOptions]):
@@ -103,64 +101,44 @@ class Folder(FolderFamily[FolderOptions]):
         return
 
 
-def _check_splits(folder: Path, entries: Sequence[Entry]) -> None:
-    given = {entry.split for entry in entries}
-    if given not in ({"train", "test"}, {"train", "query", "gallery"}):
+def _by_split(folder: Path, table: pd.DataFrame) -> Listed:
+    """Ids are positions in the sorted paths of all splits, labels positions in the sorted class names."""
+    parts = {str(split): part for split, part in table.sort_values("path").groupby("split")}
+    if set(parts) not in ({"train", "test"}, {"train", "query", "gallery"}):
         raise RequestError(
-            f"{folder}: the splits are {', '.join(sorted(given)) or 'none'}; needed are train and test, or "
+            f"{folder}: the splits are {', '.join(sorted(parts)) or 'none'}; needed are train and test, or "
             "train, query and gallery"
         )
-    train = {entry.path for entry in entries if entry.split == "train"}
-    leaked = sorted({entry.path for entry in entries if entry.split != "train"} & train)
-    if leaked:
-        raise RequestError(f"{folder}: images both in train and in the test data: {folder_listing.listed(leaked)}")
-
-
-def _listed(entries: Sequence[Entry]) -> Listed:
-    """Ids are positions in the sorted paths of all splits, labels positions in the sorted class names."""
-    id_of = {path: i for i, path in enumerate(sorted({entry.path for entry in entries}))}
-    class_names = tuple(sorted({entry.label for entry in entries}))
-    label_of = {name: i for i, name in enumerate(class_names)}
-    splits = {}
-    for name in {entry.split for entry in entries}:
-        members = sorted((entry for entry in entries if entry.split == name), key=lambda entry: entry.path)
-        splits[name] = Listing(
-            tuple(entry.path for entry in members),
-            np.array([label_of[entry.label] for entry in members], dtype=np.int64),
-            np.array([id_of[entry.path] for entry in members], dtype=np.int64),
+    tested = table["path"][table["split"] != "train"]
+    if leaked := listed(sorted(set(parts["train"]["path"]) & set(tested))):
+        raise RequestError(f"{folder}: images both in train and in the test data: {leaked}")
+    id_of, label_of = ({name: i for i, name in enumerate(sorted(set(table[key])))} for key in ("path", "label"))
+    listings = {
+        split: Listing(
+            tuple(part["path"]),
+            part["label"].map(label_of).to_numpy(np.int64),
+            part["path"].map(id_of).to_numpy(np.int64),
         )
-    if "test" in splits:
-        return Listed(class_names, splits["train"], splits["test"])
-    return Listed(class_names, splits["train"], splits["query"], splits["gallery"])
+        for split, part in parts.items()
+    }
+    query = listings["test" if "test" in listings else "query"]
+    return Listed(tuple(label_of), listings["train"], query, listings.get("gallery"))
 
 
-def _with_copies(listed: Listed, sound: Mapping[str, SoundFiles]) -> Listed:
-    """A query that is byte for byte a gallery image is that image, so it gets its id.
+def _with_copies(images: Listed, sound: Mapping[str, SoundFiles]) -> Listed:
+    """A query that is byte for byte a gallery image of its class is that image, so it gets its id.
 
     Otherwise each of these queries would find its own copy first.
     """
-    if listed.gallery is None:
-        return listed
-    query_hashes, gallery_hashes = ([row.tobytes() for row in sound[part].hashes] for part in ("query", "gallery"))
-    ids = _query_ids(listed.query, query_hashes, listed.gallery, gallery_hashes)
-    return replace(listed, query=replace(listed.query, ids=ids))
+    if images.gallery is None:
+        return images
+    same_path = set(images.query.ids.tolist()) & set(images.gallery.ids.tolist())
 
+    def samples(part: str) -> Iterator[tuple[tuple[bytes, int], int]]:
+        listing, hashes = images.splits[part], sound[part].hashes
+        contents = zip((row.tobytes() for row in hashes), listing.labels.tolist(), strict=True)
+        return zip(contents, listing.ids.tolist(), strict=True)
 
-def _query_ids(
-    query: Listing, query_hashes: Sequence[bytes], gallery: Listing, gallery_hashes: Sequence[bytes]
-) -> NDArray[np.int64]:
-    """Ids (Q,) of the queries: a byte-identical copy in the gallery, of the same label, lends its id."""
-    queries, stored = query.ids.tolist(), gallery.ids.tolist()
-    same_path = set(queries) & set(stored)
-    copies = {
-        (content, label): sample
-        for content, label, sample in zip(gallery_hashes, gallery.labels.tolist(), stored, strict=True)
-        if sample not in same_path
-    }
-    return np.array(
-        [
-            sample if sample in same_path else copies.pop((content, label), sample)
-            for content, label, sample in zip(query_hashes, query.labels.tolist(), queries, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    copies = {content: sample for content, sample in samples("gallery") if sample not in same_path}
+    ids = [sample if sample in same_path else copies.pop(content, sample) for content, sample in samples("query")]
+    return replace(images, query=replace(images.query, ids=np.array(ids, dtype=np.int64)))
