@@ -19,9 +19,9 @@ from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.measurement import matrix as module
 from compatbench.measurement.costs import costs, serving_parameters
-from compatbench.measurement.measure import Measurements, measure
+from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import Metric, Record
+from compatbench.records.record import Measurements, Metric, Record
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.trust.rescoring import Rescorer
 

@@ -12,9 +12,9 @@ from known_vectors import known_chain
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.retrieval import evaluate
-from compatbench.measurement import worst_flips as module
+from compatbench.measurement import examples as module
+from compatbench.measurement.examples import worst_flips
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.measurement.worst_flips import worst_flips
 
 ITEMS = 60
 

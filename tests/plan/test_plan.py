@@ -13,10 +13,9 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Ending, cell_record
-from compatbench.measurement.measure import Measurements
 from compatbench.plan.cells import Cell, make_plan, outcome, remaining
 from compatbench.plan.selection import Selection
-from compatbench.records.record import ArrayRef, write_record
+from compatbench.records.record import ArrayRef, Measurements, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite
 from compatbench.vocabulary import Status

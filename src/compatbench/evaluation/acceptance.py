@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.evaluation.arrays import read_columns, write_columns
+from compatbench.evaluation.arrays import Columns
 from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.estimate import Estimate
 
@@ -28,11 +27,9 @@ FARS = (1e-2, 1e-3, 1e-4)
 FEWEST_FALSE_ACCEPTS = 100
 """A false accept rate below so many pairs is a matter of luck."""
 
-_COLUMNS = ("ids", "genuine", "impostors", "accepted_genuine", "accepted_impostors")
-
 
 @dataclass(frozen=True, eq=False)
-class Acceptance:
+class Acceptance(Columns):
     """Pairs of each query, and how many of them a system accepts at one threshold. All arrays are (Q,) int64."""
 
     ids: Counts
@@ -51,15 +48,6 @@ class Acceptance:
         """Share of accepted impostor pairs; None if there are no impostor pairs."""
         return _share(self.accepted_impostors, self.impostors)
 
-    def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet` and return the sha256."""
-        return write_columns(folder, {name: getattr(self, name) for name in _COLUMNS})
-
-    @classmethod
-    def read(cls, folder: Path, sha256: str) -> Acceptance:
-        """Read the file of `write`. Raises RequestError if it is missing or its bytes have another hash."""
-        return cls(**read_columns(folder, sha256))
-
 
 def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Estimate, Estimate]]:
     """TAR and FAR of each system, given its acceptances a seed, with hierarchical bootstrap intervals.
@@ -70,7 +58,7 @@ def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, t
     columns = {
         (key, name): np.stack([getattr(one, name) for one in seeds]).astype(np.float64)
         for key, seeds in systems.items()
-        for name in _COLUMNS[1:]
+        for name in ("genuine", "impostors", "accepted_genuine", "accepted_impostors")
     }
     draws = Bootstrap(columns).draws
 

@@ -1,4 +1,4 @@
-"""Per-query results of one entry of the compatibility matrix, and their Parquet files.
+"""Arrays in parquet files, and the per-query results of one entry of the compatibility matrix among them.
 
 Every score of a record can be recomputed from these arrays. Knows nothing of torch.
 """
@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -27,17 +27,37 @@ METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))
 """The retrieval numbers of the protocol, in the order in which they are printed."""
 
 _DTYPES = {
-    "ids": np.int64,
-    "first_rank": np.int32,
-    "average_precision": np.float32,
-    "ap_at_r": np.float32,
-    "relevant": np.int32,
+    "ids": "int64",
+    "first_rank": "int32",
+    "average_precision": "float32",
+    "ap_at_r": "float32",
+    "relevant": "int32",
 }
 
 
+class Columns:
+    """Base of dataclasses of arrays (N,) that a file keeps, a column a field."""
+
+    def write(self, folder: Path) -> str:
+        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
+        return write_columns(folder, vars(self))
+
+    @classmethod
+    def read(cls, folder: Path, sha256: str) -> Self:
+        """Read what `write` wrote.
+
+        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
+        """
+        columns = read_columns(folder, sha256)
+        try:
+            return cls(**columns)
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"{array_path(folder, sha256)}: no {cls.__name__}: {error}") from error
+
+
 @dataclass(frozen=True, eq=False)
-class QueryResults:
-    """The result of each query, in the order of the queries. All arrays are (Q,).
+class QueryResults(Columns):
+    """What became of each query, in the order of the queries. All arrays are (Q,).
 
     A query without any relevant gallery item enters no metric (protocol §2); it stays in the arrays so that
     the rows of all matrix entries are the same queries.
@@ -58,9 +78,7 @@ class QueryResults:
         for name, dtype in _DTYPES.items():
             array = getattr(self, name)
             if array.shape != (len(self.ids),) or array.dtype != dtype:
-                raise ValueError(
-                    f"{name}: expected {np.dtype(dtype)} ({len(self.ids)},), got {array.dtype} {array.shape}"
-                )
+                raise ValueError(f"{name}: expected {dtype} ({len(self.ids)},), got {array.dtype} {array.shape}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -103,22 +121,6 @@ class QueryResults:
             return dict.fromkeys(METRICS, float("nan"))
         return {name: float(self.per_query(name)[chosen].mean()) for name in METRICS}
 
-    def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
-        return write_columns(folder, {name: getattr(self, name) for name in _DTYPES})
-
-    @classmethod
-    def read(cls, folder: Path, sha256: str) -> QueryResults:
-        """Read the file of `write`.
-
-        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
-        """
-        columns = read_columns(folder, sha256)
-        try:
-            return cls(**columns)
-        except (TypeError, ValueError) as error:
-            raise RequestError(f"{array_path(folder, sha256)}: no per-query results: {error}") from error
-
 
 def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
     """Write columns (N,) to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of its bytes.
@@ -145,7 +147,7 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
 
 
 def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read the file of `write_columns`. Raises RequestError if it is missing or its bytes have another hash."""
+    """Read what `write_columns` wrote. Raises RequestError where the file is missing or its bytes have another hash."""
     path = array_path(folder, sha256)
     try:
         content = path.read_bytes()

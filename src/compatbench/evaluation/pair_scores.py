@@ -7,37 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.pairs import Pairs
-from compatbench.evaluation.arrays import read_columns, write_columns
+from compatbench.evaluation.arrays import Columns
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.similarity import Ranking, valid_norms
 
-_COLUMNS = ("score", "same", "fold")
-
 
 @dataclass(frozen=True, eq=False)
-class ScoredPairs:
+class ScoredPairs(Columns):
     """Cosines of P pairs, in the order of the list. All arrays are (P,)."""
 
     score: NDArray[np.float32]
     same: NDArray[np.int64]
     """1 where both images show the same identity, else 0."""
     fold: NDArray[np.int64]
-
-    def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet` and return the sha256."""
-        return write_columns(folder, {name: getattr(self, name) for name in _COLUMNS})
-
-    @classmethod
-    def read(cls, folder: Path, sha256: str) -> ScoredPairs:
-        """Read the file of `write`. Raises RequestError if it is missing or its bytes have another hash."""
-        return cls(**read_columns(folder, sha256))
 
 
 def score_pairs(query: Vectors, gallery: Vectors, pairs: Pairs) -> ScoredPairs:

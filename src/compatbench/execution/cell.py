@@ -21,10 +21,10 @@ from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.machine import processes
 from compatbench.machine.stopwatch import Stopwatch
-from compatbench.measurement.measure import Measurements, measure
+from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
-from compatbench.records.record import CellSpec, Record
+from compatbench.records.record import CellSpec, Measurements, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.splits import as_tested
 from compatbench.vocabulary import Expectation, Status

@@ -8,19 +8,14 @@ import numpy as np
 import torch
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.backfill import (
-    Permutation,
-    backfill,
-    class_wise_order,
-    highest_first,
-    random_order,
-)
+from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first, random_order
 from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.retrieval import Side
 from compatbench.machine.seeds import stream_seed
+from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import BackfillCurve, Metric
 from compatbench.vocabulary import DERIVED_FROM, Order
@@ -45,21 +40,21 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
         if not curves.answerable.any():
             continue
         sha256 = curves.write(chain.store.arrays)
-        for metric in DERIVED_FROM:
-            status_quo = unchanged.per_query(metric)[unchanged.rows(curves.ids[curves.answerable])]
-            numbers = backfill_numbers(curves.betas, curves.curve(metric), float(status_quo.mean()))
-            each = np.stack([one.curve(metric) for one in backfills])
+        for name in DERIVED_FROM:
+            status_quo = unchanged.per_query(name)[unchanged.rows(curves.ids[curves.answerable])]
+            numbers = backfill_numbers(curves.betas, curves.curve(name), float(status_quo.mean()))
+            each = np.stack([one.curve(name) for one in backfills])
             found.append(
                 BackfillCurve(
                     order=order,
-                    metric=metric,
+                    metric=name,
                     query_generation=str(new),
                     gallery_generation=str(old),
                     repeats=len(backfills),
                     n=len(status_quo),
                     status_quo=float(status_quo.mean()),
                     beta=list(curves.betas),
-                    mean=curves.curve(metric).tolist(),
+                    mean=curves.curve(name).tolist(),
                     low=each.min(axis=0).tolist(),
                     high=each.max(axis=0).tolist(),
                     minimum_beta=numbers.minimum_beta,
@@ -112,13 +107,5 @@ def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]
         "backfill_crossing": Estimate(numbers.crossing),
     }
     for name, number in found.items():
-        yield Metric(
-            name=f"{name}:{curve.metric}:{curve.order}",
-            query_generation=curve.query_generation,
-            gallery_generation=curve.gallery_generation,
-            value=number.value,
-            ci_low=number.low,
-            ci_high=number.high,
-            n=curve.n,
-            direction="lower" if name == "backfill_crossing" else "higher",
-        )
+        direction = "lower" if name == "backfill_crossing" else "higher"
+        yield metric(f"{name}:{curve.metric}:{curve.order}", curve.at, number, curve.n, direction=direction)

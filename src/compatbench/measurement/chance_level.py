@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from compatbench.evaluation.chance import chance_distribution
+from compatbench.evaluation.estimate import Estimate
+from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric
 
@@ -19,12 +21,5 @@ def chance_metrics(chain: ServedChain) -> Iterator[Metric]:
     newest, _ = chain.upgrade
     for query, gallery in dict.fromkeys([*((step, step - 1) for step in chain.references), (newest, 0)]):
         scores = chance_distribution(*chain.pair(query, gallery), rotations=ROTATIONS, seed=chain.seed)
-        yield Metric(
-            name="chance:mAP",
-            query_generation=str(query),
-            gallery_generation=str(gallery),
-            value=float(np.mean(scores)),
-            ci_low=float(np.min(scores)),
-            ci_high=float(np.max(scores)),
-            n=len(scores),
-        )
+        level = Estimate(*(float(part) for part in (np.mean(scores), np.min(scores), np.max(scores))))
+        yield metric("chance:mAP", (str(query), str(gallery)), level, len(scores))

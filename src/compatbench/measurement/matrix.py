@@ -14,6 +14,7 @@ from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.evaluation.bootstrap import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.similarity import Distance
+from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
 from compatbench.records.record import ArrayRef, Metric
 from compatbench.storage.canonical import digest
@@ -29,14 +30,7 @@ def matrix(chain: ServedChain) -> list[ArrayRef]:
     arrays = []
     for done, entry in enumerate(chain.entries(), start=1):
         for distance in DISTANCES:
-            arrays.append(
-                ArrayRef(
-                    query_generation=entry.query,
-                    gallery_generation=entry.gallery,
-                    distance=distance,
-                    sha256=_scored(chain, entry, distance),
-                )
-            )
+            arrays.append(ArrayRef(**entry.place, distance=distance, sha256=_scored(chain, entry, distance)))
         chain.progress("evaluate", done / total)
     return arrays
 
@@ -62,15 +56,4 @@ def entry_metrics(
     chosen = results.answerable if mask is None else results.answerable & mask
     for name in METRICS:
         values = results.per_query(name)[chosen]
-        mean = mean_estimate(values)
-        yield Metric(
-            name=name,
-            query_generation=entry.query_generation,
-            gallery_generation=entry.gallery_generation,
-            value=mean.value,
-            ci_low=mean.low,
-            ci_high=mean.high,
-            n=len(values),
-            subset=subset,
-            distance=entry.distance,
-        )
+        yield metric(name, entry.at, mean_estimate(values), len(values), subset=subset, distance=entry.distance)

@@ -18,7 +18,7 @@ from compatbench.measurement.matrix import entry_metrics
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.measurement.threshold_transfer import acceptance_metrics
 from compatbench.measurement.upgrade import upgrade_metrics
-from compatbench.records.record import ArrayRef, BackfillCurve, Metric, PairScores, ProtocolScores, VerifiedPairs
+from compatbench.records.record import ArrayRef, Measurements, Metric
 
 
 @dataclass(frozen=True)
@@ -29,42 +29,30 @@ class ArrayScorer:
     _results: dict[str, QueryResults] = field(default_factory=dict)
     _metrics: dict[str, list[Metric]] = field(default_factory=dict)
 
-    def metrics(
-        self,
-        arrays: Sequence[ArrayRef],
-        backfill: Sequence[BackfillCurve],
-        verification: Sequence[VerifiedPairs],
-        protocols: Sequence[ProtocolScores],
-        pairs: Sequence[PairScores],
-        seen: NDArray[np.bool_] | None = None,
-    ) -> list[Metric]:
-        """The metrics of these parts of a record, in its order; also by subsets if `seen` (Q,) has both.
+    def metrics(self, measured: Measurements, seen: NDArray[np.bool_] | None = None) -> list[Metric]:
+        """The metrics that the arrays of a cell give, in order; by subsets where `seen` (Q,) tells them apart.
 
         Raises RequestError for an array that is missing or damaged.
         """
         found: list[Metric] = []
-        for ref in arrays:
+        for ref in measured.arrays:
             found += self._entry(ref)
             if seen is not None and ref.distance == "cosine" and seen.any() and not seen.all():
                 found += entry_metrics(self.results(ref.sha256), ref, "seen", seen)
                 found += entry_metrics(self.results(ref.sha256), ref, "unseen", ~seen)
-        found += upgrade_metrics(self.by_cosine(arrays))
-        for curve in backfill:
+        found += upgrade_metrics(self.by_cosine(measured.arrays))
+        for curve in measured.backfill:
             found += curve_metrics(curve, QueryCurves.read(self.folder, curve.sha256))
-        for verified in verification:
+        for verified in measured.verification:
             found += acceptance_metrics(verified, Acceptance.read(self.folder, verified.sha256))
-        for scores in protocols:
+        for scores in measured.protocols:
             found += protocol_metrics(scores, self.results(scores.sha256))
-        found += pair_metrics(pairs, lambda sha256: ScoredPairs.read(self.folder, sha256))
+        found += pair_metrics(measured.pairs, lambda sha256: ScoredPairs.read(self.folder, sha256))
         return found
 
     def by_cosine(self, arrays: Sequence[ArrayRef]) -> dict[tuple[str, str], QueryResults]:
         """Per-query results by query and gallery generation."""
-        return {
-            (ref.query_generation, ref.gallery_generation): self.results(ref.sha256)
-            for ref in arrays
-            if ref.distance == "cosine"
-        }
+        return {ref.at: self.results(ref.sha256) for ref in arrays if ref.distance == "cosine"}
 
     def results(self, sha256: str) -> QueryResults:
         """Per-query results of one file. Raises RequestError if it is missing or damaged."""

@@ -31,6 +31,11 @@ class MatrixEntry:
     queries: Vectors
     documents: Vectors
 
+    @property
+    def place(self) -> dict[str, str]:
+        """As a record says where its entries stand."""
+        return {"query_generation": self.query, "gallery_generation": self.gallery}
+
 
 @dataclass(frozen=True, eq=False)
 class ServedChain:

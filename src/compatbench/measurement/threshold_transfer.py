@@ -8,8 +8,8 @@ import torch
 
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.chance import sample
-from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.retrieval import Side, transfer_thresholds
+from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, VerifiedPairs
 
@@ -54,24 +54,11 @@ def acceptance_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[M
     """TAR and, at a transferred threshold, FAR of one entry, with 95% bootstrap intervals over queries."""
     tar, far = acceptance_rates({"": [accepted]})[""]
     prefix = "transfer_" if entry.transferred else ""
-    yield _metric(entry, f"{prefix}TAR@FAR={entry.rate:g}", tar, higher=True)
+    yield metric(f"{prefix}TAR@FAR={entry.rate:g}", entry.at, tar, entry.queries)
     if entry.transferred:
-        yield _metric(entry, f"{prefix}FAR@FAR={entry.rate:g}", far, higher=False)
+        yield metric(f"{prefix}FAR@FAR={entry.rate:g}", entry.at, far, entry.queries, direction="lower")
 
 
 def _sampled(sides: Side, device: torch.device) -> Side:
     query, gallery = sample(*sides, max_queries=SAMPLED_QUERIES, max_gallery=len(sides[1]))
     return query.to(device), gallery.to(device)
-
-
-def _metric(entry: VerifiedPairs, name: str, rate: Estimate, *, higher: bool) -> Metric:
-    return Metric(
-        name=name,
-        query_generation=entry.query_generation,
-        gallery_generation=entry.gallery_generation,
-        value=rate.value,
-        ci_low=rate.low,
-        ci_high=rate.high,
-        n=entry.queries,
-        direction="higher" if higher else "lower",
-    )

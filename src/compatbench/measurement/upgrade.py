@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.compatibility import compatibility
+from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
+from compatbench.measurement.numbers import metric
 from compatbench.records.record import Metric
 from compatbench.vocabulary import DERIVED_FROM
 
@@ -38,43 +40,22 @@ def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterato
         return
     for name in DERIVED_FROM:
         for number, value in compatibility(*(entry.metrics()[name] for entry in entries)).items():
-            yield Metric(
-                name=f"{number}:{name}",
-                query_generation=new,
-                gallery_generation=old,
-                value=value,
-                n=int(entries[0].answerable.sum()),
-            )
+            yield metric(f"{number}:{name}", (new, old), Estimate(value), int(entries[0].answerable.sum()))
 
 
 def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
     """Flip rates of a generation against the one before: on its gallery, and on an own one after the backfill."""
     systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
-    for (query, gallery), rates in flip_estimates(systems, CUTOFFS).items():
+    for at, rates in flip_estimates(systems, CUTOFFS).items():
         for name, rate in rates.items():
-            yield Metric(
-                name=name,
-                query_generation=query,
-                gallery_generation=gallery,
-                value=rate.value,
-                ci_low=rate.low,
-                ci_high=rate.high,
-                n=int(results[query, gallery].answerable.sum()),
-                direction="higher" if name.startswith("PFR") else "lower",
-            )
+            direction = "higher" if name.startswith("PFR") else "lower"
+            yield metric(name, at, rate, int(results[at].answerable.sum()), direction=direction)
 
 
 def chain_metrics(results: MatrixResults, generations: int) -> Iterator[Metric]:
     """Numbers of a chain longer than one upgrade: AC by three tie rules, AM, BC and FC."""
-    for metric in DERIVED_FROM:
-        entries = {(int(query), int(gallery)): found.per_query(metric) for (query, gallery), found in results.items()}
+    ends, n = (str(generations - 1), "0"), int(results["0", "0"].answerable.sum())
+    for base in DERIVED_FROM:
+        entries = {(int(query), int(gallery)): found.per_query(base) for (query, gallery), found in results.items()}
         for name, number in chain_estimates(entries).numbers.items():
-            yield Metric(
-                name=f"{name}:{metric}",
-                query_generation=str(generations - 1),
-                gallery_generation="0",
-                value=number.value,
-                ci_low=number.low,
-                ci_high=number.high,
-                n=int(results["0", "0"].answerable.sum()),
-            )
+            yield metric(f"{name}:{base}", ends, number, n)

@@ -74,13 +74,23 @@ class CellSpec(_Model):
     seed: int
 
 
-class Metric(_Model):
-    """One number. `value` is null if it is undefined (say Γ without anything to gain)."""
+class Entry(_Model):
+    """What belongs to one entry M[query][gallery] of the compatibility matrix."""
 
-    name: str
     query_generation: str
     """`"0"`, `"1"`, … or `"*1"` for the independent model of that generation."""
     gallery_generation: str
+
+    @property
+    def at(self) -> tuple[str, str]:
+        """Query and gallery generation."""
+        return self.query_generation, self.gallery_generation
+
+
+class Metric(Entry):
+    """One number. `value` is null where it is undefined (say Γ without anything to gain)."""
+
+    name: str
     value: float | None
     ci_low: float | None = None
     ci_high: float | None = None
@@ -90,25 +100,28 @@ class Metric(_Model):
     subset: Literal["all", "seen", "unseen"] = "all"
     distance: Literal["cosine", "l2"] = "cosine"
 
+    @property
+    def coordinates(self) -> tuple[str, str, str, str, str]:
+        """What tells it from the other numbers of a record."""
+        return self.name, *self.at, self.subset, self.distance
 
-class ArrayRef(_Model):
+
+class ArrayRef(Entry):
     """Per-query results of one entry of the matrix, in a parquet file named by its content."""
 
-    query_generation: str
-    gallery_generation: str
     distance: Literal["cosine", "l2"] = "cosine"
     sha256: Sha256
 
 
-class BackfillCurve(_Model):
-    """M(β): queries of the newest generation while the gallery is re-embedded, from M(n,o) at β = 0 to M(n,n)."""
+class BackfillCurve(Entry):
+    """M(β): queries of the newest generation while the gallery is re-embedded, from M(n,o) at β = 0 to M(n,n).
+
+    Vectors of `gallery_generation` are replaced.
+    """
 
     order: Order
     """Of the re-embedding."""
     metric: str
-    query_generation: str
-    gallery_generation: str
-    """The generation whose vectors are replaced."""
     repeats: int
     """Backfills in seeded orders of this kind."""
     n: int
@@ -128,16 +141,12 @@ class BackfillCurve(_Model):
     """Parquet file with the curve of each query, mean over the repeats."""
 
 
-class IndexSearch(_Model):
-    """The numbers of one index with queries of one generation, on one thread."""
+class IndexSearch(Entry):
+    """What one index of vectors of `gallery_generation` did with queries mapped to their space, on one thread."""
 
     index: IndexKind
     trained_generation: str
-    """Whose vectors the index was trained on and built of."""
-    gallery_generation: str
-    """Whose vectors it holds: others than it was trained on, where an index is filled again in place."""
-    query_generation: str
-    """Led to the gallery's space, as for M(q,g)."""
+    """Whose vectors it was trained on: others than it contains, where an index is filled again in place."""
     k: int
     queries: int
     repeats: int
@@ -155,11 +164,9 @@ class IndexSearch(_Model):
     """The index as a file, divided by its vectors."""
 
 
-class VerifiedPairs(_Model):
-    """Pairs of a query and a gallery item that a system accepts as the same, at one threshold on their cosine."""
+class VerifiedPairs(Entry):
+    """Which pairs of a query and a gallery item a system takes for the same, at one threshold on their cosine."""
 
-    query_generation: str
-    gallery_generation: str
     rate: float
     """False accept rate that the threshold was set for."""
     transferred: bool
@@ -172,33 +179,27 @@ class VerifiedPairs(_Model):
     """Parquet file with each query's pairs, and how many of them are accepted."""
 
 
-class ProtocolScores(_Model):
+class ProtocolScores(Entry):
     """Per-query results of one entry of the matrix under one of the dataset's own protocols, in a parquet file."""
 
     protocol: str
     """Such as `easy`, `medium` and `hard` of the revisited Oxford and Paris buildings."""
-    query_generation: str
-    gallery_generation: str
     sha256: str
     """Its average precision is the trapezoidal one of the protocol's authors."""
 
 
-class PairScores(_Model):
-    """Cosines of a dataset's list of pairs for one entry of the matrix, in a parquet file."""
+class PairScores(Entry):
+    """Cosines of a dataset's list of pairs, in a parquet file; the first image of each is the query."""
 
-    query_generation: str
-    """Of the model that embedded the first image of each pair."""
-    gallery_generation: str
-    """Of the second one's."""
     sha256: str
 
 
-class WorstFlip(_Model):
-    """One of the queries that an upgrade breaks worst, with its first items in the old and in the new system."""
+class WorstFlip(Entry):
+    """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system.
 
-    query_generation: str
-    """Of the new system; the old one is the generation before, on its own gallery."""
-    gallery_generation: str
+    The old system is the generation before that of the new system's queries, on its own gallery.
+    """
+
     id: int
     """The query's sample id."""
     old_top: list[int]
@@ -218,12 +219,9 @@ class FirstFound(_Model):
     """Whether they are relevant."""
 
 
-class ExampleRetrieval(_Model):
-    """A query with its first items around an upgrade; the same queries in all records of a scenario."""
+class ExampleRetrieval(Entry):
+    """A query with what it finds around an upgrade; the same queries in all records of a scenario."""
 
-    query_generation: str
-    gallery_generation: str
-    """The generation before, whose vectors are searched by the old system and by new queries."""
     id: int
     """The query's sample id."""
     old: FirstFound
@@ -248,8 +246,8 @@ class Environment(_Model):
     git_dirty: bool | None = None
 
 
-class Record(_Model):
-    """One cell's outcome."""
+class _Head(_Model):
+    """Which cell it was, and how it ended."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -264,6 +262,13 @@ class Record(_Model):
     """The last lines that the cell printed, without absolute paths."""
     spec_hash: Sha256
     spec: CellSpec
+
+
+class Measurements(_Model):
+    """What is measured of a cell's models; all empty for a cell that was not measured."""
+
+    model_config = ConfigDict(frozen=True)
+
     split_hash: str = ""
     parents: dict[str, str] = Field(default_factory=dict)
     """Artefact ids of the models used, by generation label."""
@@ -282,12 +287,23 @@ class Record(_Model):
     """Not in the first records."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Mean of each loss term per epoch, by generation label and term."""
-    timings: dict[str, float] = Field(default_factory=dict)
-    """Seconds by stage."""
     costs: dict[str, float | None] = Field(default_factory=dict)
     """Cost numbers by name, see docs/records.md."""
     step_costs: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     """Those of every generation of the chain, by its label."""
+
+    @property
+    def array_hashes(self) -> list[str]:
+        """The per-query files that its numbers come from."""
+        parts = self.arrays, self.backfill, self.verification, self.protocols, self.pairs
+        return [entry.sha256 for part in parts for entry in part]
+
+
+class Record(Measurements, _Head):
+    """One cell's outcome."""
+
+    timings: dict[str, float] = Field(default_factory=dict)
+    """Seconds by stage."""
     environment: Environment
     command: str
     """What reproduces this cell."""
@@ -295,28 +311,12 @@ class Record(_Model):
     """UTC, ISO 8601."""
     seconds: float
 
-    @property
-    def array_hashes(self) -> list[str]:
-        """The hashes of the per-query files behind its numbers."""
-        kept: list[ArrayRef | BackfillCurve | VerifiedPairs | ProtocolScores | PairScores] = [
-            *self.arrays,
-            *self.backfill,
-            *self.verification,
-            *self.protocols,
-            *self.pairs,
-        ]
-        return [entry.sha256 for entry in kept]
-
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"
     ) -> Metric | None:
-        """The metric of these coordinates, or None if the record has none."""
-        for entry in self.metrics:
-            if (entry.name, entry.query_generation, entry.gallery_generation, entry.subset, entry.distance) == (
-                name, query, gallery, subset, distance,
-            ):  # fmt: skip
-                return entry
-        return None
+        """The metric of these coordinates, or None where the record has none."""
+        wanted = name, query, gallery, subset, distance
+        return next((one for one in self.metrics if one.coordinates == wanted), None)
 
 
 def write_record(record: Record, path: Path) -> None:

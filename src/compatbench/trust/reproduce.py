@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compatbench.discovery import datasets
@@ -16,7 +16,7 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
-from compatbench.records.record import Environment, Metric, Record
+from compatbench.records.record import Environment, Record
 from compatbench.vocabulary import Status
 
 TOLERANCE = 0.02
@@ -109,24 +109,14 @@ def _differences(record: Record, again: Record, tolerance: float) -> Iterator[st
     for part in ("status", "split_hash", "parents"):
         if getattr(record, part) != getattr(again, part):
             yield f"{part} was {getattr(record, part)}, is {getattr(again, part)}"
-    found = {_at(metric): metric for metric in again.metrics if _is_score(metric)}
-    for metric in record.metrics:
-        if not _is_score(metric):
-            continue
-        other = found.get(_at(metric))
+    # entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own
+    found, scores = ({one.coordinates: one for one in each.metrics if one.name in METRICS} for each in (again, record))
+    for (name, *at), metric in scores.items():
+        where, other = f"{name}{tuple(at)}", found.get(metric.coordinates)
         if other is None or other.n != metric.n:
-            yield f"{metric.name}{_at(metric)[1:]} is missing, or over other queries"
+            yield f"{where} is missing, or over other queries"
         elif metric.value is None or other.value is None:
             if metric.value is not other.value:
-                yield f"{metric.name}{_at(metric)[1:]} was {metric.value}, is {other.value}"
+                yield f"{where} was {metric.value}, is {other.value}"
         elif not math.isclose(metric.value, other.value, rel_tol=0, abs_tol=tolerance):
-            yield f"{metric.name}{_at(metric)[1:]} was {metric.value:.4f}, is {other.value:.4f}"
-
-
-def _at(metric: Metric) -> Sequence[str]:
-    return metric.name, metric.query_generation, metric.gallery_generation, metric.subset, metric.distance
-
-
-def _is_score(metric: Metric) -> bool:
-    """Entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own."""
-    return metric.name in METRICS
+            yield f"{where} was {metric.value:.4f}, is {other.value:.4f}"

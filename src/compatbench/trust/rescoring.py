@@ -33,16 +33,15 @@ class Rescorer:
         self._broken: dict[str, list[str]] = {}
 
     def differences(self, record: Record) -> Iterator[str]:
-        """Differences between `record` and its arrays, each in one line. Raises RequestError for unreadable arrays."""
-        results = {(ref.query_generation, ref.gallery_generation, ref.distance): ref.sha256 for ref in record.arrays}
-        for (query, gallery, distance), sha256 in results.items():
-            for broken in self._identities(sha256):
-                yield f"M({query},{gallery}) by {distance}: {broken}"
+        """Where `record` and its arrays disagree, each in one line. Raises RequestError for unreadable arrays."""
+        for ref in record.arrays:
+            for broken in self._identities(ref.sha256):
+                yield f"{_entry(ref.at)} by {ref.distance}: {broken}"
         yield from self._missing_entries(record)
-        said = {_at(metric): metric for metric in record.metrics}
+        said = {metric.coordinates: metric for metric in record.metrics}
         if len(said) < len(record.metrics):
             yield "a number is there twice"
-        found = {_at(metric): metric for metric in self._rescored(record)}
+        found = {metric.coordinates: metric for metric in self.scorer.metrics(record)}
         if missing := [_name(at) for at in found if at not in said]:
             yield f"lacks {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}; run its cell again"
         for at, metric in found.items():
@@ -56,10 +55,10 @@ class Rescorer:
             yield from self._curve(record, curve)
 
     def unchecked(self, record: Record) -> list[str]:
-        """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
-        found = {_at(metric) for metric in self._rescored(record)}
-        names = (metric.name for metric in record.metrics if _at(metric) not in found and metric.name not in METRICS)
-        return sorted({name.partition(":")[0] for name in names})
+        """Names of the numbers that arrays alone do not give: they take vectors or labels."""
+        found = {metric.coordinates for metric in self.scorer.metrics(record)}
+        others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in METRICS]
+        return sorted({name.partition(":")[0] for name in others})
 
     def _identities(self, sha256: str) -> list[str]:
         if sha256 not in self._broken:
@@ -68,34 +67,21 @@ class Rescorer:
 
     def _missing_entries(self, record: Record) -> Iterator[str]:
         newest = len(record.spec.generations) - 1
-        there = {(ref.query_generation, ref.gallery_generation) for ref in record.arrays if ref.distance == "cosine"}
+        there = {ref.at for ref in record.arrays if ref.distance == "cosine"}
         needed = {(str(q), str(g)) for q in range(newest + 1) for g in range(q + 1)} | {(f"*{newest}", f"*{newest}")}
-        for query, gallery in sorted(needed - there):
-            yield f"no per-query arrays of M({query},{gallery})"
+        for at in sorted(needed - there):
+            yield f"no per-query arrays of {_entry(at)}"
         first = self.scorer.results(record.arrays[0].sha256) if record.arrays else None
         for ref in record.arrays:
             results = self.scorer.results(ref.sha256)
             if first is not None and not np.array_equal(results.ids, first.ids):
-                yield f"M({ref.query_generation},{ref.gallery_generation}) is of other queries than the first entry"
-
-    def _rescored(self, record: Record) -> list[Metric]:
-        """Every metric that the arrays give, in the order of the measurement."""
-        parts = record.arrays, record.backfill, record.verification, record.protocols, record.pairs
-        return self.scorer.metrics(*parts)
+                yield f"{_entry(ref.at)} is of other queries than the first entry"
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
         """The mean curve and M(o,o) of a backfill against the curves of each query."""
         curves = QueryCurves.read(self.arrays, curve.sha256)
         where = f"backfill {curve.order} {curve.metric}"
-        old = curve.gallery_generation
-        unchanged = next(
-            (
-                self.scorer.results(ref.sha256)
-                for ref in record.arrays
-                if (ref.query_generation, ref.gallery_generation, ref.distance) == (old, old, "cosine")
-            ),
-            None,
-        )
+        unchanged = self.scorer.by_cosine(record.arrays).get((curve.gallery_generation, curve.gallery_generation))
         if tuple(curve.beta) != curves.betas or curve.metric not in curves.values:
             yield f"{where}: its per-query curves are at other shares, or of another metric"
             return
@@ -112,8 +98,8 @@ class Rescorer:
                 yield f"{where}: M(o,o) over its queries is {status_quo:.6f}, the record says {curve.status_quo:.6f}"
 
 
-def _at(metric: Metric) -> Coordinates:
-    return metric.name, metric.query_generation, metric.gallery_generation, metric.subset, metric.distance
+def _entry(at: tuple[str, str]) -> str:
+    return f"M({at[0]},{at[1]})"
 
 
 def _name(at: Coordinates) -> str:

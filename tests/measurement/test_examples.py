@@ -9,7 +9,7 @@ import pytest
 import torch
 from known_vectors import known_chain
 
-from compatbench.measurement.example_retrievals import example_retrievals
+from compatbench.measurement.examples import example_retrievals
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import FirstFound
 
