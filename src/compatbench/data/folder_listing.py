@@ -1,4 +1,4 @@
-"""Which images a folder contains, of which class and in which split: from its subfolders or from a manifest.
+"""Lists the images of a folder with class and split: from its subfolders or from a manifest.
 
 Both give a table of path, label and split: a row for each image in each split, its path relative to the folder with `/`
 between the parts.
@@ -80,7 +80,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def hash_split(table: pd.DataFrame) -> pd.DataFrame:
-    """The same images in train and test: of each class a fifth, but two at least, whose paths hash lowest.
+    """The same images in train and test; test is a fifth of each class, but at least two, of the lowest path hashes.
 
     The hash (sha256 of the path) makes the split the same everywhere, and an image added later moves few others.
     """

@@ -1,4 +1,4 @@
-"""Arrays in parquet files, and the per-query results of one entry of the compatibility matrix among them.
+"""Arrays in Parquet files, such as the per-query results of one entry of the compatibility matrix.
 
 Every score of a record can be recomputed from these arrays. Knows nothing of torch.
 """
@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 class Columns:
-    """Base of dataclasses of arrays (N,) that a file keeps, a column a field."""
+    """Base of dataclasses of arrays (N,), whose file has a column for each."""
 
     def write(self, folder: Path) -> str:
         """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
@@ -44,7 +44,7 @@ class Columns:
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> Self:
-        """Read what `write` wrote.
+        """Read the file of `write`.
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
@@ -57,7 +57,7 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class QueryResults(Columns):
-    """What became of each query, in the order of the queries. All arrays are (Q,).
+    """The result of each query, in the order of the queries. All arrays are (Q,).
 
     A query without any relevant gallery item enters no metric (protocol §2); it stays in the arrays so that
     the rows of all matrix entries are the same queries.
@@ -147,7 +147,7 @@ def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
 
 
 def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read what `write_columns` wrote. Raises RequestError where the file is missing or its bytes have another hash."""
+    """Read the file of `write_columns`. Raises RequestError if it is missing or its bytes have another hash."""
     path = array_path(folder, sha256)
     try:
         content = path.read_bytes()

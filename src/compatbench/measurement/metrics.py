@@ -30,7 +30,7 @@ class ArrayScorer:
     _metrics: dict[str, list[Metric]] = field(default_factory=dict)
 
     def metrics(self, measured: Measurements, seen: NDArray[np.bool_] | None = None) -> list[Metric]:
-        """The metrics that the arrays of a cell give, in order; by subsets where `seen` (Q,) tells them apart.
+        """The metrics from the arrays of a cell, in order; also by subsets if `seen` (Q,) has both.
 
         Raises RequestError for an array that is missing or damaged.
         """

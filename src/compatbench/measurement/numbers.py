@@ -1,4 +1,4 @@
-"""Numbers with intervals, as a record has them."""
+"""Estimates as metrics of a record."""
 
 from __future__ import annotations
 

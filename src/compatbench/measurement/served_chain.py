@@ -33,7 +33,7 @@ class MatrixEntry:
 
     @property
     def place(self) -> dict[str, str]:
-        """As a record says where its entries stand."""
+        """Query and gallery generation, by the names of a record."""
         return {"query_generation": self.query, "gallery_generation": self.gallery}
 
 

@@ -75,7 +75,7 @@ class CellSpec(_Model):
 
 
 class Entry(_Model):
-    """What belongs to one entry M[query][gallery] of the compatibility matrix."""
+    """Base of parts of a record for one entry M[query][gallery] of the compatibility matrix."""
 
     query_generation: str
     """`"0"`, `"1"`, … or `"*1"` for the independent model of that generation."""
@@ -88,7 +88,7 @@ class Entry(_Model):
 
 
 class Metric(Entry):
-    """One number. `value` is null where it is undefined (say Γ without anything to gain)."""
+    """One number. `value` is null if it is undefined (say Γ without anything to gain)."""
 
     name: str
     value: float | None
@@ -102,7 +102,7 @@ class Metric(Entry):
 
     @property
     def coordinates(self) -> tuple[str, str, str, str, str]:
-        """What tells it from the other numbers of a record."""
+        """Unique among the numbers of a record."""
         return self.name, *self.at, self.subset, self.distance
 
 
@@ -142,7 +142,7 @@ class BackfillCurve(Entry):
 
 
 class IndexSearch(Entry):
-    """What one index of vectors of `gallery_generation` did with queries mapped to their space, on one thread."""
+    """The numbers of one index of old or new vectors with queries mapped to their space, on one thread."""
 
     index: IndexKind
     trained_generation: str
@@ -165,7 +165,7 @@ class IndexSearch(Entry):
 
 
 class VerifiedPairs(Entry):
-    """Which pairs of a query and a gallery item a system takes for the same, at one threshold on their cosine."""
+    """Pairs of a query and a gallery item that a system accepts as the same, at one threshold on their cosine."""
 
     rate: float
     """False accept rate that the threshold was set for."""
@@ -195,7 +195,7 @@ class PairScores(Entry):
 
 
 class WorstFlip(Entry):
-    """One of the queries that an upgrade breaks worst, and what it finds first in the old and in the new system.
+    """One of the queries that an upgrade breaks worst, with its first items in the old and in the new system.
 
     The old system is the generation before that of the new system's queries, on its own gallery.
     """
@@ -220,7 +220,7 @@ class FirstFound(_Model):
 
 
 class ExampleRetrieval(Entry):
-    """A query with what it finds around an upgrade; the same queries in all records of a scenario."""
+    """A query with its first items around an upgrade; the same queries in all records of a scenario."""
 
     id: int
     """The query's sample id."""
@@ -247,7 +247,7 @@ class Environment(_Model):
 
 
 class _Head(_Model):
-    """Which cell it was, and how it ended."""
+    """The cell, and how it ended."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -265,7 +265,7 @@ class _Head(_Model):
 
 
 class Measurements(_Model):
-    """What is measured of a cell's models; all empty for a cell that was not measured."""
+    """The measured parts of a record; all empty for an unmeasured cell."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -294,7 +294,7 @@ class Measurements(_Model):
 
     @property
     def array_hashes(self) -> list[str]:
-        """The per-query files that its numbers come from."""
+        """The hashes of the per-query files behind its numbers."""
         parts = self.arrays, self.backfill, self.verification, self.protocols, self.pairs
         return [entry.sha256 for part in parts for entry in part]
 
@@ -314,7 +314,7 @@ class Record(Measurements, _Head):
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"
     ) -> Metric | None:
-        """The metric of these coordinates, or None where the record has none."""
+        """The metric of these coordinates, or None if the record has none."""
         wanted = name, query, gallery, subset, distance
         return next((one for one in self.metrics if one.coordinates == wanted), None)
 

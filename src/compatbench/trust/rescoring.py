@@ -33,7 +33,7 @@ class Rescorer:
         self._broken: dict[str, list[str]] = {}
 
     def differences(self, record: Record) -> Iterator[str]:
-        """Where `record` and its arrays disagree, each in one line. Raises RequestError for unreadable arrays."""
+        """Differences between `record` and its arrays, each in one line. Raises RequestError for unreadable arrays."""
         for ref in record.arrays:
             for broken in self._identities(ref.sha256):
                 yield f"{_entry(ref.at)} by {ref.distance}: {broken}"
@@ -55,7 +55,7 @@ class Rescorer:
             yield from self._curve(record, curve)
 
     def unchecked(self, record: Record) -> list[str]:
-        """Names of the numbers that arrays alone do not give: they take vectors or labels."""
+        """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
         found = {metric.coordinates for metric in self.scorer.metrics(record)}
         others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in METRICS]
         return sorted({name.partition(":")[0] for name in others})

@@ -50,7 +50,7 @@ class FolderFamily(Family[OptionsT]):
         return checked(self._read(root, options, CHECK_SIZE, 0))
 
     def look(self, root: Path, options: OptionsT, notify: Notify, *, again: bool = False) -> None:
-        """Look into every image that changed since the last look, or into all of them."""
+        """Read every image that changed since the last check, or all of them."""
         folder, images = self._list(root, options)
         check_files(self.name, images, folder, root, notify, again=again)
 
