@@ -149,6 +149,7 @@ class MetricName(Word):
     )
     CMC1 = "CMC@1", "Share of queries whose first hit is relevant."
     CROSS_GAIN = "cross_gain", "M(n,o) − M(o,o): what queries gain on day one.", "cross gain"
+    BACKFILL_GAIN = "backfill_gain", "M(n,n) − M(n,o): what re-embedding the gallery would still add."
     UPDATE_GAIN = (
         "update_gain",
         "Update gain (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of the full backfill's gain that comes with no "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from synthetic import Bench
 
 from compatbench.records.record import Record
-from compatbench.report.rows.suite_rows import SuitePlan
+from compatbench.report.rows.standing import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import scenario_reports
 
@@ -29,7 +29,7 @@ def board_suite(
     if plan is not None:
         planned = SuitePlan(tuple(plan["scenarios"]), dict.fromkeys(plan["methods"], "method"), tuple(SEEDS))
     reports = scenario_reports(records, bench.folder)
-    return BoardSuite("synthetic", "Plain numbers", planned, tuple(reports), **options)
+    return BoardSuite("synthetic", planned, tuple(reports), "Plain numbers", **options)
 
 
 def board(*suites: BoardSuite) -> Board:

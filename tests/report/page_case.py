@@ -10,7 +10,7 @@ from PIL import Image
 from synthetic import Bench, add_curves, cross_metric
 
 from compatbench.records.record import ExampleRetrieval, FirstFound, Record
-from compatbench.report.rows.suite_rows import SuitePlan
+from compatbench.report.rows.standing import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
@@ -64,8 +64,8 @@ def page_board(bench: Bench) -> Board:
     plan = SuitePlan(("extended_data", "backbone"), dict.fromkeys(METHODS, "method"), (0, 1, 2))
     return Board(
         (
-            BoardSuite("other", "The zoo", None, tuple(scenario_reports(other, bench.folder))),
-            BoardSuite("synthetic", "Plain numbers", plan, tuple(scenario_reports(records, bench.folder))),
+            BoardSuite("other", None, tuple(scenario_reports(other, bench.folder)), "The zoo"),
+            BoardSuite("synthetic", plan, tuple(scenario_reports(records, bench.folder)), "Plain numbers"),
         )
     )
 

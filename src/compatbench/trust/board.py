@@ -9,7 +9,7 @@ from compatbench.plan.selection import select_methods
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.suite_rows import SuitePlan
+from compatbench.report.rows.standing import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder

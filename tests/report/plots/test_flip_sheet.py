@@ -11,7 +11,7 @@ from PIL import Image
 
 from compatbench.records.record import WorstFlip
 from compatbench.report.plots.flip_sheet import LARGEST, Pictures, data_uri, flip_sheet
-from compatbench.report.rows.flip_lists import FlipList, ShownFlip
+from compatbench.report.rows.flips import FlipList, ShownFlip
 
 
 class Samples:

@@ -7,7 +7,7 @@ import pytest
 
 from compatbench.errors import RequestError
 from compatbench.records.record import WorstFlip
-from compatbench.report.rows.flip_lists import WORST
+from compatbench.report.rows.flips import WORST
 from compatbench.report.site.flip_files import flip_csv
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.vocabulary import Status

@@ -1,12 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.rows.estimates import Compatibility
 from compatbench.report.rows.row import method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.rows.verdicts import criterion, ordering
+from compatbench.report.rows.verdicts import ordering, verdict
 from compatbench.vocabulary import Status
 
 
@@ -18,9 +19,10 @@ def rows(bench, records):
     return method_rows(scenarios(records)[0], ScoreReader(bench.folder))
 
 
-def numbers(gain, backfill):
-    some = Estimate(0.5, 0.5, 0.5)
-    return Compatibility(some, some, some, some, gain, backfill, some, some)
+def row_with(bench, gain, backfill):
+    """A row without expectations that has these numbers."""
+    row = rows(bench, [bench.record("a", 0, flat(0.5))])[0]
+    return replace(row, numbers={("mAP", "cross_gain"): gain, ("mAP", "backfill_gain"): backfill})
 
 
 ABOVE, ABOVE_NS = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
@@ -37,8 +39,8 @@ BELOW, BELOW_NS, ZERO = Estimate(-0.1, -0.2, -0.05), Estimate(-0.1, -0.2, 0.05),
         (ZERO, "not compatible, n.s."),
     ],
 )
-def test_verdict_is_the_criterion_and_its_interval(gain, words):
-    assert criterion(numbers(gain, ABOVE)) == words
+def test_verdict_is_the_criterion_and_its_interval(bench, gain, words):
+    assert verdict(row_with(bench, gain, ABOVE)) == words
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,8 @@ def test_verdict_is_the_criterion_and_its_interval(gain, words):
         (ABOVE, ZERO, "no"),
     ],
 )
-def test_ordering_needs_both_steps(gain, backfill, word):
-    assert ordering(numbers(gain, backfill)) == word
+def test_ordering_needs_both_steps(bench, gain, backfill, word):
+    assert ordering(row_with(bench, gain, backfill)) == word
 
 
 def test_rows_are_ranked_by_gain_then_tax_and_the_others_follow(bench):
@@ -80,7 +82,7 @@ def test_rows_are_ranked_by_gain_then_tax_and_the_others_follow(bench):
 def test_a_row_without_anything_to_gain_is_not_ranked(bench):
     records = [bench.record("a", seed, flat(0.5, old=0.75, reference=0.5)) for seed in range(3)]
     row = rows(bench, records)[0]
-    assert row.compatibility.update_gain.value is None
+    assert row.number("update_gain") == Estimate()
     assert not row.ranked
 
 

@@ -21,7 +21,7 @@ def records_of(bench, places=PLACES):
 
 
 def by_label(bench, records, plan=None):
-    found = standings([board_suite(bench, records, plan).rows])
+    found = standings([board_suite(bench, records, plan)])
     return found, {one.label: one for one in found.rows}
 
 

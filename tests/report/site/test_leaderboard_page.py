@@ -191,12 +191,14 @@ def test_pictures_take_what_room_there_is(bench, html):
     whole = Album(records, pictures(), 10_000)
     strong = [record for record in records if record.spec.method.label == "strong"]
     (sheet,) = whole.sheets([one for one in strong if one.spec.scenario == "extended_data"])
-    assert [whole.pictures[number][1] for number in (sheet.query, *sheet.lines[0][0][:-1])] == [QUERY, *ITEMS[:-1]]
-    assert sheet.lines[0][0][-1] is None  # of the last item there is no picture
-    assert list(sheet.lines[2][1]) == [1, 0, 1, 1, 0]
+    *generations, query, old, _, new = sheet
+    assert generations == ["1", "0"]
+    assert [whole.pictures[number][1] for number in (query, *old[0][:-1])] == [QUERY, *ITEMS[:-1]]
+    assert old[0][-1] is None  # of the last item there is no picture
+    assert new[1] == [1, 0, 1, 1, 0]
     assert whole.left_out == 0
     assert len(whole.pictures) == 5  # each once, though two scenarios show them
-    address = whole.pictures[sheet.query][2]
+    address = whole.pictures[query][2]
     assert base64.b64decode(address.removeprefix("data:image/webp;base64,")) == picture(QUERY)
     small = Album(records, pictures(), 200)
     assert (small.pictures, small.left_out) == ([], 2)

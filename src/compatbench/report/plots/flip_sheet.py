@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from compatbench.report.render.to_html import templates
-from compatbench.report.rows.flip_lists import FlipList, Samples, ShownFlip
+from compatbench.report.rows.flips import FlipList, Samples, ShownFlip
 
 LOSSLESS = 32
 """Images with longer sides than this, in pixels, are JPEG, and at most `LARGEST` long."""

@@ -48,9 +48,9 @@ def ranks(gain: Values, tax: Values) -> Values:
 
 def point_ranks(ranked: Sequence[MethodRow]) -> Values:
     """Places (N,) of the ranked rows of one scenario."""
-    numbers = [row.compatibility for row in ranked if row.compatibility]
-    gain = np.array([one.update_gain.value for one in numbers], dtype=np.float64)
-    return ranks(gain, np.array([one.tax.value for one in numbers], dtype=np.float64))
+    both = (MetricName.UPDATE_GAIN, MetricName.TAX)
+    gain, tax = (np.array([row.number(word).value for row in ranked], dtype=np.float64) for word in both)
+    return ranks(gain, tax)
 
 
 def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:

@@ -5,8 +5,8 @@ The estimator is the hierarchical bootstrap of `compatbench.evaluation.bootstrap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -18,29 +18,18 @@ from compatbench.report.rows.scores import Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
 Tested = Entry | MetricName
-"""A number by which rows are compared."""
+"""A number of a row."""
 
 
-@dataclass(frozen=True)
-class Compatibility:
-    """Protocol §3 for one row and one retrieval number, over all seeds."""
+Numbers = Mapping[tuple[MetricName, Tested], Estimate]
+"""Of one row over all its seeds: by retrieval number, the entries of the matrix and what is made of them."""
 
-    old: Estimate
-    """M(o,o)"""
-    cross: Estimate
-    """M(n,o)"""
-    new: Estimate
-    """M(n,n)"""
-    reference: Estimate
-    """M(*,*)"""
-    cross_gain: Estimate
-    """M(n,o) − M(o,o)"""
-    backfill_gain: Estimate
-    """M(n,n) − M(n,o): what re-embedding the gallery would still add"""
-    update_gain: Estimate
-    """Γ"""
-    tax: Estimate
-    """M(n,n) − M(*,*)"""
+_FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[Entry, ...]]] = {
+    MetricName.CROSS_GAIN: (np.subtract, (Entry.CROSS, Entry.OLD)),
+    MetricName.BACKFILL_GAIN: (np.subtract, (Entry.NEW, Entry.CROSS)),
+    MetricName.UPDATE_GAIN: (update_gain, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
+    MetricName.TAX: (np.subtract, (Entry.NEW, Entry.REFERENCE)),
+}
 
 
 def bootstrap(
@@ -57,24 +46,16 @@ def bootstrap(
     )
 
 
-def estimate(rows: Mapping[str, Scores]) -> dict[str, dict[str, Compatibility]]:
-    """Compatibility by row and retrieval number."""
+def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
+    """The numbers of every row."""
     found = bootstrap(rows)
-    return {label: {metric: _compatibility(found, label, metric) for metric in DERIVED_FROM} for label in rows}
-
-
-def _compatibility(found: Bootstrap[tuple[str, MetricName, Entry]], label: str, metric: MetricName) -> Compatibility:
-    old, cross, new, reference = ((label, metric, entry) for entry in Entry)
-    return Compatibility(
-        old=found.mean(old),
-        cross=found.mean(cross),
-        new=found.mean(new),
-        reference=found.mean(reference),
-        cross_gain=found.estimate(np.subtract, cross, old),
-        backfill_gain=found.estimate(np.subtract, new, cross),
-        update_gain=found.estimate(update_gain, old, cross, reference),
-        tax=found.estimate(np.subtract, new, reference),
-    )
+    numbers: dict[str, dict[tuple[MetricName, Tested], Estimate]] = {label: {} for label in rows}
+    for label, metric in product(rows, DERIVED_FROM):
+        for entry in Entry:
+            numbers[label][metric, entry] = found.mean((label, metric, entry))
+        for word, (formula, entries) in _FORMULAS.items():
+            numbers[label][metric, word] = found.estimate(formula, *((label, metric, entry) for entry in entries))
+    return {**numbers}
 
 
 def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:

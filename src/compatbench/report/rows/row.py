@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Metric, Record
-from compatbench.report.rows.estimates import Compatibility, estimate
+from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
 from compatbench.vocabulary import MetricName, Need, Role, Status
@@ -31,8 +31,8 @@ class MethodRow:
     runs: MethodRuns
     scores: Scores | None
     """None where no seed ended well."""
-    numbers: Mapping[str, Compatibility]
-    """By retrieval number; empty where no seed ended well."""
+    numbers: Numbers
+    """Empty where no seed ended well."""
     chance: Estimate
     """M(n,o) on mAP between unrelated spaces, value and ends each the mean over the seeds; undefined if not known."""
     relative_time: float | None
@@ -49,10 +49,9 @@ class MethodRow:
         """How the row is read."""
         return self.runs.method.role
 
-    @property
-    def compatibility(self) -> Compatibility | None:
-        """The numbers on mAP; they rank the rows."""
-        return self.numbers.get(MetricName.MAP)
+    def number(self, word: Tested, metric: MetricName = MetricName.MAP) -> Estimate:
+        """An entry of the matrix, or a number made of its entries; undefined if no seed ended well."""
+        return self.numbers.get((metric, word), Estimate())
 
     @property
     def own_first_generation(self) -> bool:
@@ -62,13 +61,8 @@ class MethodRow:
     @property
     def ranked(self) -> bool:
         """It is a method with enough seeds, and Γ is defined."""
-        numbers = self.compatibility
-        return (
-            self.role == Role.METHOD
-            and len(self.runs.finished) >= RANKED_SEEDS
-            and numbers is not None
-            and numbers.update_gain.value is not None
-        )
+        enough = len(self.runs.finished) >= RANKED_SEEDS
+        return self.role == Role.METHOD and enough and self.number(MetricName.UPDATE_GAIN).value is not None
 
     def cross(self, subset: str = "all", distance: str = "cosine") -> float | None:
         """M(n,o) on mAP by `distance` over the queries of `subset` (seen, unseen), mean over seeds."""
@@ -95,21 +89,11 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
 
 
 def _order(row: MethodRow) -> tuple[object, ...]:
-    numbers = row.compatibility
-    if numbers is None:
+    if row.scores is None:
         return 2, row.label
-    gain = numbers.cross_gain if numbers.update_gain.value is None else numbers.update_gain
-    return (
-        int(not row.ranked),
-        numbers.update_gain.value is None,
-        _descending(gain),
-        _descending(numbers.tax),
-        row.label,
-    )
-
-
-def _descending(estimate: Estimate) -> float:
-    return -estimate.value if estimate.value is not None else 0.0
+    gain, tax = row.number(MetricName.UPDATE_GAIN).value, row.number(MetricName.TAX).value
+    shown = row.number(MetricName.CROSS_GAIN).value if gain is None else gain
+    return int(not row.ranked), gain is None, -(shown or 0.0), -(tax or 0.0), row.label
 
 
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:

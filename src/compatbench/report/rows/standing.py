@@ -1,19 +1,11 @@
 """The standing of each method over all scenarios: mean ranks with intervals, its contests, and reasons for absence.
 
-Definitions (docs/protocol.md, §5). A scenario is a *contest* where at least two rows are ranked in its table. A row's
-*rank* there is its place by Γ, then by tax, as in the table; rows that are equal in both share the mean of their
-places. The *mean rank* is over all contests, and only rows that competed in every one of them have it: they met the
-same rivals under the same conditions. The *relative rank* (rank − 1)/(n − 1) among the n rows of a contest, 0 for the
-first and 1 for the last, is averaged over the contests of the row.
-
-Intervals are 95% percentile intervals of a bootstrap on three levels: contests are drawn with replacement, and within
-each contest the ranks are those of the hierarchical bootstrap's draw of seeds and queries
-(`compatbench.evaluation.bootstrap`). All rows share all draws, so differences of mean ranks are paired.
+docs/protocol.md, §5, defines contests, ranks, mean and relative rank, and their intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,12 +15,34 @@ from compatbench.evaluation.significance import ROUNDING, sign
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
-from compatbench.report.rows.suite_rows import SuiteRows
+from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.rows.verdicts import Verdict, verdict
 from compatbench.vocabulary import Role
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
 """`not ranked`: it has numbers, but is no method, has too few seeds or no Γ. `missing`: it left no record at all."""
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """The cells of a suite's plan today: every row in every scenario with every seed."""
+
+    scenarios: tuple[str, ...]
+    """As the suite lists them."""
+    roles: Mapping[str, Role]
+    """Of every row, by its label."""
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SuiteRows:
+    """All rows of one suite."""
+
+    name: str
+    plan: SuitePlan | None
+    """None where the suite is no longer built in."""
+    reports: Sequence[ScenarioRows]
+    """In the order of the plan."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,7 @@ class _Table:
 
 def _tables(suite: SuiteRows) -> list[_Table]:
     """Of every scenario that is planned or has records."""
-    run = {one.runs.scenario: one.rows for one in suite.scenarios}
+    run = {one.runs.scenario: one.rows for one in suite.reports}
     planned = suite.plan.scenarios if suite.plan else ()
     return [_Table(suite, scenario, run.get(scenario, ())) for scenario in dict.fromkeys([*planned, *run])]
 
@@ -167,7 +181,7 @@ def _tables(suite: SuiteRows) -> list[_Table]:
 def _roles(suites: Sequence[SuiteRows]) -> dict[str, Role]:
     """Role by label, of every row that is planned or has a record."""
     planned = {label: role for suite in suites if suite.plan for label, role in suite.plan.roles.items()}
-    run = {row.label: row.role for suite in suites for one in suite.scenarios for row in one.rows}
+    run = {row.label: row.role for suite in suites for one in suite.reports for row in one.rows}
     return planned | run
 
 
@@ -204,7 +218,7 @@ def _state(row: MethodRow | None, *, planned: bool) -> tuple[State, str]:
         return ("missing", "not run") if planned else ("not planned", "not in this suite")
     if row.ranked:
         return "ranked", ""
-    if row.compatibility is None:
+    if row.scores is None:
         return "unfinished", outcome(row.runs.records, name_seeds=False)
     if row.role != Role.METHOD:
         return "not ranked", ""

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from compatbench.evaluation.significance import sign
 from compatbench.report.rows.controls import misbehaviour
-from compatbench.report.rows.estimates import Compatibility
 from compatbench.report.rows.row import MethodRow
+from compatbench.vocabulary import MetricName
 
 
 class Verdict(StrEnum):
@@ -23,24 +23,21 @@ class Verdict(StrEnum):
 
 def verdict(row: MethodRow) -> Verdict | None:
     """The verdict on a row; None if no seed ended well."""
-    if row.compatibility is None:
+    if row.scores is None:
         return None
     if row.runs.method.expects:
         return Verdict.NOT_AS_EXPECTED if misbehaviour(row) else Verdict.AS_EXPECTED
-    return criterion(row.compatibility)
-
-
-def criterion(numbers: Compatibility) -> Verdict:
-    """Whether M(n,o) > M(o,o), by the cross gain and its interval."""
-    gain = numbers.cross_gain
+    gain = row.number(MetricName.CROSS_GAIN)
     if gain.value is not None and gain.value > 0:
         return Verdict.COMPATIBLE if sign(gain) else Verdict.COMPATIBLE_NOT_SIGNIFICANT
     return Verdict.NOT_COMPATIBLE if sign(gain) else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
 
 
-def ordering(numbers: Compatibility) -> str:
-    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` if the interval of one of the two steps contains 0."""
-    steps = (numbers.cross_gain, numbers.backfill_gain)
+def ordering(row: MethodRow) -> str | None:
+    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` where the interval of one step contains 0; None as for the verdict."""
+    steps = (row.number(MetricName.CROSS_GAIN), row.number(MetricName.BACKFILL_GAIN))
+    if row.scores is None:
+        return None
     if not all(step.value is not None and step.value > 0 for step in steps):
         return "no"
     return "yes" if all(sign(step) for step in steps) else "yes, n.s."

@@ -9,30 +9,20 @@ from functools import cached_property
 
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import Standings, standings
-from compatbench.report.rows.suite_rows import SuitePlan, SuiteRows
+from compatbench.report.rows.standing import Standings, SuiteRows, standings
 from compatbench.report.site.scenario_report import ScenarioReport
 
 
 @dataclass(frozen=True)
-class BoardSuite:
+class BoardSuite(SuiteRows):
     """One suite of the leaderboard."""
 
-    name: str
-    title: str
-    plan: SuitePlan | None
-    """None where the suite is no longer built in."""
     reports: tuple[ScenarioReport, ...]
-    """In the order of the plan."""
+    title: str
     outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What changed since, by the file of the record below the leaderboard's folder; such records are shown."""
     left_out: tuple[Record, ...] = ()
     """Outdated records that must not share a table with newer ones of the suite; they are in no table."""
-
-    @property
-    def rows(self) -> SuiteRows:
-        """The rows for the standings."""
-        return SuiteRows(self.name, self.plan, self.reports)
 
     @property
     def protocol(self) -> int:
@@ -80,7 +70,7 @@ class Board:
     @cached_property
     def standings(self) -> Standings:
         """All rows over the scenarios of the current suites."""
-        return standings([suite.rows for suite in self.current])
+        return standings(self.current)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compatbench.records.store import file_stem
 from compatbench.report.plots.flip_sheet import Pictures, flip_sheet
 from compatbench.report.render.to_csv import neutral
-from compatbench.report.rows.flip_lists import FlipList, Samples
+from compatbench.report.rows.flips import FlipList, Samples
 from compatbench.report.site.scenario_report import ScenarioReport
 
 

@@ -16,7 +16,7 @@ from compatbench.report.plots.pareto import Point, pareto_svg, plot_caption
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
 from compatbench.report.rows.chains import ChainRow, chain_rows
-from compatbench.report.rows.flip_lists import FlipList, flip_lists
+from compatbench.report.rows.flips import FlipList, flip_lists
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scenario_rows import ScenarioRows, scenario_rows
@@ -28,7 +28,7 @@ from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.thresholds import thresholds_table
-from compatbench.vocabulary import Role
+from compatbench.vocabulary import MetricName, Role
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,8 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
 
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
-    numbers = [(row.label, row.compatibility) for row in rows if row.role == Role.METHOD]
-    points = [Point(label, one.tax.in_points(), one.update_gain) for label, one in numbers if one is not None]
+    methods = [row for row in rows if row.role == Role.METHOD]
+    points = [
+        Point(row.label, row.number(MetricName.TAX).in_points(), row.number(MetricName.UPDATE_GAIN)) for row in methods
+    ]
     return tuple(point for point in points if None not in (point.tax.value, point.gain.value))

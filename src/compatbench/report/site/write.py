@@ -11,7 +11,7 @@ from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import templates
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_legend, to_markdown
-from compatbench.report.rows.flip_lists import Samples
+from compatbench.report.rows.flips import Samples
 from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_table

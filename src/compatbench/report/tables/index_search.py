@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from compatbench.records.record import IndexSearch
+from compatbench.records.record import IndexSearch, Record
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
-from compatbench.report.rows.index_search import Entry, searches_of
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
 from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
 from compatbench.vocabulary import IndexKind
 
-_ENTRIES: dict[Entry, str] = {
+Searched = tuple[str, str, str]
+"""Generation of the queries, of the vectors, and of the vectors that the index was trained on: o or n."""
+
+_ENTRIES: dict[Searched, str] = {
     ("o", "o", "o"): "old queries on old vectors",
     ("n", "o", "o"): "new queries on old vectors",
     ("n", "n", "n"): "new queries on new vectors",
@@ -86,6 +88,15 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
         (Column("searched", "searched", "What was asked of which index.", Unit.TEXT), *SPEED_COLUMNS),
         tuple(group for group in groups if group.rows),
     )
+
+
+def searches_of(record: Record) -> Iterator[tuple[Searched, IndexSearch]]:
+    """Every search of a record, with the name of the searched vectors."""
+    newest = str(len(record.spec.generations) - 1)
+    for one in record.search:
+        generations = (one.query_generation, one.gallery_generation, one.trained_generation)
+        query, gallery, trained = ("n" if generation == newest else "o" for generation in generations)
+        yield (query, gallery, trained), one
 
 
 def _recall_row(row: MethodRow) -> Row:

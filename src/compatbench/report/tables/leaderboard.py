@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
-from compatbench.report.rows.estimates import Compatibility, Tested, best_rows
+from compatbench.report.rows.estimates import Tested, best_rows
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scenario_rows import ScenarioRows
@@ -59,13 +59,20 @@ class _Score:
     """It is left out where no row has a number for it."""
 
 
-def _of(pick: Callable[[Compatibility], Cell], metric: MetricName = MetricName.MAP) -> Callable[[_Line], Cell]:
-    """A cell of the row's compatibility numbers; undefined where no seed ended well."""
-    return lambda line: pick(line.row.numbers[metric]) if metric in line.row.numbers else Cell()
+def _number(
+    key: str, word: Tested, lead: float, places: Sequence[Place] = tuple(Place), *, tested: bool = False
+) -> _Score:
+    """A number on mAP: what it is, by its word, and its cell."""
+    share = word is MetricName.UPDATE_GAIN
 
+    def cell(line: _Line) -> Cell:
+        marks = own_old(line.row) if word is Entry.OLD and line.row.scores is not None else ()
+        return (plain if share else points)(line.row.number(word), marks)
 
-def _entry(key: str, word: Tested, lead: float, places: Sequence[Place] = tuple(Place)) -> Column:
-    return Column(key, word.heading, f"{word.sentence} mAP in points.", interval=True, places=tuple(places), lead=lead)
+    text = word.sentence if share else f"{word.sentence} mAP in points."
+    unit = Unit.SHARE if share else Unit.POINTS
+    column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), lead=lead)
+    return _Score(column, cell, word if tested else None)
 
 
 _SCORES = (
@@ -81,23 +88,13 @@ _SCORES = (
         lambda line: Cell(line.rank),
     ),
     _Score(METHOD, lambda line: method_cell(line.row)),
-    _Score(_entry("oo", Entry.OLD, lead=7), lambda line: _of(lambda one: points(one.old, own_old(line.row)))(line)),
-    _Score(_entry("no", Entry.CROSS, lead=6), _of(lambda one: points(one.cross)), tested=Entry.CROSS),
-    _Score(_entry("nn", Entry.NEW, lead=8), _of(lambda one: points(one.new)), tested=Entry.NEW),
-    _Score(
-        _entry("reference", Entry.REFERENCE, 9, (Place.COMPACT, Place.README)), _of(lambda one: points(one.reference))
-    ),
-    _Score(_entry("gain", MetricName.CROSS_GAIN, 10, ()), _of(lambda one: points(one.cross_gain))),
-    _Score(
-        replace(
-            _entry("gamma", MetricName.UPDATE_GAIN, lead=3),
-            description=MetricName.UPDATE_GAIN.sentence,
-            unit=Unit.SHARE,
-        ),
-        _of(lambda one: plain(one.update_gain)),
-        tested=MetricName.UPDATE_GAIN,
-    ),
-    _Score(_entry("tax", MetricName.TAX, lead=4), _of(lambda one: points(one.tax)), tested=MetricName.TAX),
+    _number("oo", Entry.OLD, lead=7),
+    _number("no", Entry.CROSS, lead=6, tested=True),
+    _number("nn", Entry.NEW, lead=8, tested=True),
+    _number("reference", Entry.REFERENCE, 9, (Place.COMPACT, Place.README)),
+    _number("gain", MetricName.CROSS_GAIN, 10, ()),
+    _number("gamma", MetricName.UPDATE_GAIN, lead=3, tested=True),
+    _number("tax", MetricName.TAX, lead=4, tested=True),
     _Score(
         Column(
             "verdict",
@@ -119,7 +116,7 @@ _SCORES = (
             places=(Place.README,),
             lead=11,
         ),
-        _of(lambda one: Cell(ordering(one))),
+        lambda line: Cell(ordering(line.row)),
     ),
     _Score(
         Column(
@@ -154,13 +151,13 @@ _SCORES = (
     ),
     _Score(
         Column("cmc1", "CMC@1 n,o", f"Cross-test by CMC@1. {MetricName.CMC1.sentence}", interval=True),
-        _of(lambda one: points(one.cross), MetricName.CMC1),
+        lambda line: points(line.row.number(Entry.CROSS, MetricName.CMC1)),
     ),
     _Score(
         Column(
             "cmc1_gain", "CMC@1 gain", "Cross gain by CMC@1, in points: one metric can turn the verdict.", interval=True
         ),
-        _of(lambda one: points(one.cross_gain), MetricName.CMC1),
+        lambda line: points(line.row.number(MetricName.CROSS_GAIN, MetricName.CMC1)),
     ),
     _Score(
         Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
@@ -230,12 +227,11 @@ def _status_quo(scenario: ScenarioRows) -> list[tuple[Role, Row]]:
     row = scenario.status_quo
     if row is None:
         return []
-    numbers = row.numbers[MetricName.MAP]
     cells = {
         "method": Cell(STATUS_QUO),
         "seeds": _seeds(row, len(scenario.runs.seeds)),
-        "oo": points(numbers.old),
-        "reference": points(numbers.reference),
+        "oo": points(row.number(Entry.OLD)),
+        "reference": points(row.number(Entry.REFERENCE)),
         "verdict": Cell("old model, no upgrade"),
     }
     return [(Role.REFERENCE, Row(cells))]
@@ -262,5 +258,5 @@ def _best(rows: Sequence[MethodRow]) -> Mapping[str, list[str]]:
 
 
 def _l2_differs(row: MethodRow) -> bool:
-    cosine, other = row.compatibility.cross.value if row.compatibility else None, row.cross(distance="l2")
+    cosine, other = row.number(Entry.CROSS).value, row.cross(distance="l2")
     return cosine is not None and other is not None and abs(cosine - other) >= _L2_DIFFERS

@@ -11,7 +11,7 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.tables.leaderboard import STATUS_QUO
 from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, by_role, method_row, needs_cell, used
-from compatbench.vocabulary import MetricName, Role
+from compatbench.vocabulary import Entry, MetricName, Role
 
 ABOVE, BELOW, RED = "↑", "↓", "✗"
 _COMPATIBLE = Column(
@@ -71,12 +71,12 @@ def _column(scenario: ScenarioRows) -> Column:
 
 
 def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:
-    return row is not None and row.compatibility is not None and not scenario.banner.problems
+    return row is not None and row.scores is not None and not scenario.banner.problems
 
 
 def _sign(row: MethodRow | None) -> int:
     """1 where the gain is significantly above 0, −1 below, else 0."""
-    return sign(row.compatibility.cross_gain) if row is not None and row.compatibility is not None else 0
+    return sign(row.number(MetricName.CROSS_GAIN)) if row is not None else 0
 
 
 def _row(
@@ -88,10 +88,10 @@ def _row(
 
 
 def _gain(row: MethodRow | None) -> Cell:
-    if row is None or row.compatibility is None:
+    if row is None:
         return Cell()
     marks = {1: (ABOVE,), -1: (BELOW,), 0: ()}[_sign(row)]
-    return Cell(row.compatibility.cross_gain.in_points().value, marks=marks)
+    return Cell(row.number(MetricName.CROSS_GAIN).in_points().value, marks=marks)
 
 
 def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
@@ -99,6 +99,6 @@ def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
     cells = {"method": Cell(STATUS_QUO)}
     for scenario in scenarios:
         row = scenario.status_quo
-        old = row.numbers[MetricName.MAP].old if row else Estimate()
+        old = row.number(Entry.OLD) if row else Estimate()
         cells[scenario.runs.scenario] = Cell(old.in_points().value, marks=(RED,) if scenario.banner.problems else ())
     return Row(cells)

@@ -10,7 +10,7 @@ from compatbench.report.rows.chains import ChainRow
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.vocabulary import Order
+from compatbench.vocabulary import Entry, MetricName, Order
 
 
 def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Json:
@@ -52,14 +52,11 @@ def _chain(chain: ChainRow, labels: Sequence[str]) -> Json:
 
 def _upgrade(number: int, row: MethodRow) -> Json:
     """The three entries of a single upgrade."""
-    numbers = row.compatibility
-    if numbers is None:
+    if row.scores is None:
         return None
-    entries = (numbers.old.value, numbers.cross.value, numbers.new.value)
-    values: list[Json] = [None if value is None else _points(value) for value in entries]
-    gain = numbers.cross_gain
-    below: list[Json] = [1] if sign(gain) < 0 else []
-    return [number, values, below]
+    entries = [row.number(entry).value for entry in (Entry.OLD, Entry.CROSS, Entry.NEW)]
+    below: list[Json] = [1] if sign(row.number(MetricName.CROSS_GAIN)) < 0 else []
+    return [number, [None if value is None else _points(value) for value in entries], below]
 
 
 def _points(value: float) -> Json:

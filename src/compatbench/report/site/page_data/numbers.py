@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from compatbench.report.render.table import Unit
+from compatbench.evaluation.estimate import Estimate
+from compatbench.report.render.table import Unit, number
 
-DECIMALS = {Unit.COUNT: 0, Unit.POINTS: 1, Unit.SHARE: 2, Unit.TIMES: 2}
-_GROUPED_FROM = 100
-"""Amounts from here on are written without decimals; below, with three significant digits."""
-
-Number = float | int
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def shown(value: float | int | None, unit: Unit) -> Number | None:
-    """`value` with the digits of `compatbench.report.render.table.number`, and no negative zero."""
+def shown(value: float | int | None, unit: Unit) -> float | int | None:
+    """`value` with the digits of the tables."""
     if value is None:
         return None
-    if unit in DECIMALS:
-        return rounded(value, DECIMALS[unit])
-    return rounded(value, 0) if abs(value) >= _GROUPED_FROM else _whole(float(f"{value:.3g}"))
+    return _whole(float(number(value, unit).replace("−", "-").replace(",", "").lstrip("×")))
 
 
-def rounded(value: float, decimals: int) -> Number:
+def rounded(value: float, decimals: int) -> float | int:
     """`value` with that many decimals; an integer if there are none left."""
     return _whole(float(f"{value:.{decimals}f}"))
 
 
-def _whole(value: float) -> Number:
+def interval(estimate: Estimate, decimals: int) -> Json:
+    """`[value, low, high]`; null where the value is undefined."""
+    if estimate.value is None:
+        return None
+    ends = (estimate.value, estimate.low, estimate.high)
+    return [None if end is None else rounded(end, decimals) for end in ends]
+
+
+def _whole(value: float) -> float | int:
     return int(value) if value.is_integer() else value

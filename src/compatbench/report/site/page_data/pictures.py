@@ -80,17 +80,6 @@ def read_thumbnails(path: Path, name: str) -> dict[int, Thumbnail]:
     return found
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """One example retrieval; pictures are named by their number in the album, items without one by null."""
-
-    query_generation: str
-    gallery_generation: str
-    query: Json
-    lines: tuple[Sequence[Json], ...]
-    """Old system, new queries on old vectors, new system: each `[items, right]`."""
-
-
 class Album:
     """Chooses the examples that fit into `budget` bytes, and numbers their pictures.
 
@@ -100,7 +89,8 @@ class Album:
     def __init__(self, records: Iterable[Record], thumbnails: Mapping[str, Thumbnails], budget: int) -> None:
         self._thumbnails = thumbnails
         self._numbers: dict[tuple[str, int], int] = {}
-        self._pictures: list[Json] = []
+        self.pictures: list[Json] = []
+        """`[label, sample, data address]`, in the order of their numbers."""
         self._kept: set[tuple[str, int]] = set()
         self.left_out = 0
         """Examples with pictures that did not fit."""
@@ -110,23 +100,16 @@ class Album:
             for record in several:
                 budget = self._add(record, place, budget)
 
-    @property
-    def pictures(self) -> list[Json]:
-        """`[label, sample, data address]`, in the order of their numbers."""
-        return self._pictures
+    def sheets(self, records: Sequence[Record]) -> list[Json]:
+        """The chosen examples of one row.
 
-    def sheets(self, records: Sequence[Record]) -> list[Sheet]:
-        """The chosen examples of one row."""
-        return [sheet for record in example_records(records) for sheet in self._sheets(record)]
-
-    def _sheets(self, record: Record) -> list[Sheet]:
+        `[query generation, gallery generation, picture of the query, what is found]`: by the old system, by new
+        queries on old vectors and by the new system, each `[pictures, right]`. Pictures are numbers, or null.
+        """
         return [
-            Sheet(
-                one.query_generation,
-                one.gallery_generation,
-                self._number(record, one.id),
-                tuple(self._line(record, found) for found in (one.old, one.cross, one.new)),
-            )
+            [one.query_generation, one.gallery_generation, self._number(record, one.id)]
+            + [self._line(record, found) for found in (one.old, one.cross, one.new)]
+            for record in example_records(records)
             for place, one in enumerate(shown_examples(record))
             if (record.spec_hash, place) in self._kept
         ]
@@ -146,12 +129,12 @@ class Album:
             self.left_out += 1
             return budget
         for key, entry in entries.items():
-            self._numbers[key] = len(self._pictures)
-            self._pictures.append([*entry])
+            self._numbers[key] = len(self.pictures)
+            self.pictures.append([*entry])
         self._kept.add((record.spec_hash, place))
         return budget - cost
 
-    def _line(self, record: Record, found: FirstFound) -> list[Json]:
+    def _line(self, record: Record, found: FirstFound) -> Json:
         return [[self._number(record, sample) for sample in found.ids], [int(right) for right in found.right]]
 
     def _number(self, record: Record, sample: int) -> Json:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from compatbench.evaluation.compatibility import compatibility
-from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
-from compatbench.report.site.page_data.numbers import Json, rounded
+from compatbench.report.site.page_data.numbers import Json, interval, rounded
 from compatbench.report.site.page_data.pictures import Album
 from compatbench.vocabulary import Entry, MetricName
 
@@ -32,24 +31,16 @@ def row_json(row: MethodRow, album: Album) -> Json:
         "records": [_record(record) for record in row.runs.records],
         "seeds": _seeds(row),
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
-        "examples": [
-            [sheet.query_generation, sheet.gallery_generation, sheet.query, *map(list, sheet.lines)]
-            for sheet in album.sheets(row.runs.records)
-        ],
+        "examples": album.sheets(row.runs.records),
     }
 
 
 def _point(row: MethodRow) -> Json:
     """Γ and tax (points), each with its interval, for the plot; null where one of them is undefined."""
-    numbers = row.compatibility
-    if numbers is None or numbers.update_gain.value is None or numbers.tax.value is None:
+    gain, tax = row.number(MetricName.UPDATE_GAIN), row.number(MetricName.TAX)
+    if gain.value is None or tax.value is None:
         return None
-    return [_interval(numbers.update_gain, 4), _interval(numbers.tax.in_points(), 3)]
-
-
-def _interval(estimate: Estimate, decimals: int) -> Json:
-    ends = (estimate.value, estimate.low, estimate.high)
-    return [None if value is None else rounded(value, decimals) for value in ends]
+    return [interval(gain, 4), interval(tax.in_points(), 3)]
 
 
 def _record(record: Record) -> Json:

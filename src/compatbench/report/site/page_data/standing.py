@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows.standing import Standing, Standings
-from compatbench.report.site.page_data.numbers import Json, rounded
+from compatbench.report.site.page_data.numbers import Json, interval, rounded
 
 
 def standings_json(standings: Standings) -> Json:
@@ -24,8 +23,8 @@ def _row(row: Standing) -> Json:
         "needs": list(row.needs),
         "place": row.place,
         "tied": row.tied_with_first,
-        "rank": _numbers(row.mean_rank),
-        "relative": _numbers(row.relative_rank),
+        "rank": interval(row.mean_rank, 2),
+        "relative": interval(row.relative_rank, 2),
         "competed": row.competed,
         "measured": row.measured,
         "compatible": [row.compatible, row.compatible_not_significant],
@@ -42,9 +41,3 @@ def _row(row: Standing) -> Json:
             for entry in row.entries
         ],
     }
-
-
-def _numbers(estimate: Estimate) -> Json:
-    if estimate.value is None:
-        return None
-    return [None if value is None else rounded(value, 2) for value in (estimate.value, estimate.low, estimate.high)]
