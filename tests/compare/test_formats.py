@@ -61,9 +61,7 @@ def test_parquet_has_any_columns(tmp_path: Path, chosen: dict[str, str]) -> None
 
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     frame().to_parquet(tmp_path / "x.parquet")
-    assert "no column 'embb' for --vectors; did you mean 'emb'?; its columns are id, title, emb" in refused(
-        tmp_path / "x.parquet", vectors="embb"
-    )
+    assert "no column 'embb' for --vectors; did you mean 'emb'?" in refused(tmp_path / "x.parquet", vectors="embb")
     frame(other=list(VECTORS)).rename(columns={"emb": "one"}).to_parquet(tmp_path / "y.parquet")
     assert "has no 'vectors'; its columns are id, title, one, other: name one by --vectors" in refused(
         tmp_path / "y.parquet"

@@ -79,7 +79,7 @@ def compare(
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
-    from compatbench.compare.relevance import by_class, read_qrels
+    from compatbench.compare.relevance import by_class, read_qrels, shared_ids
     from compatbench.compare.write import write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
@@ -90,8 +90,12 @@ def compare(
     with stages.stage("read"):
         items = read_items(old, new, labels, options)
         asked = read_items(old_queries, new_queries, query_labels, options) if old_queries and new_queries else None
-        relevance = by_class(items, asked) if qrels is None else read_qrels(qrels, items, asked)
+        if qrels is None:
+            relevance, said = by_class(items, asked, options), shared_ids(items, asked, options) if asked else ()
+        else:
+            relevance, said = read_qrels(qrels, items, asked, options)
     comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages)
+    comparison.notices += said
     comparison.gates = check_gates(requirements, comparison.outcomes)
     written = write_comparison(comparison, results, output)
     _print(comparison)

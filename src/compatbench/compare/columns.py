@@ -39,10 +39,7 @@ def _choose(path: Path, form: Format, available: Names, options: InputOptions, s
         for name in (asked, f"{asked}*", f"{asked}_*"):
             if name in available:
                 return name
-        raise RequestError(
-            f"{path} has no column '{asked}' for --{role}{did_you_mean(asked, available)}; its columns are "
-            f"{listing(available)}"
-        )
+        raise RequestError(f"{path} has no column '{asked}' for --{role}{did_you_mean(asked, available)}")
     usual = next((name for name in USUAL[role] if name in available), None)
     if usual is not None or role != "vectors":
         return usual
@@ -50,7 +47,6 @@ def _choose(path: Path, form: Format, available: Names, options: InputOptions, s
     if len(possible) != 1:
         raise RequestError(
             f"{path} has no 'vectors'; its columns are {listing(available)}: name one by --vectors COLUMN"
-            f"{did_you_mean('vectors', possible)}"
         )
     return possible[0]
 

@@ -55,6 +55,14 @@ class Items:
         assert chosen is not None
         return chosen.astype(str)
 
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """The ids in either file of what is no item, as text."""
+        if self.new_rows is None and self.old_rows is None:
+            return frozenset()
+        every = [np.arange(len(one)) if one.ids is None else one.ids for one in (self.old, self.new)]
+        return frozenset(np.concatenate([ids.astype(str) for ids in every]).tolist()) - frozenset(self.ids.tolist())
+
     def new_vectors(self, rows: Rows) -> Tensor:
         """Unit vectors (n, D_n) of these items by the new model."""
         return _unit(self.raw_new(rows))

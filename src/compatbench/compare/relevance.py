@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from compatbench.compare.inputs import Items
+from compatbench.compare.notices import Notice, listing
+from compatbench.compare.options import DEFAULT, InputOptions
+from compatbench.compare.qrels import Judged, read_judgements
 from compatbench.compare.rows import Rows
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance, by_label
 
-_QRELS = "a qrels file has lines of query id, document id and relevance (or the four columns of TREC)"
 
-
-def by_class(gallery: Items, queries: Items | None) -> Relevance:
+def by_class(gallery: Items, queries: Items | None, options: InputOptions = DEFAULT) -> Relevance:
     """Items of a query's class are relevant; a query and a gallery item of one id are the same item.
+
+    They are not with `separate_ids`.
 
     Raises RequestError where classes are missing.
     """
@@ -37,59 +41,106 @@ def by_class(gallery: Items, queries: Items | None) -> Relevance:
             f"the classes of {gallery.new.name} and {queries.new.name} differ in kind: numbers in one, text in the "
             "other; name them alike"
         )
-    return by_label(queries.labels, gallery.labels, _same_ids(gallery, queries))
+    return by_label(queries.labels, gallery.labels, _same_ids(gallery, queries, options))
 
 
-def _same_ids(gallery: Items, queries: Items) -> Rows:
-    if not (gallery.has_ids and queries.has_ids):
+def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[Notice, ...]:
+    """Says how many queries by class have the id of an item, and what follows."""
+    shared = int((_same_ids(gallery, queries, DEFAULT) >= 0).sum())
+    if not shared:
+        return ()
+    text = f"{shared:,} of {len(queries):,} queries have the id of an item of {gallery.new.name}, and "
+    if options.separate_ids:
+        return (Notice("ids", shared, f"{text}are not that item, by --separate-ids"),)
+    text += "are taken as that item: they do not find it, and are left out if it is fitted on; "
+    return (
+        Notice("ids", shared, f"{text}if ids of queries and items have nothing to do with each other, --separate-ids"),
+    )
+
+
+def _same_ids(gallery: Items, queries: Items, options: InputOptions) -> Rows:
+    if options.separate_ids or not (gallery.has_ids and queries.has_ids):
         return np.full(len(queries), -1, dtype=np.intp)
     return IdLookup(gallery.ids).rows(queries.ids)
 
 
-def read_qrels(path: Path, gallery: Items, queries: Items | None) -> Relevance:
-    """Relevance judgements by id, from 1 on relevant; queries and documents have ids of their own.
+def read_qrels(
+    path: Path, gallery: Items, queries: Items | None, options: InputOptions = DEFAULT
+) -> tuple[Relevance, tuple[Notice, ...]]:
+    """Relevance judgements by id; queries and documents have ids of their own.
 
-    Without a file of queries, the queries are items of the gallery, and do not find themselves. Raises RequestError
-    for a damaged file, for an id that has no vector, and for a pair that is judged twice.
+    Without a file of queries, the queries are items of the gallery, and do not find themselves. Returns what was left
+    out beside. Raises RequestError for a damaged file, for ids that have no vector, and for pairs that are judged
+    twice and differently.
     """
     asked = gallery if queries is None else queries
     row_of = {name: row for row, name in enumerate(gallery.ids)}
     query_of = row_of if queries is None else {name: row for row, name in enumerate(queries.ids)}
-    judged: dict[tuple[int, int], tuple[float, int]] = {}
-    for line, query, document, grade in _judged(path):
-        for name, rows, table in ((query, query_of, asked), (document, row_of, gallery)):
-            if name not in rows:
-                ids = f"the ids of {table.new.name}" if table.has_ids else f"the row numbers of {table.new.name}"
-                raise RequestError(
-                    f"{path}, line {line}: '{name}' is not among {ids}; embed it, or leave its judgements out"
-                )
-        pair = query_of[query], row_of[document]
-        if pair in judged:
-            raise RequestError(f"{path}, line {line}: the pair is already judged in line {judged[pair][1]}; keep one")
-        judged[pair] = grade, line
-    relevant = np.array([pair for pair, (grade, _) in judged.items() if grade > 0], dtype=np.int64).reshape(-1, 2)
+    left_out = gallery.left_out | asked.left_out
+    judged: dict[tuple[int, int], Judged] = {}
+    unknown: dict[str, list[Judged]] = {"query": [], "document": []}
+    of_left_out, repeated, contradicting = 0, 0, []
+    for one in read_judgements(path):
+        if one.query not in query_of or one.document not in row_of:
+            if not left_out.isdisjoint((one.query, one.document)):
+                of_left_out += 1
+            else:
+                unknown["query" if one.query not in query_of else "document"].append(one)
+            continue
+        pair = query_of[one.query], row_of[one.document]
+        first = judged.setdefault(pair, one)
+        repeated += first is not one and first.grade == one.grade
+        if first.grade != one.grade:
+            contradicting.append((one, first))
+    if contradicting:
+        again, first = contradicting[0]
+        raise RequestError(
+            f"{path}, line {again.line}: the pair is already judged in line {first.line}, {first.grade:g} there and "
+            f"{again.grade:g} here; {len(contradicting):,} judgements contradict earlier ones: keep one of each"
+        )
+    notices = [*_unknown(path, gallery, asked, unknown, options), *_said(path, judged, of_left_out, repeated, options)]
+    least = options.relevant_from
+    pairs = [pair for pair, one in judged.items() if (one.grade > 0 if least is None else one.grade >= least)]
+    relevant = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     each = np.arange(len(asked))
     own = each if queries is None else np.full(len(asked), -1)
     listed, ignored = Lists.grouped(relevant[:, 0], relevant[:, 1], len(asked)), Lists.empty(len(asked))
-    return Relevance.of(listed, each, own, ignored, len(gallery), by_label=False)
+    return Relevance.of(listed, each, own, ignored, len(gallery), by_label=False), tuple(notices)
 
 
-def _judged(path: Path) -> Iterator[tuple[int, str, str, float]]:
-    """Line number, query id, document id and relevance of each judgement."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} cannot be read: {error}; {_QRELS}") from error
-    for number, line in enumerate(lines, start=1):
-        words = line.split("\t") if line.count("\t") in (2, 3) else line.split()
-        if not words:
-            continue
-        if len(words) not in (3, 4):
-            raise RequestError(f"{path}, line {number}: {len(words)} columns; {_QRELS}")
-        try:
-            grade = float(words[-1])
-        except ValueError as error:
-            if number == 1:
-                continue  # names of columns
-            raise RequestError(f"{path}, line {number}: '{words[-1]}' is no relevance; {_QRELS}") from error
-        yield number, words[0].strip(), words[-2].strip(), grade
+def _unknown(
+    path: Path, gallery: Items, asked: Items, unknown: dict[str, list[Judged]], options: InputOptions
+) -> Iterator[Notice]:
+    """What is judged and has no vector: refused, or left out and counted."""
+    complaints, lost = [], sum(map(len, unknown.values()))
+    for side, items, found in (("query", asked, unknown["query"]), ("document", gallery, unknown["document"])):
+        if found:
+            names = dict.fromkeys(getattr(one, side) for one in found)
+            ids = f"the ids of {items.new.name}" if items.has_ids else f"the row numbers of {items.new.name}"
+            complaints.append(
+                f"{len(names):,} {side} ids are not among {ids} (first in line {found[0].line}): "
+                f"{listing(map(repr, names))}"
+            )
+    if not complaints:
+        return
+    if not options.skip_unknown:
+        raise RequestError(
+            f"{path}: {'; '.join(complaints)}; embed them, or leave their {lost:,} judgements out by --skip-unknown"
+        )
+    yield Notice("judgements", lost, f"{path}: {lost:,} judgements left out: {'; '.join(complaints)}")
+
+
+def _said(
+    path: Path, judged: dict[tuple[int, int], Judged], of_left_out: int, repeated: int, options: InputOptions
+) -> Iterator[Notice]:
+    if of_left_out:
+        yield Notice("judgements", of_left_out, f"{path}: {of_left_out:,} judgements left out with their items")
+    if repeated:
+        yield Notice("judgements", repeated, f"{path}: {repeated:,} judgements are there twice, with the same grade")
+    counts = Counter(one.grade for one in judged.values())
+    if len(counts.keys() - {0.0, 1.0}) or options.relevant_from is not None:
+        grades = ", ".join(f"{count:,} of {grade:g}" for grade, count in sorted(counts.items()))
+        rule = "above 0 is relevant; --relevant-from G takes another least grade"
+        if options.relevant_from is not None:
+            rule = f"relevant from {options.relevant_from:g} on"
+        yield Notice("judgements", len(judged), f"{path}: grades are {grades}; {rule}")

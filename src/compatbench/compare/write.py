@@ -52,4 +52,4 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
 
 def _lines(comparison: Comparison) -> list[str]:
     gates = [f"{'✓' if gate.met else '✗'} required: {gate.requirement}" for gate in comparison.gates]
-    return [*comparison.verdict, *gates]
+    return [*comparison.verdict, *gates, *(f"Note: {notice.text}" for notice in comparison.notices)]

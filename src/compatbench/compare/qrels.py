@@ -1,0 +1,81 @@
+"""A file of relevance judgements: lines of query id, document id and grade, in the order that its heading names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compatbench.compare.formats.text import read_text
+from compatbench.compare.notices import listing
+from compatbench.errors import RequestError
+
+FORM = (
+    "a qrels file has lines of query id, document id and relevance (or the four columns of TREC), separated by tabs "
+    "or blanks"
+)
+NAMES = {
+    "query": ("query", "queryid", "qid", "topic", "topicid"),
+    "document": ("corpus", "corpusid", "doc", "docid", "docno", "did", "document", "documentid", "passage", "passageid",
+                 "pid", "item", "itemid"),
+    "grade": ("score", "relevance", "rel", "grade", "label", "judgment", "judgement"),
+    "round": ("iter", "iteration", "round", "q0", "0"),
+}  # fmt: skip
+"""What a heading may call the columns, in small letters and without marks; TREC's second column says nothing."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One judgement."""
+
+    line: int
+    query: str
+    document: str
+    grade: float
+
+
+def read_judgements(path: Path) -> Iterator[Judged]:
+    """The judgements of a file, one by one. Raises RequestError, which names the line, for what is none."""
+    order: dict[str, int] | None = None
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        words = line.split("\t") if line.count("\t") in (2, 3) else line.split()
+        if not words:
+            continue
+        if len(words) not in (3, 4):
+            raise RequestError(f"{path}, line {number}: {len(words)} columns; {FORM}")
+        if order is None:
+            order = _heading(path, words)
+            if order is not None:
+                continue
+            order = {"query": 0, "document": len(words) - 2, "grade": len(words) - 1}
+        grade = words[order["grade"]] if order["grade"] < len(words) else ""
+        if not _is_number(grade):
+            raise RequestError(f"{path}, line {number}: '{grade}' is no relevance; {FORM}")
+        yield Judged(number, words[order["query"]].strip(), words[order["document"]].strip(), float(grade))
+
+
+def _heading(path: Path, words: list[str]) -> dict[str, int] | None:
+    """The columns by a heading; None where the first line has a grade in its last place, as judgements do."""
+    if _is_number(words[-1]):
+        return None
+    roles = [_role(word) for word in words]
+    order = {role: place for place, role in enumerate(roles) if role is not None}
+    if None in roles or len(order) < len(words) or not {"query", "document", "grade"} <= order.keys():
+        raise RequestError(
+            f"{path}: its heading is {listing(map(repr, words))}, which does not say which column is what; name them "
+            "query-id, corpus-id and score"
+        )
+    return order
+
+
+def _role(word: str) -> str | None:
+    plain = "".join(character for character in word.lower() if character.isalnum())
+    return next((role for role, names in NAMES.items() if plain in names), None)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
