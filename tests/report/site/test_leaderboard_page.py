@@ -14,7 +14,7 @@ from compatbench.report.rows.runs import file_of
 from compatbench.report.site import leaderboard_page as page_module
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
-from compatbench.report.site.page_data.pictures import Album
+from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.terms import Terms
 
 
@@ -188,7 +188,7 @@ def test_a_page_that_would_be_too_large_is_refused(board, monkeypatch):
 def test_pictures_take_what_room_there_is(bench, html):
     assert len(html.encode()) < MOST_BYTES
     records = page_records(bench)
-    whole = Album(records, pictures(), 10_000)
+    whole = ChosenExamples(records, pictures(), 10_000)
     strong = [record for record in records if record.spec.method.label == "strong"]
     (sheet,) = whole.sheets([one for one in strong if one.spec.scenario == "extended_data"])
     *generations, query, old, _, new = sheet
@@ -200,7 +200,7 @@ def test_pictures_take_what_room_there_is(bench, html):
     assert len(whole.pictures) == 5  # each once, though two scenarios show them
     address = whole.pictures[query][2]
     assert base64.b64decode(address.removeprefix("data:image/webp;base64,")) == picture(QUERY)
-    small = Album(records, pictures(), 200)
+    small = ChosenExamples(records, pictures(), 200)
     assert (small.pictures, small.left_out) == ([], 2)
     assert small.sheets(strong) == []
 

@@ -16,7 +16,7 @@ from compatbench.report.render.to_html import templates
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_readme import GENERATED
 from compatbench.report.site.page_data.numbers import Json
-from compatbench.report.site.page_data.pictures import Album, Thumbnails
+from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
 from compatbench.report.site.page_data.scenario import scenario_json
 from compatbench.report.site.page_data.standing import standings_json
 from compatbench.report.site.page_data.tables import Columns
@@ -53,9 +53,9 @@ def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder:
         for record in row.runs.records
     ]
     try:
-        bare = _render(board, Album((), {}, 0), folder)
+        bare = _render(board, ChosenExamples((), {}, 0), folder)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, Album(records, thumbnails, budget), folder)
+        page = _render(board, ChosenExamples(records, thumbnails, budget), folder)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -64,19 +64,19 @@ def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder:
     return page
 
 
-def _render(board: Board, album: Album, folder: str) -> str:
+def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
     terms = Terms()
     columns = Columns(terms)
     scenarios: list[Json] = [
-        scenario_json(suite, report, columns, album) for suite in board.suites for report in suite.reports
+        scenario_json(suite, report, columns, examples) for suite in board.suites for report in suite.reports
     ]
     data: dict[str, Json] = {
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
         "scenarios": scenarios,
         "standings": standings_json(board.standings),
-        "pictures": album.pictures,
-        "left out": album.left_out,
+        "pictures": examples.pictures,
+        "left out": examples.left_out,
         "records": folder,
     }
     library = _joined("vendor/d3-{}.min.js", LIBRARY)

@@ -80,7 +80,7 @@ def read_thumbnails(path: Path, name: str) -> dict[int, Thumbnail]:
     return found
 
 
-class Album:
+class ChosenExamples:
     """Chooses the examples that fit into `budget` bytes, and numbers their pictures.
 
     The first example of every row comes before any row's second one.

@@ -8,13 +8,13 @@ from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.page_data.numbers import Json, interval, rounded
-from compatbench.report.site.page_data.pictures import Album
+from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.vocabulary import Entry, MetricName
 
 _LOSS_DIGITS = 4
 
 
-def row_json(row: MethodRow, album: Album) -> Json:
+def row_json(row: MethodRow, examples: ChosenExamples) -> Json:
     """The data behind a click on the row."""
     method = row.runs.method
     return {
@@ -31,7 +31,7 @@ def row_json(row: MethodRow, album: Album) -> Json:
         "records": [_record(record) for record in row.runs.records],
         "seeds": _seeds(row),
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
-        "examples": album.sheets(row.runs.records),
+        "examples": examples.sheets(row.runs.records),
     }
 
 

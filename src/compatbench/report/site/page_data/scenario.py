@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.curves import backfill_json, matrices_json
 from compatbench.report.site.page_data.numbers import Json
-from compatbench.report.site.page_data.pictures import Album
+from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.rows import row_json
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
@@ -28,7 +28,7 @@ _BUTTONS = {
 """Kinds of table by the words of the page's buttons."""
 
 
-def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, album: Album) -> Json:
+def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, examples: ChosenExamples) -> Json:
     """The page's data on one scenario."""
     labels = [row.label for row in report.rows]
     spec = report.rows[0].runs.records[0].spec
@@ -47,7 +47,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, a
         "tables": [
             [name, table_json(tables[kind].led(), columns, labels)] for name, kind in _BUTTONS.items() if kind in tables
         ],
-        "rows": [row_json(row, album) for row in report.rows],
+        "rows": [row_json(row, examples) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
         "matrices": matrices_json(report),
     }
