@@ -41,13 +41,13 @@ def test_one_line_drops_line_breaks_and_control_characters():
 def test_a_narrow_place_shows_its_columns_and_the_page_puts_some_first():
     columns = (
         Column("a", "a", "a", places=(Place.COMPACT,)),
-        Column("b", "b", "b", lead=2),
-        Column("c", "c", "c", places=(Place.README, Place.COMPACT), lead=1),
+        Column("b", "b", "b", order=2),
+        Column("c", "c", "c", places=(Place.README, Place.COMPACT), order=1),
     )
     table = Table("t", "t", "c", columns, (Group("g", (Row({"a": Cell(1), "c": Cell(3)}),)),))
     narrow = table.narrow(Place.COMPACT)
     assert [column.key for column in narrow.columns] == ["a", "c"]
     assert [narrow.groups[0].rows[0].cell(column).value for column in narrow.columns] == [1, 3]
     assert [column.key for column in table.narrow(Place.README).columns] == ["c"]
-    assert [column.key for column in table.led().columns] == ["c", "b", "a"]
+    assert [column.key for column in table.in_page_order().columns] == ["c", "b", "a"]
     assert table.groups[0].rows[0].cell(columns[1]) == Cell()

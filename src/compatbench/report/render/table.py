@@ -52,7 +52,7 @@ class Column:
     """Its cells may carry an interval."""
     places: tuple[Place, ...] = ()
     """The narrow places that show it."""
-    lead: float = inf
+    order: float = inf
     """Where the page puts it: by this number, equal ones in the order of the table."""
 
     @property
@@ -115,9 +115,9 @@ class Table:
         """The same table with the columns of one place only."""
         return replace(self, columns=tuple(column for column in self.columns if place in column.places))
 
-    def led(self) -> Table:
+    def in_page_order(self) -> Table:
         """The same table with its columns in the order of the page."""
-        return replace(self, columns=tuple(sorted(self.columns, key=lambda column: column.lead)))
+        return replace(self, columns=tuple(sorted(self.columns, key=lambda column: column.order)))
 
 
 def number(value: float, unit: Unit) -> str:

@@ -60,7 +60,7 @@ class _Score:
 
 
 def _number(
-    key: str, word: Tested, lead: float, places: Sequence[Place] = tuple(Place), *, tested: bool = False
+    key: str, word: Tested, order: float, places: Sequence[Place] = tuple(Place), *, tested: bool = False
 ) -> _Score:
     """A number on mAP: what it is, by its word, and its cell."""
     share = word is MetricName.UPDATE_GAIN
@@ -71,7 +71,7 @@ def _number(
 
     text = word.sentence if share else f"{word.sentence} mAP in points."
     unit = Unit.SHARE if share else Unit.POINTS
-    column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), lead=lead)
+    column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), order=order)
     return _Score(column, cell, word if tested else None)
 
 
@@ -83,18 +83,18 @@ _SCORES = (
             f"Place by Γ, then by tax. Rows with fewer than {RANKED_SEEDS} seeds have none.",
             Unit.COUNT,
             places=(Place.README, Place.FRONT),
-            lead=1,
+            order=1,
         ),
         lambda line: Cell(line.rank),
     ),
     _Score(METHOD, lambda line: method_cell(line.row)),
-    _number("oo", Entry.OLD, lead=7),
-    _number("no", Entry.CROSS, lead=6, tested=True),
-    _number("nn", Entry.NEW, lead=8, tested=True),
+    _number("oo", Entry.OLD, order=7),
+    _number("no", Entry.CROSS, order=6, tested=True),
+    _number("nn", Entry.NEW, order=8, tested=True),
     _number("reference", Entry.REFERENCE, 9, (Place.COMPACT, Place.README)),
     _number("gain", MetricName.CROSS_GAIN, 10, ()),
-    _number("gamma", MetricName.UPDATE_GAIN, lead=3, tested=True),
-    _number("tax", MetricName.TAX, lead=4, tested=True),
+    _number("gamma", MetricName.UPDATE_GAIN, order=3, tested=True),
+    _number("tax", MetricName.TAX, order=4, tested=True),
     _Score(
         Column(
             "verdict",
@@ -103,7 +103,7 @@ _SCORES = (
             "References and controls with an expectation: whether it was met. Else how the cells ended.",
             Unit.TEXT,
             places=tuple(Place),
-            lead=5,
+            order=5,
         ),
         lambda line: Cell(verdict(line.row) or outcome(line.row.runs.records, name_seeds=False)),
     ),
@@ -114,7 +114,7 @@ _SCORES = (
             f"{MetricName.ORDERING.sentence} n.s.: as in the verdict.",
             Unit.TEXT,
             places=(Place.README,),
-            lead=11,
+            order=11,
         ),
         lambda line: Cell(ordering(line.row)),
     ),
@@ -126,14 +126,17 @@ _SCORES = (
     ),
     _Score(
         Column(
-            "seen", "M(n,o) seen", "Cross-test over queries of classes that the old generation was trained on.", lead=12
+            "seen",
+            "M(n,o) seen",
+            "Cross-test over queries of classes that the old generation was trained on.",
+            order=12,
         ),
         lambda line: points(Estimate(line.row.cross("seen"))),
         optional=True,
     ),
     _Score(
         Column(
-            "unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw.", lead=13
+            "unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw.", order=13
         ),
         lambda line: points(Estimate(line.row.cross("unseen"))),
         optional=True,

@@ -15,7 +15,7 @@ METHOD = Column(
     "The method, with the parameters that differ from its defaults.",
     Unit.TEXT,
     places=tuple(Place),
-    lead=2,
+    order=2,
 )
 NEEDS = Column(
     "needs",

@@ -45,7 +45,9 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "headline": banner.headline,
         "problems": list(banner.problems),
         "tables": [
-            [name, table_json(tables[kind].led(), columns, labels)] for name, kind in _BUTTONS.items() if kind in tables
+            [name, table_json(tables[kind].in_page_order(), columns, labels)]
+            for name, kind in _BUTTONS.items()
+            if kind in tables
         ],
         "rows": [row_json(row, examples) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
