@@ -179,11 +179,11 @@ class OldModel:
 
         Empty where the old model is the first generation.
         """
-        led = []
+        mapped = []
         for backward in self._backward_maps:
             embeddings = backward(embeddings)
-            led.append(embeddings)
-        return led
+            mapped.append(embeddings)
+        return mapped
 
     def view(self, images: Tensor, *, mixed_precision: bool = False) -> View:
         """The old model's view of a batch, without gradient."""

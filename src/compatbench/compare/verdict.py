@@ -33,10 +33,10 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
             f"points); {_of_the_backfill(backfill)}."
         ]
     best = winners[0]
-    sentences = [f"{_deed(best)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill)]
+    sentences = [f"{_gain_clause(best)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill)]
     plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
     if plain is not None and plain is not best:
-        sentences.append(f"With one encoder and the index as it is: {_deed(plain)}.")
+        sentences.append(f"With one encoder and the index as it is: {_gain_clause(plain)}.")
     if plain is None:
         sentences.append("No adapter with one encoder and the index as it is beats the old model.")
     return sentences
@@ -48,7 +48,7 @@ def beats_the_old_model(outcome: Outcome) -> bool:
     return outcome.p_value is not None and sign(gain, outcome.p_value) > 0
 
 
-def _deed(outcome: Outcome) -> str:
+def _gain_clause(outcome: Outcome) -> str:
     how = "rewrites the index" if outcome.rewrites_index else "keeps the index"
     online = " (with both encoders online)" if outcome.needs_both_encoders else ""
     return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(GAIN))} points"

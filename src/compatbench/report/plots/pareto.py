@@ -103,8 +103,8 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     for point in points:
         axes.errorbar(
             *point.position,
-            xerr=_arms(point.tax),
-            yerr=_arms(point.gain),
+            xerr=_error_bars(point.tax),
+            yerr=_error_bars(point.gain),
             fmt="o",
             markersize=4,
             linewidth=0.8,
@@ -115,7 +115,7 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     axes.margins(0.12)
 
 
-def _arms(estimate: Estimate) -> list[list[float]] | None:
+def _error_bars(estimate: Estimate) -> list[list[float]] | None:
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
         return None
