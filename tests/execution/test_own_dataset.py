@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from compatbench.cli.bench import prepare
 from compatbench.execution.cell import Workplace
 from compatbench.execution.code_version import code_version
-from compatbench.execution.ray import Parcel, run_far
+from compatbench.execution.ray import WorkerInputs, run_on_worker
 from compatbench.plan.cells import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
@@ -29,7 +29,9 @@ def test_a_worker_elsewhere_gets_the_file(tmp_path: Path) -> None:
     workplace = Workplace(tmp_path / "runs", tmp_path, dataset_folders=(folder,))
     mailbox = SimpleNamespace(put=SimpleNamespace(remote=lambda *message: None))
     spec = bench.cells[0].spec
-    (text, log), files = run_far(spec.model_dump_json(), Parcel(code_version(), workplace, 250, code), {}, mailbox)
+    (text, log), files = run_on_worker(
+        spec.model_dump_json(), WorkerInputs(code_version(), workplace, 250, code), {}, mailbox
+    )
     record = Record.model_validate_json(text)
     assert record.status is Status.OK, f"{record.reason}{record.error}{log}"
     assert record.spec == spec

@@ -32,7 +32,7 @@ POLL_SECONDS = 0.5
 FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1
 """A fork server that was killed refuses connections for a while before the system gives its process back."""
 
-LAST_WORDS_SECONDS = 1.0
+CLOSING_SECONDS = 1.0
 """What a cell that is over its time gets to write into its log where it hangs."""
 
 
@@ -114,7 +114,7 @@ class LocalJob:
         self.stop()  # what the cell started must not outlive it, such as a thread that keeps it alive
         self._drain(watcher)
         if self.state is State.RUNNING:
-            self._end(State.DIED, _death(self.process.exitcode))
+            self._end(State.DIED, _exit_ending(self.process.exitcode))
         self.pipe.close()
         if self.gpu is not None:
             self.executor.free_gpus.append(self.gpu)
@@ -164,10 +164,10 @@ class LocalJob:
         """Have the cell write into its log where it is."""
         with suppress(ProcessLookupError):
             os.kill(self.process.pid or 0, TELL_WHERE)
-            self.process.join(LAST_WORDS_SECONDS)
+            self.process.join(CLOSING_SECONDS)
 
 
-def _death(code: int | None) -> Ending:
+def _exit_ending(code: int | None) -> Ending:
     """Of a process that said nothing."""
     if code is None or code >= 0:
         return Ending(Status.FAILED, f"its process ended early with exit code {code}")

@@ -46,7 +46,7 @@ Files = dict[str, bytes]
 
 
 @dataclass(frozen=True)
-class Parcel:
+class WorkerInputs:
     """A worker's inputs beside the spec."""
 
     code_version: str
@@ -65,7 +65,7 @@ class RayExecutor(Executor):
         ray = _import_ray()
         self.ray = ray
         self.workplace = workplace
-        self.parcel = Parcel(
+        self.inputs = WorkerInputs(
             code_version(),
             workplace,
             timeout_seconds,
@@ -93,11 +93,11 @@ class RayExecutor(Executor):
         """Hand `cell` to the cluster, with the models it builds on."""
         remote = self.ray.remote(
             num_cpus=self.workplace.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
-        )(run_far)
+        )(run_on_worker)
         if not cell.is_baseline and cell.family not in self._baselines:
             self._baselines[cell.family] = self.ray.put(self._stored_models(cell))
         given = self._baselines.get(cell.family, {})
-        outcome, files = remote.remote(cell.spec.model_dump_json(), self.parcel, given, self._mailbox)
+        outcome, files = remote.remote(cell.spec.model_dump_json(), self.inputs, given, self._mailbox)
         if cell.is_baseline:
             self._baselines[cell.family] = files
         return RayJob(cell, self, outcome, files)
@@ -201,7 +201,7 @@ class _Mailbox:
         return self._told.pop(key, [])
 
 
-class _Teller(Watcher):
+class _MailboxWatcher(Watcher):
     """A watcher on a worker, whose messages go to the driver's mailbox, progress at most twice a second."""
 
     def __init__(self, mailbox: Any) -> None:
@@ -219,19 +219,19 @@ class _Teller(Watcher):
         self._mailbox.put.remote(spec_hash(cell.spec), "notice", line)
 
 
-def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple[tuple[str, str], Files]:
+def run_on_worker(spec_json: str, inputs: WorkerInputs, given: Files, mailbox: Any) -> tuple[tuple[str, str], Files]:
     """On a worker: run one cell in a folder of its own, and return record, log and the files of the cell.
 
     Raises MachineError where this worker has other code than the driver.
     """
-    check_code_version(parcel.code_version)
+    check_code_version(inputs.code_version)
     spec = CellSpec.model_validate_json(spec_json)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         root = Path(scratch)
         store = Store(root / "runs")
         _unpack(given, store.root)
-        _unpack(parcel.code, root)
-        there = parcel.workplace
+        _unpack(inputs.code, root)
+        there = inputs.workplace
         datasets = tuple(root / "datasets" / str(number) for number in range(len(there.dataset_folders)))
         gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
         workplace = replace(
@@ -241,7 +241,9 @@ def run_far(spec_json: str, parcel: Parcel, given: Files, mailbox: Any) -> tuple
             method_folders=tuple(root / "methods" / str(number) for number in range(len(there.method_folders))),
             dataset_folders=datasets,
         )
-        LocalExecutor(workplace, 1, parcel.timeout_seconds, gpus).run_claimed(Cell(spec, None), _Teller(mailbox))
+        LocalExecutor(workplace, 1, inputs.timeout_seconds, gpus).run_claimed(
+            Cell(spec, None), _MailboxWatcher(mailbox)
+        )
         made = _pack(store.root, (path for folder in SHARED for path in (store.root / folder).glob("[!.]*")))
         log = store.log(spec).read_text(errors="replace") if store.log(spec).exists() else ""
         text = store.record(spec).read_text(encoding="utf-8")

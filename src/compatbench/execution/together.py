@@ -25,7 +25,7 @@ from compatbench.errors import MachineError
 from compatbench.execution.cell import Ending, Workplace
 from compatbench.execution.executor import Watcher
 from compatbench.execution.launch import Launch
-from compatbench.execution.local import LAST_WORDS_SECONDS, LocalExecutor, LocalJob
+from compatbench.execution.local import CLOSING_SECONDS, LocalExecutor, LocalJob
 from compatbench.execution.worker import State
 from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record
@@ -85,7 +85,7 @@ class Lead:
         with suppress(RuntimeError):  # the launcher is gone, and they with it
             self._store.set(f"order {next(self._numbers)}", ORDER.dump_json(None))
             for rank in range(1, self.launch.size):
-                _comes(self._store, f"gone {rank}", LAST_WORDS_SECONDS)
+                _comes(self._store, f"gone {rank}", CLOSING_SECONDS)
 
 
 class TogetherExecutor(LocalExecutor):
@@ -160,7 +160,7 @@ def _take_part(store: Any, job: LocalJob, number: int) -> None:
             if job.poll(Watcher()) and job.state not in (State.DONE, State.LOST):
                 store.set(f"failed {number}", "")
             time.sleep(LOOK_SECONDS)
-        job.process.join(LAST_WORDS_SECONDS)
+        job.process.join(CLOSING_SECONDS)
         job.poll(Watcher())
     finally:
         job.stop()
