@@ -126,7 +126,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     except OSError as error:
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     choice = choice or Choice()
-    sharing = jobs if choice.lead is None else choice.lead.launch.local_size
+    sharing = jobs if choice.coordinator is None else choice.coordinator.launch.local_size
     workplace = Workplace(
         bench.store.root,
         bench.data,

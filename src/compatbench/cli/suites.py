@@ -61,14 +61,14 @@ def run(
     """Run the missing cells of a suite, then write and print its tables."""
     from compatbench.execution.launch import Launch
 
-    lead = None
+    coordinator = None
     if (launch := Launch.found_in(os.environ)) is not None:
-        from compatbench.execution.together import Lead, follow
+        from compatbench.execution.distributed import Coordinator, follow
 
         if launch.rank > 0:
             follow(launch)
             return
-        lead = context.with_resource(closing(Lead(launch)))
+        coordinator = context.with_resource(closing(Coordinator(launch)))
         if jobs > 1 or executor != "local":
             raise RequestError("processes of a launcher run each cell together: leave --jobs and --executor out")
     options = assignments("--option", option, "slurm_partition=gpu")
@@ -85,14 +85,14 @@ def run(
         from compatbench.execution.choice import Choice
         from compatbench.plan.estimate import minutes_here
 
-        chosen = 1 if lead else jobs or benching.default_jobs()
+        chosen = 1 if coordinator else jobs or benching.default_jobs()
         minutes = minutes_here(todo, bench.dataset, chosen)
         console.print(
             f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time"
-            f"{f' in {lead.launch.size} processes' if lead else ''}, about {minutes:.0f} min",
+            f"{f' in {coordinator.launch.size} processes' if coordinator else ''}, about {minutes:.0f} min",
             soft_wrap=True,
         )
-        benching.run(bench, todo, chosen, console, Choice(executor, address, options, lead))
+        benching.run(bench, todo, chosen, console, Choice(executor, address, options, coordinator))
     else:
         console.print(f"all {len(bench.cells)} cells up to date", soft_wrap=True)
     records = write_and_print(bench, console, again=bool(todo))

@@ -8,10 +8,10 @@ from typing import Any
 
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Workplace
+from compatbench.execution.distributed import Coordinator, DistributedExecutor
 from compatbench.execution.executor import Executor
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.execution.local import LocalExecutor
-from compatbench.execution.together import Lead, TogetherExecutor
 from compatbench.storage.validation import did_you_mean
 
 NAMES = ("local", "ray", "slurm")
@@ -26,15 +26,15 @@ class Choice:
     """Of a Ray cluster; one is started on this machine where it is None."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the Slurm jobs: submitit's parameters, e.g. `slurm_partition`."""
-    lead: Lead | None = None
+    coordinator: Coordinator | None = None
     """Of the processes that a launcher started, which then run every cell together."""
 
 
 def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_seconds: float) -> Executor:
     """The executor of `choice`. Raises RequestError for an unknown one, or a missing package."""
     match choice.name:
-        case "local" if choice.lead is not None:
-            return TogetherExecutor(choice.lead, workplace, timeout_seconds)
+        case "local" if choice.coordinator is not None:
+            return DistributedExecutor(choice.coordinator, workplace, timeout_seconds)
         case "local":
             return LocalExecutor(workplace, jobs, timeout_seconds, gpu_slots(visible_gpus()))
         case "ray":

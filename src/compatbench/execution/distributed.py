@@ -44,7 +44,7 @@ ORDER = TypeAdapter(tuple[CellSpec, Workplace] | None)
 ENDING = TypeAdapter(Ending | None)
 
 
-class Lead:
+class Coordinator:
     """The first process's side of the store."""
 
     def __init__(self, launch: Launch) -> None:
@@ -88,29 +88,29 @@ class Lead:
                 _comes(self._store, f"gone {rank}", CLOSING_SECONDS)
 
 
-class TogetherExecutor(LocalExecutor):
+class DistributedExecutor(LocalExecutor):
     """One cell at a time, with a process for each of the launcher's processes."""
 
-    def __init__(self, lead: Lead, workplace: Workplace, timeout_seconds: float) -> None:
-        super().__init__(workplace, 1, timeout_seconds, lead.launch.gpus())
-        self.lead = lead
+    def __init__(self, coordinator: Coordinator, workplace: Workplace, timeout_seconds: float) -> None:
+        super().__init__(workplace, 1, timeout_seconds, coordinator.launch.gpus())
+        self.coordinator = coordinator
 
-    def start(self, cell: Cell) -> TogetherJob:
+    def start(self, cell: Cell) -> DistributedJob:
         """Fork a process for `cell`, and have the others do so."""
-        return TogetherJob(cell, self, self.lead)
+        return DistributedJob(cell, self, self.coordinator)
 
 
-class TogetherJob(LocalJob):
+class DistributedJob(LocalJob):
     """A cell under way in several processes."""
 
-    def __init__(self, cell: Cell, executor: LocalExecutor, lead: Lead) -> None:
-        self.lead = lead
-        self.number = lead.order(cell.spec, executor.workplace)
-        super().__init__(cell, executor, executor.store.log(cell.spec), lead.launch.group(self.number))
+    def __init__(self, cell: Cell, executor: LocalExecutor, coordinator: Coordinator) -> None:
+        self.coordinator = coordinator
+        self.number = coordinator.order(cell.spec, executor.workplace)
+        super().__init__(cell, executor, executor.store.log(cell.spec), coordinator.launch.group(self.number))
 
     def poll(self, watcher: Watcher) -> bool:
         """Poll as for a cell in one process; stop this one if another failed."""
-        if not super().poll(watcher) and self.lead.has_failed(self.number):
+        if not super().poll(watcher) and self.coordinator.has_failed(self.number):
             self.process.join(GRACE_SECONDS)
             self.stop()
         return self.pipe.closed
@@ -118,15 +118,15 @@ class TogetherJob(LocalJob):
     def stop(self) -> None:
         """Also in the other processes."""
         super().stop()
-        self.lead.over(self.number)
+        self.coordinator.over(self.number)
 
     def record(self) -> Record:
         """The record of this process, or of the first failed one if this process was the last."""
-        failures = self.lead.failures(self.number)
+        failures = self.coordinator.failures(self.number)
         if not failures or self.state not in (State.LOST, State.DIED):
             return super().record()
         rank, ending = min(failures.items())
-        return self.write(Ending(ending.status, f"{self.lead.launch.name(rank)}: {ending.reason}", ending.error))
+        return self.write(Ending(ending.status, f"{self.coordinator.launch.name(rank)}: {ending.reason}", ending.error))
 
 
 def follow(launch: Launch) -> None:
