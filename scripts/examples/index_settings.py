@@ -17,14 +17,14 @@ from tabulate import tabulate
 
 from compatbench.compare.inputs import read_items
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_threads
-from compatbench.evaluation.search import Questions
+from compatbench.evaluation.search import SearchQueries
 
 RERANKED = 100
 
 
-def searches(built: BuiltIndex, kind: str, questions: Questions) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def searches(built: BuiltIndex, kind: str, queries: SearchQueries) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """Settings of an index, and what it finds with them."""
-    index, query, k = built.index, questions.query, questions.k + 1
+    index, query, k = built.index, queries.query, queries.k + 1
     if kind == "hnsw":
         for breadth in (16, 64, 256):
             index.hnsw.efSearch = breadth
@@ -37,15 +37,15 @@ def searches(built: BuiltIndex, kind: str, questions: Questions) -> Iterator[tup
         yield f"IVF-PQ, {probes} of {lists.nlist} lists", index.search(query, k)[1]
     lists.nprobe = rule
     found = index.search(query, RERANKED)[1]
-    cosines = np.einsum("qd,qkd->qk", query, questions.vectors[found])
+    cosines = np.einsum("qd,qkd->qk", query, queries.vectors[found])
     order = np.argsort(-cosines, axis=1)
     yield f"IVF-PQ, {rule} of {lists.nlist} lists, first {RERANKED} re-ranked", np.take_along_axis(found, order, axis=1)
 
 
 def recalls(built: BuiltIndex, kind: str, query: Matrix, vectors: Matrix, own: NDArray[np.int64]) -> dict[str, float]:
     """Recall@10 by setting."""
-    questions = Questions.of(query, vectors, own)
-    return {setting: questions.recall(found) for setting, found in searches(built, kind, questions)}
+    queries = SearchQueries.of(query, vectors, own)
+    return {setting: queries.recall(found) for setting, found in searches(built, kind, queries)}
 
 
 def main() -> None:

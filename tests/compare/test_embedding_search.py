@@ -11,7 +11,7 @@ import torch
 from compatbench.compare.embedding_search import FileSearch, search_embeddings
 from compatbench.compare.inputs import Items, read_items
 from compatbench.evaluation.indexes import build, faiss_threads
-from compatbench.evaluation.search import Questions, unit_rows
+from compatbench.evaluation.search import SearchQueries, unit_rows
 from compatbench.generations import adapters
 from compatbench.generations.adapters import FittedAdapter
 
@@ -50,8 +50,8 @@ def recall(kind: str, query: torch.Tensor, stored: torch.Tensor, trained: torch.
     unit = unit_rows(stored.numpy(), "")
     with faiss_threads(1):
         built = build(kind, unit) if trained is None else build(kind, unit_rows(trained.numpy(), "")).refilled(unit)
-        questions = Questions.of(unit_rows(query.numpy()[rows], ""), unit, rows)
-        return questions.recall(built.index.search(questions.query, 11)[1])
+        queries = SearchQueries.of(unit_rows(query.numpy()[rows], ""), unit, rows)
+        return queries.recall(built.index.search(queries.query, 11)[1])
 
 
 def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch.Tensor], items: Items) -> None:

@@ -11,7 +11,7 @@ import torch
 from known_vectors import known_chain, with_gallery
 
 from compatbench.evaluation.indexes import build, faiss_threads
-from compatbench.evaluation.search import Questions, unit_rows
+from compatbench.evaluation.search import SearchQueries, unit_rows
 from compatbench.measurement import index_search as module
 from compatbench.measurement.index_search import index_search
 from compatbench.measurement.served_chain import ServedChain
@@ -50,8 +50,8 @@ def recall(kind: str, query: torch.Tensor, vectors: torch.Tensor, trained: torch
         built = (
             build(kind, unit[1]) if trained is None else build(kind, unit_rows(trained.numpy(), "")).refilled(unit[1])
         )
-        questions = Questions.of(*unit, np.arange(ITEMS))
-        return questions.recall(built.index.search(unit[0], questions.k + 1)[1])
+        queries = SearchQueries.of(*unit, np.arange(ITEMS))
+        return queries.recall(built.index.search(unit[0], queries.k + 1)[1])
 
 
 def test_every_entry_is_what_an_index_by_hand_finds(tmp_path: Path) -> None:
@@ -124,4 +124,4 @@ def test_queries_that_the_gallery_does_not_hold_skip_nothing(tmp_path: Path) -> 
     found = searches(with_gallery(tested, split.labels, split.ids + 10_000))
     unit = unit_rows(tested.generations[0].query.numpy(), "")
     index = build("ivfpq", unit).index
-    assert found["ivfpq", OLD].recall == pytest.approx(Questions.of(unit, unit).recall(index.search(unit, 10)[1]))
+    assert found["ivfpq", OLD].recall == pytest.approx(SearchQueries.of(unit, unit).recall(index.search(unit, 10)[1]))

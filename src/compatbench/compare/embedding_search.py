@@ -1,4 +1,4 @@
-"""Index search between two files of embeddings: indexes of the old vectors, asked by old, new and adapted queries."""
+"""Index search between two files of embeddings: indexes of the old vectors, searched by old, new and adapted queries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compatbench.compare.inputs import Items
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_threads, kinds
-from compatbench.evaluation.search import Questions, SearchNumbers, ask, unit_rows
+from compatbench.evaluation.search import SearchNumbers, SearchQueries, measure_search, unit_rows
 from compatbench.generations.adapters import FittedAdapter, unit
 from compatbench.method import to_dim
 from compatbench.vocabulary import IndexKind
@@ -34,13 +34,13 @@ class FileSearch:
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """Vectors that are stored, and what is asked of them."""
+    """Stored vectors, and the queries that search them by name."""
 
     name: str
     vectors: Matrix
-    questions: Mapping[str, Questions]
+    queries: Mapping[str, SearchQueries]
     refill: bool = False
-    """They are what a backfill leaves, so they are put into the index that was trained on the old ones, too."""
+    """The vectors after a backfill: also searched in the index that was trained on the old ones."""
 
 
 def search_embeddings(
@@ -54,10 +54,10 @@ def search_embeddings(
     seed: int = 0,
     notify: Notify = lambda line: None,
 ) -> Iterator[FileSearch]:
-    """Every kind of Faiss index of all items, asked by `queries` of them, drawn by `seed`; each skips itself.
+    """Every kind of Faiss index of all items, searched by `queries` of them, drawn by `seed`; each skips itself.
 
-    The old vectors are asked by the old queries, by the new ones as they are (cut or filled with zeros to the old
-    dimension) and as each of the `adapters`, by name, maps them. An adapter that rewrites old vectors has an index of
+    The old queries search the old vectors, and so do the new ones unmapped (cut or filled with zeros to the old
+    dimension) and mapped by each of the `adapters`. An adapter that rewrites old vectors has an index of
     its own, and so have the new vectors. New vectors of the old dimension are also put into the index that was trained
     on the old ones, where its kind is trained at all. Times are medians over `repeats`, on so many `threads`.
     """
@@ -70,16 +70,16 @@ def search_embeddings(
                 notify(f"{kind}: {entry.name}")
                 built = build(kind, entry.vectors, repeats)
                 trained = trained or built
-                yield from _asked(kind, entry, built, repeats)
+                yield from _searched(kind, entry, built, repeats)
                 if entry.refill and kind is IndexKind.IVFPQ and entry.vectors.shape[1] == entries[0].vectors.shape[1]:
                     refilled = trained.refilled(entry.vectors)
-                    yield from _asked(kind, entry, refilled, repeats, ", in the index that was trained on old ones")
+                    yield from _searched(kind, entry, refilled, repeats, ", in the index that was trained on old ones")
 
 
-def _asked(kind: str, entry: _Entry, built: BuiltIndex, repeats: int, where: str = "") -> Iterator[FileSearch]:
-    for asked, questions in entry.questions.items():
-        numbers = ask(built, questions, repeats)
-        yield FileSearch(kind, f"{asked} on {entry.name}{where}", numbers, built.build_seconds, built.bytes_per_vector)
+def _searched(kind: str, entry: _Entry, built: BuiltIndex, repeats: int, where: str = "") -> Iterator[FileSearch]:
+    for name, queries in entry.queries.items():
+        numbers = measure_search(built, queries, repeats)
+        yield FileSearch(kind, f"{name} on {entry.name}{where}", numbers, built.build_seconds, built.bytes_per_vector)
 
 
 def _entries(items: Items, adapters: Mapping[str, FittedAdapter], rows: NDArray[np.intp], k: int) -> Iterator[_Entry]:
@@ -87,8 +87,8 @@ def _entries(items: Items, adapters: Mapping[str, FittedAdapter], rows: NDArray[
     everything = np.arange(len(items))
     old, new = items.old_vectors(everything), items.new_vectors(everything)
 
-    def questions(query: torch.Tensor, vectors: Matrix) -> Questions:
-        return Questions.of(unit_rows(query.numpy(), "query"), vectors, rows, k)
+    def search_queries(query: torch.Tensor, vectors: Matrix) -> SearchQueries:
+        return SearchQueries.of(unit_rows(query.numpy(), "query"), vectors, rows, k)
 
     stored = unit_rows(old.numpy(), "old")
     asked = {"old queries": old[rows], "new queries, no adapter": unit(to_dim(new[rows], old.shape[1]))}
@@ -97,11 +97,11 @@ def _entries(items: Items, adapters: Mapping[str, FittedAdapter], rows: NDArray[
         for name, adapter in adapters.items()
         if adapter.maps.gallery is None
     }
-    yield _Entry("old vectors", stored, {name: questions(query, stored) for name, query in asked.items()})
+    yield _Entry("old vectors", stored, {name: search_queries(query, stored) for name, query in asked.items()})
     for name, adapter in adapters.items():
         if adapter.maps.gallery is not None:
             rewritten = unit_rows(adapter.gallery(old).numpy(), "rewritten")
-            mapped = questions(adapter.query(new[rows], old[rows]), rewritten)
+            mapped = search_queries(adapter.query(new[rows], old[rows]), rewritten)
             yield _Entry("rewritten old vectors", rewritten, {f"new queries, {name}": mapped})
     served = {"new queries": new} | {
         f"new queries, {name}": adapter.new(new, old)
@@ -110,4 +110,4 @@ def _entries(items: Items, adapters: Mapping[str, FittedAdapter], rows: NDArray[
     }
     for name, values in served.items():
         vectors = unit_rows(values.numpy(), "new")
-        yield _Entry("new vectors", vectors, {name: questions(values[rows], vectors)}, refill=True)
+        yield _Entry("new vectors", vectors, {name: search_queries(values[rows], vectors)}, refill=True)

@@ -39,7 +39,7 @@ class SearchNumbers:
 
 
 @dataclass(frozen=True, eq=False)
-class Questions:
+class SearchQueries:
     """Queries for the vectors of an index, with the answers of exact search."""
 
     query: Matrix
@@ -53,7 +53,7 @@ class Questions:
     """(Q,) cosine of the `k`-th nearest."""
 
     @classmethod
-    def of(cls, query: Matrix, vectors: Matrix, own: NDArray[np.int64] | None = None, k: int = 10) -> Questions:
+    def of(cls, query: Matrix, vectors: Matrix, own: NDArray[np.int64] | None = None, k: int = 10) -> SearchQueries:
         """Of queries (Q, D) and vectors (N, D), both of unit length; `k` is at most the number of other vectors.
 
         Raises ValueError for unequal dimensions.
@@ -77,11 +77,11 @@ class Questions:
         return float((near & (first >= 0)).mean())
 
 
-def ask(built: BuiltIndex, questions: Questions, repeats: int = 3) -> SearchNumbers:
-    """Search an index of `questions.vectors`, on as many threads as Faiss has (see `faiss_threads`)."""
-    index, query = built.index, questions.query
-    k = min(questions.k + 1, len(questions.vectors))  # the query's own is skipped
-    recall = questions.recall(index.search(query, k)[1])  # warms the caches too
+def measure_search(built: BuiltIndex, queries: SearchQueries, repeats: int = 3) -> SearchNumbers:
+    """Search an index of `queries.vectors`, on as many threads as Faiss has (see `faiss_threads`)."""
+    index, query = built.index, queries.query
+    k = min(queries.k + 1, len(queries.vectors))  # the query's own is skipped
+    recall = queries.recall(index.search(query, k)[1])  # warms the caches too
     batches, medians, tails = [], [], []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -91,7 +91,7 @@ def ask(built: BuiltIndex, questions: Questions, repeats: int = 3) -> SearchNumb
         medians.append(np.median(latencies))
         tails.append(np.percentile(latencies, 99))
     return SearchNumbers(
-        k=questions.k,
+        k=queries.k,
         queries=len(query),
         repeats=repeats,
         recall=recall,

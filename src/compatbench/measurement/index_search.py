@@ -12,7 +12,7 @@ from compatbench.data.id_lookup import IdLookup
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.retrieval import Vectors
-from compatbench.evaluation.search import Questions, ask, unit_rows
+from compatbench.evaluation.search import SearchQueries, measure_search, unit_rows
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import IndexSearch
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
@@ -38,19 +38,19 @@ def index_search(chain: ServedChain, measured: Sequence[str]) -> list[IndexSearc
         return []
     old = str(chain.upgrade[1])
     before, cross, after = (_Side.of(chain.pair(*at), *map(str, at)) for at in chain.systems)
-    allowed = [kind for kind in kinds(len(before.questions.vectors)) if kind in measured]
+    allowed = [kind for kind in kinds(len(before.queries.vectors)) if kind in measured]
     found = []
     with faiss_threads(1):
         for done, kind in enumerate(allowed):
             chain.progress("search", done / len(allowed))
-            first = _first(kind, before.questions.vectors, chain)
-            rewritten = not np.array_equal(cross.questions.vectors, before.questions.vectors)
-            second = build(kind, cross.questions.vectors) if rewritten else first
+            first = _first(kind, before.queries.vectors, chain)
+            rewritten = not np.array_equal(cross.queries.vectors, before.queries.vectors)
+            second = build(kind, cross.queries.vectors) if rewritten else first
             found.append(before.entry(kind, first))
             found.append(cross.entry(kind, second))
-            found.append(after.entry(kind, build(kind, after.questions.vectors)))
-            if kind is IndexKind.IVFPQ and after.questions.vectors.shape[1] == cross.questions.vectors.shape[1]:
-                found.append(after.entry(kind, second.refilled(after.questions.vectors), trained=old))
+            found.append(after.entry(kind, build(kind, after.queries.vectors)))
+            if kind is IndexKind.IVFPQ and after.queries.vectors.shape[1] == cross.queries.vectors.shape[1]:
+                found.append(after.entry(kind, second.refilled(after.queries.vectors), trained=old))
     return found
 
 
@@ -58,7 +58,7 @@ def index_search(chain: ServedChain, measured: Sequence[str]) -> list[IndexSearc
 class _Side:
     """One entry of the matrix: queries of a generation for the vectors of a generation."""
 
-    questions: Questions
+    queries: SearchQueries
     query: str
     gallery: str
 
@@ -67,7 +67,7 @@ class _Side:
         asked, documents = sample(*vectors, max_queries=SEARCH_QUERIES, max_gallery=len(vectors[1]))
         own = IdLookup(documents.ids.numpy()).rows(asked.ids.numpy())
         unit = unit_rows(asked.values.numpy(), "query"), unit_rows(documents.values.numpy(), "gallery")
-        return cls(Questions.of(*unit, own), query, gallery)
+        return cls(SearchQueries.of(*unit, own), query, gallery)
 
     def entry(self, kind: str, built: BuiltIndex, trained: str | None = None) -> IndexSearch:
         return IndexSearch(
@@ -77,7 +77,7 @@ class _Side:
             query_generation=self.query,
             build_seconds=built.build_seconds,
             bytes_per_vector=built.bytes_per_vector,
-            **asdict(ask(built, self.questions)),
+            **asdict(measure_search(built, self.queries)),
         )
 
 
