@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from compatbench.discovery.contract.choices import choices
-from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, build_world, task_of
+from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, build_fixture, task_of
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import embedding_dim
@@ -55,14 +55,14 @@ def size(plugin: Plugin, catalogue: Catalogue) -> Size:
 
 def _training_size(plugin: Plugin, catalogue: Catalogue) -> Size:
     dim = _task(plugin).dim
-    plain = build_world(catalogue.get(BASELINE), dim=dim, old_dim=dim)
-    world = build_world(plugin, dim=dim, old_dim=dim, old=plain.old)
-    world.setup()
+    plain = build_fixture(catalogue.get(BASELINE), dim=dim, old_dim=dim)
+    fixture = build_fixture(plugin, dim=dim, old_dim=dim, old=plain.old)
+    fixture.setup()
     return Size(
-        encoder_dim=world.method.encoder_dim(dim),
-        stored_dim=embedding_dim(world.method),
-        trained=sum(parameter.numel() for parameter in world.method.parameters()),
-        served=serving_parameters(world.model),
+        encoder_dim=fixture.method.encoder_dim(dim),
+        stored_dim=embedding_dim(fixture.method),
+        trained=sum(parameter.numel() for parameter in fixture.method.parameters()),
+        served=serving_parameters(fixture.model),
     )
 
 

@@ -1,4 +1,4 @@
-"""Index search between two files of embeddings: indexes of the old vectors, searched by old, new and adapted queries."""
+"""Index search between two files of embeddings: indexes of the old vectors; old, new and adapted queries."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
+from compatbench.discovery.contract.fixture import skip, task_of
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.contract.world import skip, task_of
 from compatbench.discovery.plugins import Plugin
 from compatbench.errors import one_line
 from compatbench.machine.seeds import global_stream

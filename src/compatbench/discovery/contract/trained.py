@@ -10,8 +10,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
+from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, Fixture, build_fixture, skip
 from compatbench.discovery.contract.report import Finding, Report
-from compatbench.discovery.contract.world import CLASSES, OLD_CLASSES, World, build_world, skip
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
 from compatbench.errors import one_line
@@ -28,7 +28,7 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
     dim = report.check("skip", _dimension, plugin)
     if dim is None:
         return
-    fresh = build_world(plugin, dim=dim, old_dim=dim)
+    fresh = build_fixture(plugin, dim=dim, old_dim=dim)
     report.check("losses", check_first_batch, fresh)
     if report.just_failed:
         if fresh.undeclared:
@@ -37,20 +37,20 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
     report.check("finite gradient", check_finite_gradient, fresh)
     if report.just_failed:
         return
-    world = build_world(plugin, dim=dim, old_dim=dim)
-    before = _bytes(world.old)
-    report.check("training", world.train)
+    fixture = build_fixture(plugin, dim=dim, old_dim=dim)
+    before = _bytes(fixture.old)
+    report.check("training", fixture.train)
     if report.just_failed:
         return
-    report.check("needs", check_needs, world, plugin)
-    report.check("frozen old model", check_frozen, world, before)
-    report.check("seeds", check_seeds, world, plugin)
-    report.check("state", check_state, world, plugin)
-    report.check("gradient", check_gradient, [fresh, world])
-    report.check("one sample per class", check_terms, world, [0, 1, 2, 3, 4])
-    new_classes = [row for row in range(20) if int(world.data.labels[row]) >= len(OLD_CLASSES)]
-    report.check("no old class in the batch", check_terms, world, new_classes)
-    report.check("mixed precision", check_terms, world, mixed_precision=True)
+    report.check("needs", check_needs, fixture, plugin)
+    report.check("frozen old model", check_frozen, fixture, before)
+    report.check("seeds", check_seeds, fixture, plugin)
+    report.check("state", check_state, fixture, plugin)
+    report.check("gradient", check_gradient, [fresh, fixture])
+    report.check("one sample per class", check_terms, fixture, [0, 1, 2, 3, 4])
+    new_classes = [row for row in range(20) if int(fixture.data.labels[row]) >= len(OLD_CLASSES)]
+    report.check("no old class in the batch", check_terms, fixture, new_classes)
+    report.check("mixed precision", check_terms, fixture, mixed_precision=True)
     for loss in (HeadName.NORMALIZED_SOFTMAX, HeadName.ARCFACE):
         report.check(f"{loss} head", check_task, plugin, dim=dim, old_dim=dim, loss=loss)
     report.check("larger dimension", check_task, plugin, dim=2 * dim, old_dim=dim)
@@ -73,29 +73,29 @@ def _dimension(plugin: Plugin) -> int:
     )
 
 
-def check_first_batch(world: World) -> None:
+def check_first_batch(fixture: Fixture) -> None:
     """The method sets up, and its losses of a first batch have the right form."""
-    world.setup()
-    check_form(world)
-    check_terms(world)
+    fixture.setup()
+    check_form(fixture)
+    check_terms(fixture)
 
 
-def check_form(world: World) -> None:
+def check_form(fixture: Fixture) -> None:
     """`classification` gives a tensor, and `loss` tensors by name."""
-    batch = world.batch(range(10))
-    old = world.old_model.view(batch.images) if world.old_model is not None else None
-    classification = world.method.classification(batch, world.view(batch), old)
-    terms = world.method.loss(batch, world.view(batch), old)
+    batch = fixture.batch(range(10))
+    old = fixture.old_model.view(batch.images) if fixture.old_model is not None else None
+    classification = fixture.method.classification(batch, fixture.view(batch), old)
+    terms = fixture.method.loss(batch, fixture.view(batch), old)
     if not isinstance(terms, dict):
         raise Finding(f"loss() returned {type(terms).__name__}: return a dict of scalar tensors by name")
-    for name, value in {world.method.classification_term: classification, **terms}.items():
+    for name, value in {fixture.method.classification_term: classification, **terms}.items():
         if not isinstance(value, Tensor):
             raise Finding(f"loss term '{name}' is {value!r}: return a scalar tensor, not a Python number or None")
 
 
-def check_terms(world: World, index: list[int] | None = None, *, mixed_precision: bool = False) -> None:
+def check_terms(fixture: Fixture, index: list[int] | None = None, *, mixed_precision: bool = False) -> None:
     """Every loss term of the batch at `index` is a finite scalar."""
-    for name, value in world.terms(index or list(range(10)), mixed_precision=mixed_precision).items():
+    for name, value in fixture.terms(index or list(range(10)), mixed_precision=mixed_precision).items():
         if not torch.isfinite(value):
             raise Finding(
                 f"loss term '{name}' is {value.item()}: guard divisions and means over no elements, "
@@ -103,12 +103,12 @@ def check_terms(world: World, index: list[int] | None = None, *, mixed_precision
             )
 
 
-def check_needs(world: World, plugin: Plugin) -> None:
+def check_needs(fixture: Fixture, plugin: Plugin) -> None:
     """Every used need is declared, and every declared need is used."""
-    used = set(world.needs.used)
+    used = set(fixture.needs.used)
     source = "\n".join(file.read_text(encoding="utf-8") for file in source_files(plugin.path))
     used |= {need for need, field in BATCH_FIELDS.items() if re.search(rf"\bbatch\.{field}\b", source)}
-    declared = set(world.method.needs)
+    declared = set(fixture.method.needs)
     for need in used - declared:
         raise Finding(f"uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
     for need in (declared & (GUARDED | set(BATCH_FIELDS))) - used:
@@ -118,24 +118,24 @@ def check_needs(world: World, plugin: Plugin) -> None:
         )
 
 
-def check_finite_gradient(world: World) -> None:
+def check_finite_gradient(fixture: Fixture) -> None:
     """The gradient of a finite loss is finite."""
-    for gradient in _gradients(world, world.terms(range(10))):
+    for gradient in _gradients(fixture, fixture.terms(range(10))):
         if not gradient.isfinite().all():
             raise Finding(
                 "the gradient is not finite although the loss is: look for sqrt, norm, acos or log at their edges"
             )
 
 
-def check_gradient(worlds: list[World]) -> None:
+def check_gradient(fixtures: list[Fixture]) -> None:
     """At the start or at the end of training, every term and their sum depend on the new model."""
     constant: set[str] | None = None
     moved = False
-    for world in worlds:
-        terms = world.terms(range(10))
+    for fixture in fixtures:
+        terms = fixture.terms(range(10))
         without = {name for name, value in terms.items() if not value.requires_grad}
         constant = without if constant is None else constant & without
-        moved = moved or any(bool(gradient.any()) for gradient in _gradients(world, terms))
+        moved = moved or any(bool(gradient.any()) for gradient in _gradients(fixture, terms))
     if not moved:
         raise Finding("no gradient reaches the new encoder: compute the loss from new.embeddings, not detached")
     if constant:
@@ -145,9 +145,9 @@ def check_gradient(worlds: list[World]) -> None:
         )
 
 
-def check_frozen(world: World, before: dict[str, bytes]) -> None:
+def check_frozen(fixture: Fixture, before: dict[str, bytes]) -> None:
     """Training did not change the old model."""
-    old = world.old
+    old = fixture.old
     assert old is not None
     changed = sorted(name for name, content in _bytes(old).items() if before[name] != content)
     if changed:
@@ -158,22 +158,22 @@ def check_frozen(world: World, before: dict[str, bytes]) -> None:
         raise Finding("a gradient reaches the old model: do not switch requires_grad on; clone() what is to be learned")
 
 
-def check_seeds(world: World, plugin: Plugin) -> None:
+def check_seeds(fixture: Fixture, plugin: Plugin) -> None:
     """The same seed twice gives the same embeddings, whatever was drawn elsewhere in between."""
-    again = _like(world, plugin)
+    again = _like(fixture, plugin)
     torch.manual_seed(4711)
     again.train()
-    if not torch.equal(world.embeddings(), again.embeddings()):
+    if not torch.equal(fixture.embeddings(), again.embeddings()):
         raise Finding(
             "two trainings with the same seed differ: build modules in __init__() or setup(), where torch's "
             "global stream is seeded, and draw from batch.generator in loss()"
         )
 
 
-def check_state(world: World, plugin: Plugin) -> None:
+def check_state(fixture: Fixture, plugin: Plugin) -> None:
     """A new model after `setup`, with the stored state loaded, embeds and classifies like the trained one."""
-    stored = save({name: value.detach().contiguous().clone() for name, value in world.model.state_dict().items()})
-    restored = _like(world, plugin)
+    stored = save({name: value.detach().contiguous().clone() for name, value in fixture.model.state_dict().items()})
+    restored = _like(fixture, plugin)
     restored.setup()
     restored.model.to(memory_format=torch.channels_last)  # as in training: another format rounds differently
     try:
@@ -184,7 +184,7 @@ def check_state(world: World, plugin: Plugin) -> None:
             "in __init__ or setup() only, always with the same names and shapes"
         ) from error
     for name, first, second in zip(
-        ("embeddings", "compatible()", "logits"), _outputs(world), _outputs(restored), strict=True
+        ("embeddings", "compatible()", "logits"), _outputs(fixture), _outputs(restored), strict=True
     ):
         if not torch.equal(first, second):
             raise Finding(
@@ -199,34 +199,34 @@ def check_task(
     """The method runs on another task, or skips it with a reason; its queries fit the old gallery."""
     if dim != old_dim and skip(plugin, dim, old_dim) is not None:
         return
-    world = build_world(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
-    world.setup()
-    check_terms(world)
-    assert world.old_model is not None
-    shape, gallery = tuple(_outputs(world)[1].shape), (len(world.data), world.old_model.dim)
+    fixture = build_fixture(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
+    fixture.setup()
+    check_terms(fixture)
+    assert fixture.old_model is not None
+    shape, gallery = tuple(_outputs(fixture)[1].shape), (len(fixture.data), fixture.old_model.dim)
     if shape != gallery:
         raise Finding(f"compatible() gives {shape} where the old gallery needs {gallery}")
 
 
 @torch.no_grad()
-def _outputs(world: World) -> tuple[Tensor, Tensor, Tensor]:
-    embeddings = world.embeddings()
-    world.model.eval()
-    return embeddings, world.method.compatible(embeddings), world.model.head(embeddings)
+def _outputs(fixture: Fixture) -> tuple[Tensor, Tensor, Tensor]:
+    embeddings = fixture.embeddings()
+    fixture.model.eval()
+    return embeddings, fixture.method.compatible(embeddings), fixture.model.head(embeddings)
 
 
-def _like(world: World, plugin: Plugin) -> World:
-    """An untrained world of the same task with the same old model."""
-    task = world.method.task
+def _like(fixture: Fixture, plugin: Plugin) -> Fixture:
+    """An untrained fixture of the same task with the same old model."""
+    task = fixture.method.task
     assert task.old_dim is not None
-    return build_world(plugin, dim=task.dim, old_dim=task.old_dim, old=world.old)
+    return build_fixture(plugin, dim=task.dim, old_dim=task.old_dim, old=fixture.old)
 
 
-def _gradients(world: World, terms: dict[str, Tensor]) -> list[Tensor]:
+def _gradients(fixture: Fixture, terms: dict[str, Tensor]) -> list[Tensor]:
     """Gradients of the summed terms in the new encoder."""
-    world.model.zero_grad()
+    fixture.model.zero_grad()
     torch.autograd.backward(torch.stack(list(terms.values())).sum())
-    return [p.grad for p in world.model.encoder.parameters() if p.grad is not None]
+    return [p.grad for p in fixture.model.encoder.parameters() if p.grad is not None]
 
 
 def _bytes(model: EmbeddingModel | None) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The micro world of the contract test: forty images, two small generations, and the suite's own training loop."""
+"""The fixture of the contract test: forty images, two small generations, and the suite's own training loop."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def training_set(classes: tuple[int, ...]) -> TrainingSet:
 
 
 @dataclass
-class World:
+class Fixture:
     """A method on one task: the model in training, and the method's inputs."""
 
     model: EmbeddingModel
@@ -156,7 +156,7 @@ def skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
     return reason
 
 
-def build_world(
+def build_fixture(
     plugin: Plugin,
     *,
     dim: int,
@@ -164,7 +164,7 @@ def build_world(
     loss: HeadName = HeadName.SOFTMAX,
     choice: Choice = DEFAULTS,
     old: EmbeddingModel | None = None,
-) -> World:
+) -> Fixture:
     """`plugin` about to train the second generation; `old` in place of a new old model."""
     if old is None:
         old = _old_model(plugin, old_dim, loss, choice)
@@ -177,7 +177,7 @@ def build_world(
     independent = None
     if Need.INDEPENDENT_MODEL in method.needs:
         independent = _plain_model(task, "independent").eval().requires_grad_(False)
-    return World(
+    return Fixture(
         model=_model(method, "new"),
         old=old,
         old_model=OldModel(old, needs, rows, data.labels, lambda: embed_images(old, data.images, NORMALIZE)),
@@ -193,9 +193,9 @@ def _old_model(plugin: Plugin, dim: int, loss: HeadName, choice: Choice) -> Embe
     if Need.OWN_FIRST_GENERATION not in plugin.needs:
         return _plain_model(task, "old")
     method = _method(plugin, choice, task)
-    world = World(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
-    world.train()
-    return world.model
+    fixture = Fixture(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
+    fixture.train()
+    return fixture.model
 
 
 def _method(plugin: Plugin, choice: Choice, task: Task) -> TrainingMethod:
