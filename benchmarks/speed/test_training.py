@@ -21,8 +21,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder
+from compatbench.generations.batches import TrainingSet, channels_last
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.loop import TrainingSet, channels_last, train
+from compatbench.generations.loop import train
 from compatbench.method import Task
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.recipe import Recipe

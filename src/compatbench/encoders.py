@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from compatbench.data.published_weights import get_wheel, package_of, read_wheel
 from compatbench.errors import RequestError, first_line
 from compatbench.storage.remembered import remembered
-from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec
+from compatbench.suite.encoder_spec import BackboneSpec, EmbeddingHeadSpec, EncoderSpec
 
 DATA = Path("data")
 """The folder of the data, unless another is chosen."""
@@ -21,16 +21,26 @@ class Encoder(nn.Module):
     """Backbone, embedding head to D dimensions, and optionally a BatchNorm on top."""
 
     def __init__(self, spec: EncoderSpec, data: Path = DATA) -> None:
-        """`data` is the folder of packaged weights, for a spec that takes them."""
+        """`data` is the folder of packaged weights, for a spec that takes them.
+
+        A frozen encoder is its embedding head alone, which takes features (B, F) of the trunk in place of images.
+        """
         super().__init__()
         self.spec = spec
-        self.backbone = build_backbone(spec, data)
-        self.embedding = embedding_head(spec.head, self.backbone.head_hidden_size, spec.dim)  # type: ignore[arg-type]
+        self.backbone = nn.Identity() if spec.frozen else build_backbone(spec, data)
+        features = feature_dim(spec.trunk) if spec.frozen else int(self.backbone.head_hidden_size)  # type: ignore[arg-type]
+        self.embedding = embedding_head(spec.head, features, spec.dim)
         self.norm: nn.Module = nn.BatchNorm1d(spec.dim) if spec.batch_norm else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B, D), not normalised."""
         return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
+
+    def blank(self, count: int, device: str | torch.device = "cpu") -> Tensor:
+        """Zeros (B, …) in the shape of what the encoder takes."""
+        size = self.spec.image_size
+        shape = (feature_dim(self.spec.trunk),) if self.spec.frozen else (self.spec.channels, size, size)
+        return torch.zeros(count, *shape, device=device)
 
 
 def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Module:
@@ -46,7 +56,7 @@ def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Modul
     return nn.Sequential(*layers, last) if layers else last
 
 
-def build_backbone(spec: EncoderSpec, data: Path = DATA, *, classifier: bool = False) -> nn.Module:
+def build_backbone(spec: BackboneSpec, data: Path = DATA, *, classifier: bool = False) -> nn.Module:
     """The timm model for `spec.channels` and `spec.image_size`, with published weights if the spec asks for them.
 
     Its `classifier` is left out unless asked for. Raises RequestError where patches would leave a rim of the image
@@ -101,14 +111,27 @@ def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone:
 
 
 @remembered("timm", "torch")
+def feature_dim(spec: BackboneSpec) -> int:
+    """F: dimensions of a backbone's pooled features."""
+    with torch.device("meta"):
+        backbone = build_backbone(spec.model_copy(update={"pretrained": False}))
+    return int(backbone.head_hidden_size)  # type: ignore[arg-type]
+
+
+@remembered("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is an error before training."""
     if spec.pretrained and spec.weights == "package":
         package_of(spec.backbone)
     try:
-        model = Encoder(spec.model_copy(update={"pretrained": False})).eval()
+        whole = {
+            "pretrained": False,
+            "frozen": False,
+            "channels": spec.trunk.channels if spec.frozen else spec.channels,
+        }
+        model = Encoder(spec.model_copy(update=whole)).eval()
         with torch.inference_mode():
-            model(torch.zeros(2, spec.channels, spec.image_size, spec.image_size))
+            model(model.blank(2))
     except RequestError:
         raise
     except Exception as error:
@@ -131,7 +154,7 @@ def _small_patch(image_size: int) -> int:
     return max((side for side in range(1, image_size // 7 + 1) if image_size % side == 0), default=1)
 
 
-def _keep_resolution(model: nn.Module, spec: EncoderSpec) -> None:
+def _keep_resolution(model: nn.Module, spec: BackboneSpec) -> None:
     """The usual small-image stem: a stride-1 first convolution, 3x3 for 7x7, and no max-pooling after it."""
     layers = dict(model.named_modules())
     stem = next((name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)), None)

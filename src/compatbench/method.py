@@ -71,7 +71,7 @@ class Batch:
     """One training batch, and its place in the training."""
 
     images: Tensor
-    """Augmented, normalised images (B, channels, H, W)."""
+    """Augmented, normalised images (B, channels, H, W); features (B, F) of the new model's trunk where it is frozen."""
     labels: Tensor
     """Labels (B,) int64, rows of the new head."""
     index: Tensor

@@ -27,6 +27,10 @@ class Embedder(Protocol):
         """Embeddings (B, D) of encoder outputs (B, E), not normalised."""
 
 
+OwnInputs = Callable[[Encoder, Tensor], Tensor]
+"""What an encoder takes for the same items and views as a batch's inputs, if its trunk is not the new encoder's."""
+
+
 class View:
     """One model's view of one batch; computes only what is asked for."""
 
@@ -185,9 +189,9 @@ class OldModel:
             mapped.append(embeddings)
         return mapped
 
-    def view(self, images: Tensor, *, mixed_precision: bool = False) -> View:
-        """The old model's view of a batch, without gradient."""
-        return OldView(self._model, images, self._needs, mixed_precision=mixed_precision)
+    def view(self, images: Tensor, *, mixed_precision: bool = False, own: OwnInputs | None = None) -> View:
+        """The old model's view of a batch, without gradient; `own` is for encoders that take inputs of their own."""
+        return OldView(self._model, images, self._needs, mixed_precision=mixed_precision, own=own)
 
     def _require(self, need: Need) -> None:
         _require(self._needs, need)
@@ -203,9 +207,11 @@ class OldView(View):
         needs: frozenset[Need] | set[Need],
         *,
         mixed_precision: bool = False,
+        own: OwnInputs | None = None,
     ) -> None:
         super().__init__(model, images, frozen=True, mixed_precision=mixed_precision)
         self._needs = needs
+        self._own = own
 
     @property
     def head(self) -> Head:
@@ -215,7 +221,7 @@ class OldView(View):
 
     def _encode(self, images: Tensor) -> Tensor:
         _require(self._needs, Need.OLD_ENCODER)
-        return super()._encode(images)
+        return super()._encode(images if self._own is None else self._own(self._model.encoder, images))
 
 
 def mean_by_class(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -16,8 +16,9 @@ from compatbench.encoders import Encoder
 from compatbench.errors import ContractError, InvalidResultError
 from compatbench.generations import loop as training
 from compatbench.generations.augmentation import augment
+from compatbench.generations.batches import TrainingSet
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.loop import TrainingReport, TrainingSet, embed_images, embedding_rate, train
+from compatbench.generations.loop import TrainingReport, embed_images, embedding_rate, train
 from compatbench.heads import SoftmaxHead
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Need, Params, Task, TrainingMethod

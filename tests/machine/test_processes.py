@@ -27,9 +27,10 @@ from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
 from compatbench.encoders import Encoder
 from compatbench.evaluation.retrieval import evaluate
+from compatbench.generations.batches import TrainingSet
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.loop import TrainingSet, embed_images, train
+from compatbench.generations.loop import embed_images, train
 from compatbench.generations.serving import serve
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream
@@ -210,6 +211,32 @@ def test_two_processes_score_as_one_with_the_double_batch(pair: Pair, tmp_path: 
     assert first == second
     assert first == pytest.approx(alone, abs=0.002)
     assert alone[0] > 0.15, "they have learned something"
+
+
+def frozen(root: Path, runs: str) -> tuple[list[Array], list[Array]]:
+    """Features of a trunk, and embeddings by heads that are trained on them."""
+    trainer = digits_trainer(root, "test_resnet", batch_size=25, lr=0.05)
+    head = {"mlp": [24], "batch_norm": True}
+    trainer.chain = tuple(
+        GenerationSpec.model_validate(one.model_dump() | {"frozen": True, "head": head}) for one in trainer.chain
+    )
+    trainer.store = Store(root / runs)
+    served = serve(trainer, catalogue().get("l2"), catalogue().get("l2").resolve({}))
+    trunk = served[0].trained.model.encoder.spec.trunk
+    views = trainer.features.views(trunk, trainer.indices[1])
+    return [view.read(slice(None)).numpy() for view in views], [one.gallery.numpy() for one in served]
+
+
+def test_features_and_the_heads_trained_on_them_are_those_of_one_process(pair: Pair, tmp_path: Path) -> None:
+    """In 16 bits a feature may be rounded to its neighbour where a share is computed by another kernel."""
+    features, embeddings = frozen(tmp_path, "alone")
+    first, second = pair.both(frozen, tmp_path, "two")
+    for one, other, alone in zip(first[0], second[0], features, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, alone, rtol=2e-3, atol=1e-4)
+    for one, other, alone in zip(first[1], second[1], embeddings, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, alone, rtol=0, atol=0.02 * np.abs(alone).max())
 
 
 FILES = 29

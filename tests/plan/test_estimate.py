@@ -13,6 +13,8 @@ from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.estimate import CELL_SECONDS, minutes_here
 from compatbench.plan.selection import Selection
 from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.splits import training_indices
 from compatbench.suite.suite import parse_suite
 
 RATE = 100.0
@@ -74,6 +76,42 @@ def test_cells_at_a_time_divide_the_time_and_skips_take_none(cells: list[Cell], 
     assert [cell.skip is None for cell in with_skip] == [True, True, False]
     assert minutes_here(with_skip, digits, jobs=1) == minutes_here(some, digits, jobs=1)
     assert minutes_here([], digits, jobs=2) == 0
+
+
+def test_features_of_a_frozen_trunk_are_counted_once(digits: Dataset, catalogue: Catalogue) -> None:
+    frozen = {"backbone": "test_vit", "dim": 16, "frozen": True}
+    suite = parse_suite(
+        {
+            "title": "small",
+            "dataset": "digits",
+            "image_size": 16,
+            "train_limit": 400,
+            "query_limit": 100,
+            "seeds": [0, 1],
+            "recipe": {"epochs": 3, "views": 2, "augmentation": {"crop_padding": 1}},
+            "scenarios": {"half": [{**frozen, "share": 0.5}, frozen], "classes": [{**frozen, "classes": 5}, frozen]},
+            "methods": ["independent", "l2"],
+        },
+        "test",
+    )
+    everything = make_plan("small", suite, digits, catalogue, Selection())
+    spec = everything[0].spec.generations[1].encoder(1, 16)
+    rates = {spec: 1000.0, EncoderSpec(dim=1, **spec.trunk.model_dump()): 10.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimate, "training_rate", lambda encoder, batch_size: rates[encoder])
+        minutes = minutes_here(everything, digits, jobs=1)
+    pool = sum(round(n * 400 / len(digits.train)) for n in digits.train.labels.bincount().tolist())
+    half, classes = (
+        len(training_indices(digits.train.labels, GenerationSpec(**frozen, **part), 400))
+        for part in ({"share": 0.5}, {"classes": 5})
+    )
+    trunk = (3 * pool + len(digits.gallery)) / 3 / 10
+    tested = len(digits.gallery) / 3
+    old = (3 * (half + classes) + 2 * tested) / 1000
+    independent = (3 * pool + tested) / 1000
+    l2 = 2 * (3 * pool * 4 / 3 + tested) / 1000
+    expected = trunk + 2 * (old + independent + l2) + 8 * CELL_SECONDS["here"]
+    assert minutes == pytest.approx(expected / 60)
 
 
 def test_the_speed_is_measured_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,7 @@ IMPOSSIBLE = [
     (("scenarios",), {}, "scenarios: dictionary should have at least 1 item"),
     (CHAIN, [{"document_encoder": "previous"}, {}], "scenarios: scenario 'extended_data': no generation is before the"),
     ((*CHAIN, 1, "document_encoder"), "next", "scenarios.extended_data.1.document_encoder"),
+    (CHAIN, [{"frozen": True}, {}], "scenarios: scenario 'extended_data': old and new models see the same views"),
     (CHAIN, [{}], "scenarios: scenario 'extended_data' needs at least two generations, old and new"),
     (("scenarios", "a/b"), [{}, {}], "scenarios.a/b.[key]: string should match pattern"),
     (("scenarios", ".."), [{}, {}], "scenarios....[key]: string should match pattern"),

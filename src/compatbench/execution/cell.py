@@ -125,8 +125,8 @@ def now() -> str:
 def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]) -> ChainTrainer:
     with watch.stage("data"):
         folders = workplace.dataset_folders
-        dataset = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
-        dataset = as_tested(dataset, spec.generations, spec.test_classes, spec.query_limit)
+        whole = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
+        dataset = as_tested(whole, spec.generations, spec.test_classes, spec.query_limit)
         return ChainTrainer(
             spec.generations,
             dataset,
@@ -139,6 +139,7 @@ def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Cal
             watch.report,
             notify,
             workplace.data,
+            whole,
         )
 
 
@@ -146,6 +147,9 @@ def _measured(spec: CellSpec, trainer: ChainTrainer, watch: Stopwatch) -> Measur
     """What the first process measures once all have trained."""
     plugin = trainer.catalogue.get(spec.method.name)
     params = plugin.resolve(spec.method.params)
+    if any(generation.frozen for generation in spec.generations):
+        with watch.stage("features"):
+            trainer.compute_features()
     with watch.stage("reference"):
         references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
     with watch.stage("models"):

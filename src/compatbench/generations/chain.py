@@ -7,8 +7,9 @@ method's file retrains that method only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +21,11 @@ from compatbench.data.id_lookup import IdLookup
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import DATA, Encoder
+from compatbench.generations.batches import TrainingSet
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.loop import TrainingSet, embed_images, embedding_rate, train
+from compatbench.generations.features import Features
+from compatbench.generations.loop import embed_images, embedding_rate, train
+from compatbench.generations.trunk import FEATURES_VERSION, TrunkFeatures, weights_hash
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Map, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel
@@ -29,6 +33,7 @@ from compatbench.records.record import BASELINE
 from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, Notify, get_or_make_together, tensors_hash
 from compatbench.storage.canonical import digest
+from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from
 from compatbench.suite.splits import split_hash, training_indices
@@ -109,11 +114,38 @@ class ChainTrainer:
     notify: Notify
     data: Path = DATA
     """Folder of packaged weights."""
+    whole: Dataset | None = None
+    """The dataset with all its test images, where `dataset` has some of them: features are shared by all scenarios."""
 
     def __post_init__(self) -> None:
         labels = self.dataset.train.labels
         self.indices = [training_indices(labels, spec, self.train_limit) for spec in self.chain]
-        self.normalize = Normalization.of(self.dataset.train)
+
+    @cached_property
+    def normalize(self) -> Normalization:
+        """Of the training images."""
+        return Normalization.of(self.dataset.train)
+
+    @cached_property
+    def features(self) -> TrunkFeatures:
+        """Of frozen trunks."""
+        return TrunkFeatures(
+            self.whole or self.dataset,
+            self.train_limit,
+            self.recipe,
+            self.store.features,
+            self.data,
+            self.device,
+            self.progress,
+            self.notify,
+        )
+
+    def compute_features(self) -> None:
+        """Compute what the frozen trunks of the chain have to tell, where that is not there yet."""
+        shape = self.dataset.train.channels, self.dataset.train.image_size
+        encoders = [encoder for spec in self.chain for encoder in (spec.encoder(*shape), spec.documents(*shape))]
+        for trunk in dict.fromkeys(encoder.trunk for encoder in encoders if encoder is not None and encoder.frozen):
+            self.features.compute(trunk)
 
     @property
     def split_hash(self) -> str:
@@ -134,12 +166,25 @@ class ChainTrainer:
             models.append(self._trained(plugin, params, generation, old=old))
         return models
 
-    def training_set(self, generation: int) -> TrainingSet:
-        """Images of `generation` on the device, with labels as rows of its head."""
-        indices = self.indices[generation]
+    def labels(self, generation: int) -> Tensor:
+        """(N,) labels of the training images of `generation` on the device, as rows of its head."""
         classes = torch.tensor(self.chain[generation].class_ids(self.dataset.train_classes))
-        labels = torch.searchsorted(classes, self.dataset.train.labels[indices])
-        return TrainingSet(self.dataset.train.images[indices].to(self.device), labels.to(self.device))
+        return torch.searchsorted(classes, self.dataset.train.labels[self.indices[generation]]).to(self.device)
+
+    def training_set(self, generation: int, encoder: Encoder | None = None) -> TrainingSet:
+        """Images of `generation` on the device, with labels as rows of its head.
+
+        A frozen `encoder` takes the features of its trunk in their place.
+        """
+        indices, labels = self.indices[generation], self.labels(generation)
+        if encoder is None or not encoder.spec.frozen:
+            return TrainingSet(self.dataset.train.images[indices].to(self.device), labels)
+
+        @cache
+        def views(trunk: BackboneSpec) -> Sequence[Features]:
+            return self.features.views(trunk, indices)
+
+        return TrainingSet(self.features.train(encoder.spec.trunk, indices), labels, views)
 
     def embed_training_set(self, trained: TrainedModel, generation: int, side: Side = "query") -> Tensor:
         """Embeddings (N, D) of the training images of `generation` by any model of the chain, as one of its sides."""
@@ -148,7 +193,7 @@ class ChainTrainer:
         name = digest({"model": trained.id, "train": digest(self.indices[generation].tolist()), **own})
 
         def make() -> Artefact:
-            images = self.training_set(generation).images
+            images = self.training_set(generation, model.encoder).images
             return Artefact({"embeddings": embed_images(model, images, self.normalize)})
 
         stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
@@ -170,7 +215,8 @@ class ChainTrainer:
         name = digest({"model": trained.id, "test": self.dataset.fingerprint, "gallery": side == "gallery"})
 
         def make() -> Artefact:
-            images = split.images.to(self.device)
+            spec = model.encoder.spec
+            images = self.features.test(spec.trunk, split) if spec.frozen else split.images.to(self.device)
             self.progress(f"embed {generation}", 0.0)
             embeddings = embed_images(model, images, self.normalize)
             rate = embedding_rate(model, images, self.normalize)
@@ -178,6 +224,10 @@ class ChainTrainer:
 
         stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
         return stored.tensors["embeddings"], stored.facts["images_per_second"]
+
+    def _trunk_identity(self, encoder: Encoder) -> dict[str, Any]:
+        """What a frozen encoder's features depend on beside its spec and the images."""
+        return {"weights": weights_hash(encoder.spec.trunk), "features": FEATURES_VERSION}
 
     def _task(self, generation: int) -> Task:
         return task_of(self.chain, generation, self.dataset)
@@ -213,6 +263,7 @@ class ChainTrainer:
             "classes": self.chain[generation].class_ids(self.dataset.train_classes),
             "encoder": model.encoder.spec.model_dump(mode="json"),
             **({"documents": model.document_encoder.spec.model_dump(mode="json")} if model.document_encoder else {}),
+            **({"trunks": [self._trunk_identity(one) for one in model.encoders]} if model.encoder.spec.frozen else {}),
             "loss": self.chain[generation].loss,
             "position": generation,
             "task": digest(model.method.task.__dict__) if plugin.name != BASELINE else "",
@@ -246,7 +297,7 @@ class ChainTrainer:
     ) -> Artefact:
         stage = f"train {label} {generation}"
         model.to(self.device)
-        data = self.training_set(generation)
+        data = self.training_set(generation, model.encoder)
         report = train(
             model,
             data,
@@ -272,7 +323,7 @@ class ChainTrainer:
     def _restore(self, model: EmbeddingModel, stored: Artefact, old: TrainedModel | None, generation: int) -> None:
         """Load stored weights. `setup` runs first, since it makes the modules that a method adds."""
         model.to(self.device)
-        data = self.training_set(generation)
+        data = self.training_set(generation, model.encoder)
         new = NewModel(model, lambda: embed_images(model, data.images, self.normalize), data.labels)
         with global_stream(self.seed, "setup", generation):
             model.method.setup(new, self._old_model(old, model.method, generation, data.labels) if old else None)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
+from compatbench.data.image_files import in_order, read, read_batches
 from compatbench.data.normalization import Normalization
 from compatbench.errors import ContractError
-from compatbench.generations.augmentation import augment
+from compatbench.generations.batches import TrainingSet, channels_last, training_batches
 from compatbench.generations.embedding_model import EmbeddingModel
+from compatbench.generations.features import Features, Inputs
 from compatbench.generations.loss_log import LossLog
 from compatbench.generations.optimizer import build_optimizer
 from compatbench.machine import processes
@@ -31,19 +32,6 @@ DOCUMENTS_TERM = "classification of documents"
 """Loss of the encoder of the documents, where they have one of their own."""
 REPORT_EVERY = 20
 """Steps between two looks at the losses: each look waits for the device."""
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """The images of one generation, in memory on the device or in files."""
-
-    images: Images
-    """uint8 (N, C, H, W)."""
-    labels: Tensor
-    """(N,) rows of the head."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 @dataclass
@@ -62,20 +50,18 @@ Progress = Callable[[float], None]
 
 
 @torch.no_grad()
-def embed_images(model: EmbeddingModel, images: Images, normalize: Normalization) -> Tensor:
-    """Embeddings (N, D) float32 of uint8 images (N, C, H, W), in evaluation mode, not normalised."""
+def embed_images(model: EmbeddingModel, images: Inputs, normalize: Normalization) -> Tensor:
+    """Embeddings (N, D) float32 of uint8 images (N, C, H, W) or features (N, F), in evaluation mode, not normalised."""
     was_training = model.training
     model.eval()
     own = images[processes.share(len(images))]
-    batches = read_batches(own, in_order(len(own), EMBEDDING_BATCH))
-    parts = [model(channels_last(normalize(batch))).float() for batch in batches]
+    places = in_order(len(own), EMBEDDING_BATCH)
+    if isinstance(own, Features):
+        parts = [model(own.read(place)).float() for place in places]
+    else:
+        parts = [model(channels_last(normalize(batch))).float() for batch in read_batches(own, places)]
     model.train(was_training)
     return processes.gather(torch.cat(parts), len(images))
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """The memory format for faster convolutions on CPU and on GPU."""
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def train(
@@ -99,7 +85,6 @@ def train(
     method = model.method
     two_views = Need.TWO_VIEWS in method.needs
     mixed = recipe.precision == "bfloat16"
-    augmented = functools.partial(augment, augmentation=recipe.augmentation)
     view = functools.partial(View, mixed_precision=mixed)
 
     new = NewModel(model, lambda: embed_images(model, data.images, normalize), data.labels)
@@ -113,8 +98,7 @@ def train(
     optimizer = build_optimizer(recipe, parameters)
 
     order = stream(seed, "order", generation)
-    first_view = stream(seed, "augmentation", generation, device=device)
-    second_view = stream(seed, "second view", generation, device=device)
+    source = training_batches(data, model.encoder, normalize, recipe.augmentation, seed, generation)
     own = stream(seed, "method", generation, device=device)
     batch_size = min(recipe.batch_size, len(data))
     steps = len(data) // batch_size
@@ -128,11 +112,12 @@ def train(
             permutation = torch.randperm(len(data), generator=order).to(device)
             window = time.perf_counter()
             indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
-            for step, (index, raw) in enumerate(zip(indices, _whole_batches(data.images, indices), strict=True)):
+            batches = source.batches(indices, two_views=two_views)
+            for step, (index, views) in enumerate(zip(indices, batches, strict=True)):
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.rate(done)
-                images = channels_last(normalize(augmented(raw, generator=first_view)))
+                images = views.first
                 batch = Batch(
                     images=images,
                     labels=data.labels[index],
@@ -141,13 +126,14 @@ def train(
                     epochs=recipe.epochs,
                     progress=done,
                     generator=own,
-                    second_view=channels_last(normalize(augmented(raw, generator=second_view))) if two_views else None,
+                    second_view=views.second,
                     independent=view(independent, images, frozen=True) if independent is not None else None,
                 )
-                seen_by_old = old.view(images, mixed_precision=mixed) if old is not None else None
+                seen_by_old = old.view(images, mixed_precision=mixed, own=views.own) if old is not None else None
                 terms = loss_terms(method, batch, view(model, images, frozen=False), seen_by_old)
                 if model.document_encoder is not None:  # the shared head ties the two encoders to one space
-                    documents = view(model.documents, images, frozen=False)
+                    own_images = views.own(model.document_encoder, images)
+                    documents = view(model.documents, own_images, frozen=False)
                     terms[DOCUMENTS_TERM] = method.classification(batch, documents, seen_by_old).float()
                 _step(optimizer, parameters, torch.stack(list(terms.values())).sum())
                 log.add(terms)
@@ -162,16 +148,6 @@ def train(
     processes.copy_from_first(model.state_dict().values())
     model.eval()
     return TrainingReport(log.curves, time.perf_counter() - begun, statistics.median(rates))
-
-
-def _whole_batches(images: Images, indices: Sequence[Tensor]) -> Iterator[Tensor]:
-    """The images (B, C, S, S) uint8 at each of `indices`; those in files are decoded in shares."""
-    if not isinstance(images, ImageFiles):
-        yield from read_batches(images, indices)
-        return
-    own = read_batches(images, [index[processes.share(len(index))] for index in indices])
-    for index, part in zip(indices, own, strict=True):
-        yield processes.gather(part, len(index))
 
 
 def _step(optimizer: torch.optim.Optimizer, parameters: Sequence[Parameter], loss: Tensor) -> None:
@@ -195,12 +171,18 @@ def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None
     return {name: value.float() for name, value in terms.items()}
 
 
-def embedding_rate(model: EmbeddingModel, images: Images, normalize: Normalization, repeats: int = 3) -> float:
-    """Images per second of embedding one batch of uint8 images, median of `repeats` after a warm-up."""
-    batch = read(images, slice(0, EMBEDDING_BATCH))
+def embedding_rate(model: EmbeddingModel, images: Inputs, normalize: Normalization, repeats: int = 3) -> float:
+    """Images per second of embedding one batch, median of `repeats` after a warm-up.
+
+    From features, the time that their trunk took is added.
+    """
+    batch: Inputs = (
+        images[:EMBEDDING_BATCH] if isinstance(images, Features) else read(images, slice(0, EMBEDDING_BATCH))
+    )
     seconds = []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
         embed_images(model, batch, normalize).cpu()
         seconds.append(time.perf_counter() - begun)
-    return len(batch) / statistics.median(seconds[1:])
+    trunk = 1 / images.rate if isinstance(images, Features) else 0.0
+    return 1 / (statistics.median(seconds[1:]) / len(batch) + trunk)

@@ -131,7 +131,7 @@ def _fitted(
         task = replace(
             task_of(trainer.chain, generation, trainer.dataset), dim=new_vectors.shape[1], old_dim=old_vectors.shape[1]
         )
-        labels = trainer.training_set(generation).labels
+        labels = trainer.labels(generation)
         return fit_plugin(
             plugin, params, task, new_vectors, old_vectors, labels, trainer.seed, "fit", generation
         ).artefact()

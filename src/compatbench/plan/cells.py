@@ -206,7 +206,7 @@ def _other_encoder(chain: Sequence[GenerationSpec], position: int) -> str | None
     new, old = chain[position], chain[documents_from(chain, position - 1)]
     before = old.documents(3, 32) or old.encoder(3, 32)
     now = new.encoder(3, 32)
-    for name in ("small_image_stem", "batch_norm", "head"):
+    for name in ("small_image_stem", "batch_norm", "frozen", "head"):
         new_one, old_one = (getattr(encoder, name) for encoder in (now, before))
         if new_one != old_one:
             return f"starts from the old weights: {name} is {new_one}, and was {old_one}"

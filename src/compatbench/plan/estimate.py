@@ -14,8 +14,10 @@ from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
 from compatbench.records.environment import cpu_name, device, gpu_name
 from compatbench.storage.remembered import remembered
-from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.encoder_spec import BackboneSpec, EncoderSpec
 from compatbench.suite.recipe import Recipe
+from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.splits import image_ranges
 from compatbench.vocabulary import Need
 
 TRAINING = 3
@@ -56,9 +58,13 @@ def _seconds(
     pass_seconds: Callable[[EncoderSpec, Recipe], float],
     cell_seconds: float,
 ) -> float:
-    """All trainings, embeddings and evaluations of `cells`; `pass_seconds` is a forward pass of one image."""
+    """All features of frozen trunks, trainings, embeddings and evaluations of `cells`.
+
+    `pass_seconds` is a forward pass of one image, or of its features where the encoder is frozen.
+    """
     seconds = cell_seconds * sum(cell.skip is None for cell in cells)
     embedded = sum({id(split): len(split) for split in (dataset.query, dataset.gallery)}.values())
+    trunks: dict[tuple[BackboneSpec, int | None], Recipe] = {}
     for training in trainings(cells, dataset):
         recipe, needs = training.spec.recipe, training.spec.method.needs
         seen = training.images * recipe.epochs
@@ -66,6 +72,11 @@ def _seconds(
         seconds += sum((seen * passes + embedded) * pass_seconds(one, recipe) for one in training.encoders)
         if training.old is not None:
             seconds += seen * pass_seconds(training.old, recipe)
+        trunks |= {(one.trunk, training.spec.train_limit): recipe for one in training.encoders if one.frozen}
+    for (trunk, limit), recipe in trunks.items():
+        ranges = image_ranges(dataset.train.labels, GenerationSpec(backbone=trunk.backbone), limit).values()
+        computed = sum(last - first for first, last in ranges) * (1 + recipe.drawn_views) + embedded
+        seconds += computed * pass_seconds(EncoderSpec(dim=1, **trunk.model_dump()), recipe)
     return seconds
 
 
@@ -81,9 +92,9 @@ def training_rate(spec: EncoderSpec, batch_size: int) -> float:
     try:
         with torch.random.fork_rng():
             model = Encoder(spec.model_copy(update={"pretrained": False}))
-            images = torch.randn(batch_size, spec.channels, spec.image_size, spec.image_size, device=where)
+            images = torch.randn_like(model.blank(batch_size, where))
         model.to(where).to(memory_format=torch.channels_last)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
         labels = torch.zeros(batch_size, dtype=torch.long, device=where)
         seconds = []
         for _ in range(4):
@@ -104,7 +115,6 @@ def forward_operations(spec: EncoderSpec) -> float:
 
     with torch.device("meta"), torch.no_grad():
         encoder = Encoder(spec.model_copy(update={"pretrained": False})).eval()
-        images = torch.empty(2, spec.channels, spec.image_size, spec.image_size)
         with FlopCounterMode(display=False) as counter:
-            encoder(images)
+            encoder(encoder.blank(2, "meta"))
     return float(counter.get_total_flops() / 2)

@@ -3,7 +3,7 @@
 runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
 runs/<suite>/logs/…                                               one a cell
 runs/<suite>/{README.md,index.html,tables/}                        the report
-runs/{models,embeddings,indexes,evaluations,arrays}/               shared by all suites, named by content
+runs/{features,models,embeddings,indexes,evaluations,arrays}/               shared by all suites, named by content
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.models = root / "models"
+        self.features = root / "features"
         self.embeddings = root / "embeddings"
         self.indexes = root / "indexes"
         self.evaluations = root / "evaluations"

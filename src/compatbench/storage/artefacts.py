@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
@@ -18,6 +18,9 @@ from compatbench.machine import processes
 from compatbench.storage.files import remove_leftovers, whole_file
 
 Notify = Callable[[str], None]
+Made = TypeVar("Made")
+Reader = Callable[[Path], tuple[Made | None, str]]
+"""What is at a path, or None and what is wrong with it: nothing where there is no file."""
 
 
 @dataclass
@@ -34,44 +37,62 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
     A lock lets only one process make it, while the others wait and then read. Raises what `make` raises.
     """
     path = folder / f"{name}.safetensors"
-    found, _ = read_artefact(path)
-    if found is not None:
-        return found
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
-        remove_leftovers(path)
-        found, problem = read_artefact(path)
-        if found is None:
-            if problem:
-                notify(f"{path.name} is damaged ({problem}); making it again")
-            found = make()
-            write_artefact(path, found)
-    return found
+    return made_once(path, read_artefact, lambda: _written(path, make()), notify)
 
 
 def get_or_make_together(
     folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None
 ) -> Artefact:
-    """`get_or_make` by all processes that train together, if `make` needs all of them.
+    """`get_or_make` by all processes that train together, if `make` needs all of them; see `made_together`."""
+    path = folder / f"{name}.safetensors"
+    return made_together(path, read_artefact, lambda: _written(path, make()), make, notify)
 
-    The first alone looks, locks and writes; the others make when it does, and have what it wrote. Raises RuntimeError
-    in a process that cannot read that.
+
+def made_once(path: Path, read: Reader[Made], make: Callable[[], Made], notify: Notify) -> Made:
+    """What `read` finds at `path`; where that is nothing, `make` writes it there while other processes wait."""
+    found, _ = read(path)
+    if found is not None:
+        return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.parent / f".{path.stem}.lock"):
+        remove_leftovers(path)
+        found, problem = read(path)
+        if found is None:
+            if problem:
+                notify(f"{path.name} is damaged ({problem}); making it again")
+            found = make()
+    return found
+
+
+def made_together(
+    path: Path, read: Reader[Made], make: Callable[[], Made], assist: Callable[[], object], notify: Notify
+) -> Made:
+    """`made_once` by all processes that train together: the others `assist` while the first makes.
+
+    The first alone looks, locks and writes; the others have what it wrote. Raises RuntimeError in a process that
+    cannot read that.
     """
 
-    def make_together() -> Artefact:
+    def make_together() -> Made:
         processes.agree(True)
         return make()
 
     if processes.is_first():
-        found = get_or_make(folder, name, make_together, notify)
+        found = made_once(path, read, make_together, notify)
         processes.agree(False)
         return found
     while processes.agree(False):
-        make()
-    read, problem = read_artefact(folder / f"{name}.safetensors")
-    if read is None:
+        assist()
+    seen, problem = read(path)
+    if seen is None:
+        name = path.stem
         raise RuntimeError(f"{name} was stored by the first process, but {problem or 'is not here'}: share one disk")
-    return read
+    return seen
+
+
+def _written(path: Path, artefact: Artefact) -> Artefact:
+    write_artefact(path, artefact)
+    return artefact
 
 
 def tensors_hash(tensors: dict[str, Tensor]) -> str:

@@ -87,15 +87,13 @@ class EmbeddingHeadSpec(Setting):
         return data
 
 
-class EncoderSpec(Weighted):
-    """The parts of an encoder; in every record and in the cache key of a trained model."""
+class BackboneSpec(Weighted):
+    """The parts of a backbone."""
 
-    later = frozenset({"weights", "head"})
+    later = frozenset({"weights"})
 
     backbone: str
     """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
-    dim: int = Field(ge=1)
-    """Embedding dimension D."""
     image_size: int = Field(ge=4)
     channels: int = Field(ge=1)
     pretrained: bool = False
@@ -104,10 +102,28 @@ class EncoderSpec(Weighted):
     """Where these come from, if not from timm's hub."""
     small_image_stem: bool = False
     """Keep early resolution on small images: a stem without stride and pooling, or small ViT patches."""
-    batch_norm: bool = False
-    """BatchNorm after the embedding head."""
+
+
+class EncoderSpec(BackboneSpec):
+    """The parts of an encoder; in every record and in the cache key of a trained model."""
+
+    later = frozenset({"weights", "frozen", "head"})
+
+    dim: int = Field(ge=1)
+    """Embedding dimension D."""
+    frozen: bool = False
+    """Only the embedding head is trained, on features that the backbone computes once (docs/scenarios.md)."""
     head: EmbeddingHeadSpec = EmbeddingHeadSpec()
     """From the backbone's features to D dimensions."""
+    batch_norm: bool = False
+    """BatchNorm after the embedding head."""
+
+    @property
+    def trunk(self) -> BackboneSpec:
+        """The backbone of a frozen encoder, as it was published: grey images are given to it in three channels."""
+        own = {name: getattr(self, name) for name in BackboneSpec.model_fields}
+        changed = {"channels": 3 if self.channels == 1 else self.channels, "weights": self.pretrained and self.weights}
+        return BackboneSpec.model_validate(own | {name: value or None for name, value in changed.items()})
 
 
 @remembered("timm")

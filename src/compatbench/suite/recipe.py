@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from compatbench.suite.encoder_spec import Setting
+
 
 class Augmentation(BaseModel):
     """Random crop after zero padding and random horizontal flip, drawn for each image on its own."""
@@ -19,10 +21,10 @@ class Augmentation(BaseModel):
     """Mirror half of the images; not for digits or text."""
 
 
-class Recipe(BaseModel):
+class Recipe(Setting):
     """Optimiser, schedule, precision and augmentation of every generation of a suite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    later = frozenset({"views"})
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(128, ge=2)
@@ -38,6 +40,13 @@ class Recipe(BaseModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: mixed precision, weights stay float32."""
     augmentation: Augmentation = Augmentation()
+    views: int = Field(4, ge=1, le=64)
+    """V: augmented views of each training image that a frozen backbone computes features of; without augmentation 1."""
+
+    @property
+    def drawn_views(self) -> int:
+        """V, or 0 where no augmentation makes one view differ from another."""
+        return self.views if self.augmentation != Augmentation() else 0
 
     @model_validator(mode="after")
     def _steps_belong_to_step(self) -> Self:

@@ -56,7 +56,7 @@ class TowerSpec(Weighted):
 class GenerationSpec(Weighted):
     """One generation of a chain: the data it sees and the encoder it trains, or the two."""
 
-    later = frozenset({"head"})
+    later = frozenset({"frozen", "head"})
 
     backbone: str
     dim: int = Field(64, ge=2)
@@ -69,6 +69,8 @@ class GenerationSpec(Weighted):
     loss: HeadName = HeadName.SOFTMAX
     pretrained: bool = False
     weights: Weights | None = None
+    frozen: bool = False
+    """The backbone stays as it was published; only the embedding head is trained, on features computed once."""
     small_image_stem: bool = False
     head: EmbeddingHeadSpec = EmbeddingHeadSpec()
     batch_norm: bool = False
@@ -118,6 +120,7 @@ class GenerationSpec(Weighted):
             channels=channels,
             pretrained=self.pretrained,
             weights=self.weights,
+            frozen=self.frozen,
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
             head=self.head,

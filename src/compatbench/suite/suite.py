@@ -132,6 +132,11 @@ class Suite(BaseModel):
                 raise ValueError(f"scenario '{name}' needs at least two generations, old and new")
             if chain[0].keeps_documents:
                 raise ValueError(f"scenario '{name}': no generation is before the first, whose documents it could keep")
+            if len({generation.frozen for generation in chain}) > 1:
+                raise ValueError(
+                    f"scenario '{name}': old and new models see the same views of an image only if all of them are "
+                    "frozen or none is; give every generation the same frozen"
+                )
         return value
 
     @field_validator("test_on_unseen_classes")

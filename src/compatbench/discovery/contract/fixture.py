@@ -9,15 +9,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from compatbench.data.image_files import read
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.contract.choices import DEFAULTS, Choice
 from compatbench.discovery.contract.report import Finding
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder
+from compatbench.generations.batches import TrainingSet
 from compatbench.generations.chain import embedding_dim
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.loop import TrainingSet, embed_images, loss_terms, train
+from compatbench.generations.loop import embed_images, loss_terms, train
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel, View
@@ -102,7 +102,8 @@ class Fixture:
     def batch(self, index: Sequence[int]) -> Batch:
         """The training images at `index`, in the middle of training."""
         rows = torch.tensor(index)
-        images = NORMALIZE(read(self.data.images, rows))
+        assert isinstance(self.data.images, Tensor)
+        images = NORMALIZE(self.data.images[rows])
         return Batch(
             images=images,
             labels=self.data.labels[rows],

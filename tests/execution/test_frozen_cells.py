@@ -1,0 +1,90 @@
+"""Cells of frozen trunks from suite to record and table: found again without recomputing, and reproduced to the bit."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from compatbench.cli import app
+from compatbench.data.dataset import Dataset
+from compatbench.discovery.plugins import discover
+from compatbench.execution.cell import Workplace, run_cell
+from compatbench.execution.display import Display
+from compatbench.plan.cells import Cell, make_plan
+from compatbench.plan.selection import Selection
+from compatbench.records.record import Record
+from compatbench.suite.suite import load_suite
+from compatbench.trust.reproduce import reproduce
+from compatbench.vocabulary import Status
+
+SUITE = """
+title: frozen
+dataset: digits
+image_size: 16
+seeds: [0]
+train_limit: 200
+query_limit: 100
+index_search: [flat]
+recipe: {epochs: 3, batch_size: 32, optimizer: adamw, lr: 0.003, augmentation: {crop_padding: 1}, views: 2}
+defaults: {frozen: true, head: {mlp: [24], batch_norm: true}, dim: 8}
+scenarios:
+  data: [{backbone: test_vit, share: 0.5}, {backbone: test_resnet}]
+  unseen: [{backbone: test_vit, classes: 0.3}, {backbone: test_vit, classes: 0.6, head: linear}]
+test_on_unseen_classes: [unseen]
+methods: [contrastive_ssl, l2, finetune, procrustes]
+"""
+
+
+@pytest.fixture
+def cells(tmp_path: Path, digits: Dataset) -> list[Cell]:
+    (tmp_path / "frozen.yaml").write_text(SUITE)
+    return make_plan(*load_suite(str(tmp_path / "frozen.yaml")), digits, discover(), Selection())
+
+
+def run(cell: Cell, root: Path) -> Record:
+    return run_cell(cell.spec, Workplace(root / "runs", root / "data"), lambda *told: None, lambda line: None)
+
+
+def test_a_run_ends_in_tables_and_a_second_one_computes_no_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "frozen.yaml").write_text(SUITE)
+    words = ["run", str(tmp_path / "frozen.yaml"), "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
+    first = CliRunner().invoke(app, [*words, "--jobs", "2"])
+    assert first.exit_code == 0, first.output
+    table = (tmp_path / "runs" / "frozen" / "README.md").read_text()
+    assert all(name in table for name in ("contrastive_ssl", "l2", "procrustes", "status quo"))
+    features = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "features").glob("*.npy")}
+    trunks = [path.name.split("--")[:2] for path in features]
+    for backbone in ("test_vit.r160_in1k", "test_resnet.r160_in1k"):
+        whats = sorted(what for name, what in trunks if name == backbone)
+        assert whats == ["gallery", "train", "train-view-0", "train-view-1"]
+    for folder in ("models", "embeddings", "frozen"):
+        shutil.rmtree(tmp_path / "runs" / folder)
+    again = CliRunner().invoke(app, [*words, "--jobs", "2"])
+    assert again.exit_code == 0, again.output
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs" / "features").glob("*.npy")} == features
+
+
+def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Path) -> None:
+    [cell] = [one for one in cells if (one.spec.scenario, one.spec.method.name) == ("data", "l2")]
+    record = run(cell, tmp_path)
+    assert record.status is Status.OK, record.error
+    assert record.timings["features"] > 0
+    assert record.spec.generations[1].frozen
+    workplace = Workplace(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
+    with Display(Console(quiet=True), 1) as display:
+        found = reproduce(record, workplace, display, timeout_seconds=250)
+    assert (found.exact, found.differences) == (True, [])
+
+
+def test_old_weights_are_for_heads_of_one_shape(cells: list[Cell]) -> None:
+    reasons = {one.spec.scenario: one.skip for one in cells if one.spec.method.name == "finetune"}
+    assert reasons["data"] is not None
+    assert "cannot take those of" in reasons["data"]
+    assert reasons["unseen"] is not None
+    assert reasons["unseen"].startswith("starts from the old weights: head is")

@@ -1,0 +1,69 @@
+"""Matrices: written once in blocks, read from the file, and made again where the file is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compatbench.storage.matrices import Matrix, get_or_fill_together
+
+VALUES = np.arange(35, dtype=np.float16).reshape(7, 5)
+
+
+class Source:
+    """Gives VALUES three rows at a time, and counts how often it is asked."""
+
+    def __init__(self, stop: int = 7) -> None:
+        self.asked = 0
+        self.stop = stop
+
+    def __call__(self) -> Iterator[NDArray[np.float16]]:
+        self.asked += 1
+        for start in range(0, self.stop, 3):
+            yield VALUES[start : min(start + 3, self.stop)]
+
+
+def get(folder: Path, source: Source, told: list[str] | None = None) -> Matrix:
+    return get_or_fill_together(folder, "some", 7, source, (told if told is not None else []).append)
+
+
+def test_a_matrix_is_written_once_and_read_from_the_file(tmp_path: Path) -> None:
+    source = Source()
+    first, second = get(tmp_path / "new", source), get(tmp_path / "new", source)
+    assert source.asked == 1
+    for found in (first, second):
+        assert isinstance(found.rows, np.memmap)
+        np.testing.assert_array_equal(found.rows, VALUES)
+        assert found.rows_per_second == first.rows_per_second > 0
+    assert {path.name for path in (tmp_path / "new").iterdir() if path.suffix != ".lock"} == {"some.json", "some.npy"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "facts", "rows"])
+def test_a_damaged_file_is_made_again_and_told(tmp_path: Path, damage: str) -> None:
+    get(tmp_path, Source())
+    path = tmp_path / "some.npy"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-3])
+    if damage == "header":
+        path.write_bytes(b"no matrix")
+    if damage == "facts":
+        (tmp_path / "some.json").write_text("{")
+    if damage == "rows":
+        np.save(path, VALUES[:6])
+    told: list[str] = []
+    source = Source()
+    np.testing.assert_array_equal(get(tmp_path, source, told).rows, VALUES)
+    assert source.asked == 1
+    assert len(told) == 1
+    assert told[0].startswith("some.npy is damaged (")
+
+
+def test_what_breaks_off_leaves_no_matrix(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"some.npy: 4 of 7 rows"):
+        get(tmp_path, Source(stop=4))
+    assert not (tmp_path / "some.npy").exists()
+    np.testing.assert_array_equal(get(tmp_path, Source()).rows, VALUES)
