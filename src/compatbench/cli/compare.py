@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from compatbench.cli.console import plain_console
 from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
 from compatbench.compare.options import InputOptions
+from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -53,6 +55,12 @@ def compare(
     fit_seconds: Annotated[
         float, typer.Option("--fit-seconds", min=0.1, help="Fitting one adapter may take so long.")
     ] = 8.0,
+    similarity: Annotated[
+        Similarity, typer.Option("--similarity", help="How the index ranks; lengths count by dot and l2.")
+    ] = Similarity.COSINE,
+    fit_on: Annotated[
+        FitOn, typer.Option("--fit-on", help="What adapters are fitted on, where both models embed the queries.")
+    ] = FitOn.DOCUMENTS,
     require: Annotated[
         list[str] | None,
         typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),
@@ -84,12 +92,17 @@ def compare(
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
-    settings = Settings(queries, fit_pairs, fit_seconds, seed, tuple(split_list(adapters)), tuple(methods or ()))
+    chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
+    settings = Settings(queries, fit_pairs, fit_seconds, similarity, fit_on, seed, chosen, folders)
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     stages = Stopwatch()
     with stages.stage("read"):
         items = read_items(old, new, labels, options)
-        asked = read_items(old_queries, new_queries, query_labels, options) if old_queries and new_queries else None
+        asked = (
+            read_items(old_queries, new_queries, query_labels, replace(options, group=None))
+            if old_queries and new_queries
+            else None
+        )
         if qrels is None:
             relevance, said = by_class(items, asked, options), shared_ids(items, asked, options) if asked else ()
         else:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.compare.notices import Notice
+from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
 from compatbench.vocabulary import Need
@@ -31,6 +32,8 @@ class Inputs(_Model):
     new_queries: str | None = None
     judged_by: Literal["labels", "qrels"]
     items: int
+    vectors: int | None = None
+    """Null where each item has one."""
     old_dim: int
     new_dim: int
     classes: int | None
@@ -42,6 +45,8 @@ class Parts(_Model):
 
     fitting_pairs: int
     """Items that adapters are fitted on, which are never scored."""
+    fitting_pairs_of_queries: int = 0
+    """How many of these are queries; the others are items."""
     searched_items: int
     queries: int
     candidate_queries: int
@@ -101,6 +106,8 @@ class Comparison(_Model):
     protocol_version: int = PROTOCOL_VERSION
     inputs: Inputs
     parts: Parts
+    similarity: Similarity = Similarity.COSINE
+    fit_on: FitOn = FitOn.DOCUMENTS
     seed: int
     fit_seconds_allowed: float
     rates: list[float]

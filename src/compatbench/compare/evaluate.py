@@ -21,10 +21,12 @@ from compatbench.compare.comparison import (
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, length_notices
+from compatbench.compare.notices import Notice
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.compare.rows import Rows
-from compatbench.compare.split import make_split
-from compatbench.compare.systems import build_systems, query_milliseconds, self_test
+from compatbench.compare.similarity import FitOn, Similarity
+from compatbench.compare.split import Split, make_split
+from compatbench.compare.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
@@ -59,6 +61,8 @@ class Settings:
     """Items to fit on at most, and at most half of all."""
     fit_seconds: float = 8.0
     """Allowed for fitting one adapter."""
+    similarity: Similarity = Similarity.COSINE
+    fit_on: FitOn = FitOn.DOCUMENTS
     seed: int = 0
     adapters: tuple[str, ...] = ()
     """All, where none is named."""
@@ -87,15 +91,20 @@ def compare(
             f"{gallery.new.dim}: embed both by the same two models"
         )
     with stages.stage("split"):
-        split = make_split(relevance, settings.fit_pairs, settings.queries, settings.seed)
+        if queries is None and settings.fit_on is not FitOn.DOCUMENTS:
+            raise RequestError(
+                f"--fit-on {settings.fit_on} takes queries of their own: --old-queries and --new-queries"
+            )
+        split = make_split(relevance, settings.fit_pairs, settings.queries, settings.seed, settings.fit_on)
     with stages.stage("fit"):
-        pairs = _pairs(gallery, relevance, split.fit, device)
+        pairs = _pairs(gallery, asked, relevance, split, device)
         fits = [fit_within(plugin, pairs, settings.fit_seconds, settings.seed) for plugin in adapters]
     with stages.stage("score"):
-        new, old = asked.new_vectors(split.queries), asked.old_vectors(split.queries)
+        sides = Sides.of(asked, split.queries)
         searched = relevance.among(split.gallery, split.queries)
-        times = {fit.plugin.name: query_milliseconds(fit.adapter, new, old) for fit in fits if fit.adapter}
-        systems, chunks = build_systems(fits, new, old, searched, gallery, split.gallery)
+        times = {fit.plugin.name: query_milliseconds(fit.adapter, sides.new, sides.old) for fit in fits if fit.adapter}
+        usual = _usual_length(gallery, asked, split)
+        systems, chunks = build_systems(fits, sides, searched, gallery, split.gallery, settings.similarity, usual)
         transfer = _transfer(systems, searched, split.queries)
         results = score(
             systems,
@@ -106,18 +115,21 @@ def compare(
             block_scores=BLOCK_SCORES,
             transfer=transfer,
             device=device,
+            members=None if gallery.documents is None else gallery.documents.sizes(split.gallery),
         )
     with stages.stage("intervals"):
         outcomes = _outcomes(fits, results, transfer, times)
     found = Comparison(
         inputs=_inputs(gallery, queries, relevance),
         parts=split.counts,
+        similarity=settings.similarity,
+        fit_on=settings.fit_on,
         seed=settings.seed,
         fit_seconds_allowed=settings.fit_seconds,
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
         verdict=verdict(outcomes),
-        notices=[*gallery.notices, *(() if queries is None else queries.notices), *length_notices(gallery)],
+        notices=_notices(gallery, queries, settings),
         command=command,
         environment=environment(),
         started=started,
@@ -132,11 +144,29 @@ def _transfer(systems: Mapping[str, System], searched: Relevance, queries: Rows)
     return ThresholdTransfer(systems, searched[first], queries[first], STATUS_QUO)
 
 
-def _pairs(gallery: Items, relevance: Relevance, rows: Rows, device: torch.device) -> Pairs:
+def _pairs(gallery: Items, asked: Items, relevance: Relevance, split: Split, device: torch.device) -> Pairs:
+    """The items and queries that adapters are fitted on."""
+    parts = [(gallery, gallery.rows_of(split.fit))]
+    if len(split.fit_queries):
+        parts.append((asked, split.fit_queries))
+    new = torch.cat([items.new_vectors(rows) for items, rows in parts])
+    old = torch.cat([items.old_vectors(rows) for items, rows in parts])
     classes = None
-    if relevance.by_label and gallery.labels is not None:
-        classes = torch.from_numpy(np.unique(gallery.labels[rows], return_inverse=True)[1]).to(device)
-    return Pairs(gallery.new_vectors(rows).to(device), gallery.old_vectors(rows).to(device), classes)
+    if relevance.by_label:
+        labels = np.concatenate([items.labels[rows] for items, rows in parts if items.labels is not None])
+        classes = torch.from_numpy(np.unique(labels, return_inverse=True)[1]).to(device)
+    return Pairs(new.to(device), old.to(device), classes)
+
+
+def _notices(gallery: Items, queries: Items | None, settings: Settings) -> list[Notice]:
+    lengths = length_notices(gallery) if settings.similarity is Similarity.COSINE else ()
+    return [*gallery.notices, *(() if queries is None else queries.notices), *lengths]
+
+
+def _usual_length(gallery: Items, asked: Items, split: Split) -> float:
+    """The median length of the old vectors that adapters are fitted on, at most 1,000 of them."""
+    items, rows = (asked, split.fit_queries) if len(split.fit_queries) else (gallery, gallery.rows_of(split.fit))
+    return float(np.median(np.linalg.norm(items.raw_old(rows[:1000]), axis=1)))
 
 
 def _outcomes(
@@ -181,7 +211,8 @@ def _inputs(gallery: Items, queries: Items | None, relevance: Relevance) -> Inpu
         old_queries=None if queries is None else Path(queries.old.name).name,
         new_queries=None if queries is None else Path(queries.new.name).name,
         judged_by="labels" if relevance.by_label else "qrels",
-        items=len(gallery),
+        items=len(gallery.searched),
+        vectors=None if gallery.documents is None else len(gallery),
         old_dim=gallery.old.dim,
         new_dim=gallery.new.dim,
         classes=None if labels is None else len(np.unique(labels)),

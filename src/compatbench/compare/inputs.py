@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compatbench.compare.documents import Documents
 from compatbench.compare.embeddings import EmbeddingTable, read_labels, read_table
 from compatbench.compare.formats.format import Values
 from compatbench.compare.notices import Notice
@@ -35,6 +36,8 @@ class Items:
     """(N,) row in `new` of each item; None where it is the same."""
     labels: Values | None
     """(N,) class of each item."""
+    documents: Documents | None = None
+    """Which rows each document has, where one may have several; None: each row is one."""
     notices: tuple[Notice, ...] = ()
     lengths: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 1.0), (1.0, 1.0))
     """The least and the greatest length of old and of new vectors."""
@@ -54,6 +57,22 @@ class Items:
         chosen = select(ids, self.new_rows)
         assert chosen is not None
         return chosen.astype(str)
+
+    @property
+    def searched(self) -> Values:
+        """(M,) what names each thing that is searched, as text: items, or documents of several rows."""
+        return self.ids if self.documents is None else self.documents.names
+
+    @property
+    def searched_labels(self) -> Values | None:
+        """(M,) the class of each."""
+        if self.documents is None or self.labels is None:
+            return self.labels
+        return self.documents.alike(self.labels, "classes")
+
+    def rows_of(self, searched: Rows) -> Rows:
+        """The rows of some of what is searched."""
+        return searched if self.documents is None else self.documents.rows(searched)
 
     @cached_property
     def left_out(self) -> frozenset[str]:
@@ -113,12 +132,19 @@ def pair_items(
             "correct one of them, or leave the labels out of one file"
         )
     tables = old.table, new.table
+    group = select(new.table.group, pairing.new)
+    documents = None if group is None else Documents.of(group)
+    of_documents = []
+    if documents is not None and group is not None:
+        text = f"{len(documents):,} documents of {len(group):,} vectors, each scored by its best one"
+        of_documents.append(Notice("documents", len(documents), text))
     return Items(
         *tables,
         pairing.old,
         pairing.new,
         beside if classes is None else classes,
-        (*said(tables), *pairing.notices),
+        documents,
+        (*said(tables), *pairing.notices, *of_documents),
         (old.lengths, new.lengths),
     )
 

@@ -33,15 +33,22 @@ def by_class(gallery: Items, queries: Items | None, options: InputOptions = DEFA
                 f"{side.new.name} has no classes of its {what}: give {option} FILE.npy with one class a row, put a "
                 "column 'labels' beside the vectors, or give relevance judgements by --qrels FILE"
             )
-    assert gallery.labels is not None
+    labels = gallery.searched_labels
+    assert labels is not None
     if queries is None or queries.labels is None:
-        return by_label(gallery.labels, gallery.labels, np.arange(len(gallery)))
-    if (gallery.labels.dtype.kind == "U") != (queries.labels.dtype.kind == "U"):
+        _refuse_documents_as_queries(gallery)
+        return by_label(labels, labels, np.arange(len(gallery)))
+    if (labels.dtype.kind == "U") != (queries.labels.dtype.kind == "U"):
         raise RequestError(
             f"the classes of {gallery.new.name} and {queries.new.name} differ in kind: numbers in one, text in the "
             "other; name them alike"
         )
-    return by_label(queries.labels, gallery.labels, _same_ids(gallery, queries, options))
+    return by_label(queries.labels, labels, _same_ids(gallery, queries, options))
+
+
+def _refuse_documents_as_queries(gallery: Items) -> None:
+    if gallery.documents is not None:
+        raise RequestError("documents of several vectors cannot be queries: give --old-queries and --new-queries")
 
 
 def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[Notice, ...]:
@@ -59,7 +66,7 @@ def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[N
 
 
 def _same_ids(gallery: Items, queries: Items, options: InputOptions) -> Rows:
-    if options.separate_ids or not (gallery.has_ids and queries.has_ids):
+    if options.separate_ids or gallery.documents is not None or not (gallery.has_ids and queries.has_ids):
         return np.full(len(queries), -1, dtype=np.intp)
     return IdLookup(gallery.ids).rows(queries.ids)
 
@@ -74,7 +81,9 @@ def read_qrels(
     twice and differently.
     """
     asked = gallery if queries is None else queries
-    row_of = {name: row for row, name in enumerate(gallery.ids)}
+    if queries is None:
+        _refuse_documents_as_queries(gallery)
+    row_of = {name: row for row, name in enumerate(gallery.searched)}
     query_of = row_of if queries is None else {name: row for row, name in enumerate(queries.ids)}
     left_out = gallery.left_out | asked.left_out
     judged: dict[tuple[int, int], Judged] = {}
@@ -105,7 +114,7 @@ def read_qrels(
     each = np.arange(len(asked))
     own = each if queries is None else np.full(len(asked), -1)
     listed, ignored = Lists.grouped(relevant[:, 0], relevant[:, 1], len(asked)), Lists.empty(len(asked))
-    return Relevance.of(listed, each, own, ignored, len(gallery), by_label=False), tuple(notices)
+    return Relevance.of(listed, each, own, ignored, len(gallery.searched), by_label=False), tuple(notices)
 
 
 def _unknown(

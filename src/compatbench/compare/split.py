@@ -8,6 +8,7 @@ import numpy as np
 
 from compatbench.compare.comparison import Parts
 from compatbench.compare.rows import Rows
+from compatbench.compare.similarity import FitOn
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance
 
@@ -20,6 +21,8 @@ class Split:
 
     fit: Rows
     """Gallery items that adapters are fitted on; they are no part of the gallery that is searched."""
+    fit_queries: Rows
+    """Queries that adapters are fitted on; they are not scored."""
     gallery: Rows
     """The other items, ascending."""
     queries: Rows
@@ -28,11 +31,14 @@ class Split:
     """Of these, and of the queries that were left out."""
 
 
-def make_split(relevance: Relevance, fit_pairs: int, query_limit: int, seed: int) -> Split:
+def make_split(
+    relevance: Relevance, fit_pairs: int, query_limit: int, seed: int, fit_on: FitOn = FitOn.DOCUMENTS
+) -> Split:
     """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
 
     Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
-    By class every item is alike. Raises RequestError where too little is left.
+    By class every item is alike. With `fit_on` "queries" at most half of these are fitted on instead, and with "both"
+    some of each. Raises RequestError where too little is left.
     """
     size = relevance.items
     if size < FEWEST_ITEMS:
@@ -43,10 +49,14 @@ def make_split(relevance: Relevance, fit_pairs: int, query_limit: int, seed: int
         asked_for = np.zeros(size, dtype=np.bool_)
         asked_for[relevance.listed.values] = True
         shuffled = shuffled[np.argsort(asked_for[shuffled], kind="stable")]
-    fit = np.sort(shuffled[: min(fit_pairs, size // 2)])
+    wanted = {FitOn.DOCUMENTS: fit_pairs, FitOn.QUERIES: 0, FitOn.BOTH: (fit_pairs + 1) // 2}[fit_on]
+    fit = np.sort(shuffled[: min(wanted, size // 2)])
+    fit_queries = _queries_to_fit(relevance, fit_pairs - wanted, seed)
     kept = np.ones(size, dtype=np.bool_)
     kept[fit] = False
+    kept[relevance.own[fit_queries][relevance.own[fit_queries] >= 0]] = False  # the same items
     fitted = (relevance.own >= 0) & ~kept[relevance.own]
+    fitted[fit_queries] = True
     answerable = relevance.among(np.flatnonzero(kept), np.arange(len(relevance))).count > 0
     candidates = np.flatnonzero(answerable & ~fitted)
     if not len(candidates):
@@ -56,11 +66,22 @@ def make_split(relevance: Relevance, fit_pairs: int, query_limit: int, seed: int
         )
     gallery, queries = np.flatnonzero(kept), generator.permutation(candidates)[:query_limit]
     counts = Parts(
-        fitting_pairs=len(fit),
+        fitting_pairs=len(fit) + len(fit_queries),
+        fitting_pairs_of_queries=len(fit_queries),
         searched_items=len(gallery),
         queries=len(queries),
         candidate_queries=len(candidates),
         unanswerable_queries=int((~answerable & ~fitted).sum()),
         fitting_queries=int(fitted.sum()),
     )
-    return Split(fit, gallery, queries, counts)
+    return Split(fit, fit_queries, gallery, queries, counts)
+
+
+def _queries_to_fit(relevance: Relevance, most: int, seed: int) -> Rows:
+    """At most half of the queries, from a stream of their own, so that the items drawn do not depend on them."""
+    if most <= 0:
+        return np.empty(0, dtype=np.intp)
+    if len(relevance) < FEWEST_ITEMS:
+        raise RequestError(f"{len(relevance)} queries are too few to fit on half of them; give {FEWEST_ITEMS}")
+    shuffled = np.random.default_rng([seed, 1]).permutation(len(relevance))
+    return np.sort(shuffled[: min(most, len(relevance) // 2)])

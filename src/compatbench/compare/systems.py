@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import torch
@@ -14,6 +15,7 @@ from compatbench.compare.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UN
 from compatbench.compare.fitting import Fit
 from compatbench.compare.inputs import Items
 from compatbench.compare.rows import Rows
+from compatbench.compare.similarity import Ranking, Similarity
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System
@@ -34,18 +36,50 @@ def self_test(name: str) -> str:
     return f"{name} after a backfill"
 
 
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Vectors by both models: unit ones, and the lengths that they had."""
+
+    new: Tensor
+    """(n, D_n)"""
+    old: Tensor
+    """(n, D_o)"""
+    new_lengths: Tensor
+    """(n,)"""
+    old_lengths: Tensor
+    """(n,)"""
+
+    @classmethod
+    def of(cls, items: Items, rows: Rows) -> Sides:
+        """Of these rows."""
+        new, old = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
+        return cls(F.normalize(new), F.normalize(old), _lengths(new), _lengths(old))
+
+
 def build_systems(
-    fits: Sequence[Fit], new: Tensor, old: Tensor, relevance: Relevance, gallery: Items, rows: Rows
+    fits: Sequence[Fit],
+    queries: Sides,
+    relevance: Relevance,
+    gallery: Items,
+    searched: Rows,
+    similarity: Similarity = Similarity.COSINE,
+    usual_length: float = 1.0,
 ) -> tuple[dict[str, System], Chunks]:
-    """All systems, by name, for queries new (Q, D_n) and old (Q, D_o), and the passes over the gallery's `rows`."""
+    """All systems, by name, for the `queries`, and the passes over what is `searched` of the gallery.
+
+    Mapped queries have the `usual_length` of old vectors; stored vectors keep the lengths that they had.
+    """
+    new, old = queries.new, queries.old
     versions: dict[str, Version] = {OLD: lambda new, old: old, NEW: lambda new, old: new}
-    unadapted = F.normalize(to_dim(new, old.shape[1]))
-    oracle = oracle_queries(relevance, gallery_chunks(gallery, rows, {OLD: versions[OLD]}), OLD, old)
-    systems = {
-        STATUS_QUO: System(old, OLD),
-        FULL_BACKFILL: System(new, NEW),
-        UNADAPTED: System(unadapted, OLD),
-        ORACLE: System(oracle, OLD),
+    by_new_model = {NEW}
+    usual = torch.full((len(old),), usual_length)
+    cut = to_dim(new * queries.new_lengths[:, None], old.shape[1])
+    oracle = oracle_queries(relevance, _document_means(gallery, searched), OLD, old)
+    asked = {
+        STATUS_QUO: (old, queries.old_lengths, OLD),
+        FULL_BACKFILL: (new, queries.new_lengths, NEW),
+        UNADAPTED: (F.normalize(to_dim(new, old.shape[1])), _lengths(cut), OLD),
+        ORACLE: (oracle, usual, OLD),
     }
     for fit in fits:
         if fit.adapter is None:
@@ -53,23 +87,50 @@ def build_systems(
         name, adapter = fit.plugin.name, fit.adapter
         if adapter.maps.gallery is not None:
             versions[name] = _rewritten(adapter)
-        systems[name] = System(adapter.query(new, old), name if name in versions else OLD)
+        asked[name] = (adapter.query(new, old), usual, name if name in versions else OLD)
         if adapter.maps.new is not None:
-            versions[self_test(name)] = adapter.new
-            systems[self_test(name)] = System(adapter.new(new, old), self_test(name))
-    return systems, gallery_chunks(gallery, rows, versions)
-
-
-def gallery_chunks(gallery: Items, rows: Rows, versions: Mapping[str, Version]) -> Chunks:
-    """Passes over these rows of the gallery, each chunk in all versions."""
+            after = self_test(name)
+            versions[after] = adapter.new
+            by_new_model.add(after)
+            asked[after] = (adapter.new(new, old), queries.new_lengths, after)
+    longest = max(float(lengths.max()) for _, lengths, _ in asked.values())
+    ranking = Ranking(similarity, longest, max(high for _, high in gallery.lengths))
+    systems = {
+        name: System(ranking.query(directions, lengths), version)
+        for name, (directions, lengths, version) in asked.items()
+    }
 
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
-        for begin in range(0, len(rows), size):
-            part = rows[begin : begin + size]
-            new, old = gallery.new_vectors(part), gallery.old_vectors(part)
-            yield {name: version(new, old) for name, version in versions.items()}
+        for begin in range(0, len(searched), size):
+            sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
+            yield {
+                name: ranking.gallery(
+                    version(sides.new, sides.old), sides.new_lengths if name in by_new_model else sides.old_lengths
+                )
+                for name, version in versions.items()
+            }
+
+    return systems, chunks
+
+
+def _document_means(gallery: Items, searched: Rows) -> Chunks:
+    """Passes over the old vectors, the mean of its unit vectors standing for a document of several."""
+
+    def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
+        for begin in range(0, len(searched), size):
+            part = searched[begin : begin + size]
+            vectors = gallery.old_vectors(gallery.rows_of(part))
+            if gallery.documents is not None:
+                sizes = torch.from_numpy(gallery.documents.sizes(part))
+                vectors = torch.segment_reduce(vectors, "mean", lengths=sizes)
+            yield {OLD: vectors}
 
     return chunks
+
+
+def _lengths(vectors: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1)
+    return lengths
 
 
 def query_milliseconds(adapter: FittedAdapter, new: Tensor, old: Tensor) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.compare.comparison import ORACLE, Comparison, Outcome
+from compatbench.compare.similarity import Similarity
 from compatbench.compare.verdict import GAIN, SECOND_GAIN, beats_the_old_model
 from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
@@ -15,6 +16,12 @@ WITH_INTERVAL = ("map", "gain")
 """The columns that have their intervals in the terminal."""
 
 FEWER_PAIRS = "†"
+
+_THRESHOLDS = {
+    Similarity.COSINE: "cosine",
+    Similarity.DOT: "inner product",
+    Similarity.L2: "negative squared distance",
+}
 
 _COLUMNS = (
     Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT, places=(Place.COMPACT,)),
@@ -134,8 +141,8 @@ def thresholds_table(comparison: Comparison) -> Table | None:
         name="thresholds",
         title="Thresholds",
         caption="Where a system cuts by score: pairs of a query and an item are accepted above a threshold on their "
-        "cosine. Genuine pairs are relevant ones, all others impostors. Intervals: bootstrap over queries, the "
-        "threshold held fixed.",
+        f"{_THRESHOLDS[comparison.similarity]}. Genuine pairs are relevant ones, all others impostors. Intervals: "
+        "bootstrap over queries, the threshold held fixed.",
         columns=tuple(columns),
         groups=_groups(
             ("References", [_rates(one, columns) for one in references if one.name != ORACLE]),
@@ -168,10 +175,14 @@ def _caption(comparison: Comparison) -> str:
         if count
     ]
     judged = f"{inputs.classes:,} classes" if inputs.classes is not None else "relevance judgements"
+    searched = "items" if inputs.vectors is None else "documents"
+    of_queries = parts.fitting_pairs_of_queries
+    fitted = [f"{parts.fitting_pairs - of_queries:,} other {searched}"] if parts.fitting_pairs > of_queries else []
+    fitted += [f"{of_queries:,} other queries"] if of_queries else []
     sentences = [
         f"{parts.queries:,} of {parts.candidate_queries:,} queries, drawn at random, search {parts.searched_items:,} "
-        f"items by cosine ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
-        f"Adapters are fitted on {parts.fitting_pairs:,} other items, which are neither searched nor asked for",
+        f"{searched} by {comparison.similarity.words} ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
+        f"Adapters are fitted on {' and '.join(fitted)}, which are neither searched nor asked for",
         *left_out,
         "95% intervals: bootstrap over queries",
         "The best of several adapters is a little luckier than it is good",

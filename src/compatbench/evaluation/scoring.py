@@ -63,6 +63,7 @@ def score(
     trapezoid: bool = False,
     transfer: ThresholdTransfer | None = None,
     device: torch.device | None = None,
+    members: Rows | None = None,
 ) -> dict[str, QueryResults]:
     """Rank the whole gallery for each of the queries `ids` (Q,), in every system.
 
@@ -73,10 +74,13 @@ def score(
     With `trapezoid` the average precision is the one of the revisited Oxford and Paris buildings, see `rank_numbers`.
     A `transfer` of the first queries gets to see all their scores, twice.
 
+    An item may be several vectors, `members` (N,) of each, which follow each other in the chunks: it scores as the best
+    of them.
+
     Raises ValueError where the chunks do not add up to the gallery of `relevance`.
     """
     device = device or torch.device("cpu")
-    scorer = _Scorer(systems, chunks, relevance, chunk_items, trapezoid, transfer, device)
+    scorer = _Scorer(systems, chunks, relevance, chunk_items, trapezoid, transfer, device, members)
     with torch.no_grad(), full_float32(device):
         scorer.run(block_scores)
     count = relevance.count.astype(np.int32)
@@ -100,21 +104,28 @@ class _Scorer:
         trapezoid: bool,
         transfer: ThresholdTransfer | None,
         device: torch.device,
+        members: Rows | None,
     ) -> None:
         self.systems, self.chunks, self.relevance, self.device = systems, chunks, relevance, device
         self.trapezoid, self.transfer = trapezoid, transfer
         self.width = round_up(min(chunk_items, relevance.items), COLUMN_TILE)
         self.passages = -(-relevance.items // self.width)
+        self.members = members
+        self.columns = self.width if members is None else round_up(self._most_vectors(members), COLUMN_TILE)
         size = len(relevance)
         self.numbers: dict[str, tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]] = {
             name: (np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)) for name in systems
         }
 
+    def _most_vectors(self, members: Rows) -> int:
+        """Of the items of any chunk."""
+        return max(int(members[first : first + self.width].sum()) for first in range(0, len(members), self.width))
+
     def run(self, block_scores: int) -> None:
         """Score all queries, as many at a time as may wait."""
         blocks, threads = self._blocks(block_scores)
         tallest = max(len(block.rows) for block in blocks)
-        products = [torch.empty(round_up(tallest, ROW_TILE) * self.width, device=self.device) for _ in range(threads)]
+        products = [torch.empty(round_up(tallest, ROW_TILE) * self.columns, device=self.device) for _ in range(threads)]
         room = waiting_queries(self.relevance, len(self.systems)) if self.passages > 1 else len(self.relevance)
         while blocks:
             part = [blocks.pop(0)]
@@ -128,7 +139,7 @@ class _Scorer:
         size, widest = len(self.relevance), self.relevance.widest
         threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         # the relevant items' scores, counts and precisions take some four times a score's room
-        most = max(1, min(BLOCK_QUERIES, block_scores // threads // max(self.width, 4 * widest), -(-size // threads)))
+        most = max(1, min(BLOCK_QUERIES, block_scores // threads // max(self.columns, 4 * widest), -(-size // threads)))
         sampled = 0 if self.transfer is None else len(self.transfer)
         order = np.lexsort((self.relevance.group, np.arange(size) >= sampled))
         blocks = []
@@ -162,11 +173,16 @@ class _Scorer:
     def _padded(self, vectors: Mapping[str, Tensor], first: int) -> _Chunk:
         """A chunk on the device, all chunks of one length."""
         held = len(next(iter(vectors.values())))
-        missing = self.width - held
+        missing = self.columns - held
         whole = {name: one.to(self.device) for name, one in vectors.items()}
         if missing:
             whole = {name: F.pad(one, (0, 0, 0, missing)) for name, one in whole.items()}
-        return _Chunk(whole, first, min(first + held, self.relevance.items))
+        if self.members is None:
+            return _Chunk(whole, first, min(first + held, self.relevance.items))
+        last = min(first + self.width, self.relevance.items)
+        if held != (expected := int(self.members[first:last].sum())):
+            raise ValueError(f"a chunk held {held} vectors, and its items have {expected}")
+        return _Chunk(whole, first, last, torch.from_numpy(self.members[first:last]).to(self.device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +192,15 @@ class _Chunk:
     vectors: Mapping[str, Tensor]
     first: int
     last: int
+    members: Tensor | None = None
+    """(last − first,) vectors of each item; None where each has one."""
+
+    def best(self, products: Tensor) -> Tensor:
+        """(B, last − first) scores of the items from those of their vectors."""
+        if self.members is None:
+            return products[:, : self.last - self.first]
+        vectors = products[:, : int(self.members.sum())].T.contiguous()
+        return torch.segment_reduce(vectors, "max", lengths=self.members).T
 
 
 class _Block:
@@ -218,9 +243,9 @@ class _Block:
         self.left -= counts + self.sampled
         relevant, hidden = list(self.relevance.relevant(first, last)), self.relevance.hidden(first, last)
         for name, queries in self.queries.items():
-            whole = product[: len(queries) * self.scorer.width].view(len(queries), -1)
+            whole = product[: len(queries) * self.scorer.columns].view(len(queries), -1)
             torch.mm(queries, chunk.vectors[self.scorer.systems[name].gallery].T, out=whole)
-            scores = whole[: len(self.rows), : last - first]
+            scores = chunk.best(whole[: len(self.rows)])
             if not second:
                 positives = self._positives(name)
                 for rows, columns, places in relevant:
