@@ -210,7 +210,7 @@ def test_a_lone_member_is_the_vectors_and_a_pickled_one_is_named(tmp_path: Path)
     assert np.array_equal(vectors(tmp_path / "x.npz"), VECTORS)
     np.savez(tmp_path / "y.npz", vectors=VECTORS, ids=IDS.astype(object), other=IDS.astype(object))
     said = refused(tmp_path / "y.npz")
-    assert "'ids' holds pickled objects" in said
+    assert "'ids' contains pickled objects" in said
     assert "ids=ids.astype(str)" in said
     np.savez(tmp_path / "z.npz", vectors=VECTORS, title=IDS.astype(object))
     assert np.array_equal(vectors(tmp_path / "z.npz"), VECTORS)  # what is not asked for is never loaded

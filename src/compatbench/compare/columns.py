@@ -1,4 +1,4 @@
-"""Which columns of a file are the vectors, ids, labels and documents: as the user says, else by usual names."""
+"""Finds the columns of vectors, ids, labels and documents: as the user says, else by usual names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL = {
 
 
 def read_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
-    """The columns by role, and what was left alone. Raises RequestError where there are no vectors."""
+    """The columns by role, and the unused ones. Raises RequestError if there are no vectors."""
     available = form.columns(path)
     chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}
     found = form.read(path, list(dict.fromkeys(chosen.values())))

@@ -96,7 +96,7 @@ class EmbeddingTable:
 
 
 def read_table(path: Path, options: InputOptions = DEFAULT, side: Side = "new") -> EmbeddingTable:
-    """The embeddings in a file of any of the FORMATS, of which the rows themselves are yet to be looked at.
+    """The embeddings in a file of any of the FORMATS, with unchecked rows.
 
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,
     pickled or of another kind, and for columns that do not fit each other.

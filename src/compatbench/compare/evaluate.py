@@ -44,9 +44,9 @@ SAMPLED_QUERIES, SAMPLED_PAIRS = 1000, 2**27
 """At most so many of the first queries, and of their pairs with the whole gallery, are looked at for thresholds."""
 
 REFERENCES = {
-    STATUS_QUO: "the old model, left as it is: old queries on the old index",
+    STATUS_QUO: "the old model, unchanged: old queries on the old index",
     FULL_BACKFILL: "every item embedded again: new queries on a new index",
-    UNADAPTED: "new queries on the old index, as they are (cut or zero-padded to its dimensions)",
+    UNADAPTED: "new queries on the old index, unmapped (cut or zero-padded to its dimensions)",
     ORACLE: "queries at the mean of their relevant items' old vectors: a ceiling for any query map",
 }
 

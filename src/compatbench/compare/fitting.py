@@ -50,9 +50,9 @@ class Pairs:
         return embeddings_task(self.new.shape[1], self.old.shape[1], classes)
 
     def sample(self, size: int, seed: int) -> Pairs:
-        """At random `size` of them, without replacement."""
+        """A random sample of `size` pairs, without replacement."""
         rows = torch.randperm(len(self), generator=stream(seed, "compare", "pairs"))[:size].to(self.new.device)
-        # numbered anew: of a class without a pair there would be no mean
+        # renumbered: of a class without a pair there would be no mean
         classes = None if self.classes is None else torch.unique(self.classes[rows], return_inverse=True)[1]
         return Pairs(self.new[rows], self.old[rows], classes)
 

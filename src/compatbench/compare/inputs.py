@@ -76,7 +76,7 @@ class Items:
 
     @cached_property
     def left_out(self) -> frozenset[str]:
-        """The ids in either file of what is no item, as text."""
+        """The ids in either file without an item, as text."""
         if self.new_rows is None and self.old_rows is None:
             return frozenset()
         every = [np.arange(len(one)) if one.ids is None else one.ids for one in (self.old, self.new)]
@@ -91,11 +91,11 @@ class Items:
         return _unit(self.raw_old(rows))
 
     def raw_new(self, rows: Rows) -> NDArray[np.float32]:
-        """(n, D_n) as they are stored."""
+        """The stored new vectors (n, D_n)."""
         return self.new.gather(rows if self.new_rows is None else self.new_rows[rows])
 
     def raw_old(self, rows: Rows) -> NDArray[np.float32]:
-        """(n, D_o) as they are stored."""
+        """The stored old vectors (n, D_o)."""
         return self.old.gather(rows if self.old_rows is None else self.old_rows[rows])
 
 
@@ -150,7 +150,7 @@ def pair_items(
 
 
 def length_notices(items: Items) -> tuple[Notice, ...]:
-    """A warning where vectors differ in length, which cosine does not see."""
+    """A warning if vectors differ in length, since cosine ignores length."""
     unequal = [
         f"{table.name} ({low:.3g} to {high:.3g})"
         for table, (low, high) in zip((items.old, items.new), items.lengths, strict=True)

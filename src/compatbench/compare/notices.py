@@ -1,4 +1,4 @@
-"""What a comparison left out or decided on its own: counted, printed, and kept in its record."""
+"""Exclusions and decisions of a comparison: counted, printed, and stored in its record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTED = 20
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing that was left out or decided."""
+    """One exclusion or decision."""
 
     kind: Kind
     count: int

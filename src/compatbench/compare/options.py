@@ -1,4 +1,4 @@
-"""How files are read and paired: what the user chose, in one object."""
+"""The user's options for reading and pairing files, in one object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Side = Literal["old", "new"]
 
 @dataclass(frozen=True)
 class InputOptions:
-    """Columns, and what may be left out of files of embeddings and of judgements."""
+    """Columns, and permitted exclusions, of files of embeddings and of judgements."""
 
     vectors: str | None = None
     """Column of the vectors; two names with a comma between are those of OLD and NEW."""
@@ -35,7 +35,7 @@ class InputOptions:
     """A query that has the id of an item is not that item."""
 
     def column(self, role: str, side: Side) -> str | None:
-        """What the user called the column of this role."""
+        """The user's name for the column of this role."""
         name: str | None = getattr(self, role)
         if role == "vectors" and name is not None and "," in name:
             return name.split(",", 1)[side == "new"].strip()

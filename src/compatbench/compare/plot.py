@@ -1,4 +1,4 @@
-"""Gains as a picture: one line a system, its interval, and the old model as the zero line."""
+"""Gains as a plot: one line a system, its interval, and the old model as the zero line."""
 
 from __future__ import annotations
 

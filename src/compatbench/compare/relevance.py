@@ -52,7 +52,7 @@ def _refuse_documents_as_queries(gallery: Items) -> None:
 
 
 def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[Notice, ...]:
-    """Says how many queries by class have the id of an item, and what follows."""
+    """A notice of the number of queries by class with the id of an item, and its consequence."""
     shared = int((_same_ids(gallery, queries, DEFAULT) >= 0).sum())
     if not shared:
         return ()

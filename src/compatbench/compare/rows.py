@@ -23,7 +23,7 @@ _LISTED_BAD = 100
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A table whose rows were looked at, once, block by block."""
+    """A table with rows checked once, block by block."""
 
     table: EmbeddingTable
     not_finite: Rows
@@ -57,7 +57,7 @@ class Checked:
 
     @property
     def complaint(self) -> str:
-        """How many rows are bad, why, and which."""
+        """The number of bad rows, the reason, and their places."""
         why = [
             f"{len(rows):,} {what}"
             for rows, what in ((self.not_finite, "NaN or infinite"), (self.zero, "nothing but zeros"))
@@ -81,7 +81,7 @@ def refuse_bad_rows(*tables: Checked) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Which rows of two tables are the same items, (N,) each; None where they are all rows, in their order."""
+    """The rows of the same items in two tables, (N,) each; None for all rows in their order."""
 
     old: Rows | None
     new: Rows | None
@@ -89,7 +89,7 @@ class Pairing:
 
 
 def pair(old: Checked, new: Checked, options: InputOptions, *, more_old: bool = False) -> Pairing:
-    """The items that both tables have, in the order of `new`: by id, or by position where neither has ids.
+    """The items in both tables, in the order of `new`: by id, or by position if neither has ids.
 
     Raises RequestError where rows have no counterpart and --common does not leave them out; with `more_old` further
     rows of `old` are no matter.
@@ -204,5 +204,5 @@ def select(values: Values | None, rows: Rows | None) -> Values | None:
 
 
 def said(tables: Sequence[EmbeddingTable]) -> tuple[Notice, ...]:
-    """What reading the tables has to say."""
+    """The notices from reading the tables."""
     return tuple(notice for table in tables for notice in table.notices)

@@ -1,4 +1,4 @@
-"""Columns of pyarrow to numpy: lists and text vectors to matrices, numbers and text as they are, UUIDs as text."""
+"""Columns of pyarrow to numpy: lists and text vectors to matrices, numbers and text unchanged, UUIDs as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of text files, which come in batches and say nothing of their types."""
+"""Columns of text files, in batches and without types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compatbench.errors import RequestError
 
 
 def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]]) -> Columns:
-    """The columns of all batches, the first of `names` being the vectors (N, D), which become float32.
+    """The columns of all batches; the first of `names` is the vectors (N, D), as float32.
 
     Raises RequestError for batches that do not fit each other, and where there are none.
     """
@@ -34,7 +34,7 @@ def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Valu
 
 
 def numbers_where_all_are(text: Values) -> Values:
-    """Text (N,) as whole numbers where every one is written as a number would be: "17", but not "017" or "1.0"."""
+    """Text (N,) as whole numbers if each is written like a number: "17", but not "017" or "1.0"."""
     try:
         numbers = text.astype(np.int64)
     except (ValueError, OverflowError):

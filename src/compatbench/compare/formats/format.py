@@ -1,4 +1,4 @@
-"""What a file format of embeddings offers: its columns by name, some of them read, and a writer where it has one."""
+"""A file format of embeddings: its columns by name, a reader for some of them, and optionally a writer."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class Format:
 
 
 def unreadable(path: Path, error: Exception, member: str = "vectors") -> RequestError:
-    """One line for what a library said about a damaged or pickled file."""
+    """One line for a library's error about a damaged or pickled file."""
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         if member == "vectors":
             return RequestError(
-                f"{path} holds pickled objects, which are never loaded since they can run code; save plain arrays: "
+                f"{path} contains pickled objects, which are never loaded since they can run code; save plain arrays: "
                 "np.save(path, np.stack(vectors).astype('float32'))"
             )
         return RequestError(
-            f"{path}: '{member}' holds pickled objects, which are never loaded since they can run code; save text or "
-            f"numbers: np.savez(path, {member}={member}.astype(str), ...)"
+            f"{path}: '{member}' contains pickled objects, which are never loaded since they can run code; save text "
+            f"or numbers: np.savez(path, {member}={member}.astype(str), ...)"
         )
     return RequestError(f"{path} cannot be read: {first_line(error)}")
 

@@ -1,4 +1,4 @@
-"""A .jsonl file: one object a line, whose vector is a list of numbers, or text that has one."""
+"""A .jsonl file: one object a line, with a vector as a list of numbers or as text."""
 
 from __future__ import annotations
 

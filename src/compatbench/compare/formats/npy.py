@@ -1,4 +1,4 @@
-"""A .npy file: the matrix alone, mapped into memory and read where it is asked for."""
+"""A .npy file: the matrix alone, mapped into memory and read row by row."""
 
 from __future__ import annotations
 

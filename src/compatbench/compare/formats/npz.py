@@ -1,4 +1,4 @@
-"""A .npz archive: one member a column; a pickled member is refused where it is asked for, and never loaded."""
+"""A .npz archive: one member a column; a pickled member is never loaded, and is an error if it is needed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ FEWEST = 2
 
 
 def families(names: Iterable[str]) -> dict[str, list[str]]:
-    """Columns of numbers by what names them together, in order: `dim_*` for dim_0, dim_1, …"""
+    """Numbered columns by their common name, in order: `dim_*` for dim_0, dim_1, …"""
     found: dict[str, dict[int, str]] = {}
     for name in names:
         if (match := _NUMBERED.match(name)) is not None:

@@ -30,7 +30,7 @@ WRITTEN = tuple(ending for ending, one in FORMATS.items() if one.write is not No
 
 
 def format_of(path: Path) -> Format:
-    """The format of an existing file. Raises RequestError where there is no file, or its ending is unknown."""
+    """The format of an existing file. Raises RequestError if there is no file, or its ending is unknown."""
     if path.suffix.lower() not in FORMATS:
         raise RequestError(f"{path}: embeddings are read from {', '.join(FORMATS)} files")
     if not path.is_file():

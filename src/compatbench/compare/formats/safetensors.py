@@ -61,7 +61,7 @@ def _write(file: Path, path: Path, columns: Columns) -> None:
 
     for key, values in columns.items():
         if values.dtype.kind == "U":
-            raise RequestError(f"{path}: safetensors hold numbers and these {key} are text; write .npz or .parquet")
+            raise RequestError(f"{path}: safetensors contain numbers and these {key} are text; write .npz or .parquet")
     save_file({key: np.ascontiguousarray(values) for key, values in columns.items()}, file)
 
 

@@ -1,4 +1,4 @@
-"""Text files as programs write them: the encoding by the byte-order mark, which is no part of the text."""
+"""Text files of other programs: the byte-order mark gives the encoding, and is not part of the text."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MARKS = (
 
 
 def encoding_of(path: Path) -> str:
-    """UTF-8 where no byte-order mark says something else."""
+    """The encoding by the byte-order mark; UTF-8 without one."""
     with path.open("rb") as stream:
         head = stream.read(4)
     return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
 
 
 def read_text(path: Path) -> str:
-    """The whole text. Raises RequestError where there is none."""
+    """The whole text. Raises RequestError if there is none."""
     try:
         return path.read_text(encoding=encoding_of(path))
     except (OSError, UnicodeError) as error:
