@@ -181,7 +181,7 @@ class Maps(nn.Module):
     new: nn.Module | None
     """Every new vector, query and gallery alike, before anything else."""
     order: nn.Module | None
-    """Which stored vectors to embed anew first: what `gallery` gives, (N, D'), to scores (N,), highest first.
+    """Which stored vectors to re-embed first: what `gallery` gives, (N, D'), to scores (N,), highest first.
 
     Without a `gallery` map it is given the old vectors.
     """

@@ -115,7 +115,7 @@ class NewModel:
         self._model.head = head
 
     def train_embeddings(self) -> Tensor:
-        """Embeddings (N, D) of the training set by the model as it is now, not normalised."""
+        """Embeddings (N, D) of the training set by the current model, not normalised."""
         return self._train_embeddings()
 
 

@@ -47,7 +47,7 @@ def test_wrong_requests_are_one_line(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(monkeypatch, "submit", "digits") == 2
-    assert "suite 'digits' left no records to submit; run it first" in capsys.readouterr().err
+    assert "suite 'digits' has no records to submit; run it first" in capsys.readouterr().err
     assert command(monkeypatch, "reproduce", "none.json") == 2
     assert "none.json: not a readable record" in capsys.readouterr().err
     [path] = runs.rglob("bct--*.json")
@@ -60,7 +60,7 @@ def test_tables_writes_the_pages_of_a_leaderboard_again(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(monkeypatch, "tables") == 2
-    assert "results/leaderboard holds no records; put some there with" in capsys.readouterr().err
+    assert "results/leaderboard contains no records; put some there with" in capsys.readouterr().err
     runs.rename("results/leaderboard")
     Path("README.md").write_text("<!-- begin: compatbench leaderboard historic/extended_class -->\n<!-- end -->\n")
     assert command(monkeypatch, "tables") == 0

@@ -58,8 +58,8 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
         (["cat/1.jpg", "2.jpg"], "images outside any class folder: 2.jpg"),
         (["train/cat/1.jpg", "test/cat/1.jpg", "test/dog/x.txt"], "class folders without images: test/dog; fill"),
         (["cat/1.jpg", *(f"{i}/x.txt" for i in range(7))], "class folders without images: 0, 1, 2, 3, 4 and 2 more;"),
-        (["x.txt"], "holds no class folders"),
-        (["train/cat/1.jpg", "test/x.txt"], "test holds no class folders"),
+        (["x.txt"], "contains no class folders"),
+        (["train/cat/1.jpg", "test/x.txt"], "test contains no class folders"),
     ],
 )
 def test_names_what_is_wrong_with_the_folder(tmp_path: Path, paths: list[str], message: str) -> None:

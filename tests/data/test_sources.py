@@ -187,7 +187,7 @@ def test_debian_package_is_unpacked_not_installed(tmp_path: Path, programs: Path
             "E: Unable to locate package$",
         ),
         ("exit 1", "apt-get: no message"),
-        ("exit 0", "apt-get left no package file"),
+        ("exit 0", "apt-get wrote no package file"),
     ],
 )
 def test_debian_package_says_what_apt_said(tmp_path: Path, programs: Path, script: str, message: str) -> None:

@@ -241,7 +241,7 @@ def damaged(path: Path) -> None:
         (lambda path: path.write_bytes(b"not safetensors at all"), "is damaged or no adapter"),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), "is damaged or no adapter"),
         (lambda path: save_file({"weight": torch.ones(2)}, path), "it has no hash of its content"),
-        (lambda path: write_artefact(path, Artefact({"weight": torch.ones(2)}, {"seconds": 1})), "holds no adapter"),
+        (lambda path: write_artefact(path, Artefact({"weight": torch.ones(2)}, {"seconds": 1})), "contains no adapter"),
     ],
 )
 def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path: Path, spoil: Any, words: str) -> None:

@@ -96,14 +96,14 @@ def test_what_is_changed_on_the_leaderboard_is_found(fresh: Published, board: St
     assert told(board) == ["historic/tables/extended_class.csv: is missing; " + REMEDY]
     table.write_text(right)
     (table.parent / "more.csv").write_text(right)
-    assert told(board) == ["historic/tables/more.csv: no record leads to this file; remove it"]
+    assert told(board) == ["historic/tables/more.csv: no record needs this file; remove it"]
     (table.parent / "more.csv").unlink()
     array_path(board.arrays, "1" * 64).write_bytes(b"")
     assert told(board) == [f"arrays/{'1' * 64}.parquet: no record needs this file; remove it"]
     array_path(board.arrays, "1" * 64).unlink()
     for leftover in ("gone", "gone/records", "gone/tables"):
         (board.root / leftover).mkdir()
-    assert told(board) == ["gone: no record leads to what is here; remove it"]
+    assert told(board) == ["gone: no record needs what is here; remove it"]
     shutil.rmtree(board.root / "gone")
     board.record(fresh.cells[1].spec).unlink()
     assert "historic/tables/extended_class.md: is not what the records give; " + REMEDY in told(board), (
@@ -115,7 +115,7 @@ REMEDY = "`compatbench tables` writes it again"
 
 
 def test_what_cannot_be_submitted_is_refused(fresh: Published, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="left no records to submit; run it first"):
+    with pytest.raises(RequestError, match="has no records to submit; run it first"):
         submit(fresh.cells, Store(tmp_path / "none"), fresh.leaderboard, discover())
     own = [Cell(cell.spec.model_copy(update={"suite": "mine"}), None) for cell in fresh.cells]
     with pytest.raises(RequestError, match="suite 'mine' is not built in"):

@@ -91,7 +91,7 @@ def apply(
         typer.Option(
             "--side",
             help="query: new queries for the old gallery; gallery: old vectors, rewritten; new: new vectors as they "
-            "are stored; order: scores of old vectors, the highest to be embedded anew first (.npy).",
+            "are stored; order: scores of old vectors, the highest to be re-embedded first (.npy).",
         ),
     ] = Side.QUERY,
     old: Annotated[

@@ -78,7 +78,7 @@ OF_COMPARE = "skip_unknown", "relevant_from", "separate_ids"
 
 
 def takes_input_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command these options, `without` some; its parameters `options` and `labels` get what they say."""
+    """Give a command these options, `without` some; its parameters `options` and `labels` get their values."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, include_extras=True)
@@ -124,6 +124,6 @@ def _is_file(word: Path) -> bool:
 
 
 def print_notices(notices: Any) -> None:
-    """Print what was left out or decided, a line each."""
+    """Print each exclusion and decision in one line."""
     for notice in notices:
         print(f"note: {notice.text}")

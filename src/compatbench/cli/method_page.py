@@ -105,7 +105,7 @@ def methods_page(folder: Path) -> str:
 
 
 def docstring_markdown(docstring: str) -> str:
-    """A docstring as Markdown: indented blocks become code blocks, all other text shows as it is written."""
+    """A docstring as Markdown: indented blocks become code blocks, all other text is shown unchanged."""
     lines: list[str] = []
     code = False
     for line in inspect.cleandoc(docstring).splitlines():

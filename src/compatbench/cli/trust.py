@@ -58,7 +58,7 @@ def verify(
     suites = (what,) if what and not of_folder else ()
     if suites and not any(store.suite(what).is_dir() for store, _ in stores):
         raise RequestError(
-            f"no records of '{what}' in {leaderboard} or {runs}: name a suite that left some, or a folder"
+            f"no records of '{what}' in {leaderboard} or {runs}: name a suite that has some, or a folder"
         )
     failed = 0
     for store, published in of_folder or stores:
@@ -118,7 +118,7 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     store = Store(leaderboard)
     board = gather(store, discover())
     if not board.suites:
-        raise RequestError(f"{leaderboard} holds no records; put some there with `compatbench submit`")
+        raise RequestError(f"{leaderboard} contains no records; put some there with `compatbench submit`")
     written = write_board(board, store)
     print(f"{len(written)} files written from the records in {leaderboard}")
 
@@ -133,7 +133,7 @@ def reproduce(
     ] = 0.02,
     timeout_minutes: Annotated[float, typer.Option("--timeout", min=0.1, help="Minutes for the cell.")] = 120,
 ) -> None:
-    """Run a recorded cell again from nothing, in a folder of its own, and compare."""
+    """Re-run a recorded cell from nothing, in a folder of its own, and compare."""
     import tempfile
 
     from compatbench.execution.cell import Workplace

@@ -120,7 +120,7 @@ def _list_classes(folder: Path, part: Path, split: str) -> list[tuple[str, str, 
     if empty:
         raise RequestError(f"{folder}: class folders without images: {listed(empty)}; fill or remove them")
     if not rows:
-        raise RequestError(f"{part} holds no class folders; images are expected as class/image.jpg")
+        raise RequestError(f"{part} contains no class folders; images are expected as class/image.jpg")
     return rows
 
 

@@ -122,7 +122,7 @@ class _Unpickler(pickle._Unpickler):  # not the one in C: that one sets aside wh
         target.__setstate__(made.__reduce__()[2])
 
     def set_items(self, items: list[Any]) -> None:
-        """Add keys and values by turns to the dictionary on the stack."""
+        """Add alternating keys and values to the dictionary on the stack."""
         if type(self.stack[-1]) is not dict or not all(isinstance(key, str | bytes | int) for key in items[::2]):
             raise UnplainPickleError("a dictionary has keys that are neither text nor numbers")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))

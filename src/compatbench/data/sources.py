@@ -140,7 +140,7 @@ def debian_package(package: str, folder: Path) -> Source:
         _run("apt-get", "download", package, folder=scratch)
         archive = next(scratch.glob(f"{package}_*.deb"), None)
         if archive is None:
-            raise FetchError("apt-get left no package file")
+            raise FetchError("apt-get wrote no package file")
         _run("dpkg-deb", "-x", archive.name, "unpacked", folder=scratch)
         return scratch / "unpacked" / folder.relative_to("/")
 

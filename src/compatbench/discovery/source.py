@@ -1,7 +1,7 @@
 """Source files of methods: the files of a method, their hash, and their modules, loaded by path.
 
 Code is compiled from the bytes on disk, never from a cached `.pyc`, and a module whose files have changed is
-executed anew: what runs is what was hashed.
+executed again: what runs is what was hashed.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _DTYPES = {
 
 
 class Columns:
-    """Base of dataclasses of arrays (N,), whose file has a column for each."""
+    """Base of dataclasses of arrays (N,), with a file of one column for each."""
 
     def write(self, folder: Path) -> str:
         """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""

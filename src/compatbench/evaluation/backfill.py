@@ -60,7 +60,7 @@ def backfill(
 
     `old` is what M(n,o) is scored from, the queries as they search old vectors and the old gallery, and `new`
     what M(n,n) is scored from: the same queries and the same items in both, each row for row. Scores are cosines,
-    of queries led to the old space with old vectors and of new queries with new vectors, and are ranked in one
+    of queries mapped to the old space with old vectors and of new queries with new vectors, and are ranked in one
     list. Relevance, masking of the query's own sample and ties are those of `retrieval.evaluate`, so that β = 0
     and β = 1 are its results on `old` and on `new`. One result an order, under the names of `orders`.
 

@@ -2,7 +2,7 @@
 
 The one estimator of the project is the **hierarchical bootstrap**: of S seeds, S are drawn with replacement,
 then of Q queries Q are drawn; 95% percentile intervals. All seeds of a draw share its queries, for they are the
-same images whatever the seed: drawing anew for each seed would take S·Q measurements for independent ones and
+same images whatever the seed: drawing again for each seed would take S·Q measurements for independent ones and
 make the intervals too narrow. With one seed it is the ordinary bootstrap over queries.
 """
 

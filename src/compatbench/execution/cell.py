@@ -118,7 +118,7 @@ def cell_record(
 
 
 def now() -> str:
-    """This moment in UTC, ISO 8601."""
+    """The current time in UTC, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

@@ -53,7 +53,7 @@ class Claim:
             os.replace(fresh, self._note)
 
     def release(self) -> None:
-        """Give the cell up, with its record written or not."""
+        """Release the cell, with its record written or not."""
         with suppress(OSError):
             self._note.unlink(missing_ok=True)
         self._lock.release()

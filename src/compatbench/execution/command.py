@@ -30,7 +30,7 @@ BUILT_IN = Origin()
 
 
 def relative(path: Path) -> str:
-    """`path` as it is if it is relative, else from the working directory; its last part if it lies outside."""
+    """`path` unchanged if it is relative, else from the working directory; its last part if it lies outside."""
     if not path.is_absolute():
         return path.as_posix()
     here = Path.cwd()

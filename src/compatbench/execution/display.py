@@ -56,7 +56,7 @@ class Display(Watcher):
             self.panel.update(self.tasks[cell.title], completed=share, stage=stage)
 
     def noticed(self, cell: Cell, line: str) -> None:
-        """A cell has something to say."""
+        """A cell has a message for the user."""
         self._print(Text(f"        {cell.title}: {line}", style="yellow"))
 
     def finished(self, cell: Cell, record: Record) -> None:

@@ -59,7 +59,7 @@ class Coordinator:
         return number
 
     def has_failed(self, number: int) -> bool:
-        """Whether one of the others has said so of the cell."""
+        """Whether another process has reported a failure of the cell."""
         return bool(self._store.check([f"failed {number}"]))
 
     def over(self, number: int) -> None:
@@ -116,7 +116,7 @@ class DistributedJob(LocalJob):
         return self.pipe.closed
 
     def stop(self) -> None:
-        """Also in the other processes."""
+        """End the cell, also in the other processes."""
         super().stop()
         self.coordinator.over(self.number)
 

@@ -27,7 +27,7 @@ class Watcher:
         """A cell is at `share` of `stage`."""
 
     def noticed(self, cell: Cell, line: str) -> None:
-        """A cell has something to say to the user."""
+        """A cell has a message for the user."""
 
     def finished(self, cell: Cell, record: Record) -> None:
         """A cell has its record."""

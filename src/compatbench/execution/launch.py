@@ -72,5 +72,5 @@ class Launch:
         return [names[self.local_rank]] if names else []
 
     def name(self, rank: int) -> str:
-        """A process, for people."""
+        """A process's name for messages."""
         return f"process {rank + 1} of {self.size}"

@@ -79,7 +79,7 @@ class LocalExecutor(Executor):
         return process, mine
 
     def wait(self, jobs: Sequence[Job]) -> None:
-        """Until a process says something or ends, and half a second at most."""
+        """Wait until a process has a message or ends, at most half a second."""
         local = [job for job in jobs if isinstance(job, LocalJob)]
         wait([each for job in local for each in (job.pipe, job.process.sentinel)], timeout=POLL_SECONDS)
 

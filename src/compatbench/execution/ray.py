@@ -103,7 +103,7 @@ class RayExecutor(Executor):
         return RayJob(cell, self, outcome, files)
 
     def wait(self, jobs: Sequence[Job]) -> None:
-        """Until a cell ends, and half a second at most."""
+        """Wait until a cell ends, at most half a second."""
         pending = [job.outcome for job in jobs if isinstance(job, RayJob)]
         if pending:
             self.ray.wait(pending, num_returns=1, timeout=POLL_SECONDS, fetch_local=False)

@@ -76,7 +76,7 @@ class SlurmExecutor(Executor):
         )
 
     def wait(self, jobs: Sequence[Job]) -> None:
-        """A moment: Slurm is asked rarely."""
+        """Wait some seconds: Slurm must be polled rarely."""
         time.sleep(POLL_SECONDS)
 
 

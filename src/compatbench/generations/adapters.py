@@ -81,7 +81,7 @@ class FittedAdapter:
         return unit(to_dim(self.to_old(self.new(new, old), old), self._gallery_dim))
 
     def new(self, new: Matrix, old: Matrix | None = None) -> Tensor:
-        """New vectors (N, D_n) as they are stored, and as they search each other; `old` as for `query`."""
+        """New vectors (N, D_n), mapped for storage and for searching each other; `old` as for `query`."""
         return self._apply(self.maps.new, self._tensor(new, self.dim, "new"), old)
 
     def to_old(self, new: Tensor, old: Matrix | None = None) -> Tensor:
@@ -238,7 +238,7 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
         reason = f"is damaged or no adapter ({problem})" if problem else "does not exist"
         raise RequestError(f"{path} {reason}; compatbench fit writes one")
     if artefact.facts.get("format") != FORMAT:
-        raise RequestError(f"{path} holds no adapter of format {FORMAT}; fit it again: compatbench fit")
+        raise RequestError(f"{path} contains no adapter of format {FORMAT}; fit it again: compatbench fit")
     try:
         return restore(artefact, lambda name: adapter_of(discover(folders), name))
     except RequestError as error:

@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """The cell's name for people."""
+        """The cell's name for messages."""
         return f"{self.spec.scenario} · {self.spec.method.label} · seed {self.spec.seed}"
 
     @property

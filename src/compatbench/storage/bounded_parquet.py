@@ -26,7 +26,7 @@ def check_unpacked(name: str, packed: int, unpacked: int, free: int | None = Non
 
 
 def read_schema(path: Path, name: str) -> Any:
-    """The pyarrow schema of a Parquet file. Raises RequestError, which calls the file `name`, for a damaged one."""
+    """The pyarrow schema of a Parquet file. Raises RequestError, with `name` for the file, for a damaged one."""
     import pyarrow.parquet as pq
 
     try:
@@ -105,7 +105,7 @@ def is_number(kind: Any) -> bool:
 
 
 def is_uuid(kind: Any) -> bool:
-    """UUIDs, also those whose file says only that they are 16 bytes."""
+    """Whether a type is a UUID, or 16 bytes of any meaning."""
     return str(kind) in ("extension<arrow.uuid>", "fixed_size_binary[16]")
 
 

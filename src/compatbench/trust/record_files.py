@@ -74,7 +74,7 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
         yield "its spec_hash is not the hash of its spec: one of the two was changed"
     folder = store.records(record.spec.suite) / record.spec.scenario
     if path.parent != folder or not path.stem.endswith(f"--seed{record.spec.seed}--{record.spec_hash[:SHORT_HASH]}"):
-        yield "does not lie where its suite, scenario, seed and hash place it"
+        yield "is not at the path of its suite, scenario, seed and hash"
     if record.spec.protocol != record.protocol_version:
         yield f"protocol {record.protocol_version}, but its spec says {record.spec.protocol}"
     if not runs_its_cell(record):

@@ -31,7 +31,7 @@ REPRODUCED = (
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A recorded cell, run again."""
+    """A re-run of a recorded cell."""
 
     again: Record
     exact: bool

@@ -54,7 +54,7 @@ def submit(
     submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
     if not paths:
-        raise RequestError(f"suite '{suite}' left no records to submit; run it first")
+        raise RequestError(f"suite '{suite}' has no records to submit; run it first")
     rescorer = Rescorer(runs.arrays)
     records: dict[Path, Record] = {}
     for path in paths:

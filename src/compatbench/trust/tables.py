@@ -59,7 +59,7 @@ def suite_problems(suite: BoardSuite, store: Store) -> list[Problem]:
         expected = {path.relative_to(scratch): path.read_bytes() for path in written}
     there = {path.relative_to(folder) for path in _generated(store, suite.name)}
     problems = [
-        Problem(f"{suite.name}/{path}", "no record leads to this file; remove it")
+        Problem(f"{suite.name}/{path}", "no record needs this file; remove it")
         for path in sorted(there - set(expected))
     ]
     for path, content in sorted(expected.items()):
@@ -87,7 +87,7 @@ def _foreign_entries(store: Store) -> list[Problem]:
     known = {name for name in suites_in(store) if record_files(store, name)}
     known |= {store.arrays.name, store.thumbnails.name}
     return [
-        Problem(path.name, "no record leads to what is here; remove it")
+        Problem(path.name, "no record needs what is here; remove it")
         for path in sorted(store.root.iterdir())
         if path.name not in known
     ]

@@ -85,7 +85,7 @@ def test_equalities_are_judged_seed_by_seed(bench):
 
 def test_a_missing_chance_band_is_a_problem(bench):
     found = judge(bench, bench.record("independent", 0, flat(0.1), expects=["cross at chance"]))
-    assert found.problems == ("independent: its records hold no chance band to compare M(n,o) with",)
+    assert found.problems == ("independent: its records contain no chance band to compare M(n,o) with",)
 
 
 def test_a_failed_control_is_a_problem_and_a_skipped_one_is_not(bench):
@@ -109,7 +109,7 @@ def test_without_independent_or_without_any_check_nothing_is_green(bench):
     assert len(nothing.problems) == 2
 
 
-def test_a_gallery_that_is_never_embedded_anew_is_not_compared_with_the_independent_one(bench):
+def test_a_gallery_that_is_never_re_embedded_is_not_compared_with_the_independent_one(bench):
     def run(document_encoder):
         records = [
             bench.record("it", 0, flat(0.1, new=0.1), role="control", expects=["self equals independent"]),

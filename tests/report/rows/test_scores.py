@@ -37,7 +37,7 @@ def test_queries_without_a_relevant_item_are_left_out(bench):
 
 
 def test_records_with_different_queries_are_refused(bench):
-    with pytest.raises(RequestError, match="a: its records hold different queries"):
+    with pytest.raises(RequestError, match="a: its records contain different queries"):
         read(bench, bench.record("a", 0, ENTRIES), bench.record("a", 1, {**ENTRIES, "nn": [0.5, 0.5, 0.5]}))
 
 

@@ -52,7 +52,7 @@ class Digits(Family[Options]):
         return Dataset(self.name, tuple("0123456789"), train, test, test)
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
-        """Nothing to bring."""
+        """Nothing to fetch."""
         return f"{self.name}: ships with scikit-learn"
 
     def link(self, root: Path) -> None:

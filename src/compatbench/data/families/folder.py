@@ -45,7 +45,7 @@ class FolderFamily(Family[OptionsT]):
         return self._read(root, options, image_size, IN_MEMORY)
 
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
-        """Look into every image again."""
+        """Read every image again."""
         self.look(root, options, notify, again=True)
         return checked(self._read(root, options, CHECK_SIZE, 0))
 
@@ -92,7 +92,7 @@ class Folder(FolderFamily[FolderOptions]):
         return options
 
     def get(self, root: Path, options: FolderOptions, notify: Notify) -> str:
-        """Nothing to bring; look into every file once."""
+        """Nothing to fetch; read every file once."""
         self.look(root, options, notify)
         return f"{self.name}: your own images in {root / Path(options.path).expanduser()}"
 

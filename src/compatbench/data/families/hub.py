@@ -50,7 +50,7 @@ class Hub(FolderFamily[HubOptions]):
     options_type = HubOptions
 
     def get(self, root: Path, options: HubOptions, notify: Notify) -> str:
-        """Download it with `datasets`, and write each image as it is to a file."""
+        """Download it with `datasets`, and write each image unchanged to a file."""
         folder = Path(self.as_folder(root, options).path)
         if self.missing(root, options):
             rows = [

@@ -160,7 +160,7 @@ def check_maps(fitted: Fitted) -> None:
     if ("query" in mapped or "gallery" in mapped) and query.shape[1] != gallery.shape[1]:
         raise Finding(
             f"queries come out with {query.shape[1]} dimensions and the old gallery with {gallery.shape[1]}: "
-            "both maps must lead into one space"
+            "both maps must map to one space"
         )
 
 

@@ -25,7 +25,7 @@ def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str
 
 
 def to_legend(columns: Iterable[Column]) -> str:
-    """What each column means, as a list; of several with one title the last one."""
+    """The meaning of each column, as a list; of several with one title the last one."""
     meanings = {column.title: column.description for column in columns}
     return "\n".join(f"- **{escape(title)}**: {escape(meaning)}" for title, meaning in meanings.items())
 
@@ -36,7 +36,7 @@ def joined(parts: Iterable[str]) -> str:
 
 
 def quotation(head: str, lines: Iterable[str]) -> str:
-    """A quotation: `head`, which is Markdown, then a list of lines of plain text."""
+    """A quotation: `head` as Markdown, then a list of lines of plain text."""
     return "\n".join([f"> {head}", *(f"> - {escape(line)}" for line in lines)])
 
 

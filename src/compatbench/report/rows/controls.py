@@ -69,7 +69,7 @@ def _cross_at_chance(row: MethodRow) -> str | None:
     """
     end = row.chance.high
     if end is None:
-        return "its records hold no chance band to compare M(n,o) with"
+        return "its records contain no chance band to compare M(n,o) with"
     cross = float(_seed_means(row, Entry.CROSS).mean())
     return f"M(n,o) = {_points(cross)} is above chance, which ends at {_points(end)}" if cross > end else None
 

@@ -54,7 +54,7 @@ class ScoreReader:
         kept = first.answerable
         for results in (one for column in found.values() for one in column):
             if not (np.array_equal(results.ids, first.ids) and np.array_equal(results.relevant, first.relevant)):
-                raise RequestError(f"{runs.label}: its records hold different queries; run its cells again")
+                raise RequestError(f"{runs.label}: its records contain different queries; run its cells again")
         return Scores(
             seeds=tuple(record.spec.seed for record in runs.finished),
             ids=first.ids[kept],

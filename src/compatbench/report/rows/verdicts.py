@@ -34,7 +34,7 @@ def verdict(row: MethodRow) -> Verdict | None:
 
 
 def ordering(row: MethodRow) -> str | None:
-    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` where the interval of one step contains 0; None as for the verdict."""
+    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` if the interval of one step contains 0; None as for the verdict."""
     steps = (row.number(MetricName.CROSS_GAIN), row.number(MetricName.BACKFILL_GAIN))
     if row.scores is None:
         return None

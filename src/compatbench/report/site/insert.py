@@ -38,7 +38,7 @@ _LEADERBOARD = _marked(r"leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) ")
 
 
 def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> None:
-    """Replace what stands between the marks of `suite` in the file at `path`; those of other suites are left alone.
+    """Replace the text between the marks of `suite` in the file at `path`; those of other suites do not change.
 
     Raises RequestError where the file cannot be read or has none.
     """
@@ -57,7 +57,7 @@ def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> 
 
 
 def with_section(text: str, board: Board, folder: PurePosixPath) -> str:
-    """`text` with the leaderboard between its marks; as it is where it has none, and where they name what is not there.
+    """`text` with the leaderboard between its marks; unchanged if there are no marks, or they name no known scenario.
 
     `folder` holds the records, seen from the file: results/leaderboard.
     """

@@ -33,7 +33,7 @@ from compatbench.vocabulary import MetricName, Role
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with what is said of it."""
+    """A plot with its caption."""
 
     name: str
     """Of its file, without ending."""
@@ -50,7 +50,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ScenarioReport(ScenarioRows):
-    """The rows of one scenario with their tables, and what their plots are drawn from."""
+    """The rows of one scenario with their tables, and the data of their plots."""
 
     tables: Mapping[str, Table]
     """By kind, in the order of a page; a kind that the records hold no numbers for is absent."""

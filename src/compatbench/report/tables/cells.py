@@ -15,7 +15,7 @@ def points(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
 
 
 def plain(estimate: Estimate, marks: tuple[str, ...] = ()) -> Cell:
-    """A number with its interval, as it is."""
+    """A number with its interval, unscaled."""
     return Cell(estimate.value, estimate.low, estimate.high, marks=marks)
 
 

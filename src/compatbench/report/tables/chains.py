@@ -71,7 +71,7 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | 
 
 
 def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | None:
-    """Seconds that every generation took to train, with what an adapter took to fit; None without chains."""
+    """Training seconds of every generation, with the fitting time of an adapter; None without chains."""
     if not chains:
         return None
     steps = [

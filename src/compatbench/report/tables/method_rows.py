@@ -1,4 +1,4 @@
-"""What the tables of a scenario share: the columns that name a method, its cells, and its place under a heading."""
+"""The shared parts of a scenario's tables: a method's columns, its cells, and its place under a heading."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def scenario_table(
     groups: tuple[Group, ...],
     footnotes: Mapping[str, str] = {},
 ) -> Table:
-    """A table of one scenario; of the footnotes, those whose marks its cells bear."""
+    """A table of one scenario, with the footnotes of the marks in its cells."""
     name = f"{scenario.scenario}-{kind}" if kind else scenario.scenario
     heading = f"{scenario.title}: {title}"
     return Table(name, heading, caption, tuple(columns), groups, used(footnotes, groups))
 
 
 def used(footnotes: Mapping[str, str], groups: Iterable[Group]) -> dict[str, str]:
-    """The footnotes whose marks some cell bears."""
+    """The footnotes of the marks in some cell."""
     marks = {mark for group in groups for row in group.rows for cell in row.cells.values() for mark in cell.marks}
     return {mark: text for mark, text in footnotes.items() if mark in marks}

@@ -21,7 +21,7 @@ def rounded(value: float, decimals: int) -> float | int:
 
 
 def interval(estimate: Estimate, decimals: int) -> Json:
-    """`[value, low, high]`; null where the value is undefined."""
+    """`[value, low, high]`; null if the value is undefined."""
     if estimate.value is None:
         return None
     ends = (estimate.value, estimate.low, estimate.high)
