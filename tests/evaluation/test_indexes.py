@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.evaluation.indexes import InvertedLists, build, faiss_threads, kinds
+from compatbench.evaluation.indexes import build, faiss_threads, inverted_lists, kinds
 
 
 def unit(rng, size: int, dim: int) -> np.ndarray:
@@ -26,8 +26,7 @@ def unit(rng, size: int, dim: int) -> np.ndarray:
     ],
 )
 def test_sizes_by_hand(size: int, dim: int, expected: tuple[int, int, int, int]) -> None:
-    sizes = InvertedLists.of(size, dim)
-    assert (sizes.lists, sizes.probes, sizes.parts, sizes.bits) == expected
+    assert inverted_lists(size, dim) == expected
 
 
 def test_too_few_vectors_get_no_inverted_lists() -> None:
@@ -40,14 +39,12 @@ def test_ivfpq_has_the_sizes_of_the_rules_and_codes_every_vector(dim: int, padde
     vectors = unit(np.random.default_rng(0), 700, dim)
     built = build("ivfpq", vectors)
     index = faiss.downcast_index(built.index.index) if dim != padded else built.index
-    sizes = InvertedLists.of(700, dim)
-    assert (index.nlist, index.nprobe, index.pq.M, index.pq.nbits) == (
-        sizes.lists, sizes.probes, sizes.parts, sizes.bits,
-    )  # fmt: skip
+    lists, probes, parts, bits = inverted_lists(700, dim)
+    assert (index.nlist, index.nprobe, index.pq.M, index.pq.nbits) == (lists, probes, parts, bits)
     assert (built.index.d, index.d, built.index.ntotal) == (dim, padded, 700)
-    centroids = np.sort(index.quantizer.reconstruct_n(0, sizes.lists), axis=0)
-    codes = (sizes.parts * sizes.bits + 7) // 8 + 8  # and an id of 8 bytes
-    codebooks = 4 * padded * 2**sizes.bits + centroids.nbytes
+    centroids = np.sort(index.quantizer.reconstruct_n(0, lists), axis=0)
+    codes = (parts * bits + 7) // 8 + 8  # and an id of 8 bytes
+    codebooks = 4 * padded * 2**bits + centroids.nbytes
     assert built.bytes_per_vector == pytest.approx(codes + codebooks / 700, rel=0.1)
 
 

@@ -31,6 +31,12 @@ class Listing:
     boxes: NDArray[np.int64] | None = None
     """(N, 4) left, top, right, bottom in pixels of the file; None to use whole images."""
 
+    @classmethod
+    def of(cls, rows: Sequence[tuple[str, int]], first_id: int) -> Listing:
+        """From paths with labels; ids count up from `first_id`."""
+        labels = np.array([label for _, label in rows], dtype=np.int64)
+        return cls(tuple(path for path, _ in rows), labels, np.arange(first_id, first_id + len(rows)))
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -77,6 +77,11 @@ def supported_rates(impostors: int) -> tuple[float, ...]:
     return tuple(far for far in FARS if far * impostors >= FEWEST_FALSE_ACCEPTS)
 
 
+def allowed_pairs(rate: float, impostors: int) -> int:
+    """The most of so many impostor pairs that a false accept rate allows."""
+    return int(np.floor(rate * impostors * (1 + 1e-12)))  # 0.29 · 100 is 28.999…
+
+
 def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> float | None:
     total = float(whole.sum())
     return float(part.sum()) / total if total else None

@@ -5,7 +5,7 @@ Yan et al., CVPR 2021 (arXiv 2011.09161), with a hit in the first k in place of 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -41,6 +41,14 @@ def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) ->
     return rows[np.lexsort((old.ids[rows], -loss, -system.first_rank[rows]))][:count]
 
 
+_COLUMNS: Mapping[str, Callable[[QueryResults, QueryResults, int], NDArray[np.float64]]] = {
+    "negative": negative_flips,
+    "positive": positive_flips,
+    "hits": lambda old, system, k: old.per_query(f"CMC@{k}"),
+}
+"""(Q,) each: the rates are made of their means."""
+
+
 def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]) -> dict[Key, dict[str, Estimate]]:
     """NFR@k = mean h_o(1 − h_sys), PFR@k = mean (1 − h_o)h_sys and relative NFR = NFR / mean h_o of each system.
 
@@ -52,10 +60,10 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
     """
     bootstrap = Bootstrap(
         {
-            (key, k, name): np.stack([_columns(*pair, k)[name] for pair in pairs])
+            (key, k, name): np.stack([column(*pair, k) for pair in pairs])
             for key, pairs in systems.items()
             for k in cutoffs
-            for name in ("negative", "positive", "hits")
+            for name, column in _COLUMNS.items()
         }
     )
     found: dict[Key, dict[str, Estimate]] = {key: {} for key in systems}
@@ -65,15 +73,6 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
             found[key][f"PFR@{k}"] = bootstrap.mean((key, k, "positive"))
             found[key][f"relative_NFR@{k}"] = bootstrap.estimate(_share, (key, k, "negative"), (key, k, "hits"))
     return found
-
-
-def _columns(old: QueryResults, system: QueryResults, k: int) -> dict[str, NDArray[np.float64]]:
-    """(Q,) each: what the means in the rates are means of."""
-    return {
-        "negative": negative_flips(old, system, k),
-        "positive": positive_flips(old, system, k),
-        "hits": old.per_query(f"CMC@{k}"),
-    }
 
 
 def _share(negative: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -36,29 +36,12 @@ KMEANS_ITERATIONS = 10
 Matrix = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class InvertedLists:
-    """The sizes of an IVF-PQ index."""
-
-    lists: int
-    probes: int
-    """Lists that a query looks into."""
-    parts: int
-    """m: sub-vectors that are quantised each on its own."""
-    bits: int
-    """Of a part's code."""
-
-    @classmethod
-    def of(cls, size: int, dim: int) -> InvertedLists:
-        """By the rules of this module, for `size` ≥ 2 · 39 vectors of `dim` dimensions."""
-        points = size // TRAINING_POINTS
-        lists = max(1, min(isqrt(16 * size), points))
-        return cls(
-            lists=lists,
-            probes=ceil(lists / LISTS_A_PROBE),
-            parts=min(ceil(dim / PART_DIMENSIONS), MOST_PARTS),
-            bits=max(1, min(int(log2(max(2, points))), MOST_BITS)),
-        )
+def inverted_lists(size: int, dim: int) -> tuple[int, int, int, int]:
+    """Lists, probes, parts and bits of an IVF-PQ index, by the rules above, for `size` ≥ 2 · 39 vectors (·, `dim`)."""
+    points = size // TRAINING_POINTS
+    lists = max(1, min(isqrt(16 * size), points))
+    parts = min(ceil(dim / PART_DIMENSIONS), MOST_PARTS)
+    return lists, ceil(lists / LISTS_A_PROBE), parts, max(1, min(int(log2(max(2, points))), MOST_BITS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +98,10 @@ def _empty(kind: str, size: int, dim: int) -> Any:
         return faiss.IndexFlatL2(dim)
     if kind == IndexKind.HNSW:
         return faiss.IndexHNSWFlat(dim, HNSW_LINKS)
-    sizes = InvertedLists.of(size, dim)
-    padded = sizes.parts * ceil(dim / sizes.parts)
-    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(padded), padded, sizes.lists, sizes.parts, sizes.bits)
-    index.nprobe = sizes.probes
+    lists, probes, parts, bits = inverted_lists(size, dim)
+    padded = parts * ceil(dim / parts)
+    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(padded), padded, lists, parts, bits)
+    index.nprobe = probes
     index.cp.niter = index.pq.cp.niter = KMEANS_ITERATIONS
     if padded == dim:
         return index

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.pairs import Pairs
+from compatbench.evaluation.acceptance import allowed_pairs
 from compatbench.evaluation.arrays import Columns
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.similarity import Ranking, valid_norms
@@ -86,7 +87,7 @@ def accepted_same(system: ScoredPairs, tuned_on: ScoredPairs, rates: Sequence[fl
     impostors = np.sort(tuned_on.score[tuned_on.same == 0])[::-1]
     found = []
     for rate in rates:
-        allowed = int(np.floor(rate * len(impostors) * (1 + 1e-12)))  # 0.29 · 100 is 28.999…
+        allowed = allowed_pairs(rate, len(impostors))
         limit = impostors[allowed] if allowed < len(impostors) else -np.inf
         found.append(system.score[system.same == 1] > limit)
     return found

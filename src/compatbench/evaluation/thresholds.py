@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.evaluation.acceptance import Acceptance, supported_rates
+from compatbench.evaluation.acceptance import Acceptance, allowed_pairs, supported_rates
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.relevance import Relevance, Rows
 
@@ -22,8 +22,7 @@ class ImpostorScores:
     """Collects the scores of all impostor pairs in parts, and keeps only the highest, for the thresholds."""
 
     def __init__(self, pairs: int, rates: Sequence[float]) -> None:
-        # 0.29 · 100 is 28.999…
-        self._allowed = [int(np.floor(rate * pairs * (1 + 1e-12))) for rate in rates]
+        self._allowed = [allowed_pairs(rate, pairs) for rate in rates]
         self._count = max(self._allowed, default=0) + 1
         self._kept = np.empty(0, dtype=np.float32)
         self._floor = FLOOR

@@ -77,8 +77,11 @@ class Faces(FileFamily[FacesOptions]):
         id_of = {path: number for number, path in enumerate(test, start=len(train))}
         return Listed(
             names,
-            _listing([path.as_posix() for path in train], [label_of[name] for name in trained], 0),
-            _listing([f"{options.images}/{path}" for path in test], [label_of[name] for name in people], len(train)),
+            Listing.of([(path.as_posix(), label_of[name]) for path, name in zip(train, trained, strict=True)], 0),
+            Listing.of(
+                [(f"{options.images}/{path}", label_of[name]) for path, name in zip(test, people, strict=True)],
+                len(train),
+            ),
             pairs=Pairs(
                 np.array([id_of[pair.first] for pair in pairs], dtype=np.int64),
                 np.array([id_of[pair.second] for pair in pairs], dtype=np.int64),
@@ -148,7 +151,3 @@ def _check(pairs: list[Pair], person_of: dict[str, str], path: Path) -> None:
                 f"{path.name}, pair {number}: {pair.first} and {pair.second} are said to be "
                 f"{'the same person' if pair.same else 'two people'}, which the option `identity` contradicts"
             )
-
-
-def _listing(paths: list[str], labels: list[int], first_id: int) -> Listing:
-    return Listing(tuple(paths), np.array(labels, dtype=np.int64), np.arange(first_id, first_id + len(paths)))

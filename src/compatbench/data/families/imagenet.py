@@ -9,8 +9,6 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
-
 from compatbench.data.family import Counts, Options
 from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
@@ -48,7 +46,7 @@ class ImageNet(FileFamily[Options]):
             if nameless:
                 raise ValueError(f"it does not say what val/{nameless[0]} shows")
             val = [(f"val/{name}", label_of[wnid]) for name, wnid in zip(names, truth, strict=True) if wnid in label_of]
-        return Listed(classes, _listing(train, 0), _listing(val, len(train)))
+        return Listed(classes, Listing.of(train, 0), Listing.of(val, len(train)))
 
     def _classes(self, folder: Path) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in (folder / "train").iterdir() if path.is_dir()))
@@ -63,11 +61,6 @@ def _by_class(folder: Path, part: str, classes: Collection[str]) -> list[tuple[s
 
 def _images(folder: Path) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name.upper().endswith(".JPEG"))
-
-
-def _listing(rows: list[tuple[str, int]], first_id: int) -> Listing:
-    labels = np.array([label for _, label in rows], dtype=np.int64)
-    return Listing(tuple(path for path, _ in rows), labels, np.arange(first_id, first_id + len(rows)))
 
 
 def _validation_classes(devkit: Path) -> list[str]:

@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from compatbench.data.family import Counts, Options
 from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
@@ -41,5 +39,4 @@ class INaturalist2018(FileFamily[Options]):
 def _listing(content: dict[str, Any], label_of: dict[int, int], first_id: int) -> Listing:
     paths = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
     rows = sorted((int(one["image_id"]), label_of[int(one["category_id"])]) for one in content["annotations"])
-    labels = np.array([label for _, label in rows], dtype=np.int64)
-    return Listing(tuple(paths[image] for image, _ in rows), labels, np.arange(first_id, first_id + len(rows)))
+    return Listing.of([(paths[image], label) for image, label in rows], first_id)

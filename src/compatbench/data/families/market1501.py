@@ -48,11 +48,10 @@ class Market1501(FileFamily[Options]):
         label_of = {person: label for label, person in enumerate(people)}
         listings, sides, first_id = {}, {}, 0
         for part, rows in found.items():
-            ids = np.arange(first_id, first_id + len(rows))
+            one = Listing.of([(f"{FOLDERS[part]}/{name}", label_of[person]) for person, _, name in rows], first_id)
             first_id += len(rows)
-            labels = np.array([label_of[person] for person, _, _ in rows], dtype=np.int64)
-            listings[part] = Listing(tuple(f"{FOLDERS[part]}/{name}" for *_, name in rows), labels, ids)
-            sides[part] = ids, labels, np.array([camera for _, camera, _ in rows], dtype=np.int64)
+            listings[part] = one
+            sides[part] = one.ids, one.labels, np.array([camera for _, camera, _ in rows], dtype=np.int64)
         return Listed(
             tuple("distractor" if person == DISTRACTOR else f"{person:04d}" for person in people),
             listings["train"],

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compatbench.data.family import Family, Options
-from compatbench.discovery.contract.citation import check_citation
-from compatbench.discovery.contract.naming import check_naming
+from compatbench.discovery.contract.declaration import check_citation, check_naming
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.datasets import DATASETS, load_dataset, parse_options
 from compatbench.errors import RequestError

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
-from compatbench.discovery.contract.citation import check_citation
-from compatbench.discovery.contract.naming import check_naming
 from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.finding import Kind, check_name, find
 from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
 from compatbench.method import Method, Params
 from compatbench.vocabulary import Expectation, Need, Role
+
+SOURCE = re.compile(
+    r"\d{4}\.\d{4,5}"  # arXiv
+    r"|arXiv:? ?[a-z-]+/\d{7}"  # arXiv before 2007
+    r"|\b10\.\d{4,9}/\S+"  # DOI
+    r"|\b[A-Z][A-Za-z-]*(?: [A-Z][A-Za-z-]*)* (?:19|20)\d{2}\b"  # venue and year
+    r"|\bours\b"
+)
 
 
 def check_declaration(report: Report, cls: type[Method], path: Path) -> Plugin | None:
@@ -20,6 +29,22 @@ def check_declaration(report: Report, cls: type[Method], path: Path) -> Plugin |
     report.check("parameters", _check_parameters, cls)
     report.check("source", check_citation, cls.__doc__ or "", "the formula, its symbols and shapes")
     return plugin
+
+
+def check_naming(kind: Kind[Any], cls: type[Any], path: Path) -> None:
+    """Raise ContractError or Finding if the name of `cls`, from `path`, cannot be used."""
+    check_name(cls)
+    other = find(kind, wanted=lambda name: False).paths.get(cls.name, path)
+    if other != path:
+        raise Finding(f"the name '{cls.name}' is taken by {other.name}: choose another")
+
+
+def check_citation(text: str, content: str) -> None:
+    """Raise Finding if the docstring `text` is empty, with the missing `content`, or cites no source."""
+    if not text.strip():
+        raise Finding(f"the class has no docstring: give {content}, and the paper")
+    if not SOURCE.search(text):
+        raise Finding("the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'")
 
 
 def _check_declarations(cls: type[Method]) -> None:
