@@ -33,11 +33,6 @@ _BLOCK_SCORES = 2**22
 """Scores held at once: 16 MiB."""
 
 
-def random_order(items: int, generator: np.random.Generator) -> Permutation:
-    """All items in random order."""
-    return generator.permutation(items)
-
-
 def class_wise_order(labels: ArrayLike, generator: np.random.Generator) -> Permutation:
     """Class after class of `labels` (N,): classes in random order, and the items of each in random order."""
     classes, index = np.unique(np.asarray(labels), return_inverse=True)

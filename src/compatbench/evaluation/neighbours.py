@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from compatbench.evaluation.retrieval import Vectors, cosine_blocks, find_relevant
 
 
-@dataclass(frozen=True, eq=False)
-class FirstItems:
-    """The first k items of Q queries, best first."""
+class FirstItems(NamedTuple):
+    """The first k items of Q queries, best first: sample ids, and whether they are relevant, (Q, k) each."""
 
     ids: NDArray[np.int64]
-    """(Q, k) sample ids."""
     right: NDArray[np.bool_]
-    """(Q, k) whether they are relevant."""
 
 
 def first_items(query: Vectors, gallery: Vectors, k: int) -> FirstItems:

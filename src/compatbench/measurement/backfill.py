@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first, random_order
+from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first
 from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
@@ -77,7 +77,7 @@ def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
         return [np.random.default_rng(stream_seed(chain.seed, "backfill", kind, n)) for n in range(RANDOM_ORDERS)]
 
     orders = {
-        Order.RANDOM: [random_order(len(labels), generator) for generator in seeded(Order.RANDOM)],
+        Order.RANDOM: [generator.permutation(len(labels)) for generator in seeded(Order.RANDOM)],
         Order.CLASS_WISE: [class_wise_order(labels, generator) for generator in seeded(Order.CLASS_WISE)],
     }
     if old.uncertainty is not None:

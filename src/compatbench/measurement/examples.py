@@ -65,7 +65,5 @@ def worst_flips(chain: ServedChain, results: MatrixResults) -> list[WorstFlip]:
 def _first(chain: ServedChain, at: tuple[int, int], rows: Tensor) -> list[FirstFound]:
     """The first items of each of the queries `rows` in M[query][gallery]."""
     queries, gallery = chain.pair(*at)
-    found = first_items(queries.at(rows), gallery, SHOWN)
-    return [
-        FirstFound(ids=ids, right=right) for ids, right in zip(found.ids.tolist(), found.right.tolist(), strict=True)
-    ]
+    each = zip(*(part.tolist() for part in first_items(queries.at(rows), gallery, SHOWN)), strict=True)
+    return [FirstFound(ids=ids, right=right) for ids, right in each]

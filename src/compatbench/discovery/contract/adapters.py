@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
-from compatbench.discovery.contract.fixture import skip, task_of
+from compatbench.discovery.contract.fixture import skip, task_of, variants
 from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.errors import one_line
 from compatbench.machine.seeds import global_stream
@@ -95,8 +95,8 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
     report.check("one sample per class", check_fit, plugin, one_each)
     report.check("larger dimension", check_dimension, plugin, 2 * OLD_DIM)
     report.check("smaller dimension", check_dimension, plugin, OLD_DIM // 2)
-    for choice in choices(plugin):
-        report.check(f"with {choice}", check_fit, plugin, pairs(OLD_DIM), choice)
+    for variant, params in variants(plugin).items():
+        report.check(f"with {variant}", check_fit, plugin, pairs(OLD_DIM), params)
 
 
 def check_runs(plugin: Plugin) -> None:
@@ -108,9 +108,9 @@ def check_runs(plugin: Plugin) -> None:
         )
 
 
-def check_fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> None:
+def check_fit(plugin: Plugin, given: Pairs, params: Mapping[str, Any] = NO_OPTIONS) -> None:
     """The maps fitted on `given` are sound."""
-    check_maps(fit(plugin, given, choice))
+    check_maps(fit(plugin, given, params))
 
 
 def check_dimension(plugin: Plugin, dim: int) -> None:
@@ -127,19 +127,19 @@ def pairs(dim: int) -> Pairs:
     return Pairs(F.normalize(new), F.normalize(old), torch.arange(PAIRS) % CLASSES)
 
 
-def build_adapter(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Adapter:
+def build_adapter(plugin: Plugin, given: Pairs, params: Mapping[str, Any] = NO_OPTIONS) -> Adapter:
     """The adapter for the task of these pairs, with few epochs if it has such a parameter."""
     epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
     classes = CLASSES if given.labels is None else int(given.labels.max()) + 1
     task = task_of(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
     task = replace(task, classes=tuple(range(classes)), total_classes=classes)
-    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **choice.params}), task)
+    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **params}), task)
     return adapter
 
 
-def fit(plugin: Plugin, given: Pairs, choice: Choice = DEFAULTS) -> Fitted:
+def fit(plugin: Plugin, given: Pairs, params: Mapping[str, Any] = NO_OPTIONS) -> Fitted:
     """The adapter's maps, fitted under a fixed seed."""
-    adapter = build_adapter(plugin, given, choice)
+    adapter = build_adapter(plugin, given, params)
     copies = [None if tensor is None else tensor.clone() for tensor in given]
     with global_stream(0, "adapter"):
         maps = adapter.fit(given.new, given.old, given.labels)  # type: ignore[arg-type]

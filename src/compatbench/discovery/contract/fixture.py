@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor
 
 from compatbench.data.normalization import Normalization
-from compatbench.discovery.contract.choices import DEFAULTS, Choice
 from compatbench.discovery.contract.report import Finding
+from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder
 from compatbench.generations.batches import TrainingSet
@@ -148,6 +149,17 @@ def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
     )
 
 
+def variants(plugin: Plugin) -> dict[str, dict[str, Any]]:
+    """Parameters, by name, of one variant for each other value of each `Literal` or boolean parameter."""
+    found = {}
+    for name, field in plugin.cls.Params.model_fields.items():
+        values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        for value in (False, True) if field.annotation is bool else values:
+            if value != field.get_default(call_default_factory=True):
+                found[f"{name}={value}"] = {name: value}
+    return found
+
+
 def skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
     """The reason why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding if it gives none."""
     task = task_of(dim, old_dim, HeadName.SOFTMAX)
@@ -163,15 +175,15 @@ def build_fixture(
     dim: int,
     old_dim: int,
     loss: HeadName = HeadName.SOFTMAX,
-    choice: Choice = DEFAULTS,
+    params: Mapping[str, Any] = NO_OPTIONS,
     old: EmbeddingModel | None = None,
 ) -> Fixture:
     """`plugin` about to train the second generation; `old` in place of a new old model."""
     if old is None:
-        old = _old_model(plugin, old_dim, loss, choice)
+        old = _old_model(plugin, old_dim, loss, params)
     old.eval().requires_grad_(False).zero_grad()
     task = task_of(dim, embedding_dim(old.method), loss)
-    method = _method(plugin, choice, task)
+    method = _method(plugin, params, task)
     data = training_set(CLASSES)
     needs = RecordedNeeds(method.needs)
     rows = torch.tensor([OLD_CLASSES.index(c) if c in OLD_CLASSES else -1 for c in CLASSES])
@@ -188,20 +200,20 @@ def build_fixture(
     )
 
 
-def _old_model(plugin: Plugin, dim: int, loss: HeadName, choice: Choice) -> EmbeddingModel:
+def _old_model(plugin: Plugin, dim: int, loss: HeadName, params: Mapping[str, Any]) -> EmbeddingModel:
     """An untrained plain model, or for a method that trains its own first generation, just that."""
     task = task_of(dim, None, loss)
     if Need.OWN_FIRST_GENERATION not in plugin.needs:
         return _plain_model(task, "old")
-    method = _method(plugin, choice, task)
+    method = _method(plugin, params, task)
     fixture = Fixture(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
     fixture.train()
     return fixture.model
 
 
-def _method(plugin: Plugin, choice: Choice, task: Task) -> TrainingMethod:
+def _method(plugin: Plugin, params: Mapping[str, Any], task: Task) -> TrainingMethod:
     with global_stream(0, "method modules"):
-        return plugin.cls(plugin.resolve(choice.params), task)  # type: ignore[no-any-return]
+        return plugin.cls(plugin.resolve({**params}), task)  # type: ignore[no-any-return]
 
 
 def _plain_model(task: Task, name: str) -> EmbeddingModel:

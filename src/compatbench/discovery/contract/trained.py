@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from compatbench.discovery.contract.choices import DEFAULTS, Choice, choices
-from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, Fixture, build_fixture, skip
+from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, Fixture, build_fixture, skip, variants
 from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
 from compatbench.errors import one_line
@@ -55,8 +57,8 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
         report.check(f"{loss} head", check_task, plugin, dim=dim, old_dim=dim, loss=loss)
     report.check("larger dimension", check_task, plugin, dim=2 * dim, old_dim=dim)
     report.check("smaller dimension", check_task, plugin, dim=dim // 2, old_dim=dim)
-    for choice in choices(plugin):
-        report.check(f"with {choice}", check_task, plugin, dim=dim, old_dim=dim, choice=choice)
+    for variant, params in variants(plugin).items():
+        report.check(f"with {variant}", check_task, plugin, dim=dim, old_dim=dim, params=params)
 
 
 def _dimension(plugin: Plugin) -> int:
@@ -194,12 +196,12 @@ def check_state(fixture: Fixture, plugin: Plugin) -> None:
 
 
 def check_task(
-    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = HeadName.SOFTMAX, choice: Choice = DEFAULTS
+    plugin: Plugin, *, dim: int, old_dim: int, loss: HeadName = HeadName.SOFTMAX, params: Mapping[str, Any] = NO_OPTIONS
 ) -> None:
     """The method runs on another task, or skips it with a reason; its queries fit the old gallery."""
     if dim != old_dim and skip(plugin, dim, old_dim) is not None:
         return
-    fixture = build_fixture(plugin, dim=dim, old_dim=old_dim, loss=loss, choice=choice)
+    fixture = build_fixture(plugin, dim=dim, old_dim=old_dim, loss=loss, params=params)
     fixture.setup()
     check_terms(fixture)
     assert fixture.old_model is not None
