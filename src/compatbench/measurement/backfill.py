@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first
 from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
-from compatbench.evaluation.chance import sample
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.retrieval import Side
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
@@ -33,7 +30,8 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
     """Curves from the second newest generation, with its own results `unchanged`, to the newest, in every order."""
     new, old = chain.upgrade
     chain.progress("backfill", 0.0)
-    before, after = (_sampled(chain.pair(new, gallery), chain.device) for gallery in (old, new))
+    queries = int(np.clip(len(chain.dataset.query) // 2, *BACKFILL_QUERIES))
+    before, after = (chain.sampled(chain.pair(new, gallery), queries) for gallery in (old, new))
     found = []
     for order, backfills in backfill(before, after, refresh_orders(chain)).items():
         curves = mean_curves(backfills)
@@ -85,14 +83,6 @@ def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
     if new.order is not None:
         orders[Order.OWN] = [highest_first(new.order(old.gallery).numpy())]
     return orders
-
-
-def _sampled(side: Side, device: torch.device) -> Side:
-    """Some of the queries: those with the same labels and ids for every method, seed and space."""
-    queries, gallery = sample(
-        *side, max_queries=int(np.clip(len(side[0]) // 2, *BACKFILL_QUERIES)), max_gallery=len(side[1])
-    )
-    return queries.to(device), gallery.to(device)
 
 
 def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset
-from compatbench.evaluation.retrieval import Vectors
+from compatbench.evaluation.chance import sample
+from compatbench.evaluation.retrieval import Side, Vectors
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import ServedGeneration, comparable
 from compatbench.records.store import Store
@@ -91,14 +92,19 @@ class ServedChain:
         new, old = self.upgrade
         return (old, old), (new, old), (new, new)
 
-    def pair(self, query: int, gallery: int) -> tuple[Vectors, Vectors]:
+    def pair(self, query: int, gallery: int) -> Side:
         """Vectors of M[query][gallery], made comparable."""
         return self._vectors(*comparable(self.generations, query, gallery))
 
-    def reference(self, generation: int) -> tuple[Vectors, Vectors]:
+    def reference(self, generation: int) -> Side:
         """Vectors of M[*][*]: the independent model of `generation` on its own gallery."""
         one = self.references[generation]
         return self._vectors(one.query, one.gallery)
+
+    def sampled(self, side: Side, queries: int) -> Side:
+        """So many queries, in proportion to their labels, and the whole gallery; the same for every method and seed."""
+        query, gallery = sample(*side, max_queries=queries, max_gallery=len(side[1]))
+        return query.to(self.device), gallery.to(self.device)
 
     def entries(self) -> Iterator[MatrixEntry]:
         """Every entry of the matrix, oldest first, and then every reference."""
@@ -109,7 +115,7 @@ class ServedChain:
         for step, one in self.references.items():
             yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *self.reference(step))
 
-    def _vectors(self, query: Tensor, gallery: Tensor) -> tuple[Vectors, Vectors]:
+    def _vectors(self, query: Tensor, gallery: Tensor) -> Side:
         data = self.dataset
         return (
             Vectors(query, data.query.labels, data.query.ids, data.judgements),

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
-from compatbench.evaluation.chance import sample
-from compatbench.evaluation.retrieval import Side, transfer_thresholds
+from compatbench.evaluation.retrieval import transfer_thresholds
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import Metric, VerifiedPairs
@@ -28,7 +25,7 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
     sides = {(str(query), str(gallery)): chain.pair(query, gallery) for query, gallery in chain.systems}
     if new in chain.references:
         sides[f"*{new}", f"*{new}"] = chain.reference(new)
-    sampled = {" on ".join(at): _sampled(both, chain.device) for at, both in sides.items()}
+    sampled = {" on ".join(at): chain.sampled(both, SAMPLED_QUERIES) for at, both in sides.items()}
     found = transfer_thresholds(sampled, f"{old} on {old}")
     entries = []
     for at, (name, (queries, _)) in zip(sides, sampled.items(), strict=True):
@@ -57,8 +54,3 @@ def acceptance_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[M
     yield metric(f"{prefix}TAR@FAR={entry.rate:g}", entry.at, tar, entry.queries)
     if entry.transferred:
         yield metric(f"{prefix}FAR@FAR={entry.rate:g}", entry.at, far, entry.queries, direction="lower")
-
-
-def _sampled(sides: Side, device: torch.device) -> Side:
-    query, gallery = sample(*sides, max_queries=SAMPLED_QUERIES, max_gallery=len(sides[1]))
-    return query.to(device), gallery.to(device)
