@@ -73,6 +73,11 @@ class Split:
             state.update(block.cpu().contiguous().numpy().data)
         return state.hexdigest()
 
+    def at(self, rows: Tensor) -> Split:
+        """The images at `rows` (n,), not read yet if they are in files."""
+        names = tuple(self.names[row] for row in rows.tolist()) if self.names is not None else None
+        return Split(self.images[rows], self.labels[rows], self.ids[rows], names)
+
     def gather(self, indices: Tensor) -> Tensor:
         """The images (B, C, H, W) uint8 at positions `indices` (B,) int64 on the split's device."""
         return read(self.images, indices)

@@ -30,8 +30,7 @@ class Normalization:
         changes is only centred.
         """
         if isinstance(split.images, ImageFiles) and len(split) > SAMPLE:
-            rows = torch.arange(SAMPLE) * len(split) // SAMPLE
-            split = Split(split.images[rows], split.labels[rows], split.ids[rows])
+            split = split.at(torch.arange(SAMPLE) * len(split) // SAMPLE)
         counts = torch.zeros(split.channels, 256, dtype=torch.int64)
         for block in split.chunks():
             for channel, values in enumerate(block.cpu().transpose(0, 1)):

@@ -13,20 +13,18 @@ class Samples:
     """Queries and gallery items, by the sample ids of records."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self._labels: dict[int, str] = {}
+        self._class_names = dataset.class_names
         self._places: dict[int, tuple[Split, int]] = {}
         for split in (dataset.gallery, dataset.query):
-            ids = split.ids.tolist()
-            self._places |= {sample: (split, row) for row, sample in enumerate(ids)}
-            names = (dataset.class_names[label] for label in split.labels.tolist())
-            self._labels |= dict(zip(ids, names, strict=True))
+            self._places |= {sample: (split, row) for row, sample in enumerate(split.ids.tolist())}
 
     def __contains__(self, sample: int) -> bool:
         return sample in self._places
 
     def label(self, sample: int) -> str:
         """Name of its class."""
-        return self._labels[sample]
+        split, row = self._places[sample]
+        return self._class_names[int(split.labels[row])]
 
     def name(self, sample: int) -> str | None:
         """A readable name of the image, if the dataset has one."""

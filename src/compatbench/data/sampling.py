@@ -23,22 +23,17 @@ def limit_queries(dataset: Dataset, limit: int | None) -> Dataset:
     if limit is None or limit >= len(dataset.query):
         return dataset
     rows = _stratified(dataset.query.labels, limit / len(dataset.query))
-    return replace(dataset, query=_rows(dataset.query, rows))
+    return replace(dataset, query=dataset.query.at(rows))
 
 
 def only_classes(dataset: Dataset, classes: Collection[int]) -> Dataset:
     """`dataset` with the queries and the gallery images of `classes` only; its training images stay."""
 
     def part(split: Split) -> Split:
-        return _rows(split, torch.isin(split.labels, torch.tensor(sorted(classes))).nonzero().flatten())
+        return split.at(torch.isin(split.labels, torch.tensor(sorted(classes))).nonzero().flatten())
 
     query = part(dataset.query)
     return replace(dataset, query=query, gallery=query if dataset.gallery is dataset.query else part(dataset.gallery))
-
-
-def _rows(split: Split, rows: Tensor) -> Split:
-    names = tuple(split.names[row] for row in rows.tolist()) if split.names is not None else None
-    return Split(split.images[rows], split.labels[rows], split.ids[rows], names)
 
 
 def _stratified(labels: Tensor, share: float) -> Tensor:

@@ -7,18 +7,16 @@ genuine and of the impostor pairs.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import Columns
-from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
+from compatbench.evaluation.bootstrap import Bootstrap, Key, interval_estimate
 from compatbench.evaluation.estimate import Estimate
 
-Key = TypeVar("Key", bound=Hashable)
 Counts = NDArray[np.int64]
 
 FARS = (1e-2, 1e-3, 1e-4)

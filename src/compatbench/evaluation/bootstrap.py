@@ -27,8 +27,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def hierarchical_bootstrap(
-    columns: Mapping[str, ArrayLike], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Values]:
+    columns: Mapping[Key, ArrayLike], resamples: int = RESAMPLES, seed: int = 0
+) -> dict[Key, Values]:
     """Resampled means (B,) of each column (S, Q), or (Q,) for one seed.
 
     The draws are the same for all columns, and for all calls with the same S, Q, `resamples` and `seed`: so any
@@ -79,9 +79,7 @@ class Bootstrap(Generic[Key]):
         self.draws: dict[Key, Values] = {}
         """(B,) of each column."""
         for shape in dict.fromkeys(column.shape for column in values.values()):
-            alike = [key for key, column in values.items() if column.shape == shape]
-            found = hierarchical_bootstrap({str(place): values[key] for place, key in enumerate(alike)})
-            self.draws |= zip(alike, found.values(), strict=True)
+            self.draws |= hierarchical_bootstrap({key: one for key, one in values.items() if one.shape == shape})
 
     def estimate(self, formula: Callable[..., ArrayLike | None], *keys: Key) -> Estimate:
         """`formula` of the means of these columns, with the interval of the same formula of their resampled means."""

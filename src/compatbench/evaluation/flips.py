@@ -5,17 +5,15 @@ Yan et al., CVPR 2021 (arXiv 2011.09161), with a hit in the first k in place of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.bootstrap import Bootstrap
+from compatbench.evaluation.bootstrap import Bootstrap, Key
 from compatbench.evaluation.estimate import Estimate
 
-Key = TypeVar("Key", bound=Hashable)
 Pair = tuple[QueryResults, QueryResults]
 
 CUTOFFS = (1, 10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,10 +85,8 @@ def measure_search(built: BuiltIndex, queries: SearchQueries, repeats: int = 3) 
     recall = queries.recall(index.search(query, k)[1])  # warms the caches too
     batches, medians, tails = [], [], []
     for _ in range(repeats):
-        started = time.perf_counter()
-        index.search(query, k)
-        batches.append(time.perf_counter() - started)
-        latencies = 1000 * _latencies(index, query, k)
+        batches.append(_seconds(index, query, k))
+        latencies = [1000 * _seconds(index, query[row : row + 1], k) for row in range(len(query))]
         medians.append(np.median(latencies))
         tails.append(np.percentile(latencies, 99))
     return SearchNumbers(
@@ -112,15 +111,10 @@ def unit_rows(values: NDArray[np.float32], side: str) -> Matrix:
     return unit
 
 
-def _latencies(index: object, query: Matrix, k: int) -> NDArray[np.float64]:
-    """(Q,) seconds."""
-    search = index.search  # type: ignore[attr-defined]
-    seconds = np.empty(len(query))
-    for row in range(len(query)):
-        started = time.perf_counter()
-        search(query[row : row + 1], k)
-        seconds[row] = time.perf_counter() - started
-    return seconds
+def _seconds(index: Any, query: Matrix, k: int) -> float:
+    started = time.perf_counter()
+    index.search(query, k)
+    return time.perf_counter() - started
 
 
 def _others(found: NDArray[np.int64], own: NDArray[np.int64], k: int) -> NDArray[np.int64]:
