@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.data.family import Notify
 from compatbench.data.image_file import clipped
 from compatbench.data.judgements import Judgements
 from compatbench.data.pairs import Pairs
-from compatbench.data.sound_files import Notify, SoundFiles, known_files, verify
+from compatbench.data.sound_files import SoundFiles, known_files, verify
 from compatbench.errors import RequestError
 from compatbench.storage.canonical import digest
 

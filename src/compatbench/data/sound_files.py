@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
+from compatbench.data.family import Notify
 from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding, decode, open_image
 from compatbench.errors import RequestError, first_line
@@ -30,8 +31,6 @@ CHUNK = 2048
 REPORT_SECONDS = 10.0
 CHECK_SIZE = 8
 """Images are decoded whole for the check, and kept small."""
-
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
