@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from compatbench.discovery.contract.choices import choices
-from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, build_fixture, task_of
+from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, build_fixture, task_of, variants
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import embedding_dim
@@ -41,10 +40,10 @@ def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
     task = _task(plugin)
     default = frozenset(plugin.cls(plugin.resolve({}), task).needs)
     found = {"": default}
-    for choice in choices(plugin):
-        needs = frozenset(plugin.cls(plugin.resolve(choice.params), task).needs)
+    for variant, params in variants(plugin).items():
+        needs = frozenset(plugin.cls(plugin.resolve(params), task).needs)
         if needs != default:
-            found[str(choice)] = needs
+            found[variant] = needs
     return found
 
 
