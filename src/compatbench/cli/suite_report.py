@@ -15,9 +15,8 @@ from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.render.table import Table
-from compatbench.report.rows.controls import Banner
+from compatbench.report.rows.controls import Banner, scenario_rows
 from compatbench.report.rows.runs import scenarios
-from compatbench.report.rows.scenario_rows import scenario_rows
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.current import inputs, is_current, stamp
 from compatbench.report.site.terminal import print_report

@@ -11,7 +11,7 @@ from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.insert import unknown_scenario, with_section
 from compatbench.report.site.leaderboard_page import leaderboard_page
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
-from compatbench.report.site.suite_files import write_suite
+from compatbench.report.site.write import write_suite
 from compatbench.storage.files import write_whole
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import record_files, suites_in

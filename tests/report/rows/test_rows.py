@@ -4,10 +4,10 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
+from compatbench.report.rows.controls import ordering, verdict
 from compatbench.report.rows.row import method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.report.rows.verdicts import ordering, verdict
 from compatbench.vocabulary import Status
 
 

@@ -10,7 +10,7 @@ from boards import board, board_suite, row
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.insert import unknown_scenario, with_section
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
-from compatbench.report.site.suite_files import write_suite
+from compatbench.report.site.write import write_suite
 from compatbench.vocabulary import Status
 
 MARKED = "before\n<!-- begin: compatbench leaderboard synthetic/one -->\nold\n<!-- end -->\nafter\n"

@@ -1,13 +1,16 @@
-"""Whether references and controls behaved as they must: the colour of a table's banner."""
+"""Verdicts on the rows of a scenario: compatible or not, and whether references and controls behaved as they must."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from compatbench.evaluation.bootstrap import Values
-from compatbench.report.rows.row import MethodRow, outcome
+from compatbench.evaluation.significance import sign
+from compatbench.report.rows.row import MethodRow, method_rows, outcome
 from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.report.rows.scores import ScoreReader
 from compatbench.vocabulary import Entry, Expectation, MetricName, Status
 
 SAME_SELF = 1e-4
@@ -118,3 +121,58 @@ def _seed_means(row: MethodRow, entry: str) -> Values:
 
 def _points(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+class Verdict(StrEnum):
+    """The sign of the cross gain on mAP, `n.s.` if its interval contains 0; or whether an expectation was met."""
+
+    COMPATIBLE = "compatible"
+    COMPATIBLE_NOT_SIGNIFICANT = "compatible, n.s."
+    NOT_COMPATIBLE = "not compatible"
+    NOT_COMPATIBLE_NOT_SIGNIFICANT = "not compatible, n.s."
+    AS_EXPECTED = "as expected"
+    NOT_AS_EXPECTED = "✗ not as expected"
+
+
+def verdict(row: MethodRow) -> Verdict | None:
+    """The verdict on a row; None if no seed ended well."""
+    if row.scores is None:
+        return None
+    if row.runs.method.expects:
+        return Verdict.NOT_AS_EXPECTED if misbehaviour(row) else Verdict.AS_EXPECTED
+    gain = row.number(MetricName.CROSS_GAIN)
+    if gain.value is not None and gain.value > 0:
+        return Verdict.COMPATIBLE if sign(gain) else Verdict.COMPATIBLE_NOT_SIGNIFICANT
+    return Verdict.NOT_COMPATIBLE if sign(gain) else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
+
+
+def ordering(row: MethodRow) -> str | None:
+    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` if the interval of one step contains 0; None as for the verdict."""
+    steps = (row.number(MetricName.CROSS_GAIN), row.number(MetricName.BACKFILL_GAIN))
+    if row.scores is None:
+        return None
+    if not all(step.value is not None and step.value > 0 for step in steps):
+        return "no"
+    return "yes" if all(sign(step) for step in steps) else "yes, n.s."
+
+
+@dataclass(frozen=True)
+class ScenarioRows:
+    """All rows of one scenario."""
+
+    runs: ScenarioRuns
+    rows: tuple[MethodRow, ...]
+    """Ranked ones first."""
+    banner: Banner
+
+    @property
+    def status_quo(self) -> MethodRow | None:
+        """The row that shows the old model over the most seeds; None if no seed of any ended well."""
+        known = [row for row in self.rows if row.scores is not None and not row.own_first_generation]
+        return max(known, key=lambda one: len(one.runs.finished), default=None)
+
+
+def scenario_rows(runs: ScenarioRuns, reader: ScoreReader) -> ScenarioRows:
+    """The rows of `runs`. Raises RequestError if per-query arrays are missing or do not fit each other."""
+    rows = tuple(method_rows(runs, reader))
+    return ScenarioRows(runs, rows, banner(runs, rows))

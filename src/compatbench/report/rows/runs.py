@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from compatbench.errors import RequestError
@@ -105,13 +106,12 @@ def _scenario(records: Sequence[Record]) -> ScenarioRuns:
     _refuse_mixture(split, "splits", lambda record: record.split_hash, remedy)
     rows: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        same = [other for other in rows[record.spec.method.label] if other.spec.seed == record.spec.seed]
-        if same:
-            raise RequestError(
-                f"two records of one cell: {file_of(same[0])} and {file_of(record)}; remove the outdated one"
-            )
         rows[record.spec.method.label].append(record)
     for members in rows.values():
+        for one, other in pairwise(members):  # they are sorted by seed
+            if one.spec.seed == other.spec.seed:
+                files = f"{file_of(one)} and {file_of(other)}"
+                raise RequestError(f"two records of one cell: {files}; remove the outdated one")
         _refuse_mixture(
             members,
             "versions of one method",
@@ -137,9 +137,5 @@ def _refuse_mixture(records: Sequence[Record], what: str, key: Callable[[Record]
     for record in records:
         examples.setdefault(key(record), record)
     if len(examples) > 1:
-        files = ", ".join(f"{file_of(record)} ({_short(value)})" for value, record in sorted(examples.items()))
+        files = ", ".join(f"{file_of(record)} ({value[:12]})" for value, record in sorted(examples.items()))
         raise RequestError(f"records of different {what} cannot share a table: {files}; {remedy}")
-
-
-def _short(value: str) -> str:
-    return value[:12]

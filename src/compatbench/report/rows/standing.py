@@ -14,9 +14,8 @@ from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import ROUNDING, sign
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
+from compatbench.report.rows.controls import ScenarioRows, Verdict, verdict
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
-from compatbench.report.rows.scenario_rows import ScenarioRows
-from compatbench.report.rows.verdicts import Verdict, verdict
 from compatbench.vocabulary import Role
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]

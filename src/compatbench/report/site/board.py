@@ -57,6 +57,21 @@ class Board:
     suites: tuple[BoardSuite, ...]
     """By name; each has at least one report."""
 
+    @property
+    def reports(self) -> tuple[ScenarioReport, ...]:
+        """All scenarios of all suites."""
+        return tuple(report for suite in self.suites for report in suite.reports)
+
+    @property
+    def records(self) -> list[Record]:
+        """All records in tables."""
+        return [record for report in self.reports for row in report.rows for record in row.runs.records]
+
+    @property
+    def checked(self) -> list[str]:
+        """Rows with a tested expectation in some scenario."""
+        return sorted({label for report in self.reports for label in report.banner.checked})
+
     @cached_property
     def protocol(self) -> int:
         """The newest version of the protocol; suites of others do not enter the standings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compatbench.records.store import file_stem
@@ -20,24 +20,24 @@ class FlipFiles:
     list: str
     sheet: str | None
     """None where no images are at hand or no query flips from right to wrong."""
-    contents: dict[str, str]
+    contents: Mapping[str, str]
     """By path."""
 
 
 def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[FlipFiles]:
     """The files of every row, `flips/<scenario>/<label>.csv` and `.html`."""
     pictures = None if samples is None else Pictures(samples)
-    return [_files(report, flips, samples, pictures) for flips in report.flip_lists]
-
-
-def _files(report: ScenarioReport, flips: FlipList, samples: Samples | None, pictures: Pictures | None) -> FlipFiles:
-    stem = f"flips/{report.scores.name}/{file_stem(flips.row.label)}"
-    contents = {f"{stem}.csv": flip_csv(flips, samples)}
-    sheet = f"{stem}.html" if flips.worst and pictures is not None else None
-    if sheet is not None and pictures is not None:
-        title = f"{flips.row.label}, {report.title}: the worst negative flips"
-        contents[sheet] = flip_sheet(flips, title, pictures)
-    return FlipFiles(flips.row.label, f"{stem}.csv", sheet, contents)
+    found = []
+    for flips in report.flip_lists:
+        label = flips.row.label
+        stem = f"flips/{report.scores.name}/{file_stem(label)}"
+        csv, html = f"{stem}.csv", f"{stem}.html"
+        contents = {csv: flip_csv(flips, samples)}
+        if flips.worst and pictures is not None:
+            title = f"{label}, {report.title}: the worst negative flips"
+            contents[html] = flip_sheet(flips, title, pictures)
+        found.append(FlipFiles(label, csv, html if html in contents else None, contents))
+    return found
 
 
 def flip_csv(flips: FlipList, samples: Samples | None) -> str:

@@ -15,8 +15,7 @@ from compatbench.errors import RequestError
 from compatbench.report.render.table import Column, Place, Row
 from compatbench.report.render.to_markdown import escape, image, joined, to_legend, to_markdown
 from compatbench.report.site.board import Board, BoardSuite
-from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, records_of, to_method
-from compatbench.report.site.linked_markdown import linked_table
+from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, linked_table, records_of, to_method
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_table
 from compatbench.report.tables.standing_table import summary_table

@@ -45,17 +45,10 @@ def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder:
 
     Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
     """
-    records = [
-        record
-        for suite in board.suites
-        for report in suite.reports
-        for row in report.rows
-        for record in row.runs.records
-    ]
     try:
         bare = _render(board, ChosenExamples((), {}, 0), folder)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, ChosenExamples(records, thumbnails, budget), folder)
+        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -82,26 +75,18 @@ def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
     library = _joined("vendor/d3-{}.min.js", LIBRARY)
     script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES)
-    reports = [report for suite in board.suites for report in suite.reports]
-    return (
-        templates()
-        .get_template("leaderboard/page.html.j2")
-        .render(
-            policy=_policy(style, library, script),
-            style=Markup(style),
-            library=Markup(library),
-            script=Markup(script),
-            data=Markup(script_json(data)),
-            terms=terms.sorted(),
-            warnings=board.warnings,
-            checked=sorted({label for report in reports for label in report.banner.checked}),
-            generated=Markup(GENERATED),
-            folder=folder,
-            protocol=board.protocol,
-            scenarios=len(reports),
-            methods=len(board.standings.of(Role.METHOD)),
-            records=sum(len(row.runs.records) for report in reports for row in report.rows),
-        )
+    page = templates().get_template("leaderboard/page.html.j2")
+    return page.render(
+        policy=_policy(style, library, script),
+        style=Markup(style),
+        library=Markup(library),
+        script=Markup(script),
+        data=Markup(script_json(data)),
+        terms=terms.sorted(),
+        generated=Markup(GENERATED),
+        folder=folder,
+        board=board,
+        methods=len(board.standings.of(Role.METHOD)),
     )
 
 

@@ -16,10 +16,10 @@ from compatbench.report.plots.pareto import Point, pareto_svg, plot_caption
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
 from compatbench.report.rows.chains import ChainRow, chain_rows
+from compatbench.report.rows.controls import ScenarioRows, scenario_rows
 from compatbench.report.rows.flips import FlipList, flip_lists
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import scenarios
-from compatbench.report.rows.scenario_rows import ScenarioRows, scenario_rows
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.backfill import backfill_table
 from compatbench.report.tables.chains import chain_table, matrix_table, step_cost_table

@@ -1,4 +1,4 @@
-"""Writes the report of a suite: tables in every format, plots, a README and a page."""
+"""Writes the report of a suite, of one's own runs or on the leaderboard: tables in every format, plots and pages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from compatbench.report.render.to_html import templates
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_legend, to_markdown
 from compatbench.report.rows.flips import Samples
+from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_table
@@ -45,7 +46,7 @@ def write_report(
     for files in (one for several in flips.values() for one in several):
         contents |= files.contents
     for report in reports:
-        contents |= scenario_files(report)
+        contents |= _scenario_files(report)
     for table in (overview, measured):
         contents |= _table_files(table, table) if table else {}
     contents["README.md"] = _readme(title, reports, overview, measured, flips)
@@ -53,7 +54,23 @@ def write_report(
     return write_files(out_folder, contents)
 
 
-def scenario_files(report: ScenarioReport) -> dict[str, str]:
+def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
+    """Write `tables/`, `plots/` and `README.md` below `out_folder` and return the files; equal records, equal bytes.
+
+    Unlike the report of one's own runs it has no page, since results/index.html shows all suites, and no lists of
+    flips: they weigh more than the records, and `compatbench report` reads them off the same arrays.
+    """
+    parts = [
+        f"# {escape(suite.title)}",
+        f"{INTRODUCTION.partition(' The columns')[0]} [The leaderboard](../../README.md) has the ranked tables of all "
+        "scenarios with links to their records; here are all tables and plots, with every column.",
+        *(part for report in suite.reports for part in _links(report)),
+    ]
+    contents = {name: content for report in suite.reports for name, content in _scenario_files(report).items()}
+    return write_files(out_folder, contents | {"README.md": joined(parts)})
+
+
+def _scenario_files(report: ScenarioReport) -> dict[str, str]:
     """Content of the files of one scenario's tables and plots, by name below the folder of its suite."""
     contents = _table_files(report.scores, report.scores.narrow(Place.COMPACT), _banner(report))
     for kind, table in report.tables.items():
@@ -138,3 +155,19 @@ def _flip_links(files: Sequence[FlipFiles]) -> str:
 def _banner(report: ScenarioReport) -> str:
     sign = "✗" if report.banner.problems else "✓"
     return quotation(f"**{sign} {escape(report.banner.headline)}**", report.banner.problems)
+
+
+def banner_lines(report: ScenarioReport) -> str:
+    """Whether the controls of one scenario are as they must be, as a quotation with a red or green mark."""
+    mark = "❌" if report.banner.problems else "✅"
+    return quotation(f"{mark} {escape(report.banner.headline)}", report.banner.problems)
+
+
+def _links(report: ScenarioReport) -> list[str]:
+    links = [
+        f"- {escape(table.title)}: [table](tables/{table.name}.md) · [CSV](tables/{table.name}.csv) · "
+        f"[LaTeX](tables/{table.name}.tex)"
+        for table in report.tables.values()
+    ]
+    plots = [image(figure.name, figure.file) for figure in report.figures.values()]
+    return [f"## {escape(report.title)}", banner_lines(report), "\n".join(links), *plots]

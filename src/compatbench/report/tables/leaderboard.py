@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
+from compatbench.report.rows.controls import ScenarioRows, ordering, verdict
 from compatbench.report.rows.estimates import Tested, best_rows
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.rows.scenario_rows import ScenarioRows
-from compatbench.report.rows.verdicts import ordering, verdict
 from compatbench.report.tables.cells import plain, points
 from compatbench.report.tables.method_rows import (
     METHOD,

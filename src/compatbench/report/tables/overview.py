@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.rows.scenario_rows import ScenarioRows
 from compatbench.report.tables.leaderboard import STATUS_QUO
 from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, by_role, method_row, needs_cell, used
 from compatbench.vocabulary import Entry, MetricName, Role

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compatbench.errors import RequestError
 from compatbench.report.render.table import Cell, Group, Row, Table
-from compatbench.report.rows.scenario_rows import ScenarioRows
+from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping

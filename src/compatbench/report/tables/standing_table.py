@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group, Row, Table, Unit, number
@@ -49,42 +49,34 @@ _FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the p
 
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:
-    """All rows, with one column for each scenario with records; `name_suites` if there are several suites."""
-    roles = {f"{role.heading} (never ranked)": standings.of(role) for role in (Role.REFERENCE, Role.CONTROL)}
+    """All rows, with one column a scenario that has records; `name_suites` where there are several suites."""
     shown = [at for at, _ in enumerate(standings.scenarios) if any(row.entries[at].records for row in standings.rows)]
     columns = [_scenario_column(*standings.scenarios[at], name_suites) for at in shown]
-    return _table(standings, _methods(standings) | roles, shown, columns)
+    return _table(standings, (Role.REFERENCE, Role.CONTROL), shown, columns)
 
 
 def summary_table(standings: Standings) -> Table:
     """The methods alone, without the columns of the scenarios."""
-    return _table(standings, _methods(standings), (), ())
+    return _table(standings, (), (), ())
 
 
-def _methods(standings: Standings) -> dict[str, Sequence[Standing]]:
+def _table(standings: Standings, others: Sequence[Role], shown: Sequence[int], columns: Sequence[Column]) -> Table:
     methods = standings.of(Role.METHOD)
-    return {
+    groups = {
         "Competed everywhere": [row for row in methods if row.place is not None],
         "Competed in some contests": [row for row in methods if row.place is None and row.competed],
         "Not ranked anywhere": [row for row in methods if not row.competed],
+        **{f"{role.heading} (never ranked)": standings.of(role) for role in others},
     }
-
-
-def _table(
-    standings: Standings, groups: Mapping[str, Sequence[Standing]], shown: Sequence[int], columns: Sequence[Column]
-) -> Table:
     first = next((row.label for row in standings.rows if row.place is not None), "")
+    lines = {title: tuple(_row(row, standings, shown, first) for row in rows) for title, rows in groups.items()}
     tied = sum(row.tied_with_first for row in standings.rows) > 1
     return Table(
         name="standings",
         title="All scenarios",
         caption=_caption(standings),
         columns=(*SUMMARY, *columns),
-        groups=tuple(
-            Group(title, tuple(_row(row, standings, shown, first) for row in rows))
-            for title, rows in groups.items()
-            if rows
-        ),
+        groups=tuple(Group(title, rows) for title, rows in lines.items() if rows),
         footnotes=_FOOTNOTES if tied else {},
     )
 

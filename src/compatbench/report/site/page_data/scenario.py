@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.compatibility import compatibility
+from compatbench.records.record import Record
+from compatbench.report.render.arxiv import ARXIV, abstract
+from compatbench.report.rows.row import MethodRow
+from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.curves import backfill_json, matrices_json
-from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.numbers import Json, interval, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
-from compatbench.report.site.page_data.rows import row_json
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.suite.scenarios import GenerationSpec
+from compatbench.vocabulary import Entry, MetricName
+
+_LOSS_DIGITS = 4
 
 _BUTTONS = {
     "Compatibility": "scores",
@@ -38,7 +45,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "suite title": suite.title,
         "dataset": spec.dataset,
         "scenario": report.runs.scenario,
-        "backbones": backbones(spec.generations),
+        "backbones": _backbones(spec.generations),
         "generations": [[[*setting] for setting in step.model_dump(mode="json").items()] for step in spec.generations],
         "protocol": suite.protocol,
         "seeds": list(report.runs.seeds),
@@ -49,13 +56,13 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
             for name, kind in _BUTTONS.items()
             if kind in tables
         ],
-        "rows": [row_json(row, examples) for row in report.rows],
+        "rows": [_row(row, examples) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
         "matrices": matrices_json(report),
     }
 
 
-def backbones(generations: Sequence[GenerationSpec]) -> str:
+def _backbones(generations: Sequence[GenerationSpec]) -> str:
     """The encoders of a chain, oldest first, each named once in a run of the same."""
     names: list[str] = []
     for step in generations:
@@ -64,3 +71,83 @@ def backbones(generations: Sequence[GenerationSpec]) -> str:
         if not names or names[-1] != name:
             names.append(name)
     return " → ".join(names)
+
+
+def _row(row: MethodRow, examples: ChosenExamples) -> Json:
+    """The data behind a click on the row."""
+    method = row.runs.method
+    return {
+        "label": row.label,
+        "name": method.name,
+        "role": method.role,
+        "kind": method.kind,
+        "ranked": row.ranked,
+        "summary": method.summary,
+        "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
+        "params": [[name, value] for name, value in method.params.items()],
+        "needs": list(method.needs),
+        "point": _point(row),
+        "records": [_record(record) for record in row.runs.records],
+        "seeds": _seeds(row),
+        "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
+        "examples": examples.sheets(row.runs.records),
+    }
+
+
+def _point(row: MethodRow) -> Json:
+    """Γ and tax (points), each with its interval, for the plot; null where one of them is undefined."""
+    gain, tax = row.number(MetricName.UPDATE_GAIN), row.number(MetricName.TAX)
+    if gain.value is None or tax.value is None:
+        return None
+    return [interval(gain, 4), interval(tax.in_points(), 3)]
+
+
+def _record(record: Record) -> Json:
+    """Seed, status, file below the leaderboard's folder, command, and where it comes from."""
+    environment = record.environment
+    return [
+        record.spec.seed,
+        record.status.value,
+        file_of(record),
+        record.command,
+        record.reason,
+        record.started[:10],
+        (environment.git_sha or "")[:12],
+        environment.gpu or environment.cpu,
+        rounded(record.seconds, 0),
+    ]
+
+
+def _seeds(row: MethodRow) -> Json:
+    """Of every finished seed: M(o,o), M(n,o), M(n,n), M(*,*), in points of mAP, then Γ, then tax in points."""
+    if row.scores is None:
+        return []
+    entries = {entry: row.scores.of(MetricName.MAP, entry).mean(axis=1) for entry in Entry}
+    lines: list[Json] = []
+    for place, seed in enumerate(row.scores.seeds):
+        old, cross, new, reference = (float(entries[entry][place]) for entry in Entry)
+        derived = compatibility(old, cross, new, reference)
+        gamma, tax = derived[MetricName.UPDATE_GAIN], derived[MetricName.TAX]
+        points: list[Json] = [rounded(100 * value, 1) for value in (old, cross, new, reference)]
+        lines.append(
+            [
+                seed,
+                *points,
+                None if gamma is None else rounded(gamma, 2),
+                None if tax is None else rounded(100 * tax, 1),
+            ]
+        )
+    return lines
+
+
+def _losses(record: Record, own_first_generation: bool) -> Json:
+    """By generation and term; those of models that all rows share are left out."""
+    return {
+        generation: {term: [_short(value) for value in values] for term, values in terms.items()}
+        for generation, terms in record.losses.items()
+        if generation.isdigit() and (generation != "0" or own_first_generation)
+    }
+
+
+def _short(value: float) -> Json:
+    return float(f"{value:.{_LOSS_DIGITS}g}")
