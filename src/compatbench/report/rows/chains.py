@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compatbench.evaluation.chains import Chain, chain_estimates
 from compatbench.report.rows.row import MethodRow
@@ -26,19 +25,17 @@ class ChainRow(Chain):
 def chain_rows(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> list[ChainRow]:
     """The rows with a finished seed, of a scenario of more than two generations; of any other, none."""
     size = int(scenario.newest) + 1
-    return [_chain_row(row, size, reader) for row in rows if row.runs.finished] if size > 2 else []
-
-
-def _chain_row(row: MethodRow, size: int, reader: ScoreReader) -> ChainRow:
-    entries = {(q, g): _scores(row.runs, q, g, reader) for q in range(size) for g in range(q + 1)}
-    chain = chain_estimates(entries)
-    return ChainRow(chain.matrix, chain.entries, chain.below, chain.numbers, row)
-
-
-def _scores(runs: MethodRuns, query: int, gallery: int, reader: ScoreReader) -> NDArray[np.float64]:
-    """(S, Q) of one entry on mAP."""
-    found = [reader.entry(record, str(query), str(gallery)) for record in runs.finished]
-    return np.stack([one.per_query(MetricName.MAP) for one in found])
+    places = [(query, gallery) for query in range(size) for gallery in range(query + 1)] if size > 2 else []
+    found = []
+    for row in (row for row in rows if row.runs.finished and places):
+        entries = {
+            place: np.stack(
+                [reader.entry(record, *map(str, place)).per_query(MetricName.MAP) for record in row.runs.finished]
+            )
+            for place in places
+        }
+        found.append(ChainRow(**vars(chain_estimates(entries)), row=row))
+    return found
 
 
 def step_seconds(runs: MethodRuns, independent: MethodRuns | None, size: int) -> list[float | None]:

@@ -13,7 +13,7 @@ from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import ROUNDING, sign
 from compatbench.records.record import Record
-from compatbench.report.rows.contests import Average, averages, point_ranks
+from compatbench.report.rows.contests import averages, point_ranks
 from compatbench.report.rows.controls import ScenarioRows, Verdict, verdict
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.vocabulary import Role
@@ -144,6 +144,9 @@ def standings(suites: Sequence[SuiteRows]) -> Standings:
     rows = []
     for label, role in _roles(suites).items():
         average, mean = found.get(label), complete.get(label)
+        tied = False
+        if mean is not None and first is not None:
+            tied = sign(interval_estimate(mean.rank - first.rank, mean.rank_draws - first.rank_draws)) <= 0
         rows.append(
             Standing(
                 label=label,
@@ -152,7 +155,7 @@ def standings(suites: Sequence[SuiteRows]) -> Standings:
                 place=1 + sum(other.rank < mean.rank - ROUNDING for other in complete.values()) if mean else None,
                 mean_rank=interval_estimate(mean.rank, mean.rank_draws) if mean else Estimate(),
                 relative_rank=interval_estimate(average.relative, average.relative_draws) if average else Estimate(),
-                tied_with_first=mean is not None and first is not None and _tied(mean, first),
+                tied_with_first=tied,
             )
         )
     names = tuple((table.suite.name, table.scenario) for table in tables)
@@ -224,7 +227,3 @@ def _state(row: MethodRow | None, *, planned: bool) -> tuple[State, str]:
     if len(row.runs.finished) < RANKED_SEEDS:
         return "not ranked", f"{len(row.runs.finished)} of {RANKED_SEEDS} seeds"
     return "not ranked", "Γ undefined: M(*,*) ≤ M(o,o)"
-
-
-def _tied(row: Average, first: Average) -> bool:
-    return sign(interval_estimate(row.rank - first.rank, row.rank_draws - first.rank_draws)) <= 0

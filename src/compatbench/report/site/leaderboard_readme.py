@@ -11,7 +11,7 @@ from compatbench.records.record import BASELINE
 from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_cell
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import Standing, Standings
+from compatbench.report.rows.standing import Standings
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.site.scenario_report import ScenarioReport
@@ -39,7 +39,8 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     to_docs = to_method(board.standings, "../docs")
 
     def link(row: Row, column: Column) -> str:
-        return to_docs(row, column) or _to_scenario(row, column)
+        suite, _, scenario = column.key.partition("/")
+        return to_docs(row, column) or (f"#{anchor(suite, scenario)}" if scenario else "")
 
     several, first = len(board.suites) > 1, board.suites[0].reports[0]
     parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board), "## All scenarios"]
@@ -79,7 +80,8 @@ def linked_table(
         lines.append([f"**{escape(group.title)}**" if column is table.label else "" for column in table.columns])
         ends.append("")
         for row in group.rows:
-            lines.append([_linked(to_cell(row.cell(column), column), link(row, column)) for column in table.columns])
+            cells = [(to_cell(row.cell(column), column), link(row, column)) for column in table.columns]
+            lines.append([f"[{text}]({target})" if text and target else text for text, target in cells])
             ends.append(records(row) if records else "")
     if records:
         lines = [[*line, end] for line, end in zip(lines, ends, strict=True)]
@@ -95,8 +97,8 @@ def banner(board: Board) -> str:
         return quotation(f"{head}\n>", board.warnings)
     checked = escape(", ".join(board.checked))
     return (
-        f"> ✅ Controls are as expected in every scenario ({checked}); every record is of protocol {board.protocol} and "
-        "of today's code and settings."
+        f"> ✅ Controls are as expected in every scenario ({checked}); every record is of protocol "
+        f"{board.protocol} and of today's code and settings."
     )
 
 
@@ -135,11 +137,6 @@ def to_method(standings: Standings, docs: str) -> Link:
         return f"{docs}/methods.md#{name}" if name else ""
 
     return link
-
-
-def _to_scenario(row: Row, column: Column) -> str:
-    suite, _, scenario = column.key.partition("/")
-    return f"#{anchor(suite, scenario)}" if scenario else ""
 
 
 def _suite_line(suite: BoardSuite, folder: str) -> str:
@@ -195,9 +192,10 @@ def _missing(standings: Standings) -> str:
         return "No planned cell is missing."
     lines = []
     for at, (suite, scenario) in enumerate(standings.scenarios):
-        lacking = [row for row in standings.rows if row.entries[at].missing_seeds]
+        seeds = {row.label: row.entries[at].missing_seeds for row in standings.rows if row.entries[at].missing_seeds}
         unrun = not any(row.entries[at].records for row in standings.rows)
-        what = "no cell was run" if unrun else ", ".join(_seeds(row, at) for row in lacking)
+        lacking = [f"{escape(label)} (seed {', '.join(map(str, several))})" for label, several in seeds.items()]
+        what = "no cell was run" if unrun else ", ".join(lacking)
         lines += [f"- `{suite}`, {escape(scenario)}: {what}"] if lacking else []
     return _folded(f"Missing: {_counted(standings.missing, 'planned cell')} left no record", lines)
 
@@ -208,11 +206,3 @@ def _folded(summary: str, lines: Sequence[str]) -> str:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _seeds(row: Standing, at: int) -> str:
-    return f"{escape(row.label)} (seed {', '.join(map(str, row.entries[at].missing_seeds))})"
-
-
-def _linked(text: str, target: str) -> str:
-    return f"[{text}]({target})" if text and target else text

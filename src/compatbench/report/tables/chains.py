@@ -30,6 +30,9 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | N
     """AC by three tie rules, AM, BC and FC of every row; None without chains."""
     if not chains:
         return None
+    cells = [
+        {name: (points if name in _POINTS else plain)(one) for name, one in chain.numbers.items()} for chain in chains
+    ]
     return scenario_table(
         scenario,
         "chain",
@@ -37,7 +40,7 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | N
         f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
         "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
         (METHOD, *_NUMBERS),
-        by_role((chain.row.role, method_row(chain.row, _numbers(chain))) for chain in chains),
+        by_role((chain.row.role, method_row(chain.row, of)) for chain, of in zip(chains, cells, strict=True)),
         _OWN_OLD,
     )
 
@@ -107,10 +110,6 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         by_role((chain.row.role, line(chain.row)) for chain in chains),
         _OWN_OLD,
     )
-
-
-def _numbers(chain: ChainRow) -> dict[str, Cell]:
-    return {name: points(one) if name in _POINTS else plain(one) for name, one in chain.numbers.items()}
 
 
 def _matrix_rows(chain: ChainRow) -> list[Row]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from compatbench.evaluation.estimate import Estimate
-from compatbench.report.render.table import Column, Row, Table
+from compatbench.report.render.table import Column, Table
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
@@ -30,7 +29,10 @@ _RATES = {
 def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table:
     """Flip rates of all rows with a finished seed."""
     shown = [row for row in rows if row.runs.finished]
-    rates = flip_rates(scenario, shown, reader)
+    cells = {
+        label: {f"{system}_{name}": points(rate) for system, rates in systems.items() for name, rate in rates.items()}
+        for label, systems in flip_rates(scenario, shown, reader).items()
+    }
     return scenario_table(
         scenario,
         "flips",
@@ -39,7 +41,7 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
         "queries.",
         (METHOD, *(Column(key, _title(key), text, interval=True) for key, text in _RATES.items())),
-        by_role((row.role, _row(row, rates[row.label])) for row in shown),
+        by_role((row.role, method_row(row, cells[row.label])) for row in shown),
         {OWN_OLD: "against its own old model."},
     )
 
@@ -47,8 +49,3 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
 def _title(key: str) -> str:
     system, _, rate = key.partition("_")
     return rate.replace("_", " ") + (" n,n" if system == FULL else "")
-
-
-def _row(row: MethodRow, rates: Mapping[str, Mapping[str, Estimate]]) -> Row:
-    cells = {f"{system}_{name}": points(rate) for system, by_name in rates.items() for name, rate in by_name.items()}
-    return method_row(row, cells)

@@ -72,12 +72,12 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
     first = searches[0][1]
     groups = []
     for index in IndexKind:
-        found = {
-            text: [one for at, one in searches if (at, one.index) == (entry, index)] for entry, text in _ENTRIES.items()
-        }
-        groups.append(
-            Group(index.heading, tuple(_speed_row(text, several) for text, several in found.items() if several))
-        )
+        lines = []
+        for entry, text in _ENTRIES.items():
+            several = [one for place, one in searches if (place, one.index) == (entry, index)]
+            cells = {one.key: spread([getattr(each, one.key) for each in several], one) for one in SPEED_COLUMNS}
+            lines += [Row({"searched": Cell(text), **cells})] if several else []
+        groups.append(Group(index.heading, tuple(lines)))
     return scenario_table(
         scenario,
         "indexes",
@@ -106,8 +106,3 @@ def _recall_row(row: MethodRow) -> Row:
         for (index, entry), column in _RECALLS.items()
     }
     return method_row(row, cells)
-
-
-def _speed_row(text: str, searches: Sequence[IndexSearch]) -> Row:
-    cells = {column.key: spread([getattr(one, column.key) for one in searches], column) for column in SPEED_COLUMNS}
-    return Row(cells | {"searched": Cell(text)})

@@ -41,15 +41,21 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
         order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
         found.append((order, (known.role, _row(known, rows, scenarios, signs))))
     lines = [line for _, line in sorted(found, key=lambda one: one[0])]
+    one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
+    intervals = (
+        "Intervals are over queries only, as there is one seed." if one_seed else "Intervals: seeds, then queries."
+    )
+    meaning = "M(n,o) − M(o,o) in {}, mAP in points; – where the row did not run or did not end."
+    names = [scenario.runs.scenario for scenario in scenarios]
     groups = by_role([(Role.REFERENCE, _status_quo(scenarios)), *lines])
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
         "has M(o,o) itself; of a chain, the newest generation's on the first one's gallery. "
-        f"{_spread(scenarios)} Methods that are compatible in a larger share of their scenarios stand first; nothing "
+        f"{intervals} Methods that are compatible in a larger share of their scenarios stand first; nothing "
         "is ranked here.",
-        columns=(METHOD, _COMPATIBLE, *(_column(scenario) for scenario in scenarios), NEEDS),
+        columns=(METHOD, _COMPATIBLE, *(Column(name, name, meaning.format(name)) for name in names), NEEDS),
         groups=groups,
         footnotes=used(_FOOTNOTES, groups),
     )
@@ -58,16 +64,6 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
 def explained(overview: Table) -> tuple[Column, ...]:
     """Those of its columns to explain in a legend: not one for each scenario."""
     return tuple(column for column in overview.columns if column.unit is Unit.TEXT)
-
-
-def _spread(scenarios: Sequence[ScenarioRows]) -> str:
-    one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
-    return "Intervals are over queries only, as there is one seed." if one_seed else "Intervals: seeds, then queries."
-
-
-def _column(scenario: ScenarioRows) -> Column:
-    name = scenario.runs.scenario
-    return Column(name, name, f"M(n,o) − M(o,o) in {name}, mAP in points; – where the row did not run or did not end.")
 
 
 def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:

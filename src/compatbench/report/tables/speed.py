@@ -47,21 +47,15 @@ def speed_table(path: Path) -> Table:
 
 def _row(entry: dict[str, Any]) -> Row:
     stats, extra = entry["stats"], dict(entry["extra_info"])
+    ratio = extra.pop("ratio", None)
+    details = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in extra.items()}
     return Row(
         {
             "name": Cell(entry["name"]),
             "median_ms": Cell(1000 * float(stats["median"])),
             "iqr_ms": Cell(1000 * float(stats["iqr"])),
             "rounds": Cell(int(stats["rounds"])),
-            "ratio": Cell(_number(extra.pop("ratio", None))),
-            "details": Cell(", ".join(f"{key} {_detail(extra[key])}" for key in sorted(extra)) or None),
+            "ratio": Cell(None if ratio is None else float(ratio)),
+            "details": Cell(", ".join(f"{key} {value}" for key, value in sorted(details.items())) or None),
         }
     )
-
-
-def _number(value: object) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _detail(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

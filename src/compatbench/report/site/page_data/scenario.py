@@ -143,11 +143,7 @@ def _seeds(row: MethodRow) -> Json:
 def _losses(record: Record, own_first_generation: bool) -> Json:
     """By generation and term; those of models that all rows share are left out."""
     return {
-        generation: {term: [_short(value) for value in values] for term, values in terms.items()}
+        generation: {term: [float(f"{one:.{_LOSS_DIGITS}g}") for one in values] for term, values in terms.items()}
         for generation, terms in record.losses.items()
         if generation.isdigit() and (generation != "0" or own_first_generation)
     }
-
-
-def _short(value: float) -> Json:
-    return float(f"{value:.{_LOSS_DIGITS}g}")
