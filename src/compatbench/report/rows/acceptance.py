@@ -29,7 +29,7 @@ class Accepted:
     """That the thresholds are set for."""
     queries: tuple[int, ...]
     """How many queries were looked at; one number where all records agree."""
-    rows: Mapping[str, Mapping[Place, tuple[Estimate, Estimate]]]
+    rates: Mapping[tuple[str, Place], tuple[Estimate, Estimate]]
     """TAR and FAR by label and place."""
 
 
@@ -44,11 +44,8 @@ def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
         for record in row.runs.finished:
             for place, entry in _pairs(record, rate).items():
                 systems.setdefault((row.label, place), []).append(Acceptance.read(reader.folder, entry.sha256))
-    found: dict[str, dict[Place, tuple[Estimate, Estimate]]] = {row.label: {} for row in shown}
-    for (label, place), both in acceptance_rates(systems).items():
-        found[label][place] = both
     queries = sorted({entry.queries for row in shown for one in row.runs.finished for entry in one.verification})
-    return Accepted(rate, tuple(queries), found)
+    return Accepted(rate, tuple(queries), acceptance_rates(systems))
 
 
 def _common_rate(rows: Sequence[MethodRow]) -> float | None:

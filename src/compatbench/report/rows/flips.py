@@ -21,7 +21,6 @@ from compatbench.report.rows.scores import ScoreReader
 WORST = 12
 """Queries of each system that are shown."""
 
-
 CROSS, FULL = "no", "nn"
 """The systems: new queries on the old gallery, and after the full backfill."""
 
@@ -69,7 +68,7 @@ class FlipList:
 
 def flip_rates(
     scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader
-) -> dict[str, dict[str, dict[str, Estimate]]]:
+) -> dict[tuple[str, str], dict[str, Estimate]]:
     """By label and system."""
     entries = {CROSS: (scenario.newest, "0"), FULL: (scenario.newest, scenario.newest)}
     systems = {
@@ -79,10 +78,7 @@ def flip_rates(
         for row in rows
         for system, entry in entries.items()
     }
-    found: dict[str, dict[str, dict[str, Estimate]]] = {row.label: {} for row in rows}
-    for (label, system), rates in flip_estimates(systems, CUTOFFS).items():
-        found[label][system] = rates
-    return found
+    return flip_estimates(systems, CUTOFFS)
 
 
 def flip_lists(rows: Sequence[MethodRow], reader: ScoreReader) -> list[FlipList]:

@@ -6,6 +6,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, median
 from typing import Any
 
@@ -33,8 +34,6 @@ class MethodRow:
     """None where no seed ended well."""
     numbers: Numbers
     """Empty where no seed ended well."""
-    chance: Estimate
-    """M(n,o) on mAP between unrelated spaces, value and ends each the mean over the seeds; undefined if not known."""
     relative_time: float | None
     """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
     median over seeds."""
@@ -70,6 +69,15 @@ class MethodRow:
         values = [entry.value for entry in entries if entry is not None and entry.value is not None]
         return fmean(values) if values else None
 
+    @cached_property
+    def chance(self) -> Estimate:
+        """M(n,o) on mAP between unrelated spaces, mean over seeds; undefined unless every finished record has it."""
+        entries = [_entry(record, f"chance:{MetricName.MAP}") for record in self.runs.finished]
+        ends = ("value", "ci_low", "ci_high")
+        columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
+        known = entries and not any(None in column for column in columns)
+        return Estimate(*map(fmean, columns)) if known else Estimate()
+
 
 def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     """The rows of one scenario, ranked ones first by Γ on mAP, then tax; the others in the same order after them."""
@@ -80,7 +88,6 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
             runs=runs,
             scores=scores.get(runs.label),
             numbers=numbers.get(runs.label, {}),
-            chance=_chance(runs),
             relative_time=_relative_time(runs, scenario.independent),
         )
         for runs in scenario.rows
@@ -111,15 +118,6 @@ def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
 def _entry(record: Record, name: str, subset: str = "all", distance: str = "cosine") -> Metric | None:
     """A metric of M(n,o)."""
     return record.metric(name, str(len(record.spec.generations) - 1), "0", subset, distance)
-
-
-def _chance(runs: MethodRuns) -> Estimate:
-    """Undefined unless every finished record has a value with both ends."""
-    entries = [_entry(record, f"chance:{MetricName.MAP}") for record in runs.finished]
-    ends = ("value", "ci_low", "ci_high")
-    columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
-    known = entries and not any(None in column for column in columns)
-    return Estimate(*map(fmean, columns)) if known else Estimate()
 
 
 def _relative_time(runs: MethodRuns, independent: MethodRuns | None) -> float | None:

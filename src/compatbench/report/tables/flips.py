@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.report.render.table import Column, Table
+from compatbench.report.render.table import Column, Row, Table
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
@@ -29,10 +29,12 @@ _RATES = {
 def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: ScoreReader) -> Table:
     """Flip rates of all rows with a finished seed."""
     shown = [row for row in rows if row.runs.finished]
-    cells = {
-        label: {f"{system}_{name}": points(rate) for system, rates in systems.items() for name, rate in rates.items()}
-        for label, systems in flip_rates(scenario, shown, reader).items()
-    }
+    rates = flip_rates(scenario, shown, reader)
+
+    def line(row: MethodRow) -> Row:
+        found = [(system, *one) for system in (CROSS, FULL) for one in rates[row.label, system].items()]
+        return method_row(row, {f"{system}_{name}": points(rate) for system, name, rate in found})
+
     return scenario_table(
         scenario,
         "flips",
@@ -41,7 +43,7 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
         "queries.",
         (METHOD, *(Column(key, _title(key), text, interval=True) for key, text in _RATES.items())),
-        by_role((row.role, method_row(row, cells[row.label])) for row in shown),
+        by_role((row.role, line(row)) for row in shown),
         {OWN_OLD: "against its own old model."},
     )
 

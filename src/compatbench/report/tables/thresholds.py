@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Column, Row, Table, Unit
 from compatbench.report.rows.acceptance import CROSS, CROSS_MOVED, NEW, NEW_MOVED, OLD, REFERENCE, Place, accepted
 from compatbench.report.rows.row import MethodRow
@@ -27,10 +26,12 @@ def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: 
         for key, (_, which, title, text) in rates.items()
     ]
 
-    def line(row: MethodRow, pairs: Mapping[Place, tuple[Estimate, Estimate]]) -> Row:
-        known = {key: (place, which) for key, (place, which, *_) in rates.items() if place in pairs}
-        return method_row(row, {key: points(pairs[place][which]) for key, (place, which) in known.items()})
+    def line(row: MethodRow) -> Row:
+        places = {key: ((row.label, place), which) for key, (place, which, *_) in rates.items()}
+        known = {key: found.rates[at][which] for key, (at, which) in places.items() if at in found.rates}
+        return method_row(row, {key: points(rate) for key, rate in known.items()})
 
+    shown = {label for label, _ in found.rates}
     return scenario_table(
         scenario,
         "thresholds",
@@ -41,7 +42,7 @@ def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: 
         f"{' or '.join(f'{number:,}' for number in found.queries)} queries and the whole gallery. 95% intervals: "
         "hierarchical bootstrap over seeds, then queries, the threshold held fixed.",
         (METHOD, *columns),
-        by_role((row.role, line(row, found.rows[row.label])) for row in rows if row.label in found.rows),
+        by_role((row.role, line(row)) for row in rows if row.label in shown),
         {OWN_OLD: "against its own old model."},
     )
 
