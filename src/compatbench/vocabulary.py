@@ -159,7 +159,7 @@ class MetricName(Word):
     TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model."
     CRITERION = "criterion", "Whether M(n,o) > M(o,o).", "compatible"
     ORDERING = "ordering", "Whether M(n,n) > M(n,o) > M(o,o).", "ordered"
-    RETENTION = "retention", "M(n,o) / M(*,*): what is left of the full backfill's quality."
+    RETENTION = "retention", "M(n,o) / M(*,*): the share of the full backfill's quality."
     AC = (
         "AC",
         "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",

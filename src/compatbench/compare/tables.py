@@ -69,7 +69,7 @@ _COLUMNS = (
     Column(
         "online",
         "needs online",
-        "What serving needs beside the new encoder and the index as it is.",
+        "Needs of serving beside the new encoder and the unchanged index.",
         Unit.TEXT,
         places=(Place.COMPACT,),
     ),

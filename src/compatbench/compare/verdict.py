@@ -36,9 +36,9 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
     sentences = [f"{_gain_clause(best)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill)]
     plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
     if plain is not None and plain is not best:
-        sentences.append(f"With one encoder and the index as it is: {_gain_clause(plain)}.")
+        sentences.append(f"With one encoder and an unchanged index: {_gain_clause(plain)}.")
     if plain is None:
-        sentences.append("No adapter with one encoder and the index as it is beats the old model.")
+        sentences.append("No adapter with one encoder and an unchanged index beats the old model.")
     return sentences
 
 
@@ -59,7 +59,7 @@ def _of_the_backfill(gain: Estimate) -> str:
         return f"a full backfill gains {_points(gain)}"
     if sign(gain) < 0:
         return f"a full backfill loses {_points(gain).removeprefix('−')}"
-    return f"a full backfill gains nothing that can be told from 0 ({_points(gain)})"
+    return f"a full backfill gains nothing significant ({_points(gain)})"
 
 
 def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
@@ -75,7 +75,7 @@ def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
     if sign(first) < 0:
         remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
     elif not sign(first):
-        remarks.append(f"By {SECOND} its gain cannot be told from 0 ({_points(first)}).")
+        remarks.append(f"By {SECOND} its gain is not significant ({_points(first)}).")
     moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
     if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
         remarks.append(

@@ -32,7 +32,7 @@ class Submission:
     added: list[Path] = field(default_factory=list)
     replaced: list[Path] = field(default_factory=list)
     missing: list[Cell] = field(default_factory=list)
-    """Selected cells that left no record yet."""
+    """Selected cells that have no record yet."""
 
 
 def submit(

@@ -53,7 +53,7 @@ class Column:
     places: tuple[Place, ...] = ()
     """The narrow places that show it."""
     order: float = inf
-    """Where the page puts it: by this number, equal ones in the order of the table."""
+    """Its position on the page; columns of equal numbers keep the order of the table."""
 
     @property
     def align(self) -> str:

@@ -19,7 +19,7 @@ from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.vocabulary import Role
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
-"""`not ranked`: it has numbers, but is no method, has too few seeds or no Γ. `missing`: it left no record at all."""
+"""`not ranked`: it has numbers, but is no method, has too few seeds or no Γ. `missing`: it has no record at all."""
 
 
 @dataclass(frozen=True)

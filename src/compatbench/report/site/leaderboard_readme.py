@@ -187,7 +187,7 @@ def _unranked(standings: Standings, several: bool) -> str:
 
 
 def _missing(standings: Standings) -> str:
-    """The cells of the plans that left no record."""
+    """The cells of the plans without a record."""
     if not standings.missing:
         return "No planned cell is missing."
     lines = []
@@ -197,7 +197,7 @@ def _missing(standings: Standings) -> str:
         lacking = [f"{escape(label)} (seed {', '.join(map(str, several))})" for label, several in seeds.items()]
         what = "no cell was run" if unrun else ", ".join(lacking)
         lines += [f"- `{suite}`, {escape(scenario)}: {what}"] if lacking else []
-    return _folded(f"Missing: {_counted(standings.missing, 'planned cell')} left no record", lines)
+    return _folded(f"Missing: {_counted(standings.missing, 'planned cell')} without a record", lines)
 
 
 def _folded(summary: str, lines: Sequence[str]) -> str:

@@ -61,7 +61,7 @@ def _caption(shown: Sequence[RowBackfill]) -> str:
     entry = shown[0].row.runs.finished[0].backfill[0]
     queries = sorted({one.queries for one in shown})
     return (
-        "M(β): mAP of new queries while a share β of the gallery holds new vectors and the rest old ones "
+        "M(β): mAP of new queries while a share β of the gallery contains new vectors and the rest old ones "
         f"(generation {entry.gallery_generation} is replaced by generation {entry.query_generation}). "
         f"Over {' or '.join(f'{number:,}' for number in queries)} queries and the whole gallery. "
         f"Random and class-wise orders: mean over {entry.repeats} seeded ones. {Order.UNCERTAINTY.heading}: "

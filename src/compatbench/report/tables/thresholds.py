@@ -56,8 +56,8 @@ def _rates(shown: str) -> dict[str, tuple[Place, int, str, str]]:
         "tar_oo": (OLD, _TAR, "TAR o,o", f"Old queries on old vectors, at the threshold for {shown}."),
         "tar_no_moved": (CROSS_MOVED, _TAR, "TAR n,o old t", old_threshold),
         "far_no_moved": (CROSS_MOVED, _FAR, "FAR n,o old t", impostors),
-        "tar_no": (CROSS, _TAR, "TAR n,o", f"New queries on old vectors, at a threshold set anew for {shown}."),
+        "tar_no": (CROSS, _TAR, "TAR n,o", f"New queries on old vectors, at a newly chosen threshold for {shown}."),
         "far_nn_moved": (NEW_MOVED, _FAR, "FAR n,n old t", backfilled),
-        "tar_nn": (NEW, _TAR, "TAR n,n", "After the full backfill, at a threshold set anew."),
+        "tar_nn": (NEW, _TAR, "TAR n,n", "After the full backfill, at a newly chosen threshold."),
         "tar_reference": (REFERENCE, _TAR, "TAR *,*", "The independent new model, at a threshold of its own."),
     }

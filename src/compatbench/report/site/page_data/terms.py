@@ -39,11 +39,11 @@ GENERAL = {
     **{status: status.sentence for status in Status},
     Status.SKIPPED: f"{Status.SKIPPED.sentence} Tables show its first {LONGEST_REASON} characters.",
     "outdated": "The suite, the method's source or the protocol changed after the record was made.",
-    "record": "The JSON file that one cell (suite, scenario, method, parameters, seed) left behind, with the hashes of "
+    "record": "The JSON file that one cell (suite, scenario, method, parameters, seed) wrote, with the hashes of "
     "its per-query arrays; every number of the page comes from records alone.",
     "negative flip": "A query that the old system answers and the new one does not.",
     "backfill": "Re-embedding the stored items with the new model; β is the share that is done.",
-    "M(β)": "Quality of new queries while a share β of the gallery holds new vectors and the rest old ones: the "
+    "M(β)": "Quality of new queries while a share β of the gallery contains new vectors and the rest old ones: the "
     "cross-test at β = 0, the self-test at β = 1.",
     "compatibility matrix": "M(i,j): queries of generation i on the gallery of generation j, for j ≤ i. On the "
     "diagonal the gallery was re-embedded, left of it it was not.",
@@ -52,7 +52,7 @@ GENERAL = {
     **{f"needs: {need}": need.sentence for need in Need},
     "no old model at training time": "Rows that need none of: old encoder, old classifier, old features, old weights.",
     "no second encoder online": "Rows that do not need both encoders at serving time.",
-    "gallery untouched": "Rows that leave the stored vectors as they are.",
+    "gallery untouched": "Rows that do not change the stored vectors.",
 }
 
 
