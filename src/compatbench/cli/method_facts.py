@@ -26,7 +26,7 @@ class Size:
     """Modules and dimensions that a method adds to a plain model."""
 
     encoder_dim: int | None
-    """Dimensions of the encoder's output; None for an adapter, which leaves the encoder as it is."""
+    """Dimensions of the encoder's output; None for an adapter, which does not change the encoder."""
     stored_dim: int
     """Dimensions of the embeddings that are stored and searched."""
     trained: int
