@@ -36,6 +36,20 @@ def test_large_suites_are_planned_without_their_data(suite: str, tmp_path: Path)
     assert all(f"  {path}" in lines for path in bench.missing)
 
 
+def test_published_sizes_may_depend_on_the_options(tmp_path: Path) -> None:
+    suite = tmp_path / "drawings.yaml"
+    suite.write_text(
+        "title: Drawings\ndataset: iconsets\ndataset_options: {split: unseen}\nimage_size: 32\n"
+        "defaults: {backbone: test_resnet.r160_in1k, dim: 32}\nscenarios: {extended_class: [{classes: 0.5}, {}]}\n"
+        "methods: [bct]\nrecipe: {epochs: 3, batch_size: 64, optimizer: adamw, lr: 0.003}\n"
+    )
+    bench = prepare(str(suite), Selection(), Store(tmp_path), tmp_path, (), lambda line: None, planning=True)
+    test = "query 1,656 images of 118 classes, gallery 6,677 images of 118 classes"
+    assert next(iter(plan_lines(bench, jobs=1))) == (
+        f"iconsets (as published): 356 classes; train 15,931 images of 238 classes; {test}"
+    )
+
+
 def test_what_is_here_is_read_and_nothing_is_called_missing(tmp_path: Path) -> None:
     bench = prepare(
         "digits", Selection(methods=("bct",)), Store(tmp_path), tmp_path, (), lambda line: None, planning=True
@@ -80,6 +94,7 @@ PUBLISHED = {
     "imagenet": (1_000, 1_000, 1_281_167, 50_000, None),
     "cub200": (100, 200, 5_864, 5_924, None),
     "online_products": (11_318, 22_634, 59_551, 60_502, None),
+    "iconsets": (356, 356, 14_949, 4_771, 4_544),
     "landmarks_roxford5k": (81_313, 81_313 + 12, 1_580_470, 70, 4_993),
     "landmarks_rparis6k": (81_313, 81_313 + 13, 1_580_470, 70, 6_322),
 }
@@ -89,7 +104,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_stand_ins_have_the_published_sizes_and_no_image(name: str) -> None:
     train_classes, classes, train, query, gallery = PUBLISHED[name]
-    dataset = stand_in(family(name), 224)
+    dataset = stand_in(name, family(name).published, 224)
     assert dataset is not None
     assert dataset.fingerprint == NOT_HERE
     assert (len(dataset.train), len(dataset.query)) == (train, query)
@@ -103,7 +118,7 @@ def test_stand_ins_have_the_published_sizes_and_no_image(name: str) -> None:
 
 
 def test_a_dataset_of_which_nothing_is_known_has_no_stand_in() -> None:
-    assert {name for name, one in discover_datasets().plugins.items() if stand_in(one, 32) is None} == {
+    assert {name for name, one in discover_datasets().plugins.items() if stand_in(name, one.published, 32) is None} == {
         "faces",
         "folder",
         "hub",
@@ -113,4 +128,4 @@ def test_a_dataset_of_which_nothing_is_known_has_no_stand_in() -> None:
 def test_suites_with_a_budget_have_an_outline_of_their_data() -> None:
     for name in available_suites():
         suite = load_suite(name)[1]
-        assert suite.gpu_hours is None or stand_in(family(suite.dataset), 8) is not None, name
+        assert suite.gpu_hours is None or stand_in(suite.dataset, family(suite.dataset).published, 8) is not None, name

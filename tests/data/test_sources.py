@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from compatbench.data import sources
-from compatbench.data.sources import FetchError, archive, debian_package, fetch, mirror
+from compatbench.data.sources import FetchError, archive, debian_package, fetch, mirror, npm_package
 from compatbench.errors import RequestError
 
 FILES = {"a.gz": b"first file", "b.gz": b"second file" * 5000}
@@ -208,6 +208,20 @@ def test_debian_package_does_not_wait_for_ever(tmp_path: Path, programs: Path, m
     install(programs, "dpkg-deb", "exit 0")
     with pytest.raises(FetchError, match=r"apt-get took longer than 0.05 s"):
         debian_package("toy-data", FOLDER)(tmp_path)
+
+
+def test_npm_packs_what_is_not_installed(tmp_path: Path, programs: Path) -> None:
+    with pytest.raises(FetchError, match="no npm on this machine"):
+        npm_package("@toys/data", "1.2.3")(tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    install(
+        programs, "npm", '[ "$*" = "pack --ignore-scripts @toys/data@1.2.3" ] && echo content > toys-data-1.2.3.tgz'
+    )
+    assert contents(npm_package("@toys/data", "1.2.3")(scratch)) == {"toys-data-1.2.3.tgz": b"content\n"}
+    install(programs, "npm", "echo npm error code E404 >&2; exit 1")
+    with pytest.raises(FetchError, match="npm: npm error code E404"):
+        npm_package("@toys/data", "1.2.3")(scratch)
 
 
 def packed(kind: str, members: dict[str, bytes], link: tuple[str, str] | None = None) -> bytes:

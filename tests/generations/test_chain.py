@@ -222,7 +222,7 @@ def test_what_a_task_knows(digits: Dataset) -> None:
 
 @pytest.mark.parametrize(("name", "trained"), [("cub200", 100), ("landmarks_roxford5k", 81_313)])
 def test_classes_that_are_only_tested_are_none_of_the_task(name: str, trained: int) -> None:
-    dataset = stand_in(family(name), 224)
+    dataset = stand_in(name, family(name).published, 224)
     assert dataset is not None
     assert dataset.num_classes > trained
     task = task_of((GenerationSpec(backbone="resnet18"),), 0, dataset)

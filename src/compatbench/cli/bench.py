@@ -75,7 +75,9 @@ def prepare(
     family = datasets.family(loaded.dataset, dataset_folders)
     options = datasets.parse_options(family, loaded.dataset_options)
     missing = family.missing(data, options) if planning else ()
-    dataset: Dataset | None = stand_in(family, loaded.image_size) if missing else None
+    dataset: Dataset | None = None
+    if missing:
+        dataset = stand_in(family.name, family.published_of(options), loaded.image_size)
     if dataset is None:
         missing = ()
         family.get(data, options, notify)

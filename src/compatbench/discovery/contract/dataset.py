@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compatbench.data.family import Family, Options
+from compatbench.data.family import Counts, Family, Options
 from compatbench.discovery.contract.declaration import check_citation, check_naming
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.datasets import DATASETS, load_dataset, parse_options
@@ -96,7 +96,7 @@ def _check_data(report: Report, family: Family[Any], data: Path, options: Option
     if dataset is None:
         return
     report.check("classes", _check_classes, dataset)
-    report.check("published counts", _check_published, family, dataset)
+    report.check("published counts", _check_published, family.published_of(options), dataset)
     report.check("fingerprint", _check_fingerprint, dataset, family, data, options)
 
 
@@ -117,13 +117,13 @@ def _check_classes(dataset: Dataset) -> None:
         )
 
 
-def _check_published(family: Family[Any], dataset: Dataset) -> None:
+def _check_published(published: Counts, dataset: Dataset) -> None:
     found: dict[str, int] = {name: len(getattr(dataset, name)) for name in ("train", "query", "gallery")}
     found |= {"train_classes": len(dataset.train_classes), "classes": dataset.num_classes}
-    for name, count in vars(family.published).items():
+    for name, count in vars(published).items():
         if count not in (None, found[name]):
             raise Finding(f"published has {name}={count:,}, and load gives {found[name]:,}: correct one of them")
-    new = (family.published.classes or 0) > (family.published.train_classes or 0) > 0
+    new = (published.classes or 0) > (published.train_classes or 0) > 0
     if new and (shared := set(dataset.query.labels.tolist()) & set(dataset.train_classes)):
         raise Finding(
             f"published has more classes than are trained on, so test classes are new ones, and class "
