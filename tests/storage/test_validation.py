@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from compatbench.storage.validation import did_you_mean, explain
+from compatbench.errors import RequestError
+from compatbench.storage.validation import did_you_mean, validated
 
 
 class Inner(BaseModel):
@@ -40,9 +41,13 @@ class Outer(BaseModel):
     ],
 )
 def test_key_problem_and_remedy(data: dict[str, object], said: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        Outer.model_validate(data)
-    assert explain(caught.value, Outer) == said
+    with pytest.raises(RequestError) as caught:
+        validated(Outer, data, "my.yaml: ")
+    assert str(caught.value) == f"my.yaml: {said}"
+
+
+def test_valid_data_are_the_model() -> None:
+    assert validated(Outer, {"inner": {"epochs": 3}}, "") == Outer(inner=Inner(epochs=3))
 
 
 def test_the_nearest_name_or_all_of_them() -> None:

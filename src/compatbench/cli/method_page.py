@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.discovery.plugins import Plugin, discover
@@ -17,7 +17,7 @@ from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.to_markdown import escape
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
-from compatbench.storage.validation import explain
+from compatbench.storage.validation import validated
 from compatbench.vocabulary import Need, Role
 
 REPRODUCTION_FILE = "reproduction.yaml"
@@ -68,10 +68,7 @@ def read_reproduction(path: Path, methods: Iterable[str]) -> dict[str, Reproduct
     """
     entries = {}
     for name, values in read_mapping(path).items():
-        try:
-            entry = entries[str(name)] = Reproduction.model_validate(values)
-        except ValidationError as error:
-            raise RequestError(f"{path}: {name}: {explain(error, Reproduction)}") from error
+        entry = entries[str(name)] = validated(Reproduction, values, f"{path}: {name}: ")
         if entry.verdict != "not tested" and not entry.evidence:
             raise RequestError(f"{path}: {name}: the verdict '{entry.verdict}' needs evidence: say what was measured")
     known = set(methods)

@@ -8,14 +8,12 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from compatbench.data import families
 from compatbench.data.family import Family, Notify, Options
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module
 from compatbench.errors import RequestError
-from compatbench.storage.validation import explain
+from compatbench.storage.validation import validated
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset
@@ -83,10 +81,7 @@ def check(
 def parse_options(family: Family[Any], options: Mapping[str, Any]) -> Options:
     """The options of a dataset, validated. Raises RequestError naming the first wrong one."""
     model: type[Options] = family.options_type
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        raise RequestError(f"dataset '{family.name}', option {explain(error, model)}") from error
+    return validated(model, dict(options), f"dataset '{family.name}', option ")
 
 
 def load_family(path: Path) -> ModuleType:

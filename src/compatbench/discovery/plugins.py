@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module, source_hash
-from compatbench.errors import RequestError
 from compatbench.storage.builtin import builtin_folder
-from compatbench.storage.validation import explain
+from compatbench.storage.validation import validated
 from compatbench.vocabulary import Need
 
 if TYPE_CHECKING:
@@ -44,11 +41,8 @@ class Plugin:
 
         Raises RequestError, in one line, for a misspelt name or a value out of bounds.
         """
-        try:
-            resolved: Params = self.cls.Params.model_validate(params)
-        except ValidationError as error:
-            raise RequestError(f"method '{self.name}': {explain(error, self.cls.Params)}") from error
-        return resolved
+        model: type[Params] = self.cls.Params
+        return validated(model, params, f"method '{self.name}': ")
 
 
 Catalogue = Found[Plugin]

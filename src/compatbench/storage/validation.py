@@ -5,8 +5,13 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from compatbench.errors import RequestError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -18,7 +23,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def validated(model: type[Model], data: object, where: str) -> Model:
+    """`data` as a `model`. Raises RequestError, in one line: `where`, then the first problem."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise RequestError(f"{where}{_explain(error, model)}") from error
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem of `error` in one line: path of the key, the problem, the remedy.
 
     A misspelt key comes before the required one that it leaves missing.

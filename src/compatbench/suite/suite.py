@@ -12,7 +12,6 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -22,7 +21,7 @@ from compatbench.errors import RequestError
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.files import FOLDER_NAME
 from compatbench.storage.strict_yaml import read_mapping
-from compatbench.storage.validation import did_you_mean, explain
+from compatbench.storage.validation import did_you_mean, validated
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
 from compatbench.vocabulary import IndexKind
@@ -173,7 +172,4 @@ def load_suite(reference: str) -> tuple[str, Suite]:
 
 def parse_suite(data: dict[str, Any], source: str) -> Suite:
     """A suite from parsed YAML. Raises RequestError, in one line with `source`, key and remedy."""
-    try:
-        return Suite.model_validate(data)
-    except ValidationError as error:
-        raise RequestError(f"{source}: {explain(error, Suite)}") from error
+    return validated(Suite, data, f"{source}: ")

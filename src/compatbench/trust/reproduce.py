@@ -16,16 +16,13 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
-from compatbench.records.record import Environment, Record
+from compatbench.records.record import Environment, Measurements, Record
 from compatbench.vocabulary import Status
 
 TOLERANCE = 0.02
 """Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""
 
-REPRODUCED = (
-    *("status", "split_hash", "parents", "metrics", "arrays", "backfill"),
-    *("verification", "protocols", "pairs", "worst_flips", "examples", "losses"),
-)
+REPRODUCED = ("status", *(part for part in Measurements.model_fields if part not in ("search", "costs", "step_costs")))
 """Parts of a record that follow from its spec; the others are times, and where and when it ran."""
 
 

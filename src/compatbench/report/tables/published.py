@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from compatbench.errors import RequestError
 from compatbench.report.render.table import Cell, Group, Row, Table
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.strict_yaml import read_mapping
-from compatbench.storage.validation import explain
+from compatbench.storage.validation import validated
 from compatbench.vocabulary import Entry
 
 MARK = "‖"
@@ -79,10 +78,7 @@ def published_rows(suite: str) -> tuple[PublishedRow, ...]:
     path = builtin_folder("benchmarks") / "published" / f"{suite}.yaml"
     if not path.is_file():
         return ()
-    try:
-        return _File.model_validate(read_mapping(path)).rows
-    except ValidationError as error:
-        raise RequestError(f"{path}: {explain(error, _File)}") from error
+    return validated(_File, read_mapping(path), f"{path}: ").rows
 
 
 def scores_table(scenario: ScenarioRows) -> Table:
