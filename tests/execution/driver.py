@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import CellSpec, Record
@@ -38,12 +38,12 @@ def main() -> None:
     # a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
     root, jobs, retry = Path(sys.argv[1]), int(sys.argv[2]), "retry" in sys.argv
-    workplace = Workplace(root / "runs", root / "data", (root / "methods",) if (root / "methods").is_dir() else ())
+    context = RunContext(root / "runs", root / "data", (root / "methods",) if (root / "methods").is_dir() else ())
     cells = [Cell(CellSpec.model_validate(spec), None) for spec in json.loads((root / "cells.json").read_text())]
-    todo = remaining(cells, Store(workplace.runs), retry, lambda line: print("remaining", line, flush=True))
+    todo = remaining(cells, Store(context.runs), retry, lambda line: print("remaining", line, flush=True))
     print("todo", len(todo), flush=True)
     try:
-        LocalExecutor(workplace, jobs, 500).run(todo, Told())
+        LocalExecutor(context, jobs, 500).run(todo, Told())
     except MachineError as error:
         print("error:", error, flush=True)
         sys.exit(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
@@ -86,12 +86,12 @@ class Faulty:
     dataset: Dataset
 
     @property
-    def workplace(self) -> Workplace:
-        return Workplace(self.root / "runs", self.root / "data", (self.root / "methods",))
+    def context(self) -> RunContext:
+        return RunContext(self.root / "runs", self.root / "data", (self.root / "methods",))
 
     @property
     def store(self) -> Store:
-        return Store(self.workplace.runs)
+        return Store(self.context.runs)
 
     @property
     def pids(self) -> Path:
@@ -116,7 +116,7 @@ class Faulty:
             },
             "test",
         )
-        catalogue = discover(self.workplace.method_folders)
+        catalogue = discover(self.context.method_folders)
         cells = make_plan("faults", suite, self.dataset, catalogue, Selection(seeds=tuple(seeds)))
         return [cell for cell in cells if cell.spec.method.name in methods]
 

@@ -15,7 +15,7 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.errors import InvalidResultError
 from compatbench.execution import cell as cell_module
-from compatbench.execution.cell import Workplace, run_cell, without_absolute_paths
+from compatbench.execution.cell import RunContext, run_cell, without_absolute_paths
 from compatbench.records.record import CellSpec, Record
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
@@ -65,8 +65,8 @@ def run(spec: CellSpec, tmp_path: Path) -> Run:
     """Runs the cell of `spec` with changes: `run(recipe={…})`."""
 
     def run_it(report: Callable[[str, float], None] = lambda stage, share: None, **changes: Any) -> Record:
-        workplace = Workplace(tmp_path / "runs", tmp_path / "data")
-        return run_cell(spec.model_copy(update=changes), workplace, report, lambda line: None)
+        context = RunContext(tmp_path / "runs", tmp_path / "data")
+        return run_cell(spec.model_copy(update=changes), context, report, lambda line: None)
 
     return run_it
 
@@ -75,8 +75,8 @@ def test_the_record_names_the_threads_that_the_cell_got(spec: CellSpec, tmp_path
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)  # what another cell left in this process
-        workplace = Workplace(tmp_path / "runs", tmp_path / "data", (), 1)
-        record = run_cell(spec, workplace, lambda stage, share: None, lambda line: None)
+        context = RunContext(tmp_path / "runs", tmp_path / "data", (), 1)
+        record = run_cell(spec, context, lambda stage, share: None, lambda line: None)
     finally:
         torch.set_num_threads(before)
     assert (record.status, record.environment.cpu_threads) == (Status.OK, 1)

@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_runs(faulty: Fa
 def test_a_disk_error_in_a_cell_is_no_outcome_of_it(faulty: Faulty) -> None:
     cells = faulty.plan("disk", "bct")
     with pytest.raises(MachineError, match="No space left on device: nothing more can be written"):
-        LocalExecutor(faulty.workplace, jobs=1, timeout_seconds=500).run(cells[:1], Follower())
+        LocalExecutor(faulty.context, jobs=1, timeout_seconds=500).run(cells[:1], Follower())
     assert records(faulty) == {}
     assert running(faulty.store, cells[0].spec) is None, "the claim is given back"
 
@@ -158,7 +158,7 @@ DAMAGES = {
 
 def test_damage_is_told_and_mended_and_nothing_else_runs(faulty: Faulty) -> None:
     cells = faulty.plan("independent", "bct", "l2")
-    executor = LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=500)
+    executor = LocalExecutor(faulty.context, jobs=2, timeout_seconds=500)
     executor.run(cells, Follower())
     before = records(faulty)
     numbers = read_record(faulty.store.record(cells[1].spec)).model_dump(include={"metrics", "arrays", "parents"})
@@ -223,7 +223,7 @@ def test_a_cell_that_another_process_has_is_left_to_it(faulty: Faulty) -> None:
 
     watcher = Follower(on_finish=finish_elsewhere)
     watcher.on_finish = lambda: finish_elsewhere() if watcher.order("finished") == ["l2"] else None
-    found = LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=500).run([bct, l2], watcher)
+    found = LocalExecutor(faulty.context, jobs=2, timeout_seconds=500).run([bct, l2], watcher)
     assert watcher.order("started") == ["l2"]
     assert [record.reason for record in found] == ["", "elsewhere"]
     assert watcher.notices == ["was run by another process in the meantime"]
@@ -282,7 +282,7 @@ def test_a_clock_that_jumps_back(faulty: Faulty, monkeypatch: pytest.MonkeyPatch
     ticks = iter(range(10**9))
     monkeypatch.setattr(time, "time", lambda: 1e9 - 3600 * next(ticks))
     cells = faulty.plan("clock", "bct")
-    found = LocalExecutor(faulty.workplace, jobs=1, timeout_seconds=500).run(cells, Follower())
+    found = LocalExecutor(faulty.context, jobs=1, timeout_seconds=500).run(cells, Follower())
     assert [record.status for record in found] == [Status.OK, Status.OK]
     for record in found:
         assert 0 < record.seconds < 500

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from compatbench.cli import app
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.execution.cell import Workplace, run_cell
+from compatbench.execution.cell import RunContext, run_cell
 from compatbench.execution.display import Display
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection
@@ -46,7 +46,7 @@ def cells(tmp_path: Path, digits: Dataset) -> list[Cell]:
 
 
 def run(cell: Cell, root: Path) -> Record:
-    return run_cell(cell.spec, Workplace(root / "runs", root / "data"), lambda *told: None, lambda line: None)
+    return run_cell(cell.spec, RunContext(root / "runs", root / "data"), lambda *told: None, lambda line: None)
 
 
 def test_a_run_ends_in_tables_and_a_second_one_computes_no_features(
@@ -76,9 +76,9 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     assert record.status is Status.OK, record.error
     assert record.timings["features"] > 0
     assert record.spec.generations[1].frozen
-    workplace = Workplace(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
+    context = RunContext(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
-        found = reproduce(record, workplace, display, timeout_seconds=250)
+        found = reproduce(record, context, display, timeout_seconds=250)
     assert (found.exact, found.differences) == (True, [])
 
 

@@ -73,7 +73,7 @@ def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 
 def test_every_way_to_end_leaves_one_record_and_retry_mends_the_failed(faulty: Faulty) -> None:
     store, cells, watcher = faulty.store, faulty.plan(*EXPECTED), Follower()
-    records = LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, watcher)
+    records = LocalExecutor(faulty.context, jobs=2, timeout_seconds=ENOUGH).run(cells, watcher)
     by_name = {record.spec.method.name: record for record in records}
 
     assert {name: record.status for name, record in by_name.items()} == EXPECTED
@@ -107,7 +107,7 @@ def test_every_way_to_end_leaves_one_record_and_retry_mends_the_failed(faulty: F
     untouched = {cell.spec.method.name: store.record(cell.spec).read_bytes() for cell in cells}
     faulty.mend()
     again = [cell for cell in failed if cell.spec.method.name in ("killed", "nan")]
-    LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(again, Follower())
+    LocalExecutor(faulty.context, jobs=2, timeout_seconds=ENOUGH).run(again, Follower())
     for cell in cells:
         name, record = cell.spec.method.name, outcome(cell, store)
         assert record is not None
@@ -129,9 +129,7 @@ class Clock:
 
 def test_a_hung_cell_is_stopped_with_all_that_it_started(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "time", Clock(faulty.pids))
-    [record] = LocalExecutor(faulty.workplace, jobs=1, timeout_seconds=ENOUGH - 20).run(
-        faulty.plan("hangs"), Follower()
-    )
+    [record] = LocalExecutor(faulty.context, jobs=1, timeout_seconds=ENOUGH - 20).run(faulty.plan("hangs"), Follower())
     assert record.status is Status.TIMEOUT
     assert record.reason == "stopped after 8 minutes"
     assert re.search(r'File "methods/hangs\.py", line \d+ in loss', record.log), "it says where it hung"
@@ -147,7 +145,7 @@ def test_an_error_of_the_watcher_leaves_no_process(faulty: Faulty) -> None:
 
     cells = faulty.plan("raises", "hangs")
     with pytest.raises(KeyboardInterrupt):
-        LocalExecutor(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower(on_finish=interrupt))
+        LocalExecutor(faulty.context, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower(on_finish=interrupt))
     assert alive(pids(faulty)) == []
     assert [outcome(cell, faulty.store) is None for cell in cells] == [False, True]
 
@@ -175,8 +173,8 @@ def test_same_cell_twice_gives_the_same_numbers(faulty: Faulty) -> None:
     seen = []
     for attempt in ("first", "second"):
         store = Store(faulty.root / attempt)
-        workplace = faulty.workplace.__class__(store.root, faulty.workplace.data, faulty.workplace.method_folders)
-        LocalExecutor(workplace, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower())
+        context = faulty.context.__class__(store.root, faulty.context.data, faulty.context.method_folders)
+        LocalExecutor(context, jobs=2, timeout_seconds=ENOUGH).run(cells, Follower())
         records = [json.loads(store.record(cell.spec).read_text()) for cell in cells]
         seen.append([(one["metrics"], one["arrays"], one["parents"], one["losses"]) for one in records])
     assert seen[0] == seen[1]
@@ -194,7 +192,7 @@ def test_no_more_cells_at_a_time_than_asked(faulty: Faulty) -> None:
             running.append(len(watcher.order("started")) + 1 - ended)
             return started
 
-    records: list[Record] = Counting(faulty.workplace, jobs=2, timeout_seconds=ENOUGH).run(
+    records: list[Record] = Counting(faulty.context, jobs=2, timeout_seconds=ENOUGH).run(
         faulty.plan("raises", "leaves", "drops", "segfault", "nan"), watcher
     )
     assert len(records) == 5
@@ -213,7 +211,7 @@ def test_a_fork_server_that_takes_its_time_to_die_is_replaced(faulty: Faulty, mo
         return fork(self, *arguments)
 
     monkeypatch.setattr(LocalExecutor, "_fork", refuse)
-    [record] = LocalExecutor(faulty.workplace, 1, ENOUGH).run(faulty.plan("independent"), Follower())
+    [record] = LocalExecutor(faulty.context, 1, ENOUGH).run(faulty.plan("independent"), Follower())
     assert (record.status, refusals) == (Status.OK, [])
 
 
@@ -225,4 +223,4 @@ def test_a_process_that_cannot_be_made_is_told(faulty: Faulty, monkeypatch: pyte
 
     monkeypatch.setattr(LocalExecutor, "_fork", refuse)
     with pytest.raises(OSError, match="Too many open files"):
-        LocalExecutor(faulty.workplace, 1, ENOUGH).run(faulty.plan("independent"), Follower())
+        LocalExecutor(faulty.context, 1, ENOUGH).run(faulty.plan("independent"), Follower())

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from compatbench.cli.bench import prepare
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.execution.code_version import code_version
 from compatbench.execution.ray import WorkerInputs, run_on_worker
 from compatbench.plan.cells import Selection
@@ -26,11 +26,11 @@ def test_a_worker_elsewhere_gets_the_file(tmp_path: Path) -> None:
     bench = prepare(str(suite), Selection(("independent",)), Store(tmp_path / "runs"), tmp_path, (), print, (folder,))
     code = {"datasets/0/stripes.py": (folder / "stripes.py").read_bytes()}
     (folder / "stripes.py").unlink()
-    workplace = Workplace(tmp_path / "runs", tmp_path, dataset_folders=(folder,))
+    context = RunContext(tmp_path / "runs", tmp_path, dataset_folders=(folder,))
     mailbox = SimpleNamespace(put=SimpleNamespace(remote=lambda *message: None))
     spec = bench.cells[0].spec
     (text, log), files = run_on_worker(
-        spec.model_dump_json(), WorkerInputs(code_version(), workplace, 250, code), {}, mailbox
+        spec.model_dump_json(), WorkerInputs(code_version(), context, 250, code), {}, mailbox
     )
     record = Record.model_validate_json(text)
     assert record.status is Status.OK, f"{record.reason}{record.error}{log}"

@@ -17,7 +17,7 @@ from faulty_methods import Faulty, Follower
 from test_local import until
 
 from compatbench.errors import MachineError, RequestError
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, remaining
 from compatbench.records.record import Record
@@ -52,8 +52,8 @@ def parts(records: list[Record]) -> dict[str, dict[str, Any]]:
     }
 
 
-def elsewhere(faulty: Faulty, name: str) -> Workplace:
-    return dataclasses.replace(faulty.workplace, runs=faulty.root / name)
+def elsewhere(faulty: Faulty, name: str) -> RunContext:
+    return dataclasses.replace(faulty.context, runs=faulty.root / name)
 
 
 def test_the_same_plan_gives_the_same_records_as_here(cluster: str, faulty: Faulty) -> None:
@@ -104,7 +104,7 @@ def test_a_worker_that_is_killed_in_mid_cell_is_replaced(cluster: str, faulty: F
     """Everything that the worker started dies with it, and the cell starts anew."""
     (faulty.root / "methods" / "waits.py").write_text(WAITS.format(root=str(faulty.root)))
     cells = faulty.plan("independent", "waits")
-    executor = RayExecutor(faulty.workplace, 500, cluster)
+    executor = RayExecutor(faulty.context, 500, cluster)
     told = faulty.root / "parts"
 
     class Killer(Follower):
@@ -156,7 +156,7 @@ def test_cells_end_there_in_the_ways_they_end_here(cluster: str, faulty: Faulty)
         kept = source.replace("raise ValueError('three apples in ' + __file__)", fault).replace('"raises"', f'"{name}"')
         (faulty.root / "methods" / f"{name}.py").write_text(kept.replace('(HERE / "broken").exists()', "True"))
     cells = faulty.plan("independent", *faults)
-    found = RayExecutor(faulty.workplace, 500, cluster).run(cells, Follower())
+    found = RayExecutor(faulty.context, 500, cluster).run(cells, Follower())
     outcomes = {record.spec.method.name: (record.status, record.reason) for record in found}
     assert outcomes == {
         "independent": (Status.OK, ""),
@@ -170,7 +170,7 @@ def test_cells_end_there_in_the_ways_they_end_here(cluster: str, faulty: Faulty)
 
 
 def test_workers_with_other_code_are_refused(cluster: str, faulty: Faulty) -> None:
-    executor = RayExecutor(faulty.workplace, 500, cluster)
+    executor = RayExecutor(faulty.context, 500, cluster)
     executor.parcel = dataclasses.replace(executor.parcel, code_version="compatbench 0")
     with pytest.raises(MachineError, match="the driver compatbench 0; install the same version on every node"):
         executor.run(faulty.plan("independent"), Follower())
@@ -187,7 +187,7 @@ def test_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 def test_without_a_cluster_the_error_is_one_line(faulty: Faulty) -> None:
     with pytest.raises(RequestError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
-        RayExecutor(faulty.workplace, 500, "127.0.0.1:1")
+        RayExecutor(faulty.context, 500, "127.0.0.1:1")
 
 
 def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def parts(records: list[Record]) -> dict[str, dict[str, Any]]:
 
 def test_the_same_plan_gives_the_same_records_as_here(faulty: Faulty) -> None:
     cells = faulty.plan("independent", "bct", "segfault", "skips")
-    far = dataclasses.replace(faulty.workplace, runs=faulty.root / "far")
+    far = dataclasses.replace(faulty.context, runs=faulty.root / "far")
     records = slurm.SlurmExecutor(far, 500, cluster="local").run(cells, Follower())
-    here = LocalExecutor(faulty.workplace, 2, 500).run(cells, Follower())
+    here = LocalExecutor(faulty.context, 2, 500).run(cells, Follower())
     assert parts(records) == parts(here)
     assert {record.spec.method.name: record.status for record in records} == {
         "independent": Status.OK,
@@ -44,7 +44,7 @@ def test_the_same_plan_gives_the_same_records_as_here(faulty: Faulty) -> None:
 def test_a_lost_job_is_submitted_again(faulty: Faulty) -> None:
     """The job's process is killed in mid-cell; the cell that it had started dies with it."""
     [cell] = faulty.plan("hangs")
-    executor = slurm.SlurmExecutor(faulty.workplace, 500, cluster="local")
+    executor = slurm.SlurmExecutor(faulty.context, 500, cluster="local")
     watcher = Follower()
     waiting, killed = executor.wait, []
 
@@ -69,6 +69,6 @@ def test_a_lost_job_is_submitted_again(faulty: Faulty) -> None:
 
 def test_a_node_with_other_code_is_refused(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "code_version", lambda: "compatbench 0")
-    executor = slurm.SlurmExecutor(faulty.workplace, 500, cluster="local")
+    executor = slurm.SlurmExecutor(faulty.context, 500, cluster="local")
     with pytest.raises(MachineError, match="the driver compatbench 0; install the same version on every node"):
         executor.run(faulty.plan("independent"), Follower())

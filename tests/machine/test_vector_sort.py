@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 
 ZEN4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nflags\t\t: avx2 avx512f\n\nprocessor\t: 1\n"
 
@@ -65,5 +65,5 @@ def test_it_is_made_where_processes_start(starts: str, monkeypatch: pytest.Monke
         with pytest.raises(SystemExit):
             start.main()
     else:
-        start.LocalExecutor(Workplace(tmp_path, tmp_path), 1, 60)
+        start.LocalExecutor(RunContext(tmp_path, tmp_path), 1, 60)
     assert made == [True]

@@ -10,7 +10,7 @@ from published import Published
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.execution.cell import Workplace, run_cell
+from compatbench.execution.cell import RunContext, run_cell
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import write_record
@@ -43,7 +43,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Published:
     cells = make_plan("historic", suite, digits, discover(), Selection())
     store = Store(root / "runs")
     for cell in cells:
-        record = run_cell(cell.spec, Workplace(store.root, root / "data"), lambda *told: None, lambda line: None)
+        record = run_cell(cell.spec, RunContext(store.root, root / "data"), lambda *told: None, lambda line: None)
         assert record.status is Status.OK, record.error
         write_record(record, store.record(cell.spec))
     return Published(store, Store(root / "leaderboard"), cells, root / "data")

@@ -13,7 +13,7 @@ from rich.console import Console
 from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
-from compatbench.execution.cell import Workplace, run_cell
+from compatbench.execution.cell import RunContext, run_cell
 from compatbench.execution.display import Display
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
@@ -29,9 +29,9 @@ def record(ran: Published) -> Record:
 
 
 def again(record: Record, folder: Path) -> Reproduction:
-    workplace = Workplace(folder / "again", folder / "data", (), record.environment.cpu_threads)
+    context = RunContext(folder / "again", folder / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
-        return reproduce(record, workplace, display, timeout_seconds=250)
+        return reproduce(record, context, display, timeout_seconds=250)
 
 
 def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_record_of_ones_own_images_is_reproduced(ran: Published, tmp_path: Pat
     own = suite.model_copy(update={"dataset": "folder", "dataset_options": options, "query_limit": None})
     dataset = load("folder", 16, tmp_path / "data", options)
     cell = make_plan("own", own, dataset, discover(), Selection())[0]
-    workplace = Workplace(tmp_path / "runs", tmp_path / "data")
-    first = run_cell(cell.spec, workplace, lambda *told: None, lambda line: None)
+    context = RunContext(tmp_path / "runs", tmp_path / "data")
+    first = run_cell(cell.spec, context, lambda *told: None, lambda line: None)
     assert first.status is Status.OK, first.error
     second = again(first, tmp_path)
     assert second.differences == []

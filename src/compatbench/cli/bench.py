@@ -117,7 +117,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, and
     MachineError where the folder can no longer be written.
     """
-    from compatbench.execution.cell import Workplace
+    from compatbench.execution.cell import RunContext
     from compatbench.execution.choice import Choice, make_executor
     from compatbench.execution.display import Display
 
@@ -129,7 +129,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
     choice = choice or Choice()
     sharing = jobs if choice.coordinator is None else choice.coordinator.launch.local_size
-    workplace = Workplace(
+    context = RunContext(
         bench.store.root,
         bench.data,
         bench.method_folders,
@@ -137,6 +137,6 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         bench.origin,
         bench.dataset_folders,
     )
-    executor = make_executor(choice, workplace, jobs, bench.suite.timeout_minutes * 60)
+    executor = make_executor(choice, context, jobs, bench.suite.timeout_minutes * 60)
     with Display(console, len(cells)) as display:
         return executor.run(cells, display)

@@ -136,7 +136,7 @@ def reproduce(
     """Re-run a recorded cell from nothing, in a folder of its own, and compare."""
     import tempfile
 
-    from compatbench.execution.cell import Workplace
+    from compatbench.execution.cell import RunContext
     from compatbench.execution.display import Display
     from compatbench.records.record import read_record
     from compatbench.trust.reproduce import reproduce as run_again
@@ -145,9 +145,9 @@ def reproduce(
     recorded = read_record(record)
     _, folders = split_folders(methods)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
-        workplace = Workplace(Path(scratch), data, folders, threads_of(recorded), dataset_folders=tuple(datasets or ()))
+        context = RunContext(Path(scratch), data, folders, threads_of(recorded), dataset_folders=tuple(datasets or ()))
         with Display(plain_console(), 1) as display:
-            outcome = run_again(recorded, workplace, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
+            outcome = run_again(recorded, context, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
     how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"
     for difference in outcome.differences:
         print(difference)

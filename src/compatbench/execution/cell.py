@@ -38,8 +38,8 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """The folders and limits of a cell."""
+class RunContext:
+    """The folders of a run, and the limits of its cells."""
 
     runs: Path
     data: Path
@@ -60,7 +60,7 @@ class Ending:
     """Traceback, without absolute paths."""
 
 
-def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify: Callable[[str], None]) -> Record:
+def run_cell(spec: CellSpec, context: RunContext, report: StageProgress, notify: Callable[[str], None]) -> Record:
     """Run one cell and return its record; a failure is a record too, never an exception.
 
     Only KeyboardInterrupt is raised, MachineError where the disk is full or cannot be written, and LostProcessError:
@@ -68,11 +68,11 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
     """
     started = now()
     begun = time.perf_counter()
-    torch.set_num_threads(workplace.threads)  # before the record notes how many there are
+    torch.set_num_threads(context.threads)  # before the record notes how many there are
     watch = Stopwatch(report)
     found, ending = Measurements(), Ending(Status.OK)
     try:
-        trainer = _trainer(spec, workplace, watch, notify)
+        trainer = _trainer(spec, context, watch, notify)
         found = Measurements(split_hash=trainer.split_hash)
         found = _measured(spec, trainer, watch)
     except InvalidResultError as error:
@@ -86,7 +86,7 @@ def run_cell(spec: CellSpec, workplace: Workplace, report: StageProgress, notify
         traced = without_absolute_paths("".join(traceback.format_exception(error)))
         ending = Ending(status, without_absolute_paths(kind_and_text(error)), traced)
     seconds = time.perf_counter() - begun
-    return cell_record(spec, ending, started, workplace.origin, found, timings=watch.seconds, seconds=seconds)
+    return cell_record(spec, ending, started, context.origin, found, timings=watch.seconds, seconds=seconds)
 
 
 def cell_record(
@@ -122,10 +122,10 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Callable[[str], None]) -> ChainTrainer:
+def _trainer(spec: CellSpec, context: RunContext, watch: Stopwatch, notify: Callable[[str], None]) -> ChainTrainer:
     with watch.stage("data"):
-        folders = workplace.dataset_folders
-        whole = load(spec.dataset, spec.image_size, workplace.data, spec.dataset_options, folders)
+        folders = context.dataset_folders
+        whole = load(spec.dataset, spec.image_size, context.data, spec.dataset_options, folders)
         dataset = as_tested(whole, spec.generations, spec.test_classes, spec.query_limit)
         return ChainTrainer(
             spec.generations,
@@ -133,12 +133,12 @@ def _trainer(spec: CellSpec, workplace: Workplace, watch: Stopwatch, notify: Cal
             spec.train_limit,
             spec.recipe,
             spec.seed,
-            discover(workplace.method_folders),
-            Store(workplace.runs),
+            discover(context.method_folders),
+            Store(context.runs),
             device(),
             watch.report,
             notify,
-            workplace.data,
+            context.data,
             whole,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compatbench.errors import RequestError
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.execution.distributed import Coordinator, DistributedExecutor
 from compatbench.execution.executor import Executor
 from compatbench.execution.gpus import gpu_slots, visible_gpus
@@ -30,19 +30,19 @@ class Choice:
     """Of the processes that a launcher started, which then run every cell together."""
 
 
-def make_executor(choice: Choice, workplace: Workplace, jobs: int, timeout_seconds: float) -> Executor:
+def make_executor(choice: Choice, context: RunContext, jobs: int, timeout_seconds: float) -> Executor:
     """The executor of `choice`. Raises RequestError for an unknown one, or a missing package."""
     match choice.name:
         case "local" if choice.coordinator is not None:
-            return DistributedExecutor(choice.coordinator, workplace, timeout_seconds)
+            return DistributedExecutor(choice.coordinator, context, timeout_seconds)
         case "local":
-            return LocalExecutor(workplace, jobs, timeout_seconds, gpu_slots(visible_gpus()))
+            return LocalExecutor(context, jobs, timeout_seconds, gpu_slots(visible_gpus()))
         case "ray":
             from compatbench.execution.ray import RayExecutor
 
-            return RayExecutor(workplace, timeout_seconds, choice.address)
+            return RayExecutor(context, timeout_seconds, choice.address)
         case "slurm":
             from compatbench.execution.slurm import SlurmExecutor
 
-            return SlurmExecutor(workplace, timeout_seconds, choice.options)
+            return SlurmExecutor(context, timeout_seconds, choice.options)
     raise RequestError(f"no executor '{choice.name}'{did_you_mean(choice.name, NAMES)}")

@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Ending, Workplace
+from compatbench.execution.cell import Ending, RunContext
 from compatbench.execution.executor import Watcher
 from compatbench.execution.launch import Launch
 from compatbench.execution.local import CLOSING_SECONDS, LocalExecutor, LocalJob
@@ -40,7 +40,7 @@ GRACE_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """Within which the others leave a cell that is over."""
 
-ORDER = TypeAdapter(tuple[CellSpec, Workplace] | None)
+ORDER = TypeAdapter(tuple[CellSpec, RunContext] | None)
 ENDING = TypeAdapter(Ending | None)
 
 
@@ -52,10 +52,10 @@ class Coordinator:
         self._store = launch.connect()
         self._numbers = itertools.count()
 
-    def order(self, spec: CellSpec, workplace: Workplace) -> int:
+    def order(self, spec: CellSpec, context: RunContext) -> int:
         """Have the others start a cell, and return its number."""
         number = next(self._numbers)
-        self._store.set(f"order {number}", ORDER.dump_json((spec, workplace)))
+        self._store.set(f"order {number}", ORDER.dump_json((spec, context)))
         return number
 
     def has_failed(self, number: int) -> bool:
@@ -91,8 +91,8 @@ class Coordinator:
 class DistributedExecutor(LocalExecutor):
     """One cell at a time, with a process for each of the launcher's processes."""
 
-    def __init__(self, coordinator: Coordinator, workplace: Workplace, timeout_seconds: float) -> None:
-        super().__init__(workplace, 1, timeout_seconds, coordinator.launch.gpus())
+    def __init__(self, coordinator: Coordinator, context: RunContext, timeout_seconds: float) -> None:
+        super().__init__(context, 1, timeout_seconds, coordinator.launch.gpus())
         self.coordinator = coordinator
 
     def start(self, cell: Cell) -> DistributedJob:
@@ -105,7 +105,7 @@ class DistributedJob(LocalJob):
 
     def __init__(self, cell: Cell, executor: LocalExecutor, coordinator: Coordinator) -> None:
         self.coordinator = coordinator
-        self.number = coordinator.order(cell.spec, executor.workplace)
+        self.number = coordinator.order(cell.spec, executor.context)
         super().__init__(cell, executor, executor.store.log(cell.spec), coordinator.launch.group(self.number))
 
     def poll(self, watcher: Watcher) -> bool:
@@ -142,9 +142,9 @@ def follow(launch: Launch) -> None:
             order = ORDER.validate_json(store.get(f"order {number}"))
             if order is None:
                 break
-            spec, workplace = order
-            log = Store(workplace.runs).log(spec).with_suffix(f".process{launch.rank + 1}.log")
-            job = LocalJob(Cell(spec, None), LocalExecutor(workplace, 1, math.inf, gpus), log, launch.group(number))
+            spec, context = order
+            log = Store(context.runs).log(spec).with_suffix(f".process{launch.rank + 1}.log")
+            job = LocalJob(Cell(spec, None), LocalExecutor(context, 1, math.inf, gpus), log, launch.group(number))
             _take_part(store, job, number)
             failure = None if job.state is State.LOST else job.ending
             store.set(f"end {number} {launch.rank}", ENDING.dump_json(failure))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Ending, Workplace, cell_record, now
+from compatbench.execution.cell import Ending, RunContext, cell_record, now
 from compatbench.execution.claims import Claim, claim
 from compatbench.plan.cells import Cell, content_hash, outcome
 from compatbench.records.record import Record, write_record
@@ -54,14 +54,14 @@ class Job(Protocol):
 class Executor(ABC):
     """A place to run cells in."""
 
-    workplace: Workplace
+    context: RunContext
     slots: int
     """Cells at a time."""
 
     @property
     def store(self) -> Store:
         """The folder of runs."""
-        return Store(self.workplace.runs)
+        return Store(self.context.runs)
 
     @abstractmethod
     def start(self, cell: Cell) -> Job:
@@ -99,12 +99,12 @@ class Executor(ABC):
 
 
 def write_ending(
-    cell: Cell, ending: Ending, started: str, workplace: Workplace, log: str = "", processes: int = 1
+    cell: Cell, ending: Ending, started: str, context: RunContext, log: str = "", processes: int = 1
 ) -> Record:
     """Write and return the record of a cell with this ending. Raises MachineError if it cannot be written."""
-    record = cell_record(cell.spec, ending, started, workplace.origin, log=log, world_size=processes)
+    record = cell_record(cell.spec, ending, started, context.origin, log=log, world_size=processes)
     with writing():
-        write_record(record, Store(workplace.runs).record(cell.spec))
+        write_record(record, Store(context.runs).record(cell.spec))
     return record
 
 
@@ -148,7 +148,7 @@ class _Schedule:
         self.records: list[Record] = []
         for cell in cells:
             if cell.skip is not None:
-                self._finish(cell, write_ending(cell, Ending(Status.SKIPPED, cell.skip), now(), executor.workplace))
+                self._finish(cell, write_ending(cell, Ending(Status.SKIPPED, cell.skip), now(), executor.context))
 
     def start(self) -> None:
         """Fill the free slots with cells that wait for no models and are claimed by no other process."""

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from compatbench.errors import MachineError
-from compatbench.execution.cell import Ending, Workplace, now
+from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
@@ -42,14 +42,14 @@ class LocalExecutor(Executor):
     With `gpus`, the n-th free slot gives its cell the n-th of them (see `gpu_slots`), turn by turn.
     """
 
-    def __init__(self, workplace: Workplace, jobs: int, timeout_seconds: float, gpus: Sequence[str] = ()) -> None:
-        self.workplace = workplace
+    def __init__(self, context: RunContext, jobs: int, timeout_seconds: float, gpus: Sequence[str] = ()) -> None:
+        self.context = context
         self.slots = jobs
         self.timeout_seconds = timeout_seconds
         self.free_gpus = [gpus[slot % len(gpus)] for slot in range(jobs)] if gpus else []
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[variable] = str(workplace.threads)
+            os.environ[variable] = str(context.threads)
         prefer_fast_sort()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["compatbench.execution.worker", "compatbench.execution.warm"])
@@ -72,7 +72,7 @@ class LocalExecutor(Executor):
 
     def _fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
         mine, theirs = self._context.Pipe()
-        arguments = (cell.spec.model_dump_json(), self.workplace, log, theirs, gpu, group)
+        arguments = (cell.spec.model_dump_json(), self.context, log, theirs, gpu, group)
         process = self._context.Process(target=work, args=arguments)
         process.start()
         theirs.close()
@@ -130,9 +130,7 @@ class LocalJob:
 
     def write(self, ending: Ending) -> Record:
         """Write the record of a cell that could not."""
-        return write_ending(
-            self.cell, ending, self.started, self.executor.workplace, log_tail(self.log), self.processes
-        )
+        return write_ending(self.cell, ending, self.started, self.executor.context, log_tail(self.log), self.processes)
 
     def stop(self) -> None:
         """Kill the cell's whole process group, or the process alone if it has no group of its own yet."""

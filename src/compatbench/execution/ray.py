@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.errors import MachineError, RequestError
-from compatbench.execution.cell import Ending, Workplace, now
+from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.code_version import check_code_version, code_version
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending, writing
 from compatbench.execution.gpus import CELLS_PER_GPU
@@ -51,7 +51,7 @@ class WorkerInputs:
 
     code_version: str
     """The driver's."""
-    workplace: Workplace
+    context: RunContext
     """The driver's."""
     timeout_seconds: float
     code: Files
@@ -61,17 +61,17 @@ class WorkerInputs:
 class RayExecutor(Executor):
     """As many cells at a time as the cluster has room for."""
 
-    def __init__(self, workplace: Workplace, timeout_seconds: float, address: str | None = None) -> None:
+    def __init__(self, context: RunContext, timeout_seconds: float, address: str | None = None) -> None:
         ray = _import_ray()
         self.ray = ray
-        self.workplace = workplace
+        self.context = context
         self.inputs = WorkerInputs(
             code_version(),
-            workplace,
+            context,
             timeout_seconds,
             {
                 f"{kind}/{number}/{name}": content
-                for kind, folders in (("methods", workplace.method_folders), ("datasets", workplace.dataset_folders))
+                for kind, folders in (("methods", context.method_folders), ("datasets", context.dataset_folders))
                 for number, folder in enumerate(folders)
                 for name, content in _pack(folder, folder.glob("*.py")).items()
             },
@@ -84,7 +84,7 @@ class RayExecutor(Executor):
             raise RequestError(f"no Ray cluster at {address}: {error}; start one with `ray start --head`") from error
         resources = ray.cluster_resources()
         self._gpus = 1 / CELLS_PER_GPU if resources.get("GPU") else 0
-        cpus = int(resources.get("CPU", 1)) // workplace.threads
+        cpus = int(resources.get("CPU", 1)) // context.threads
         self.slots = max(1, min(cpus, int(resources["GPU"] * CELLS_PER_GPU)) if self._gpus else cpus)
         self._baselines: dict[tuple[str, int], Any] = {}
         self._mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
@@ -92,7 +92,7 @@ class RayExecutor(Executor):
     def start(self, cell: Cell) -> RayJob:
         """Hand `cell` to the cluster, with the models it builds on."""
         remote = self.ray.remote(
-            num_cpus=self.workplace.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
+            num_cpus=self.context.threads, num_gpus=self._gpus, max_retries=RETRIES, num_returns=2, max_calls=0
         )(run_on_worker)
         if not cell.is_baseline and cell.family not in self._baselines:
             self._baselines[cell.family] = self.ray.put(self._stored_models(cell))
@@ -174,7 +174,7 @@ class RayJob:
         except RayError as error:
             self.executor.forget(self.cell)
             reason = f"its node or worker was lost {RETRIES + 1} times ({type(error).__name__})"
-            return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.workplace)
+            return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.context)
         with writing():
             _unpack(files, store.root)
             write_whole(store.log(self.cell.spec), log)
@@ -231,19 +231,17 @@ def run_on_worker(spec_json: str, inputs: WorkerInputs, given: Files, mailbox: A
         store = Store(root / "runs")
         _unpack(given, store.root)
         _unpack(inputs.code, root)
-        there = inputs.workplace
+        there = inputs.context
         datasets = tuple(root / "datasets" / str(number) for number in range(len(there.dataset_folders)))
         gpus = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        workplace = replace(
+        context = replace(
             there,
             runs=store.root,
             data=_data(spec, there.data, datasets),
             method_folders=tuple(root / "methods" / str(number) for number in range(len(there.method_folders))),
             dataset_folders=datasets,
         )
-        LocalExecutor(workplace, 1, inputs.timeout_seconds, gpus).run_claimed(
-            Cell(spec, None), _MailboxWatcher(mailbox)
-        )
+        LocalExecutor(context, 1, inputs.timeout_seconds, gpus).run_claimed(Cell(spec, None), _MailboxWatcher(mailbox))
         made = _pack(store.root, (path for folder in SHARED for path in (store.root / folder).glob("[!.]*")))
         log = store.log(spec).read_text(errors="replace") if store.log(spec).exists() else ""
         text = store.record(spec).read_text(encoding="utf-8")

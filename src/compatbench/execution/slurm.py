@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from compatbench.errors import MachineError, RequestError
-from compatbench.execution.cell import Ending, Workplace, now
+from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.code_version import check_code_version, code_version
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.gpus import visible_gpus
@@ -38,21 +38,21 @@ class SlurmExecutor(Executor):
 
     def __init__(
         self,
-        workplace: Workplace,
+        context: RunContext,
         timeout_seconds: float,
         options: Mapping[str, Any] | None = None,
         cluster: str = "slurm",
     ) -> None:
         submitit = _import_submitit()
-        self.workplace = workplace
+        self.context = context
         self.timeout_seconds = timeout_seconds
         self.slots = SLOTS
         try:
-            self._submitit = submitit.AutoExecutor(folder=workplace.runs.resolve() / ".submitit", cluster=cluster)
+            self._submitit = submitit.AutoExecutor(folder=context.runs.resolve() / ".submitit", cluster=cluster)
             self._submitit.update_parameters(
                 name="compatbench",
                 timeout_min=int(timeout_seconds / 60) + SPARE_MINUTES,
-                cpus_per_task=workplace.threads,
+                cpus_per_task=context.threads,
                 **(options or {}),
             )
         except (RuntimeError, NameError, ValueError, TypeError) as error:
@@ -64,15 +64,15 @@ class SlurmExecutor(Executor):
 
     def submit(self, cell: Cell) -> Any:
         """The submitit job of `cell`."""
-        workplace = replace(
-            self.workplace,
-            runs=self.workplace.runs.resolve(),
-            data=self.workplace.data.resolve(),
-            method_folders=tuple(folder.resolve() for folder in self.workplace.method_folders),
-            dataset_folders=tuple(folder.resolve() for folder in self.workplace.dataset_folders),
+        context = replace(
+            self.context,
+            runs=self.context.runs.resolve(),
+            data=self.context.data.resolve(),
+            method_folders=tuple(folder.resolve() for folder in self.context.method_folders),
+            dataset_folders=tuple(folder.resolve() for folder in self.context.dataset_folders),
         )
         return self._submitit.submit(
-            run_in_job, cell.spec.model_dump_json(), workplace, self.timeout_seconds, code_version()
+            run_in_job, cell.spec.model_dump_json(), context, self.timeout_seconds, code_version()
         )
 
     def wait(self, jobs: Sequence[Job]) -> None:
@@ -110,7 +110,7 @@ class SlurmJob:
         if refusal := self._refused():
             raise MachineError(refusal)
         reason = f"its job was lost {self.lost + 1} times ({self.job.state})"
-        return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.workplace)
+        return write_ending(self.cell, Ending(Status.KILLED, reason), self.started, self.executor.context)
 
     def stop(self) -> None:
         """Cancel the job."""
@@ -130,14 +130,14 @@ class SlurmJob:
         return marked[-1].partition(": ")[2] if marked else ""
 
 
-def run_in_job(spec_json: str, workplace: Workplace, timeout_seconds: float, driver: str) -> str:
+def run_in_job(spec_json: str, context: RunContext, timeout_seconds: float, driver: str) -> str:
     """On a node: run one cell and write its record into the shared folder; returns its status.
 
     Raises MachineError where this node has other code than the driver, or cannot write.
     """
     check_code_version(driver)
     gpus = [gpu.name for gpu in visible_gpus()]
-    executor = LocalExecutor(workplace, 1, timeout_seconds, gpus)
+    executor = LocalExecutor(context, 1, timeout_seconds, gpus)
     record = executor.run_claimed(Cell(CellSpec.model_validate_json(spec_json), None), Watcher())
     return record.status.value
 

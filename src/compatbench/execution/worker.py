@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from compatbench.errors import LostProcessError, MachineError
-from compatbench.execution.cell import Ending, Workplace, run_cell
+from compatbench.execution.cell import Ending, RunContext, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
@@ -43,7 +43,7 @@ class State(Enum):
 
 def work(
     spec_json: str,
-    workplace: Workplace,
+    context: RunContext,
     log: Path,
     parent: Connection,
     gpu: str | None = None,
@@ -79,12 +79,12 @@ def work(
     try:
         if group is not None:
             processes.join(group)
-        record = run_cell(spec, workplace, report, notify)
+        record = run_cell(spec, context, report, notify)
         record = record.model_copy(update={"log": log_tail(log)})
         if record.error:
             print(record.error, flush=True)
         if processes.is_first():
-            write_record(record, Store(workplace.runs).record(spec))
+            write_record(record, Store(context.runs).record(spec))
         elif record.status is not Status.OK:
             tell("end", State.FAILED, Ending(record.status, record.reason, record.error))
             return

@@ -11,7 +11,7 @@ from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS
-from compatbench.execution.cell import Workplace
+from compatbench.execution.cell import RunContext
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
@@ -38,17 +38,17 @@ class Reproduction:
 
 
 def reproduce(
-    record: Record, workplace: Workplace, watcher: Watcher, *, tolerance: float = TOLERANCE, timeout_seconds: float
+    record: Record, context: RunContext, watcher: Watcher, *, tolerance: float = TOLERANCE, timeout_seconds: float
 ) -> Reproduction:
-    """Run the cell of `record` in `workplace`, with an empty folder of runs, and compare.
+    """Run the cell of `record` in `context`, with an empty folder of runs, and compare.
 
     In the environment of the record, on a CPU, every number must be the same to the last bit; elsewhere scores may
     differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
     """
-    check_same_inputs(record, discover(workplace.method_folders), workplace)
+    check_same_inputs(record, discover(context.method_folders), context)
     if record.status is Status.SKIPPED:
         raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
-    [again] = LocalExecutor(workplace, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
+    [again] = LocalExecutor(context, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
     exact = same_environment(record.environment, again.environment)
     found = list(_exact_differences(record, again) if exact else _differences(record, again, tolerance))
     return Reproduction(again, exact, found)
@@ -65,7 +65,7 @@ def threads_of(record: Record) -> int:
     return min(record.environment.cpu_threads, environment().cpu_threads)
 
 
-def check_same_inputs(record: Record, catalogue: Catalogue, workplace: Workplace) -> None:
+def check_same_inputs(record: Record, catalogue: Catalogue, context: RunContext) -> None:
     """Raise RequestError if the method's source or the data are not those of `record`."""
     spec = record.spec
     plugin = catalogue.get(spec.method.name)
@@ -75,7 +75,7 @@ def check_same_inputs(record: Record, catalogue: Catalogue, workplace: Workplace
             f"method '{plugin.name}' is not the one of the record: its source changed; check out the commit{commit} "
             "that the record names, and run this there"
         )
-    datasets.get(spec.dataset, workplace.data, lambda line: None, spec.dataset_options, workplace.dataset_folders)
+    datasets.get(spec.dataset, context.data, lambda line: None, spec.dataset_options, context.dataset_folders)
 
 
 def _exact_differences(record: Record, again: Record) -> Iterator[str]:
