@@ -50,7 +50,13 @@ def run(*words: str, code: int = 0) -> str:
     return result.output
 
 
-def read(folder: str = "results/compare") -> Comparison:
+def latest() -> Path:
+    """The newest folder in results/compare."""
+    return max(Path("results/compare").iterdir(), key=lambda one: (one / "compare.json").stat().st_mtime_ns)
+
+
+def read(folder: Path | str | None = None) -> Comparison:
+    folder = latest() if folder is None else folder
     return Comparison.model_validate(json.loads(Path(folder, "compare.json").read_text()))
 
 
@@ -94,7 +100,7 @@ def test_every_row_scores_what_its_vectors_score(files: dict[str, Any]) -> None:
         for metric, value in results.metrics().items():
             assert row.metric(metric).value == pytest.approx(value, abs=1e-4), (name, metric)
         assert row.arrays is not None
-        stored = QueryResults.read(Path("results/compare/arrays"), row.arrays)
+        stored = QueryResults.read(latest() / "arrays", row.arrays)
         assert np.array_equal(stored.ids, split.queries)
         assert stored.metrics()["mAP"] == pytest.approx(row.metric("mAP").value)
     oo, no, full = (found.outcome(name).metric("mAP").value or 0 for name in ("status quo", "ridge", "full backfill"))
@@ -172,7 +178,7 @@ def test_relevance_judgements_take_the_place_of_classes(files: dict[str, Any]) -
     assert "slerp skipped: needs class labels, and only relevance judgements were given" in output
     items = read_items(Path("g_old.npz"), Path("g_new.npz"))
     assert found.parts.fitting_pairs == 100
-    status_quo = QueryResults.read(Path("results/compare/arrays"), found.outcome("status quo").arrays or "")
+    status_quo = QueryResults.read(latest() / "arrays", found.outcome("status quo").arrays or "")
     query = int(status_quo.ids[0])
     judged = {row for row in range(40, 300, 2) if files["labels"][row] == files["labels"][query]}
     assert status_quo.relevant[0] == len(judged)  # none of them went to the fitting part
@@ -207,3 +213,89 @@ def test_bad_requests_are_one_line(words: tuple[str, ...], complaint: str) -> No
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
     assert not Path("results").exists()
+
+
+@pytest.mark.usefixtures("files")
+def test_a_second_comparison_leaves_the_first_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("old.npy", "new.npy", "--labels", "labels.npy", "--adapters", "ridge")
+    for seed in ("0", "1"):
+        run(*words, "--seed", seed)
+    folders = sorted(Path("results/compare").iterdir())
+    assert [read(one).seed for one in sorted(folders, key=lambda one: one.stat().st_mtime_ns)] == [0, 1]
+    assert all(re.fullmatch(r"old-new-\d{4}-\d\d-\d\d-\d{6}(-2)?", one.name) for one in folders)
+    run(*words, "-o", "here")
+    with pytest.raises(RequestError, match=r"here has a comparison already: .* give --force"):
+        run(*words, "-o", "here", "--seed", "1")
+    assert read("here").seed == 0
+    before = {one.name for one in Path("here/arrays").iterdir()}
+    run(*words, "-o", "here", "--seed", "1", "--force")
+    after = {one.name for one in Path("here/arrays").iterdir()}
+    assert read("here").seed == 1
+    assert after == {f"{one.arrays}.parquet" for one in read("here").outcomes if one.arrays}
+    assert not before & after
+
+
+def test_what_is_left_out_is_printed_and_recorded(files: dict[str, Any]) -> None:
+    """A dump with columns of its own names: bad rows, and items that one side has alone."""
+    names = np.array([f"d{row}" for row in range(300)])
+    old, new = files["old"].copy(), files["new"]
+    old[[7, 9]] = 0
+    frames = {
+        "old": pd.DataFrame({"key": names[:280], "emb": list(old[:280]), "title": "x", "kind": files["labels"][:280]}),
+        "new": pd.DataFrame({"key": names[20:], "emb": list(new[20:])}),
+    }
+    frames["new"].to_parquet("new.parquet")
+    frames["old"].assign(emb=[json.dumps(row.tolist()) for row in old[:280]]).to_csv("old.csv", index=False)
+    frames["old"] = frames["old"].drop(index=range(20))
+    columns = ("--vectors", "emb", "--ids", "key")
+    old[21] = np.nan
+    frames["old"].assign(emb=list(old[20:280])).to_json("bad.jsonl", orient="records", lines=True)
+    words = (*columns, "--labels", "kind", "--common", "--skip-bad-rows", "--adapters", "ridge", "-o")
+    output = run("old.csv", "new.parquet", *words, "a")
+    found = read("a")
+    assert found.inputs.items == 260
+    kinds = {notice.kind: notice for notice in found.notices}
+    assert kinds["unpaired rows"].count == 40
+    assert "left alone: 'title'" in output
+    assert all(f"note: {notice.text}" in output for notice in found.notices)
+    for name in ("index.html", "README.md"):
+        assert "260 items are in both files" in Path("a", name).read_text()
+    assert found.command == (
+        "compatbench compare old.csv new.parquet --vectors emb --ids key --labels kind --common --skip-bad-rows "
+        "--adapters ridge"
+    )
+    run("bad.jsonl", "new.parquet", *words, "b")
+    bad = next(notice for notice in read("b").notices if notice.kind == "bad rows")
+    assert (bad.count, bad.text.endswith("d21")) == (1, True)
+    assert read("b").inputs.items == 259
+
+
+def test_a_folder_as_beirs_is_whole(files: dict[str, Any]) -> None:
+    rows = np.arange(40)
+    labels = files["labels"]
+    for side in ("old", "new"):
+        Path("set", side).mkdir(parents=True)
+        np.savez(f"set/{side}/corpus.npz", vectors=files[side], ids=np.array([f"d{row}" for row in range(300)]))
+        np.savez(f"set/{side}/queries.npz", vectors=files[side][rows], ids=np.array([f"q{row}" for row in rows]))
+    lines = [f"q{q}\td{d}\t1" for q in rows for d in range(300) if labels[d] == labels[q] and d != q]
+    Path("set/qrels").mkdir()
+    Path("set/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(lines))
+    run("set", "--adapters", "ridge", "-o", "a")
+    words = ("set/old/corpus.npz", "set/new/corpus.npz", "--qrels", "set/qrels/test.tsv", "--adapters", "ridge")
+    run(*words, "--old-queries", "set/old/queries.npz", "--new-queries", "set/new/queries.npz", "-o", "b")
+    Path("both/qrels").mkdir(parents=True)
+    Path("both/qrels/test.tsv").write_bytes(Path("set/qrels/test.tsv").read_bytes())
+    for name, prefix, some in (("corpus", "d", np.arange(300)), ("queries", "q", rows)):
+        records = [
+            {"_id": f"{prefix}{row}", "text": "x", **{side: files[side][row].tolist() for side in ("old", "new")}}
+            for row in some
+        ]
+        Path(f"both/{name}.jsonl").write_text("\n".join(map(json.dumps, records)))
+    run("both", "--vectors", "old,new", "--adapters", "ridge", "-o", "c")
+    numbers = [[outcome.metrics for outcome in read(one).outcomes] for one in "abc"]
+    assert numbers[0] == numbers[1] == numbers[2]
+    assert read("a").command == "compatbench compare set --adapters ridge"
+    with pytest.raises(RequestError, match="both has no folders 'old' and 'new', and no --vectors names two columns"):
+        run("both", "-o", "d")
+    with pytest.raises(RequestError, match=r"old\.npy alone: give OLD and NEW, or a folder"):
+        run("old.npy", "-o", "d")

@@ -18,6 +18,7 @@ import pytest
 from compatbench.compare.embeddings import EmbeddingTable, read_table
 from compatbench.compare.formats import delimited, jsonl
 from compatbench.compare.formats.registry import FORMATS
+from compatbench.compare.inputs import read_items
 from compatbench.compare.options import InputOptions
 from compatbench.errors import RequestError
 
@@ -309,3 +310,15 @@ def test_every_reader_refuses_a_file_of_zeros(tmp_path: Path) -> None:
         for size in (0, 64):
             (tmp_path / f"x{ending}").write_bytes(bytes(size))
             refused(tmp_path / f"x{ending}")
+
+
+def test_classes_may_be_in_either_file_and_are_missed_in_neither(tmp_path: Path) -> None:
+    frame(kind=range(30)).to_parquet(tmp_path / "old.parquet")
+    frame().to_parquet(tmp_path / "new.parquet")
+    files = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    items = read_items(*files, options=InputOptions(labels="kind"))
+    assert items.labels is not None
+    assert items.labels.tolist() == list(range(30))
+    for role in ("labels", "group"):
+        with pytest.raises(RequestError, match=f"neither .* nor .* has a column 'nothing' for --{role}"):
+            read_items(*files, options=InputOptions(**{role: "nothing"}))

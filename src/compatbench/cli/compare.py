@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +30,10 @@ def register(app: typer.Typer) -> None:
 @takes_input_options()
 def compare(
     context: typer.Context,
-    old: Annotated[Path, typer.Argument(help=f"Items embedded by the old model: {FILES}.")],
-    new: Annotated[Path, typer.Argument(help="The same items by the new model, paired by id, else by row.")],
+    old: Annotated[Path, typer.Argument(help=f"Items embedded by the old model: {FILES}; or a folder as BEIR's.")],
+    new: Annotated[
+        Path | None, typer.Argument(help="The same items by the new model, paired by id, else by row.")
+    ] = None,
     qrels: Annotated[
         Path | None,
         typer.Option("--qrels", help="Relevance judgements in place of classes: query id, document id, relevance."),
@@ -66,8 +68,14 @@ def compare(
         typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the record, the page and the tables.")
-    ] = Path("results/compare"),
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder of what is written; without, a new one in results/compare.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the comparison that is in --output.")] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of the split and of what adapters draw at random.")] = 0,
     methods: Folders = None,
     *,
@@ -77,9 +85,17 @@ def compare(
     """Keep the index, or re-embed everything? Fit every adapter between OLD and NEW, and score each."""
     from compatbench.compare.gates import check_gates, check_names, parse_requirement
 
+    if new is None:
+        if qrels is not None or old_queries is not None or new_queries is not None:
+            raise RequestError(f"{old} alone has queries and judgements of its own: give NEW, or none of these options")
+        from compatbench.compare.folder import find_files
+
+        found = find_files(old, options)
+        old, new, old_queries, new_queries, qrels = astuple(found)
+    assert new is not None
     if (old_queries is None) != (new_queries is None):
         raise RequestError("queries are needed by both models: give --old-queries and --new-queries, or neither")
-    if qrels is not None and (labels is not None or query_labels is not None):
+    if qrels is not None and (labels is not None or options.labels is not None or query_labels is not None):
         raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
@@ -88,13 +104,14 @@ def compare(
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
     from compatbench.compare.relevance import by_class, read_qrels, shared_ids
-    from compatbench.compare.write import write_comparison
+    from compatbench.compare.write import new_folder, prepare_folder, write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
     chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
     settings = Settings(queries, fit_pairs, fit_seconds, similarity, fit_on, seed, chosen, folders)
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
+    folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
     with stages.stage("read"):
         items = read_items(old, new, labels, options)
@@ -110,7 +127,7 @@ def compare(
     comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages)
     comparison.notices += said
     comparison.gates = check_gates(requirements, comparison.outcomes)
-    written = write_comparison(comparison, results, output)
+    written = write_comparison(comparison, results, folder)
     _print(comparison)
     print_notices(comparison.notices)
     print(f"written: {', '.join(str(path) for path in written[:3])}")
@@ -123,7 +140,7 @@ def _command(context: typer.Context) -> str:
     words = ["compatbench", "compare"]
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if value in (None, [], ()) or value == parameter.default or parameter.name == "output":
+        if value in (None, [], ()) or value == parameter.default or parameter.name in ("output", "force"):
             continue
         if value is True:
             words.append(parameter.opts[0])

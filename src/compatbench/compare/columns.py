@@ -20,6 +20,10 @@ USUAL = {
 """What each role may be called, the first of these that a file has."""
 
 
+EITHER = "labels", "group"
+"""What one of two files may have for both."""
+
+
 def read_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
     """The columns by role, and the unused ones. Raises RequestError if there are no vectors."""
     available = form.columns(path)
@@ -39,6 +43,8 @@ def _choose(path: Path, form: Format, available: Names, options: InputOptions, s
         for name in (asked, f"{asked}*", f"{asked}_*"):
             if name in available:
                 return name
+        if role in EITHER:
+            return None
         raise RequestError(f"{path} has no column '{asked}' for --{role}{did_you_mean(asked, available)}")
     usual = next((name for name in USUAL[role] if name in available), None)
     if usual is not None or role != "vectors":

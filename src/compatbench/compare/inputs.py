@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from compatbench.compare.columns import EITHER
 from compatbench.compare.documents import Documents
 from compatbench.compare.embeddings import EmbeddingTable, read_labels, read_table
 from compatbench.compare.formats.format import Values
@@ -120,6 +121,11 @@ def pair_items(
     old: Checked, new: Checked, labels: Path | None, options: InputOptions, *, more_old: bool = False
 ) -> Items:
     """The items of two tables, as `read_items` gives them."""
+    for role in EITHER:
+        asked = getattr(options, role)
+        found = [one.table for one in (old, new) if getattr(one.table, role) is not None]
+        if asked is not None and not found and (role != "labels" or labels is None):
+            raise RequestError(f"neither {old.table.name} nor {new.table.name} has a column '{asked}' for --{role}")
     pairing = pair(old, new, options, more_old=more_old)
     beside = select(old.table.labels, pairing.old)
     given = new.table.labels if labels is None else read_labels(labels, len(new.table))
@@ -133,6 +139,7 @@ def pair_items(
         )
     tables = old.table, new.table
     group = select(new.table.group, pairing.new)
+    group = select(old.table.group, pairing.old) if group is None else group
     documents = None if group is None else Documents.of(group)
     of_documents = []
     if documents is not None and group is not None:

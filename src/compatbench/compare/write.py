@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from compatbench.compare.comparison import Comparison, to_json
 from compatbench.compare.plot import CAPTION, gains_svg
 from compatbench.compare.tables import scores_table, thresholds_table
+from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import templates, to_html
 from compatbench.report.render.to_markdown import escape, to_markdown
 from compatbench.storage.files import write_files
+
+DEFAULT = Path("results/compare")
+
+
+def new_folder(old: Path, new: Path) -> Path:
+    """A folder of its own for a comparison, named by its files and the time."""
+    now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    name = f"{old.stem}-{new.stem}-{now}"
+    used = (DEFAULT / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(folder for folder in used if not folder.exists())
+
+
+def prepare_folder(folder: Path, *, force: bool) -> Path:
+    """The folder, without the comparison that was there.
+
+    Raises RequestError where one is there and may not be replaced.
+    """
+    record = folder / "compare.json"
+    if record.exists():
+        if not force:
+            raise RequestError(f"{folder} has a comparison already: name another folder by --output, or give --force")
+        for path in (record, *(folder / "arrays").glob("*.parquet")):
+            path.unlink()
+    return folder
 
 
 def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults], folder: Path) -> list[Path]:
