@@ -113,3 +113,40 @@ def test_a_wrong_request_is_refused_and_leaves_nothing(files: dict[str, Any], wo
     with pytest.raises(RequestError, match=message):
         run(*words.split())
     assert sorted(Path().iterdir()) == before
+
+
+def test_dumps_are_fitted_and_applied_without_their_bad_rows(files: dict[str, Any]) -> None:
+    """A CSV of text vectors and a Faiss index, of which three rows cannot be used."""
+    import faiss
+    import pandas as pd
+
+    new, old = files["new"].numpy().copy(), files["old"].numpy()
+    new[[3, 4]] = 0
+    index = faiss.IndexIDMap(faiss.IndexFlatIP(5))
+    index.add_with_ids(old[1:], np.arange(1, 50))
+    faiss.write_index(index, "old.faiss")
+    pd.DataFrame({"key": np.arange(50), "emb": [str(row.tolist()) for row in new]}).to_csv("new.csv", index=False)
+    columns = ("--vectors", "emb", "--ids", "key", "--skip-bad-rows")
+    output = run("fit", "old.faiss", "new.csv", "-o", "a.safetensors", "--method", "ridge", *columns, "--common")
+    assert "fitted on 47 pairs" in output
+    assert "note: 2 of 49 items left out of old.faiss and new.csv" in output
+    assert (
+        "note: 49 items are in both files; left out: 0 that only old.faiss has, and 1 that only new.csv has" in output
+    )
+    assert "note: vectors differ in length, which cosine does not see: old.faiss (" in output
+    kept = [row for row in range(1, 50) if row not in (3, 4)]
+    by_hand = adapters.fit("ridge", files["new"][kept], files["old"][kept])
+    output = run("apply", "a.safetensors", "new.csv", "-o", "q.npz", *columns)
+    assert "written: q.npz: 48 × 5" in output
+    mapped = np.load("q.npz")
+    assert mapped["ids"].tolist() == [row for row in range(50) if row not in (3, 4)]
+    assert np.allclose(mapped["vectors"], by_hand.query(files["new"][mapped["ids"]]).numpy(), atol=1e-5)
+
+
+def test_an_adapter_of_the_first_dimensions(files: dict[str, Any]) -> None:
+    run("fit", "old.npy", "new.npy", "-o", "a.safetensors", "--dims", "4", "--old-dims", "3")
+    assert "note: new.npy: the first 4 of 6 dimensions" in run(
+        "apply", "a.safetensors", "new.npy", "-o", "q.npy", "--dims", "4"
+    )
+    by_hand = adapters.fit("procrustes", files["new"][:, :4], files["old"][:, :3])
+    assert np.allclose(np.load("q.npy"), by_hand.query(files["new"][:, :4]).numpy(), atol=1e-6)

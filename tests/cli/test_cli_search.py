@@ -75,3 +75,15 @@ def test_a_wrong_request_is_one_line(words: str, message: str) -> None:
     with pytest.raises(RequestError, match=message) as refused:
         run(*words.split())
     assert "\n" not in str(refused.value)
+
+
+def test_items_of_both_files_are_searched_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    vectors = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    vectors[5] = np.nan
+    np.savez("old.npz", vectors=vectors, ids=np.arange(60))
+    np.savez("new.npz", vectors=vectors[:40], ids=np.arange(40))
+    output = run("old.npz", "new.npz", "--common", "--skip-bad-rows", "--repeats", "1", "--queries", "20", "-o", "t.md")
+    assert "note: 40 items are in both files; left out: 20 that only old.npz has, and 0 that only new.npz has" in output
+    assert "note: 1 of 40 items left out of old.npz and new.npz" in output
+    assert "39 vectors, 20 queries" in Path("t.md").read_text()
