@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         return self.norm(self.embedding(self.backbone(images)))  # type: ignore[no-any-return]
 
     def blank(self, count: int, device: str | torch.device = "cpu") -> Tensor:
-        """Zeros (B, …) in the shape of what the encoder takes."""
+        """Zeros (B, …) in the shape of the encoder's input."""
         size = self.spec.image_size
         shape = (feature_dim(self.spec.trunk),) if self.spec.frozen else (self.spec.channels, size, size)
         return torch.zeros(count, *shape, device=device)

@@ -190,7 +190,7 @@ class OldModel:
         return mapped
 
     def view(self, images: Tensor, *, mixed_precision: bool = False, own: OwnInputs | None = None) -> View:
-        """The old model's view of a batch, without gradient; `own` is for encoders that take inputs of their own."""
+        """The old model's view of a batch, without gradient; `own` is for encoders with inputs of their own."""
         return OldView(self._model, images, self._needs, mixed_precision=mixed_precision, own=own)
 
     def _require(self, need: Need) -> None:

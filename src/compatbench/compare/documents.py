@@ -1,4 +1,4 @@
-"""Documents of several vectors: which rows each of them has. Knows nothing of torch."""
+"""Documents of several vectors, with the rows of each. Knows nothing of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compatbench.errors import RequestError
 
 @dataclass(frozen=True, eq=False)
 class Documents:
-    """N rows sorted into M documents, in the order in which these first come."""
+    """N rows sorted into M documents, in the order of their first rows."""
 
     names: Values
     """(M,) as text."""
@@ -46,7 +46,7 @@ class Documents:
         return self.order[np.repeat(self.starts[documents], sizes) + np.arange(sizes.sum()) - before]
 
     def alike(self, values: Values, what: str) -> Values:
-        """(M,) the value that all rows of a document share. Raises RequestError where they do not."""
+        """(M,) the common value of all rows of a document. Raises RequestError if they differ."""
         shared = values[self.order[self.starts[:-1]]]
         different = np.flatnonzero(np.repeat(shared, np.diff(self.starts)) != values[self.order])
         if len(different):

@@ -61,7 +61,7 @@ class Items:
 
     @property
     def searched(self) -> Values:
-        """(M,) what names each thing that is searched, as text: items, or documents of several rows."""
+        """(M,) the names of everything searched, as text: items, or documents of several rows."""
         return self.ids if self.documents is None else self.documents.names
 
     @property
@@ -72,7 +72,7 @@ class Items:
         return self.documents.alike(self.labels, "classes")
 
     def rows_of(self, searched: Rows) -> Rows:
-        """The rows of some of what is searched."""
+        """The rows of some of the searched items or documents."""
         return searched if self.documents is None else self.documents.rows(searched)
 
     @cached_property

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Similarity(StrEnum):
-    """What ranks, with what it is called in a sentence."""
+    """A similarity for ranking, with its name in a sentence."""
 
     COSINE = "cosine"
     DOT = "dot"
@@ -24,7 +24,7 @@ class Similarity(StrEnum):
 
 
 class FitOn(StrEnum):
-    """The pairs that adapters are fitted on."""
+    """The pairs for fitting adapters."""
 
     DOCUMENTS = "documents"
     QUERIES = "queries"
@@ -33,7 +33,7 @@ class FitOn(StrEnum):
 
 @dataclass(frozen=True)
 class Ranking:
-    """Queries and gallery vectors to ones whose inner product, in [−1, 1], ranks as the similarity does.
+    """Maps queries and gallery vectors so that their inner product, in [−1, 1], ranks by the similarity.
 
     All systems share the two lengths, so that one threshold means the same in each.
     """

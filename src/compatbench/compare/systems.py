@@ -38,7 +38,7 @@ def self_test(name: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """Vectors by both models: unit ones, and the lengths that they had."""
+    """Unit vectors by both models, and their former lengths."""
 
     new: Tensor
     """(n, D_n)"""
@@ -65,7 +65,7 @@ def build_systems(
     similarity: Similarity = Similarity.COSINE,
     usual_length: float = 1.0,
 ) -> tuple[dict[str, System], Chunks]:
-    """All systems, by name, for the `queries`, and the passes over what is `searched` of the gallery.
+    """All systems, by name, for the `queries`, and the passes over the `searched` part of the gallery.
 
     Mapped queries have the `usual_length` of old vectors; stored vectors keep the lengths that they had.
     """

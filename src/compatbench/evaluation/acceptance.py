@@ -76,7 +76,7 @@ def supported_rates(impostors: int) -> tuple[float, ...]:
 
 
 def allowed_pairs(rate: float, impostors: int) -> int:
-    """The most of so many impostor pairs that a false accept rate allows."""
+    """The largest number of accepted ones among these impostor pairs at a false accept rate."""
     return int(np.floor(rate * impostors * (1 + 1e-12)))  # 0.29 · 100 is 28.999…
 
 

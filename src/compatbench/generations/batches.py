@@ -1,4 +1,4 @@
-"""What encoders are given of each training batch: augmented images, or drawn views of their trunks' features."""
+"""The encoders' inputs of each training batch: augmented images, or drawn views of their trunks' features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ViewsOf = Callable[[BackboneSpec], Sequence[Features]]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The images of one generation, in memory on the device or in files, or what a frozen trunk made of them."""
+    """The images of one generation, in memory on the device or in files, or their features by a frozen trunk."""
 
     images: Inputs
     """uint8 (N, C, H, W), or the features (N, F) that the new encoder's trunk gives without augmentation."""
@@ -48,7 +48,7 @@ class ViewPair:
     """Another view of the same items, for methods that need TWO_VIEWS."""
 
     def own(self, encoder: Encoder, images: Tensor) -> Tensor:
-        """What `encoder` takes for the items and the view of `images`, which are given to the new encoder."""
+        """The input of `encoder` for the items and the view of `images`, the new encoder's input."""
         return images
 
 
@@ -76,7 +76,7 @@ class Pixels:
 
 
 class FeatureViews:
-    """Batches of features: each item in one of its V views, drawn anew every time."""
+    """Batches of features: each item in one of its V views, drawn again every time."""
 
     def __init__(self, views: ViewsOf, encoder: Encoder, seed: int, generation: int) -> None:
         self._views = views
@@ -84,7 +84,7 @@ class FeatureViews:
         self._streams = [stream(seed, name, generation) for name in ("augmentation", "second view")]
 
     def batches(self, indices: Sequence[Tensor], *, two_views: bool) -> Iterator[ViewPair]:
-        """The features of the items at each of `indices` in turn; a second view is another one where V > 1."""
+        """The features of the items at each of `indices` in turn; a second view is another one if V > 1."""
         count = len(self._views(self._trunk))
         for index in indices:
             first = torch.randint(count, (len(index),), generator=self._streams[0])
@@ -111,7 +111,7 @@ class FeaturePair(ViewPair):
         return cls(read[0], read[1] if len(read) > 1 else None, views, trunk, index, drawn)
 
     def own(self, encoder: Encoder, images: Tensor) -> Tensor:
-        """The features that `encoder`'s own trunk gives for the items and the view of `images`."""
+        """The features of `encoder`'s own trunk for the items and the view of `images`."""
         if encoder.spec.trunk == self.trunk:
             return images
         for view, given in zip(self.drawn, (self.first, self.second), strict=False):
@@ -131,7 +131,7 @@ def training_batches(
     seed: int,
     generation: int,
 ) -> Pixels | FeatureViews:
-    """What the training of `encoder` reads."""
+    """The training batches of `encoder`."""
     if isinstance(data.images, Features):
         assert data.views is not None
         return FeatureViews(data.views, encoder, seed, generation)

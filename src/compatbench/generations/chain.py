@@ -141,7 +141,7 @@ class ChainTrainer:
         )
 
     def compute_features(self) -> None:
-        """Compute what the frozen trunks of the chain have to tell, where that is not there yet."""
+        """Compute the missing features of the chain's frozen trunks."""
         shape = self.dataset.train.channels, self.dataset.train.image_size
         encoders = [encoder for spec in self.chain for encoder in (spec.encoder(*shape), spec.documents(*shape))]
         for trunk in dict.fromkeys(encoder.trunk for encoder in encoders if encoder is not None and encoder.frozen):

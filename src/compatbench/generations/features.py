@@ -1,4 +1,4 @@
-"""Features of a frozen trunk: what its embedding head is trained on and embeds, in place of images."""
+"""Features of a frozen trunk: the input of its embedding head, in place of images."""
 
 from __future__ import annotations
 

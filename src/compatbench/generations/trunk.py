@@ -51,7 +51,7 @@ def build_trunk(spec: BackboneSpec, data: Path) -> nn.Module:
 
 
 def weights_hash(spec: BackboneSpec) -> str:
-    """Sha256 (hex) that names the weights of a trunk: that of their package, or of the tensors."""
+    """Sha256 (hex) of the weights of a trunk: that of their package, or of the tensors."""
     if spec.pretrained and spec.weights == "package":
         return package_of(spec.backbone).sha256
     return _built_weights_hash(spec)
@@ -63,7 +63,7 @@ def _built_weights_hash(spec: BackboneSpec) -> str:
 
 
 def trunk_normalization(trunk: nn.Module, channels: int) -> Normalization:
-    """The normalisation that a trunk was trained with, for pixel values 0 … 255."""
+    """The normalisation of a trunk's own training, for pixel values 0 … 255."""
     config: Any = trunk.pretrained_cfg
     values = [[255.0 * value for value in config[name]] for name in ("mean", "std")]
     mean, std = (tuple(one if len(one) == channels else [sum(one) / len(one)] * channels) for one in values)
@@ -72,7 +72,7 @@ def trunk_normalization(trunk: nn.Module, channels: int) -> Normalization:
 
 @dataclass(frozen=True, eq=False)
 class TrunkFeatures:
-    """Features of a dataset's images by any trunk, each computed where it is first asked for."""
+    """Features of a dataset's images by any trunk, each computed at its first use."""
 
     dataset: Dataset
     """With all its test images, also where a scenario is tested on some of them."""
@@ -87,7 +87,7 @@ class TrunkFeatures:
     notify: Notify
 
     def compute(self, spec: BackboneSpec) -> None:
-        """Compute whatever there is to know of the trunk `spec` that is not there yet."""
+        """Compute the missing features of the trunk `spec`."""
         everything = torch.empty(0, dtype=torch.int64)
         self.train(spec, everything)
         self.views(spec, everything)
@@ -104,7 +104,7 @@ class TrunkFeatures:
         return tuple(self._of_train(spec, indices, view) for view in views)
 
     def test(self, spec: BackboneSpec, split: Split) -> Features:
-        """Of the images of `split`, which are queries or gallery images of the dataset."""
+        """Features of the images of `split`, queries or gallery images of the dataset."""
         for whole, name in ((self.dataset.gallery, "gallery"), (self.dataset.query, "query")):
             rows = torch.from_numpy(IdLookup(whole.ids.numpy()).rows(split.ids.numpy()))
             if (rows >= 0).all():

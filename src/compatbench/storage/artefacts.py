@@ -49,7 +49,7 @@ def get_or_make_together(
 
 
 def made_once(path: Path, read: Reader[Made], make: Callable[[], Made], notify: Notify) -> Made:
-    """What `read` finds at `path`; where that is nothing, `make` writes it there while other processes wait."""
+    """The content of `path`, by `read`; if there is none, `make` writes it while other processes wait."""
     found, _ = read(path)
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""Matrices that may be larger than memory: written block by block, once, and then read as memory-mapped files."""
+"""Matrices larger than memory: written once, block by block, and then read as memory-mapped files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Blocks = Callable[[], Iterator[NDArray[np.float16]]]
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Rows (N, F) float16 in a memory-mapped file, and at what speed they were made."""
+    """Rows (N, F) float16 in a memory-mapped file, and the speed of making them."""
 
     rows: NDArray[np.float16]
     rows_per_second: float
 
 
 def get_or_fill_together(folder: Path, name: str, count: int, blocks: Blocks, notify: Notify) -> Matrix:
-    """The matrix `name` in `folder`, of `count` rows; written where it is missing or damaged.
+    """The matrix `name` in `folder`, of `count` rows; written if it is missing or damaged.
 
     One process of the machine writes while others wait; where several train together, `blocks` takes all of them.
     """

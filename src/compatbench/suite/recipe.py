@@ -45,7 +45,7 @@ class Recipe(Setting):
 
     @property
     def drawn_views(self) -> int:
-        """V, or 0 where no augmentation makes one view differ from another."""
+        """V, or 0 if no augmentation makes views differ."""
         return self.views if self.augmentation != Augmentation() else 0
 
     @model_validator(mode="after")

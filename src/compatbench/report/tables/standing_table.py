@@ -49,7 +49,7 @@ _FOOTNOTES = {NOT_SIGNIFICANT: "not significantly behind the first (bold): the p
 
 
 def standings_table(standings: Standings, *, name_suites: bool) -> Table:
-    """All rows, with one column a scenario that has records; `name_suites` where there are several suites."""
+    """All rows, with one column for each scenario with records; `name_suites` if there are several suites."""
     shown = [at for at, _ in enumerate(standings.scenarios) if any(row.entries[at].records for row in standings.rows)]
     columns = [_scenario_column(*standings.scenarios[at], name_suites) for at in shown]
     return _table(standings, (Role.REFERENCE, Role.CONTROL), shown, columns)
