@@ -30,7 +30,7 @@ def one_thread() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is remembered of encoders by whoever runs the tests says nothing here."""
+    """Cached facts about encoders of the user who runs the tests must not enter here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COMPATBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield

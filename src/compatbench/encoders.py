@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from compatbench.data.published_weights import get_wheel, package_of, read_wheel
 from compatbench.errors import RequestError, first_line
-from compatbench.storage.remembered import remembered
+from compatbench.storage.disk_cache import cached_on_disk
 from compatbench.suite.encoder_spec import BackboneSpec, EmbeddingHeadSpec, EncoderSpec
 
 DATA = Path("data")
@@ -110,7 +110,7 @@ def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone:
     return {name: tensor for (name, _), (_, tensor) in zip(mine, theirs, strict=True)}
 
 
-@remembered("timm", "torch")
+@cached_on_disk("timm", "torch")
 def feature_dim(spec: BackboneSpec) -> int:
     """F: dimensions of a backbone's pooled features."""
     with torch.device("meta"):
@@ -118,7 +118,7 @@ def feature_dim(spec: BackboneSpec) -> int:
     return int(backbone.head_hidden_size)  # type: ignore[arg-type]
 
 
-@remembered("timm", "torch")
+@cached_on_disk("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is an error before training."""
     if spec.pretrained and spec.weights == "package":

@@ -300,7 +300,7 @@ def test_weights_of_a_trunk_have_one_hash(monkeypatch: pytest.MonkeyPatch) -> No
     untrained = weights_hash(spec(backbone="test_vit.r160_in1k"))
     assert untrained != weights_hash(spec(backbone="test_resnet.r160_in1k"))
     torch.manual_seed(8)
-    monkeypatch.setattr("compatbench.storage.remembered.cache_folder", lambda: Path("/nowhere"))
+    monkeypatch.setattr("compatbench.storage.disk_cache.cache_folder", lambda: Path("/nowhere"))
     state = build_trunk(spec(backbone="test_vit.r160_in1k"), Path()).state_dict()
     assert untrained == trunk_module.tensors_hash(state), "random weights are the same everywhere"
 

@@ -27,8 +27,8 @@ from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.storage.artefacts import Notify, tensors_hash
 from compatbench.storage.canonical import digest
+from compatbench.storage.disk_cache import cached_on_disk
 from compatbench.storage.matrices import Matrix, get_or_fill_together
-from compatbench.storage.remembered import remembered
 from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
@@ -57,7 +57,7 @@ def weights_hash(spec: BackboneSpec) -> str:
     return _built_weights_hash(spec)
 
 
-@remembered("timm", "torch")
+@cached_on_disk("timm", "torch")
 def _built_weights_hash(spec: BackboneSpec) -> str:
     return tensors_hash(build_trunk(spec, Path()).state_dict())
 

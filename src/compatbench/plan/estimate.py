@@ -13,7 +13,7 @@ from compatbench.encoders import Encoder
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
 from compatbench.records.environment import cpu_name, device, gpu_name
-from compatbench.storage.remembered import remembered
+from compatbench.storage.disk_cache import cached_on_disk
 from compatbench.suite.encoder_spec import BackboneSpec, EncoderSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
@@ -80,11 +80,11 @@ def _seconds(
     return seconds
 
 
-@remembered("timm", "torch", machine=lambda: f"{cpu_name()}, {gpu_name()}")
+@cached_on_disk("timm", "torch", machine=lambda: f"{cpu_name()}, {gpu_name()}")
 def training_rate(spec: EncoderSpec, batch_size: int) -> float:
     """Training images per second of one process with one thread, by the fastest of three steps.
 
-    Other processes slow a step down and never speed it up, and the answer is remembered.
+    Other processes slow a step down and never speed it up, and the answer is cached.
     """
     where = device()
     threads = torch.get_num_threads()
@@ -108,7 +108,7 @@ def training_rate(spec: EncoderSpec, batch_size: int) -> float:
         torch.set_num_threads(threads)
 
 
-@remembered("timm", "torch")
+@cached_on_disk("timm", "torch")
 def forward_operations(spec: EncoderSpec) -> float:
     """Multiplications and additions of one image's forward pass, counted without computing anything."""
     from torch.utils.flop_counter import FlopCounterMode

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from compatbench.errors import RequestError
-from compatbench.storage.remembered import remembered
+from compatbench.storage.disk_cache import cached_on_disk
 
 
 class Setting(BaseModel):
@@ -126,7 +126,7 @@ class EncoderSpec(BackboneSpec):
         return BackboneSpec.model_validate(own | {name: value or None for name, value in changed.items()})
 
 
-@remembered("timm")
+@cached_on_disk("timm")
 def full_name(backbone: str) -> str:
     """`arch.tag` of a timm model, so that a record names weights and configuration.
 

@@ -22,12 +22,12 @@ Answer = TypeVar("Answer")
 
 
 def cache_folder() -> Path:
-    """The folder of remembered answers; it can be deleted at any time."""
+    """The folder of cached answers; it can be deleted at any time."""
     chosen = os.environ.get("COMPATBENCH_CACHE")
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "compatbench"
 
 
-def remembered(
+def cached_on_disk(
     *packages: str, machine: Callable[[], str] = str
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Let a function answer the same question once, also across processes.
@@ -39,7 +39,7 @@ def remembered(
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
         @functools.cache
         @functools.wraps(function)
-        def ask(*arguments: Any) -> Answer:
+        def cached(*arguments: Any) -> Answer:
             question = {
                 "function": f"{function.__module__}.{function.__name__}",
                 "source": _source_hash(function.__code__.co_filename),
@@ -55,7 +55,7 @@ def remembered(
                 write_whole(file, json.dumps({**question, "answer": answer}, indent=1))
             return answer
 
-        return cast(Callable[Arguments, Answer], ask)
+        return cast(Callable[Arguments, Answer], cached)
 
     return decorate
 

@@ -11,14 +11,14 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel
 
-from compatbench.storage import remembered as module
+from compatbench.storage import disk_cache as module
 
 SOURCE = """
-from compatbench.storage.remembered import remembered
+from compatbench.storage.disk_cache import cached_on_disk
 
 asked = []
 
-@remembered("numpy", machine=lambda: MACHINE)
+@cached_on_disk("numpy", machine=lambda: MACHINE)
 def double(word, times=2):
     asked.append(word)
     if word == "bad":
