@@ -95,6 +95,11 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     assert record.parents["1"] == record.parents["*1"] != record.parents["0"], "the rotation adapts the shared model"
     assert {term: len(curve) for term, curve in record.losses["1"].items()} == {"classification": 1}
     assert set(record.losses) == {"0", "1"}
+    assert set(record.convergence) == {"0", "1", "*1"}
+    for one in record.convergence.values():
+        assert len(one.accuracy) == 1
+        assert one.loss_fall is None, "one epoch"
+        assert one.converged == (one.accuracy[0] > 0.9)
     assert [(one.query_generation, one.gallery_generation) for one in record.examples] == [("1", "0")] * 2
     assert set(record.timings) == {"data", "reference", "models", "evaluation"}
     assert sum(record.timings.values()) <= record.seconds

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from compatbench.cli import app
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
+from compatbench.evaluation.convergence import loss_fall
 from compatbench.execution.cell import RunContext, run_cell
 from compatbench.execution.display import Display
 from compatbench.plan.cells import Cell, make_plan
@@ -76,6 +77,11 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     assert record.status is Status.OK, record.error
     assert record.timings["features"] > 0
     assert record.spec.generations[1].frozen
+    assert {len(one.accuracy) for one in record.convergence.values()} == {3}
+    fall = loss_fall(record.losses["1"])
+    assert fall is not None
+    assert record.convergence["1"].loss_fall == fall
+    assert record.convergence["1"].converged == (fall < 0.05), "few images are classified right after three epochs"
     context = RunContext(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         found = reproduce(record, context, display, timeout_seconds=250)

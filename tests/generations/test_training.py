@@ -116,24 +116,28 @@ def test_plain_training_is_the_loop_that_everybody_would_write(
     model = build()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     order, crops = stream(5, "order", 0), stream(5, "augmentation", 0)
-    expected_losses = []
+    expected_losses, expected_accuracy = [], []
     model.train()
     for epoch in range(2):
         permutation = torch.randperm(IMAGES, generator=order)
-        total = 0.0
+        total, right = 0.0, 0
         for step in range(STEPS):
             for group in optimizer.param_groups:
                 group["lr"] = used.rate((epoch * STEPS + step) / (2 * STEPS))
             chosen = permutation[step * BATCH :][:BATCH]
             images = normalize(augment(data.images[chosen], used.augmentation, crops))
-            loss = F.cross_entropy(model.head(model.encoder(images)), data.labels[chosen])
+            logits = model.head(model.encoder(images))
+            loss = F.cross_entropy(logits, data.labels[chosen])
+            right += int((logits.argmax(1) == data.labels[chosen]).sum())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item()
         expected_losses.append(total / STEPS)
+        expected_accuracy.append(right / (STEPS * BATCH))
     trained, report = run(seed=5)
     assert report.losses == {"classification": pytest.approx(expected_losses, rel=1e-5)}
+    assert report.accuracy == pytest.approx(expected_accuracy)
     for name, value in trained.state_dict().items():
         assert torch.allclose(value, model.state_dict()[name], atol=1e-5), name
     assert not torch.allclose(model.head.weight, build().head.weight, atol=1e-2), "nothing was learned"
@@ -146,6 +150,15 @@ def test_the_trained_model_classifies_its_training_images(
     predicted = model.head(embed_images(model, data.images, normalize)).argmax(dim=1)
     assert (predicted == data.labels).float().mean() > 0.9
     assert report.losses["classification"][-1] < 0.5 < report.losses["classification"][0]
+
+
+def test_a_method_without_a_classifier_has_no_accuracy(run: Run) -> None:
+    class Unclassified(Plain):
+        classification_term = "contrast"
+
+    assert len(run(Plain)[1].accuracy) == 2
+    report = run(Unclassified)[1]
+    assert (list(report.losses), report.accuracy) == (["contrast"], [])
 
 
 def test_batches_say_what_they_hold(run: Run, data: TrainingSet, normalize: Normalization) -> None:

@@ -314,6 +314,7 @@ class ChainTrainer:
             weights,
             {
                 "losses": report.losses,
+                "accuracy": report.accuracy,
                 "train_seconds": report.seconds,
                 "train_images_per_second": report.images_per_second,
                 "weights_sha256": tensors_hash(weights),

@@ -20,6 +20,7 @@ from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.features import Features, Inputs
 from compatbench.generations.loss_log import LossLog
 from compatbench.generations.optimizer import build_optimizer
+from compatbench.heads import Head
 from compatbench.machine import processes
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, TrainingMethod
@@ -30,6 +31,8 @@ from compatbench.vocabulary import Need
 EMBEDDING_BATCH = 512
 DOCUMENTS_TERM = "classification of documents"
 """Loss of the encoder of the documents, where they have one of their own."""
+ACCURACY = "training accuracy"
+"""Logged beside the terms of the loss."""
 REPORT_EVERY = 20
 """Steps between two looks at the losses: each look waits for the device."""
 
@@ -40,6 +43,8 @@ class TrainingReport:
 
     losses: dict[str, list[float]]
     """Mean of each term per epoch."""
+    accuracy: list[float]
+    """Share of the images that the model's own head classified right, per epoch; empty without a trained classifier."""
     seconds: float
     images_per_second: float
     """Median over the epochs' windows of steps, without set-up."""
@@ -130,13 +135,13 @@ def train(
                     independent=view(independent, images, frozen=True) if independent is not None else None,
                 )
                 seen_by_old = old.view(images, mixed_precision=mixed, own=views.own) if old is not None else None
-                terms = loss_terms(method, batch, view(model, images, frozen=False), seen_by_old)
+                seen = view(model, images, frozen=False)
+                terms = loss_terms(method, batch, seen, seen_by_old)
                 if model.document_encoder is not None:  # the shared head ties the two encoders to one space
-                    own_images = views.own(model.document_encoder, images)
-                    documents = view(model.documents, own_images, frozen=False)
+                    documents = view(model.documents, views.own(model.document_encoder, images), frozen=False)
                     terms[DOCUMENTS_TERM] = method.classification(batch, documents, seen_by_old).float()
+                log.add(terms | _accuracy(method, model.head, seen, batch.labels))
                 _step(optimizer, parameters, torch.stack(list(terms.values())).sum())
-                log.add(terms)
                 if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
                     log.look()
                     now = time.perf_counter()
@@ -147,7 +152,16 @@ def train(
 
     processes.copy_from_first(model.state_dict().values())
     model.eval()
-    return TrainingReport(log.curves, time.perf_counter() - begun, statistics.median(rates))
+    accuracy = log.curves.pop(ACCURACY, [])
+    return TrainingReport(log.curves, accuracy, time.perf_counter() - begun, statistics.median(rates))
+
+
+@torch.no_grad()
+def _accuracy(method: TrainingMethod, head: Head, seen: View, labels: Tensor) -> dict[str, Tensor]:
+    """The share of a batch that the head classified right before the step; nothing of a method without classifier."""
+    if method.classification_term != TrainingMethod.classification_term:
+        return {}
+    return {ACCURACY: (head(seen.embeddings).argmax(dim=1) == labels).float().mean()}
 
 
 def _step(optimizer: torch.optim.Optimizer, parameters: Sequence[Parameter], loss: Tensor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.convergence import is_converged, loss_fall
+from compatbench.generations.chain import TrainedModel
 from compatbench.measurement.backfill import backfill_curves
 from compatbench.measurement.chance_level import chance_metrics
 from compatbench.measurement.costs import costs, step_costs
@@ -14,7 +16,7 @@ from compatbench.measurement.metrics import ArrayScorer
 from compatbench.measurement.protocol_scores import pair_scores, protocol_scores
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.threshold_transfer import threshold_transfer
-from compatbench.records.record import Measurements
+from compatbench.records.record import Convergence, Measurements
 
 
 def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) -> Measurements:
@@ -37,9 +39,17 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
         protocols=protocol_scores(chain),
         pairs=pair_scores(chain),
         losses={label: one.facts["losses"] for label, one in models.items()},
+        convergence={
+            label: _convergence(one) for label, one in (models | references).items() if "accuracy" in one.facts
+        },
         costs=costs(chain),
         step_costs=step_costs(chain),
     )
     found.metrics.extend(scorer.metrics(found, chain.seen))
     found.metrics.extend(chance_metrics(chain) if at_chance else ())
     return found
+
+
+def _convergence(model: TrainedModel) -> Convergence:
+    losses, accuracy = model.facts["losses"], model.facts.get("accuracy", [])  # not of models of earlier versions
+    return Convergence(converged=is_converged(losses, accuracy), loss_fall=loss_fall(losses), accuracy=accuracy)

@@ -232,6 +232,19 @@ class ExampleRetrieval(Entry):
     """New queries on new vectors."""
 
 
+class Convergence(_Model):
+    """Whether the training of a generation's model has converged (protocol §5)."""
+
+    converged: bool
+    loss_fall: float | None
+    """Share by which the loss fell over the last tenth of the steps; null for a single epoch."""
+    accuracy: list[float]
+    """Share of the augmented training images that the model's own head classified right, per epoch.
+
+    Empty for a method without a classifier, and for a model from before this field.
+    """
+
+
 class Environment(_Model):
     """The environment of a cell: versions and hardware, without names of a machine or a person."""
 
@@ -287,6 +300,8 @@ class Measurements(_Model):
     """Not in the first records."""
     losses: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Mean of each loss term per epoch, by generation label and term."""
+    convergence: dict[str, Convergence] = Field(default_factory=dict)
+    """By generation label; not in the first records."""
     costs: dict[str, float | None] = Field(default_factory=dict)
     """Cost numbers by name, see docs/records.md."""
     step_costs: dict[str, dict[str, float | None]] = Field(default_factory=dict)
