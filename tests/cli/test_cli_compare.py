@@ -299,3 +299,15 @@ def test_a_folder_as_beirs_is_whole(files: dict[str, Any]) -> None:
         run("both", "-o", "d")
     with pytest.raises(RequestError, match=r"old\.npy alone: give OLD and NEW, or a folder"):
         run("old.npy", "-o", "d")
+
+
+def test_queries_of_other_dimensions_are_refused(files: dict[str, Any]) -> None:
+    np.save("q_old.npy", files["old"][:30])
+    np.save("q_new.npy", files["new"][:30, :8])
+    queries = ("--old-queries", "q_old.npy", "--new-queries", "q_new.npy", "--query-labels", "q_labels.npy")
+    np.save("q_labels.npy", files["labels"][:30])
+    words = ("old.npy", "new.npy", "--labels", "labels.npy", *queries, "--adapters", "ridge")
+    with pytest.raises(RequestError, match=r"queries have 12 \(old\) and 8 \(new\) dimensions, items 12 and 10"):
+        run(*words)
+    run(*words, "--dims", "8")
+    assert (read().inputs.old_dim, read().inputs.new_dim) == (12, 8)

@@ -198,6 +198,7 @@ def test_batches_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"id": 1, "vector": [1.0]}\n{"id": 2, "vector": [1.0, 2.0]}\n', "between 1 and 2 numbers"),
         ('{"id": 1, "vector": [1.0]}\n{"id": "b", "vector": [2.0]}\n', "'id' differs in kind between lines"),
         ('{"id": 1, "vector": [1.0]}\n{"vector": [2.0]}\n', "'id' has 1 empty rows"),
+        ('{"id": 1%s, "vector": [1.0]}\n' % (30 * "0"), "'id' differs in kind between lines"),
         ('{"id": 1, "text": "a"}\n', "has no 'vectors'; its columns are id, text"),
     ],
 )
@@ -322,3 +323,67 @@ def test_classes_may_be_in_either_file_and_are_missed_in_neither(tmp_path: Path)
     for role in ("labels", "group"):
         with pytest.raises(RequestError, match=f"neither .* nor .* has a column 'nothing' for --{role}"):
             read_items(*files, options=InputOptions(**{role: "nothing"}))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+@pytest.mark.parametrize("block", [2**10, 2**24])
+def test_one_long_id_among_many_is_no_bomb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, block: int
+) -> None:
+    """Text is as wide as its longest: 20,000 short ids and one of 20,000 characters would take 1.6 GB."""
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", max(block, 2**15))
+    monkeypatch.setattr(jsonl, "BATCH_CHARACTERS", block)
+    ids = [str(row) for row in range(20_000)] + ["x" * 20_000]
+    rows = [f"{one},[1 2]" if ending == ".csv" else json.dumps({"id": one, "vector": [1, 2]}) for one in ids]
+    (tmp_path / f"x{ending}").write_text("\n".join(["id,vector", *rows] if ending == ".csv" else rows))
+    assert "unpack to more than" in refused(tmp_path / f"x{ending}")
+
+
+@pytest.mark.parametrize("order", [">", "<"])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_numbers_of_either_byte_order_and_layout(tmp_path: Path, order: str, layout: Any) -> None:
+    for kind in ("f2", "f4", "f8"):
+        stored = np.asarray(VECTORS.astype(f"{order}{kind}"), order=layout)
+        np.save(tmp_path / "x.npy", stored)
+        np.savez(tmp_path / "x.npz", vectors=stored, ids=np.arange(30).astype(f"{order}i8"), labels=IDS.astype("S"))
+        for name in ("x.npy", "x.npz"):
+            assert np.array_equal(vectors(tmp_path / name), VECTORS.astype(kind).astype(np.float32))
+    table = read_table(tmp_path / "x.npz")
+    assert table.ids is not None
+    assert table.labels is not None
+    assert table.ids.tolist() == list(range(30))
+    assert table.labels.tolist() == IDS.tolist()
+
+
+@pytest.mark.parametrize("labels", [list(range(30)), [f"c{row % 3}" for row in range(30)]], ids=["numbers", "text"])
+def test_half_floats_in_lists_of_any_kind_and_categories(tmp_path: Path, labels: list[Any]) -> None:
+    half = VECTORS.astype(np.float16)
+    flat, starts = pa.array(half.reshape(-1)), np.arange(0, 151, 5)
+    for lists in (
+        pa.FixedSizeListArray.from_arrays(flat, 5),
+        pa.LargeListArray.from_arrays(pa.array(starts, pa.int64()), flat),
+        pa.ListArray.from_arrays(pa.array(starts, pa.int32()), flat),
+    ):
+        table = pa.table({"vectors": lists, "labels": pa.array(labels).dictionary_encode()})
+        pq.write_table(table, tmp_path / "x.parquet")
+        found = read_table(tmp_path / "x.parquet")
+        assert np.array_equal(found.float32(), half.astype(np.float32))
+        assert found.labels is not None
+        assert found.labels.tolist() == labels
+
+
+@pytest.mark.parametrize("empty", [None, []])
+def test_a_row_without_a_vector_is_a_bad_row(tmp_path: Path, empty: Any) -> None:
+    rows = [empty if row == 7 else one.tolist() for row, one in enumerate(VECTORS)]
+    pq.write_table(pa.table({"id": IDS.tolist(), "vector": rows}), tmp_path / "x.parquet")
+    lines = [json.dumps({"id": one, "vector": row}) for one, row in zip(IDS, rows, strict=True)]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    spelt = [f'{one},"{json.dumps(row) if row else ""}"' for one, row in zip(IDS, rows, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["id,vector", *spelt]))
+    np.save(tmp_path / "labels.npy", np.arange(30))
+    for name in ("x.parquet", "x.jsonl", "x.csv"):
+        files = tmp_path / name, tmp_path / name
+        with pytest.raises(RequestError, match=r"1 of 30 rows cannot be ranked \(1 NaN or infinite\): 007;"):
+            read_items(*files)
+        items = read_items(*files, tmp_path / "labels.npy", InputOptions(skip_bad_rows=True))
+        assert items.ids.tolist() == [one for one in IDS if one != "007"]

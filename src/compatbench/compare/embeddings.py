@@ -102,6 +102,7 @@ def read_table(path: Path, options: InputOptions = DEFAULT, side: Side = "new") 
     pickled or of another kind, and for columns that do not fit each other.
     """
     columns, notices = read_columns(path, format_of(path), options, side)
+    columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
     packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)
     table = EmbeddingTable(

@@ -37,6 +37,8 @@ def to_numpy(where: str, key: str, column: Column, packed: int, *, vectors: bool
     if is_uuid(column.type):
         return _uuids(column)
     if is_text(column.type):
+        widest = pc.max(pc.utf8_length(column.cast(pa.large_string()))).as_py() or 0
+        check_unpacked(f"{where}: '{key}'", packed, 4 * widest * len(column))
         return np.array(column.to_pylist(), dtype=str)
     return np.asarray(column.to_numpy(zero_copy_only=False))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from compatbench.compare.formats.format import Columns, Values
 from compatbench.errors import RequestError
+from compatbench.storage.bounded_parquet import check_unpacked
 
 
 def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]]) -> Columns:
@@ -30,6 +31,8 @@ def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Valu
     for name in names[1:]:
         if len({one.dtype.kind == "U" for one in parts[name]}) > 1:
             raise RequestError(f"{path}: '{name}' is text in some rows and numbers in others; write all as text")
+        widest, rows = max(one.dtype.itemsize for one in parts[name]), sum(map(len, parts[name]))
+        check_unpacked(f"{path}: '{name}'", path.stat().st_size, widest * rows)
     return {name: np.concatenate(parts.pop(name)) for name in names}
 
 

@@ -35,7 +35,7 @@ def _arrays(path: Path, names: Sequence[str], rows: list[dict[str, Any]]) -> Map
     for name in names:
         try:
             column = pa.array([row.get(name) for row in rows])
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
             raise RequestError(f"{path}: '{name}' differs in kind between lines: {first_line(error)}") from error
         if pa.types.is_null(column.type) and name == names[0]:
             column = column.cast(pa.list_(pa.float32()))
