@@ -126,7 +126,7 @@ def jsonl_files() -> tuple[bytes, ...]:
         json.dumps({"id": int(number), "embedding": vector.tolist(), "label": str(label)})
         for number, vector, label in zip(columns["ids"], columns["vectors"], columns["labels"], strict=True)
     ]
-    return ("\n".join(lines).encode(), ("\ufeff" + "\n".join(lines)).encode("utf-16"))
+    return ("\n".join(lines).encode(), "\n".join(lines).encode("utf-16"))
 
 
 def csv_files() -> tuple[bytes, ...]:
