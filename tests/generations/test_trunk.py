@@ -320,3 +320,27 @@ def test_reading_touches_the_rows_of_a_batch_alone() -> None:
     features = Features(matrix, torch.arange(0, 1_000_000, 2), 1.0)  # type: ignore[arg-type]
     assert features.read(torch.tensor([4, 1])).shape == (2, 3)
     assert matrix.read == [8, 2]
+
+
+def test_queries_and_documents_may_have_trunks_of_their_own(trainer: Trainer) -> None:
+    chain = trainer(({**VIT, "share": 0.5}, {**VIT, "query_encoder": {"backbone": RESNET["backbone"]}}))
+    plugin = chain.catalogue.get("l2")
+    _, new = serve(chain, plugin, plugin.resolve({}))
+    model = new.trained.model
+    assert model.document_encoder is not None
+    for encoder, split, found in (
+        (model.encoder, chain.dataset.query, new.query),
+        (model.document_encoder, chain.dataset.gallery, new.gallery),
+    ):
+        features = chain.features.test(encoder.spec.trunk, split).read(slice(None))
+        assert torch.allclose(found, model.embed(encoder(features)), atol=1e-5)
+    assert model.encoder.spec.trunk != model.document_encoder.spec.trunk
+
+
+def test_mixed_precision_trains_a_head_that_is_nearly_the_same(trainer: Trainer) -> None:
+    exact, mixed = (
+        trainer(TWO_TRUNKS, epochs=2, precision=precision).baseline(0).facts["losses"]["classification"]
+        for precision in ("float32", "bfloat16")
+    )
+    assert exact != mixed
+    assert exact == pytest.approx(mixed, rel=0.02)
