@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -105,20 +105,13 @@ def read_table(path: Path, options: InputOptions = DEFAULT, side: Side = "new") 
     columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
     packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)
-    table = EmbeddingTable(
-        str(path),
-        vectors,
-        columns.get("ids"),
-        columns.get("labels"),
-        columns.get("group"),
-        packed,
-        dims,
-    )
+    ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
+    table = EmbeddingTable(str(path), vectors, ids, labels, group, packed, dims)
     _check_kind_of_vectors(table, options)
-    for key in ("ids", "labels", "group"):
-        if key in columns:
-            _check_column(table, key, columns[key])
-    return EmbeddingTable(**{**vars(table), "notices": (*notices, *_said(table))})
+    for key, values in columns.items():
+        if key != "vectors":
+            _check_column(table, key, values)
+    return replace(table, notices=(*notices, *_said(table)))
 
 
 def _said(table: EmbeddingTable) -> Iterator[Notice]:

@@ -18,7 +18,7 @@ from compatbench.compare.embeddings import EmbeddingTable, read_labels, read_tab
 from compatbench.compare.formats.format import Values
 from compatbench.compare.notices import Notice
 from compatbench.compare.options import DEFAULT, InputOptions
-from compatbench.compare.rows import Checked, Rows, pair, said, select
+from compatbench.compare.rows import Checked, Rows, pair, select
 from compatbench.errors import RequestError
 
 EQUAL_LENGTHS = 1.02
@@ -137,21 +137,21 @@ def pair_items(
             f"row {place} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old.table.name}; "
             "correct one of them, or leave the labels out of one file"
         )
-    tables = old.table, new.table
     group = select(new.table.group, pairing.new)
     group = select(old.table.group, pairing.old) if group is None else group
     documents = None if group is None else Documents.of(group)
-    of_documents = []
-    if documents is not None and group is not None:
-        text = f"{len(documents):,} documents of {len(group):,} vectors, each scored by its best one"
-        of_documents.append(Notice("documents", len(documents), text))
+    notices = [*old.table.notices, *new.table.notices, *pairing.notices]
+    if documents is not None:
+        text = f"{len(documents):,} documents of {len(documents.order):,} vectors, each scored by its best one"
+        notices.append(Notice("documents", len(documents), text))
     return Items(
-        *tables,
+        old.table,
+        new.table,
         pairing.old,
         pairing.new,
         beside if classes is None else classes,
         documents,
-        (*said(tables), *pairing.notices, *of_documents),
+        tuple(notices),
         (old.lengths, new.lengths),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -201,8 +200,3 @@ def _check_unique(table: EmbeddingTable, ids: Values) -> None:
 def select(values: Values | None, rows: Rows | None) -> Values | None:
     """(n,) of these rows."""
     return values if values is None or rows is None else values[rows]
-
-
-def said(tables: Sequence[EmbeddingTable]) -> tuple[Notice, ...]:
-    """The notices from reading the tables."""
-    return tuple(notice for table in tables for notice in table.notices)
