@@ -51,7 +51,7 @@ class Role(Word):
     """How a row is read: only methods are ranked. In the order of tables."""
 
     REFERENCE = "reference", "Rows to compare with, such as the status quo and independent; never ranked.", "References"
-    METHOD = "method", "Rows that claim compatibility; ranked within their league.", "Methods"
+    METHOD = "method", "Rows that claim compatibility; the only ones that are ranked.", "Methods"
     CONTROL = (
         "control",
         "Rows whose outcome is known beforehand, such as a random rotation; where one does not behave as it must, the "
@@ -61,7 +61,7 @@ class Role(Word):
 
 
 class League(Word):
-    """The demands of a method on the serving system; methods are ranked among equals (protocol §5)."""
+    """The demands of a method on the serving system."""
 
     INDEX_UNTOUCHED = "index untouched", "The new encoder alone is online; the stored vectors stay."
     INDEX_REWRITTEN = "index rewritten", "Each stored vector is mapped once; no item is re-embedded."

@@ -45,9 +45,8 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
         costs=costs(chain),
         step_costs=step_costs(chain),
     )
-    found.metrics.extend(scorer.metrics(found, chain.seen))
-    found.metrics.extend(chance_metrics(chain) if at_chance else ())
-    return found
+    metrics = [*scorer.metrics(found, chain.seen), *(chance_metrics(chain) if at_chance else ())]
+    return found.model_copy(update={"metrics": metrics})
 
 
 def _convergence(model: TrainedModel) -> Convergence:
