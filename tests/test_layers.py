@@ -172,3 +172,9 @@ def test_modules_stay_small() -> None:
     sizes = {path: lines(path) for path in MODULES.values()}
     assert not [path for path, size in sizes.items() if size > MODULE_LINES]
     assert statistics.median(sizes.values()) <= MEDIAN_LINES
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    """Pytest imports them by name alone: two of one name fail in a run of all, and only there."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
