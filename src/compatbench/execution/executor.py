@@ -11,9 +11,10 @@ from typing import Protocol
 from compatbench.errors import MachineError
 from compatbench.execution.cell import Ending, RunContext, cell_record, now
 from compatbench.execution.claims import Claim, claim
-from compatbench.plan.cells import Cell, content_hash, outcome
+from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record, write_record
 from compatbench.records.store import Store
+from compatbench.storage.files import content_hash
 from compatbench.vocabulary import Status
 
 

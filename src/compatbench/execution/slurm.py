@@ -17,8 +17,9 @@ from compatbench.execution.code_version import check_code_version, code_version
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.gpus import visible_gpus
 from compatbench.execution.local import LocalExecutor
-from compatbench.plan.cells import Cell, content_hash
+from compatbench.plan.cells import Cell
 from compatbench.records.record import CellSpec, Record, read_record
+from compatbench.storage.files import content_hash
 from compatbench.vocabulary import Status
 
 RETRIES = 3

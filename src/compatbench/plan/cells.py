@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -19,6 +17,7 @@ from compatbench.method import Method, Task, TrainingMethod
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
+from compatbench.storage.files import content_hash
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
@@ -127,14 +126,6 @@ def remaining(
         if damage or record is None or (retry and record.status not in (Status.OK, Status.SKIPPED)):
             left.append(replace(cell, replaces=replaces))
     return left
-
-
-def content_hash(path: Path) -> str:
-    """Sha256 (hex) of a file's bytes; empty if it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 def _damage(record: Record | None, store: Store) -> str:

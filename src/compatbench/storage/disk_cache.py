@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pydantic import BaseModel
 
 from compatbench.storage.canonical import digest
-from compatbench.storage.files import write_whole
+from compatbench.storage.files import file_sha256, write_whole
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -62,4 +61,4 @@ def cached_on_disk(
 
 @functools.cache
 def _source_hash(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return file_sha256(Path(file))

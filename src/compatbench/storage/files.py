@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,20 @@ def write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
     for name, content in contents.items():
         write_whole(folder / name, content)
     return [folder / name for name in contents]
+
+
+def file_sha256(path: Path) -> str:
+    """Sha256 (hex) of a file's bytes, read in blocks. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_hash(path: Path) -> str:
+    """Sha256 (hex) of a file's bytes; empty if it cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""
 
 
 def remove_leftovers(path: Path) -> None:

@@ -5,7 +5,6 @@ Read from the authors' binary version: their Python version is a pickle, which w
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
-from compatbench.storage.files import write_whole
+from compatbench.storage.files import file_sha256, write_whole
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset, Split
@@ -82,7 +81,8 @@ class Cifar(Family[Options]):
             known = json.loads(self._ledger(root).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return summary
-        if damaged := [file for file in self._files(root) if known.get(file.name, _sha256(file)) != _sha256(file)]:
+        noted = [file for file in self._files(root) if file.name in known]
+        if damaged := [file for file in noted if known[file.name] != file_sha256(file)]:
             raise RequestError(
                 f"{damaged[0]} has changed since it was first found sound; delete its folder and {self._remedy}, or "
                 f"delete {self._ledger(root)} if you replaced it yourself"
@@ -102,7 +102,7 @@ class Cifar(Family[Options]):
         return root / ".checked" / f"{self.name}.json"
 
     def _remember(self, root: Path) -> None:
-        hashes = {file.name: _sha256(file) for file in self._files(root)}
+        hashes = {file.name: file_sha256(file) for file in self._files(root)}
         with suppress(OSError):  # a read-only disk costs the next check, no more
             write_whole(self._ledger(root), json.dumps(hashes, indent=1))
 
@@ -155,7 +155,3 @@ class Cifar(Family[Options]):
         labels = self.version.label_bytes
         records = np.concatenate(parts)
         return Split.of(records[:, labels:].reshape(-1, 3, 32, 32), records[:, labels - 1], first_id)
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

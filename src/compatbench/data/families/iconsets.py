@@ -6,7 +6,6 @@ the images tells whose they are. `_iconsets.yaml` tells which are used.
 
 from __future__ import annotations
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from compatbench.data.family import Counts, Notify, Options
 from compatbench.data.listing import Listed
 from compatbench.data.sources import bring, npm_package
 from compatbench.errors import RequestError
+from compatbench.storage.files import file_sha256
 
 PACKAGE, VERSION = "@iconify/json", "2.2.535"
 ARCHIVE = f"iconify-json-{VERSION}.tgz"
@@ -121,9 +121,8 @@ class Iconsets(FolderFamily[IconsetsOptions]):
 
 def check_archive(folder: Path) -> None:
     """Raise RequestError unless the archive in `folder` is the pinned one."""
-    with (folder / ARCHIVE).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-            raise RequestError(
-                f"{folder / ARCHIVE} is not version {VERSION} of {PACKAGE} (sha256 differs); delete it and run "
-                "`compatbench data get iconsets`"
-            )
+    if file_sha256(folder / ARCHIVE) != SHA256:
+        raise RequestError(
+            f"{folder / ARCHIVE} is not version {VERSION} of {PACKAGE} (sha256 differs); delete it and run "
+            "`compatbench data get iconsets`"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Any
 
 import compatbench
 from compatbench.storage.canonical import digest
-from compatbench.storage.files import write_whole
+from compatbench.storage.files import content_hash, write_whole
 
 STAMP = ".report.json"
 """Beside the report: what it was made from, and the hashes of its files."""
@@ -27,8 +26,8 @@ def inputs(facts: dict[str, Any], files: Iterable[Path]) -> str:
     return digest(
         {
             "facts": facts,
-            "files": [_sha256(path) for path in files],
-            "source": {path.relative_to(root).as_posix(): _sha256(path) for path in own},
+            "files": [content_hash(path) for path in files],
+            "source": {path.relative_to(root).as_posix(): content_hash(path) for path in own},
             "packages": {package: version(package) for package in PACKAGES},
         }
     )
@@ -39,19 +38,11 @@ def is_current(folder: Path, made_from: str) -> bool:
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
         files = stamp["files"].items()
-        return stamp["inputs"] == made_from and all(_sha256(folder / name) == sha256 for name, sha256 in files)
+        return stamp["inputs"] == made_from and all(content_hash(folder / name) == sha256 for name, sha256 in files)
     return False
 
 
 def stamp(folder: Path, made_from: str, files: Sequence[Path]) -> None:
     """Note that the report in `folder` consists of `files`, made from inputs of this hash."""
-    hashes = {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+    hashes = {path.relative_to(folder).as_posix(): content_hash(path) for path in files}
     write_whole(folder / STAMP, json.dumps({"inputs": made_from, "files": hashes}, indent=1))
-
-
-def _sha256(path: Path) -> str:
-    """Of the file's bytes; empty where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
