@@ -11,8 +11,8 @@ import torch
 from typer.testing import CliRunner
 
 from compatbench.cli import app
-from compatbench.compare import embeddings
-from compatbench.compare.embeddings import read_table
+from compatbench.data.vectors import embeddings
+from compatbench.data.vectors.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.generations import adapters
 

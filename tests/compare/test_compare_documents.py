@@ -14,8 +14,8 @@ from compatbench.compare import evaluate
 from compatbench.compare.documents import Documents
 from compatbench.compare.evaluate import Settings, compare
 from compatbench.compare.inputs import Items, read_items
-from compatbench.compare.options import InputOptions
 from compatbench.compare.relevance import by_class, read_qrels
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 from compatbench.machine.stopwatch import Stopwatch
 

@@ -9,8 +9,8 @@ import pytest
 from upgrades import Upgrade, embeddings
 
 from compatbench.compare.inputs import Items, read_items
-from compatbench.compare.options import InputOptions
 from compatbench.compare.relevance import by_class, read_qrels, shared_ids
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 

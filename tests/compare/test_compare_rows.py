@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.compare import embeddings
 from compatbench.compare.inputs import read_items
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors import embeddings
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 ROWS = 40

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.compare import embeddings, evaluate
+from compatbench.compare import evaluate
 from compatbench.compare.evaluate import Settings, compare
 from compatbench.compare.inputs import read_items
 from compatbench.compare.relevance import by_class
+from compatbench.data.vectors import embeddings
 from compatbench.machine.stopwatch import Stopwatch
 
 DIM = 128

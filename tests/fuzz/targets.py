@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 
-from compatbench.compare.embeddings import read_table
 from compatbench.compare.rows import Checked
+from compatbench.data.vectors.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench.compare.formats.registry import FORMATS
+from compatbench.data.vectors.formats.registry import FORMATS
 from compatbench.errors import RequestError
 from compatbench.storage import bounded_parquet
 from compatbench.storage.bounded_parquet import FREE_BYTES, MOST_TIMES, check_unpacked, read_bounded

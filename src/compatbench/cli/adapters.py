@@ -10,7 +10,7 @@ import typer
 
 from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
 from compatbench.cli.options import assignments
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def apply(
     if side is Side.ORDER and output.suffix != ".npy":
         raise RequestError(f"{output}: scores are written to a .npy file")
 
-    from compatbench.compare.embeddings import EmbeddingTable, read_table, write_table
     from compatbench.compare.inputs import pair_items
     from compatbench.compare.rows import Checked, select
+    from compatbench.data.vectors.embeddings import EmbeddingTable, read_table, write_table
     from compatbench.generations import adapters
 
     fitted = adapters.load(adapter, methods or [])
@@ -130,7 +130,7 @@ def _map_blocks(fitted: FittedAdapter, side: Side, items: Items, *, with_old: bo
     import numpy as np
     import torch
 
-    from compatbench.compare.embeddings import BLOCK_ROWS
+    from compatbench.data.vectors.embeddings import BLOCK_ROWS
 
     mapped: NDArray[np.float32] | None = None
     for begin in range(0, len(items), BLOCK_ROWS):

@@ -14,8 +14,8 @@ from compatbench.cli.adapters import Folders
 from compatbench.cli.console import plain_console
 from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
-from compatbench.compare.options import InputOptions
 from compatbench.compare.similarity import FitOn, Similarity
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:

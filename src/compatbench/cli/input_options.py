@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.models import ArgumentInfo
 
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors.options import InputOptions
 
 FILES = ".npy (the matrix), .npz, .safetensors, .parquet, .jsonl, .csv or .tsv (ids, vectors, labels), .faiss"
 
@@ -118,7 +118,7 @@ def _is_argument(annotation: Any) -> bool:
 
 
 def _is_file(word: Path) -> bool:
-    from compatbench.compare.formats.registry import FORMATS
+    from compatbench.data.vectors.formats.registry import FORMATS
 
     return word.suffix in FORMATS or word.exists()
 

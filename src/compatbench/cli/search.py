@@ -11,7 +11,7 @@ from rich.console import Console
 from compatbench.cli.adapters import Folders
 from compatbench.cli.console import plain_console
 from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 

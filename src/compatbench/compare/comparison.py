@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.compare.notices import Notice
 from compatbench.compare.similarity import FitOn, Similarity
+from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
 from compatbench.vocabulary import Need

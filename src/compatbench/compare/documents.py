@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compatbench.compare.formats.format import Values
 from compatbench.compare.rows import Rows
+from compatbench.data.vectors.formats.format import Values
 from compatbench.errors import RequestError
 
 

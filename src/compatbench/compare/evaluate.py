@@ -21,13 +21,13 @@ from compatbench.compare.comparison import (
 )
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
 from compatbench.compare.inputs import Items, length_notices
-from compatbench.compare.notices import Notice
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.compare.rows import Rows
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.compare.verdict import verdict
+from compatbench.data.vectors.notices import Notice
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.estimate import Estimate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.compare.formats.registry import FORMATS
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors.formats.registry import FORMATS
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 LAYOUT = (

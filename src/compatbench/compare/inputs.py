@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.compare.columns import EITHER
 from compatbench.compare.documents import Documents
-from compatbench.compare.embeddings import EmbeddingTable, read_labels, read_table
-from compatbench.compare.formats.format import Values
-from compatbench.compare.notices import Notice
-from compatbench.compare.options import DEFAULT, InputOptions
 from compatbench.compare.rows import Checked, Rows, pair, select
+from compatbench.data.vectors.columns import EITHER
+from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, read_table
+from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.notices import Notice
+from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.errors import RequestError
 
 EQUAL_LENGTHS = 1.02

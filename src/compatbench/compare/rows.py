@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.compare.embeddings import EmbeddingTable
-from compatbench.compare.formats.format import Values
-from compatbench.compare.notices import Notice, listing
-from compatbench.compare.options import InputOptions
 from compatbench.data.id_lookup import IdLookup
+from compatbench.data.vectors.embeddings import EmbeddingTable
+from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.notices import Notice, listing
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 Rows = NDArray[np.intp]

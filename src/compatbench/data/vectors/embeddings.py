@@ -15,11 +15,11 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.compare.columns import read_columns
-from compatbench.compare.formats.format import Columns, Values, is_matrix
-from compatbench.compare.formats.registry import FORMATS, WRITTEN, format_of
-from compatbench.compare.notices import Notice
-from compatbench.compare.options import DEFAULT, InputOptions, Side
+from compatbench.data.vectors.columns import read_columns
+from compatbench.data.vectors.formats.format import Columns, Values, is_matrix
+from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_of
+from compatbench.data.vectors.notices import Notice
+from compatbench.data.vectors.options import DEFAULT, InputOptions, Side
 from compatbench.errors import RequestError
 from compatbench.storage.files import whole_file
 

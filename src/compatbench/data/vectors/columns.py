@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from compatbench.compare.formats.format import Columns, Format, Names
-from compatbench.compare.notices import Notice, listing
-from compatbench.compare.options import InputOptions, Side
+from compatbench.data.vectors.formats.format import Columns, Format, Names
+from compatbench.data.vectors.notices import Notice, listing
+from compatbench.data.vectors.options import InputOptions, Side
 from compatbench.errors import RequestError
 from compatbench.storage.validation import did_you_mean
 

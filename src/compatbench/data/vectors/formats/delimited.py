@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.formats.arrow_columns import looks_like_a_vector, to_numpy
-from compatbench.compare.formats.batches import joined, numbers_where_all_are
-from compatbench.compare.formats.format import Columns, Format, Names, Values
-from compatbench.compare.formats.numbered import families
-from compatbench.compare.formats.text import encoding_of
+from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
+from compatbench.data.vectors.formats.batches import joined, numbers_where_all_are
+from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
+from compatbench.data.vectors.formats.numbered import families
+from compatbench.data.vectors.formats.text import encoding_of
 from compatbench.errors import RequestError, first_line
 
 BLOCK_BYTES = 2**24

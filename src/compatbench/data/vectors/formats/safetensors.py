@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.formats.format import Columns, Format, Names, Values, unreadable
+from compatbench.data.vectors.formats.format import Columns, Format, Names, Values, unreadable
 from compatbench.errors import RequestError
 
 _MAPPED = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I8": np.int8, "U8": np.uint8}

@@ -8,10 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from compatbench.compare.formats.arrow_columns import looks_like_a_vector, to_numpy
-from compatbench.compare.formats.batches import joined
-from compatbench.compare.formats.format import Columns, Format, Names, Values
-from compatbench.compare.formats.text import encoding_of
+from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
+from compatbench.data.vectors.formats.batches import joined
+from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
+from compatbench.data.vectors.formats.text import encoding_of
 from compatbench.errors import RequestError, first_line
 
 BATCH_CHARACTERS = 2**24

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compatbench.compare.formats.format import Columns, Values
+from compatbench.data.vectors.formats.format import Columns, Values
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.formats.format import Columns, Format, Names, is_matrix, unreadable
+from compatbench.data.vectors.formats.format import Columns, Format, Names, is_matrix, unreadable
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
-from compatbench.compare.formats.format import Values
+from compatbench.data.vectors.formats.format import Values
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked, is_text, is_uuid, item_type
 

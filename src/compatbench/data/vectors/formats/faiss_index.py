@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compatbench.compare.formats.format import Columns, Format, Names, Values
+from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
 from compatbench.errors import RequestError
 
 _FLAT, _IVF_FLAT, _WITH_IDS = (b"IxFI", b"IxF2", b"IxFl"), (b"IwFl",), (b"IxMp", b"IxM2")

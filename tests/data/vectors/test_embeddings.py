@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from compatbench.compare import embeddings
-from compatbench.compare.embeddings import EmbeddingTable, read_labels, write_table
-from compatbench.compare.embeddings import read_table as read_unchecked
 from compatbench.compare.inputs import Items, pair_items
-from compatbench.compare.options import DEFAULT
 from compatbench.compare.rows import Checked, refuse_bad_rows
+from compatbench.data.vectors import embeddings
+from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, write_table
+from compatbench.data.vectors.embeddings import read_table as read_unchecked
+from compatbench.data.vectors.options import DEFAULT
 from compatbench.errors import RequestError
 
 VECTORS = np.arange(1, 13, dtype=np.float32).reshape(4, 3)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compatbench.compare.formats.delimited import DELIMITED
-from compatbench.compare.formats.faiss_index import FAISS
-from compatbench.compare.formats.format import Format
-from compatbench.compare.formats.jsonl import JSONL
-from compatbench.compare.formats.npy import NPY
-from compatbench.compare.formats.npz import NPZ
-from compatbench.compare.formats.parquet import PARQUET
-from compatbench.compare.formats.safetensors import SAFETENSORS
+from compatbench.data.vectors.formats.delimited import DELIMITED
+from compatbench.data.vectors.formats.faiss_index import FAISS
+from compatbench.data.vectors.formats.format import Format
+from compatbench.data.vectors.formats.jsonl import JSONL
+from compatbench.data.vectors.formats.npy import NPY
+from compatbench.data.vectors.formats.npz import NPZ
+from compatbench.data.vectors.formats.parquet import PARQUET
+from compatbench.data.vectors.formats.safetensors import SAFETENSORS
 from compatbench.errors import RequestError
 
 FORMATS = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.formats.arrow_columns import to_numpy
-from compatbench.compare.formats.format import Columns, Format, Names, unreadable
-from compatbench.compare.formats.numbered import families
+from compatbench.data.vectors.formats.arrow_columns import to_numpy
+from compatbench.data.vectors.formats.format import Columns, Format, Names, unreadable
+from compatbench.data.vectors.formats.numbered import families
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import is_number, item_type, read_bounded, read_schema
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.compare.formats.format import Columns, Format, Names, unreadable
+from compatbench.data.vectors.formats.format import Columns, Format, Names, unreadable
 from compatbench.errors import RequestError
 
 

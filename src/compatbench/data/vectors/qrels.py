@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.compare.formats.text import read_text
-from compatbench.compare.notices import listing
+from compatbench.data.vectors.formats.text import read_text
+from compatbench.data.vectors.notices import listing
 from compatbench.errors import RequestError
 
 FORM = (

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench.compare.embeddings import EmbeddingTable, read_table
-from compatbench.compare.formats import delimited, jsonl
-from compatbench.compare.formats.registry import FORMATS
 from compatbench.compare.inputs import read_items
-from compatbench.compare.options import InputOptions
+from compatbench.data.vectors.embeddings import EmbeddingTable, read_table
+from compatbench.data.vectors.formats import delimited, jsonl
+from compatbench.data.vectors.formats.registry import FORMATS
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 VECTORS = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
