@@ -61,9 +61,9 @@ docs: $(READY)  ## docs/methods.md again, from the method files and docs/reprodu
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
-older: $(READY)  ## the tests that compute, and the leaderboard, with the arithmetic of an older processor
+older: $(READY)  ## the tests that compute, and the records, with the arithmetic of an older processor
 	scripts/older_processor.sh $(BIN)/pytest -n 2 --dist worksteal $(COMPUTE)
-	scripts/older_processor.sh $(BIN)/compatbench verify results/leaderboard
+	scripts/older_processor.sh $(BIN)/compatbench verify
 
 torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
 	$(BIN)/pytest -m torture -s tests/execution

@@ -29,6 +29,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_verify_says_what_it_checked(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert command(monkeypatch, "verify", "--runs", "none") == 0
+    assert "no records in results/leaderboard or none" in capsys.readouterr().out
     assert command(monkeypatch, "verify") == 0
     assert "results/runs: 2 records, 0 problems, " in capsys.readouterr().out
     assert command(monkeypatch, "verify", "--methods", "bct") == 0

@@ -60,6 +60,8 @@ def verify(
         raise RequestError(
             f"no records of '{what}' in {leaderboard} or {runs}: name a suite that has some, or a folder"
         )
+    if not stores:
+        print(f"no records in {leaderboard} or {runs}: nothing to check")
     failed = 0
     for store, published in of_folder or stores:
         verdict = check(store, catalogue, suites, selection, published=published)
