@@ -149,11 +149,21 @@ class TrainingMethod(Method, nn.Module):
         return features
 
     def compatible(self, embeddings: Tensor) -> Tensor:
-        """New embeddings (B, D_n) to query vectors (B, D_o) for the old gallery.
+        """New embeddings (B, D_n) to query vectors for the old gallery, as `gallery` leaves it.
 
-        By default the first D_o dimensions, or zero-padding where D_n < D_o.
+        By default the first D_o dimensions, or zero-padding where D_n < D_o; unchanged if the gallery is rewritten.
         """
-        return embeddings if self.task.old_dim is None else to_dim(embeddings, self.task.old_dim)
+        if self.task.old_dim is None or Need.GALLERY_REWRITE in self.needs:
+            return embeddings
+        return to_dim(embeddings, self.task.old_dim)
+
+    def gallery(self, embeddings: Tensor) -> Tensor:
+        """Stored old embeddings (N, D_o), not normalised, to vectors that the new queries search: by default unchanged.
+
+        Override it where the method rewrites every stored vector, and declare GALLERY_REWRITE: without the need it is
+        never called. Each vector is mapped on its own.
+        """
+        return embeddings
 
 
 def to_dim(embeddings: Tensor, dim: int) -> Tensor:

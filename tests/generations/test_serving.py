@@ -64,6 +64,28 @@ class Recorder(Adapter):
         return self.build(new.shape[1], old.shape[1])
 '''
 QUERY = "query=linear(dim, old_dim)"
+FORWARD = '''
+import torch
+from torch import nn
+from compatbench.method import Need, TrainingMethod
+
+
+class Forward(TrainingMethod):
+    """Learns a map of the stored vectors beside the encoder (ours)."""
+
+    name = "forward"
+    needs = {needs}
+
+    def __init__(self, params, task):
+        super().__init__(params, task)
+        self.forward_map = nn.Linear(task.old_dim or task.dim, task.dim, bias=False)
+
+    def gallery(self, embeddings):
+        return self.forward_map(embeddings)
+
+    def loss(self, batch, new, old):
+        return {"forward": (self.gallery(old.embeddings) - new.embeddings).square().mean()}
+'''
 
 
 @pytest.fixture
@@ -192,6 +214,28 @@ def test_an_adapters_gallery_map_leads_stored_vectors_up(
     assert torch.allclose(documents.values, rewritten, atol=1e-5)
     led_down = F.normalize(F.normalize(serve_baseline(chain, 1).query) @ query_map)
     assert torch.allclose(queries.values, led_down[:, :5], atol=1e-5)
+
+
+def test_a_training_method_may_rewrite_stored_vectors_too(
+    trainer: Trainer, small_test: Dataset, tmp_path: Path
+) -> None:
+    """Old vectors pass the learned map of every later generation, also where its model is found and not trained."""
+    plugins = []
+    for folder, needs in (("declared", "{Need.OLD_ENCODER, Need.GALLERY_REWRITE}"), ("not", "{Need.OLD_ENCODER}")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "forward.py").write_text(FORWARD.replace("{needs}", needs))
+        plugins.append(discover([tmp_path / folder]).get("forward"))
+    plugin, undeclared = plugins
+    chain = trainer([{"dim": 8}, {"dim": 12}, {"dim": 16}], dataset=small_test)
+    for served in (served_by(chain, plugin), served_by(chain, plugin)):
+        up = {step: served[step].trained.model.method.forward_map.weight for step in (1, 2)}
+        queries, documents = pair(served, chain, 2, 0)
+        assert torch.equal(queries.values, served[2].query)
+        assert torch.allclose(documents.values, served[0].gallery @ up[1].T @ up[2].T, atol=1e-4)
+        assert not documents.values.requires_grad
+    queries, documents = pair(served_by(chain, undeclared), chain, 1, 0)
+    assert torch.equal(documents.values, served[0].gallery)
+    assert queries.values.shape == documents.values.shape
 
 
 def test_a_map_of_all_new_vectors_is_where_the_next_generation_is_fitted_to(

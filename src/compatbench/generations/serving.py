@@ -15,6 +15,7 @@ from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
+from compatbench.vocabulary import Need
 
 QueryMap = Callable[[Tensor, Tensor], Tensor]
 """Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""
@@ -64,7 +65,10 @@ def serve_training_method(trainer: ChainTrainer, plugin: Plugin, params: Params)
         one = _serve(trainer, trained, generation)
         if trainer.chain[generation].keeps_documents:
             one = _keeping(one, served)
-        served.append(replace(one, to_previous=_of_new_alone(trained.model.method.cpu().compatible)))
+        method = trained.model.method.cpu()
+        rewrites = generation > 0 and Need.GALLERY_REWRITE in method.needs
+        from_previous = torch.no_grad()(method.gallery) if rewrites else None
+        served.append(replace(one, to_previous=_of_new_alone(method.compatible), from_previous=from_previous))
     return served
 
 

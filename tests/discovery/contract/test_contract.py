@@ -70,6 +70,7 @@ class Sound(Adapter):
 '''
 
 LOSS = 'return {"regression": self.params.weight * distance.mean()}'
+GALLERY = f"{LOSS}\n\n    def gallery(self, embeddings):\n        "
 SETUP = "    def setup(self, new, old):\n        pass"
 BUILD = "return Maps(query=nn.Linear(dim, old_dim, bias=False))"
 MATRIX = "matrix = torch.linalg.lstsq(new, old).solution"
@@ -209,6 +210,9 @@ BROKEN = {
         "larger dimension",
         "compatible() gives (40, 32)",
     ),
+    "hidden rewrite": (LOSS, GALLERY + "return 2 * embeddings", "gallery", "add Need.GALLERY_REWRITE"),
+    "rewrite that is none": (LOSS, GALLERY + "return embeddings", "gallery", "changes nothing"),
+    "rewrite that mixes rows": (LOSS, GALLERY + "return embeddings - embeddings.mean(0)", "gallery", "other vectors"),
     "broken variant": (
         "weight: float = Field(1.0, ge=0)",
         "weight: float = Field(1.0, ge=0)\n        broken: bool = False",
@@ -226,6 +230,10 @@ ALSO = {
         "        distance = (new.embeddings[:, :width] - old.embeddings[:, :width])",
     ),
     "broken variant": ("distance.mean()", "distance.mean() / (1 - self.params.broken)"),
+    **dict.fromkeys(
+        ("rewrite that is none", "rewrite that mixes rows"),
+        ("OLD_ENCODER}", "OLD_ENCODER, Need.GALLERY_REWRITE}"),
+    ),
 }
 
 # what is replaced, by what, the check that must fail, words of its message, and further replacements

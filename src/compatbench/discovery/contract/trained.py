@@ -11,13 +11,22 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, Fixture, build_fixture, skip, variants
+from compatbench.discovery.contract.fixture import (
+    CLASSES,
+    NORMALIZE,
+    OLD_CLASSES,
+    Fixture,
+    build_fixture,
+    skip,
+    variants,
+)
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
 from compatbench.errors import one_line
 from compatbench.generations.embedding_model import EmbeddingModel
+from compatbench.generations.loop import embed_images
 from compatbench.vocabulary import HeadName, Need
 
 DIM = 16
@@ -48,6 +57,7 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
     report.check("frozen old model", check_frozen, fixture, before)
     report.check("seeds", check_seeds, fixture, plugin)
     report.check("state", check_state, fixture, plugin)
+    report.check("gallery", check_gallery, fixture)
     report.check("gradient", check_gradient, [fresh, fixture])
     report.check("one sample per class", check_terms, fixture, [0, 1, 2, 3, 4])
     new_classes = [row for row in range(20) if int(fixture.data.labels[row]) >= len(OLD_CLASSES)]
@@ -147,6 +157,31 @@ def check_gradient(fixtures: list[Fixture]) -> None:
         )
 
 
+@torch.no_grad()
+def check_gallery(fixture: Fixture) -> None:
+    """The gallery map is declared, maps each vector on its own, and leaves its input as it was."""
+    assert fixture.old is not None
+    old = embed_images(fixture.old, fixture.data.images, NORMALIZE)
+    given = old.clone()
+    rewritten = fixture.method.gallery(given)
+    changes = rewritten.shape != old.shape or not torch.equal(rewritten, old)
+    declared = Need.GALLERY_REWRITE in frozenset(fixture.method.needs)
+    if not torch.equal(given, old):
+        raise Finding("gallery() modifies its input: work out of place")
+    if changes and not declared:
+        raise Finding("gallery() rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
+    if declared and not changes:
+        raise Finding("declares Need.GALLERY_REWRITE and gallery() changes nothing: remove it from `needs`")
+    if not rewritten.isfinite().all():
+        raise Finding("gallery() gives NaN or infinite values: guard divisions and norms")
+    alone = torch.cat([fixture.method.gallery(old[row : row + 1]) for row in range(5)])
+    if not torch.allclose(rewritten[:5], alone, atol=1e-4):
+        raise Finding(
+            "gallery() of a vector depends on the other vectors of the call: use nothing but the vector and what was "
+            "trained (e.g. BatchNorm in eval mode)"
+        )
+
+
 def check_frozen(fixture: Fixture, before: dict[str, bytes]) -> None:
     """Training did not change the old model."""
     old = fixture.old
@@ -186,7 +221,7 @@ def check_state(fixture: Fixture, plugin: Plugin) -> None:
             "in __init__ or setup() only, always with the same names and shapes"
         ) from error
     for name, first, second in zip(
-        ("embeddings", "compatible()", "logits"), _outputs(fixture), _outputs(restored), strict=True
+        ("embeddings", "compatible()", "gallery()", "logits"), _outputs(fixture), _outputs(restored), strict=True
     ):
         if not torch.equal(first, second):
             raise Finding(
@@ -204,17 +239,17 @@ def check_task(
     fixture = build_fixture(plugin, dim=dim, old_dim=old_dim, loss=loss, params=params)
     fixture.setup()
     check_terms(fixture)
-    assert fixture.old_model is not None
-    shape, gallery = tuple(_outputs(fixture)[1].shape), (len(fixture.data), fixture.old_model.dim)
-    if shape != gallery:
-        raise Finding(f"compatible() gives {shape} where the old gallery needs {gallery}")
+    queries, gallery = (tuple(one.shape) for one in _outputs(fixture)[1:3])
+    if queries != gallery:
+        raise Finding(f"compatible() gives {queries} where the old gallery needs {gallery}")
 
 
 @torch.no_grad()
-def _outputs(fixture: Fixture) -> tuple[Tensor, Tensor, Tensor]:
-    embeddings = fixture.embeddings()
-    fixture.model.eval()
-    return embeddings, fixture.method.compatible(embeddings), fixture.model.head(embeddings)
+def _outputs(fixture: Fixture) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    assert fixture.old is not None
+    embeddings, stored = fixture.embeddings(), embed_images(fixture.old, fixture.data.images, NORMALIZE)
+    method = fixture.model.eval().method
+    return embeddings, method.compatible(embeddings), method.gallery(stored), fixture.model.head(embeddings)
 
 
 def _like(fixture: Fixture, plugin: Plugin) -> Fixture:
