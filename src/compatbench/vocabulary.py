@@ -147,7 +147,21 @@ class MetricName(Word):
         "Mean average precision over the full ranking, over the queries with at least one relevant item, in points "
         "(0 to 100). Ties are broken pessimistically.",
     )
+    MAP_AT_R = "mAP@R", "Mean average precision over the first R ranks, R the number of a query's relevant items."
     CMC1 = "CMC@1", "Share of queries whose first hit is relevant."
+    CMC5 = "CMC@5", "Share of queries with a relevant item in the first 5."
+    CMC10 = "CMC@10", "Share of queries with a relevant item in the first 10."
+    MAP_AT_100 = (
+        "mAP@100",
+        "Mean of Σ prec@r · rel_r / min(R, 100) over the first 100 ranks, as in the second Google landmarks benchmark.",
+    )
+    NDCG10 = (
+        "nDCG@10",
+        "Mean gain of the first 10 items (a judgement's grade over log2(1 + rank)) over that of the best order.",
+    )
+    RECALL10 = "recall@10", "Mean share of a query's relevant items that are in the first 10."
+    RECALL100 = "recall@100", "Mean share of a query's relevant items that are in the first 100."
+    MRR10 = "MRR@10", "Mean of 1 / rank of the first relevant item, 0 beyond rank 10."
     CROSS_GAIN = "cross_gain", "M(n,o) − M(o,o): what queries gain on day one.", "cross gain"
     BACKFILL_GAIN = "backfill_gain", "M(n,n) − M(n,o): what re-embedding the gallery would still add."
     UPDATE_GAIN = (

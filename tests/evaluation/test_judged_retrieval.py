@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import pytrec_eval
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,90 @@ def slow_loop(query: Vectors, gallery: Vectors, distance: str) -> dict[str, list
         found["average_precision"].append(sum(p for p, _ in precisions) / total if ranks else np.nan)
         found["ap_at_r"].append(sum(p for p, r in precisions if r <= total) / total if ranks else np.nan)
     return found
+
+
+FURTHER = ("mAP@100", "nDCG@10", "recall@10", "recall@100", "MRR@10")
+
+
+def graded(query: Vectors, seed: int, relevant_from: float) -> Vectors:
+    """The same with a grade from 1 to 3 for each relevant image."""
+    grades = np.random.default_rng(seed).integers(1, 4, len(query.judgements.relevant.values)).astype(np.float32)
+    return replace(query, judgements=replace(query.judgements, grades=grades, relevant_from=relevant_from))
+
+
+def slow_graded(query: Vectors, gallery: Vectors, row: int) -> dict[str, float]:
+    """FURTHER of one query, walking down its ranking; of equal scores the lowest grade comes first."""
+    judged = query.judgements
+    place = judged.queries.tolist().index(int(query.ids[row]))
+    start, own = judged.relevant.starts[place], int(query.ids[row])
+    grades = dict(zip(judged.relevant[place].tolist(), judged.grades[start:].tolist(), strict=False))
+    hidden = {own, *judged.ignored[place].tolist()}
+    q = torch.nn.functional.normalize(query.values[row].double(), dim=0)
+    documents = torch.nn.functional.normalize(gallery.values.double())
+    ranked = sorted(
+        (-round(float(q @ d), 9), grades.get(document, 0.0))
+        for d, document in zip(documents, gallery.ids.tolist(), strict=True)
+        if document not in hidden
+    )
+    gains = [grade for _, grade in ranked]
+    hits = [grade >= judged.relevant_from for grade in gains]
+    if not any(hits):
+        return dict.fromkeys(FURTHER, np.nan)
+    best = sum(gain / np.log2(1 + r) for r, gain in enumerate(sorted(gains, reverse=True)[:10], start=1))
+    first = hits.index(True) + 1
+    return {
+        "mAP@100": sum(sum(hits[:r]) / r for r in range(1, 101) if hits[r - 1 : r] == [True]) / min(sum(hits), 100),
+        "nDCG@10": sum(gain / np.log2(1 + r) for r, gain in enumerate(gains[:10], start=1)) / best,
+        "recall@10": sum(hits[:10]) / sum(hits),
+        "recall@100": sum(hits[:100]) / sum(hits),
+        "MRR@10": 1 / first if first <= 10 else 0.0,
+    }
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("relevant_from", [1.0, 2.0])
+def test_graded_numbers_are_those_of_a_walk_down_each_ranking(ties: bool, relevant_from: float) -> None:
+    query, gallery = make(3, queries=30, items=150, dim=4 if ties else 8, ties=ties)
+    query = graded(query, 4, relevant_from)
+    expected = [slow_graded(query, gallery, row) for row in range(len(query))]
+    for blocks in ({}, {"chunk_items": 64, "block_scores": 4096}):
+        results = evaluate(query, gallery, **blocks)
+        for name in FURTHER:
+            found = results.per_query(name)
+            np.testing.assert_allclose(found, [one[name] for one in expected], rtol=2e-6, atol=1e-9, err_msg=name)
+        assert set(FURTHER) <= results.metrics().keys()
+
+
+@pytest.mark.parametrize("relevant_from", [1, 2])
+def test_graded_numbers_are_those_of_pytrec_eval(relevant_from: int) -> None:
+    query, gallery = make(5, queries=30, items=300)
+    query = graded(query, 6, relevant_from)
+    judged = query.judgements
+    qrels, run = {}, {}
+    normalize = torch.nn.functional.normalize
+    cosines = normalize(query.values) @ normalize(gallery.values).T
+    for row, own in enumerate(query.ids.tolist()):
+        place = judged.queries.tolist().index(own)
+        hidden = {own, *judged.ignored[place].tolist()}
+        start = judged.relevant.starts[place]
+        pairs = zip(judged.relevant[place].tolist(), judged.grades[start:].tolist(), strict=False)
+        qrels[str(own)] = {str(item): int(grade) for item, grade in pairs if item != own}
+        scores = zip(gallery.ids.tolist(), cosines[row].tolist(), strict=True)
+        run[str(own)] = {str(item): score for item, score in scores if item not in hidden}
+    measures = {"ndcg_cut.10", "recall.10,100", "map_cut.100", "recip_rank"}
+    reference = pytrec_eval.RelevanceEvaluator(qrels, measures, relevance_level=relevant_from).evaluate(run)
+    results = evaluate(query, gallery)
+    asked = np.flatnonzero(results.answerable)
+    assert len(asked) > 20
+    for name, theirs in (("nDCG@10", "ndcg_cut_10"), ("recall@10", "recall_10"), ("recall@100", "recall_100")):
+        expected = [reference[str(results.ids[row])][theirs] for row in asked]
+        np.testing.assert_allclose(results.per_query(name)[asked], expected, rtol=2e-6, atol=1e-9, err_msg=name)
+    inverse = np.array([reference[str(results.ids[row])]["recip_rank"] for row in asked])
+    np.testing.assert_allclose(results.per_query("MRR@10")[asked], np.where(inverse >= 0.1, inverse, 0))
+    # map_cut divides by R, the landmarks' formula by min(R, 100): here no query has more than 100 relevant items
+    assert results.relevant.max() <= 100
+    expected = [reference[str(results.ids[row])]["map_cut_100"] for row in asked]
+    np.testing.assert_allclose(results.per_query("mAP@100")[asked], expected, rtol=2e-6)
 
 
 def assert_as_slow(query: Vectors, gallery: Vectors, distance: str = "cosine", **blocks: int) -> None:

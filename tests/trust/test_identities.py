@@ -17,6 +17,8 @@ from compatbench.trust.identities import broken_identities
 def results_of(rankings: list[list[bool]]) -> QueryResults:
     """Per-query numbers by the definition, from who is relevant at each rank."""
     first, ap, at_r, relevant = [], [], [], []
+    found: dict[int, list[int]] = {10: [], 100: []}
+    cut, ndcg = [], []
     for ranking in rankings:
         ranks = [rank for rank, hit in enumerate(ranking, 1) if hit]
         precisions = [place / rank for place, rank in enumerate(ranks, 1)]
@@ -25,16 +27,29 @@ def results_of(rankings: list[list[bool]]) -> QueryResults:
         relevant.append(r)
         ap.append(sum(precisions) / r if r else float("nan"))
         at_r.append(sum(p for p, rank in zip(precisions, ranks, strict=True) if rank <= r) / r if r else float("nan"))
+        for depth, counts in found.items():
+            counts.append(sum(ranking[:depth]))
+        within = sum(p for p, rank in zip(precisions, ranks, strict=True) if rank <= 100)
+        cut.append(within / min(r, 100) if r else float("nan"))
+        best = sum(1 / np.log2(1 + rank) for rank in range(1, min(r, 10) + 1))
+        ndcg.append(sum(1 / np.log2(1 + rank) for rank in ranks if rank <= 10) / best if r else float("nan"))
     return QueryResults(
         np.arange(len(rankings), dtype=np.int64),
         np.array(first, np.int32),
         np.array(ap, np.float32),
         np.array(at_r, np.float32),
         np.array(relevant, np.int32),
+        np.array(cut, np.float32),
+        np.array(found[10], np.int32),
+        np.array(found[100], np.int32),
+        np.array(ndcg, np.float32),
     )
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=8))
+LONG = st.integers(1, 300).flatmap(lambda size: st.just([False] * 2 + [True] * size))
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=40) | LONG, min_size=1, max_size=8))
 def test_every_ranking_keeps_them(rankings: list[list[bool]]) -> None:
     assert list(broken_identities(results_of(rankings))) == []
 
@@ -63,6 +78,10 @@ CHANGES = {
     "more relevant": (put("relevant", 3), "AP@R is above 0 exactly where"),
     "AP is NaN": (put("average_precision", np.nan), "are numbers wherever"),
     "AP@R above AP": (put("ap_at_r", 0.9), "AP@R lies between"),
+    "AP@100 above AP": (put("ap_at_100", 0.9), "AP@100 lies between"),
+    "more than 10 in 10": (put("found_at_10", 11), "the first 10 hold"),
+    "fewer in 100 than in 10": (put("found_at_100", 1), "the first 100 hold"),
+    "no gain in spite of a hit": (put("ndcg_at_10", 0), "nDCG@10 lies between"),
     "twice": (put("ids", 1), "there twice"),
     "AP of nothing": (lambda arrays: arrays["average_precision"].__setitem__(1, 0.5), "undefined where"),
 }

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
-from compatbench.evaluation.arrays import METRICS, QueryResults
+from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.bootstrap import Bootstrap, Values
 from compatbench.evaluation.compatibility import update_gain
 from compatbench.evaluation.estimate import Estimate
@@ -21,16 +21,16 @@ Results = Mapping[str, QueryResults]
 
 
 def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
-    """By system and name: METRICS, `cross_gain:`, `update_gain:` and `retention:` of DERIVED_FROM, NFR@k and PFR@k.
+    """By system and name: RETRIEVAL as measured, numbers of DERIVED_FROM (`cross_gain:` …), NFR@k and PFR@k.
 
     Everything is against the system STATUS_QUO on the same queries, with intervals of one paired bootstrap.
     """
-    columns = {(name, metric): one.per_query(metric) for name, one in results.items() for metric in METRICS}
+    columns = {(name, metric): one.per_query(metric) for name, one in results.items() for metric in one.names}
     bootstrap = Bootstrap(columns)
     flips = flip_estimates({name: [(results[STATUS_QUO], one)] for name, one in results.items()}, CUTOFFS)
     found: dict[str, dict[str, Estimate]] = {}
-    for name in results:
-        numbers = {metric: bootstrap.mean((name, metric)) for metric in METRICS}
+    for name, one in results.items():
+        numbers = {str(metric): bootstrap.mean((name, metric)) for metric in one.names}
         for metric in DERIVED_FROM:
             old, own, full = (STATUS_QUO, metric), (name, metric), (FULL_BACKFILL, metric)
             numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = bootstrap.estimate(np.subtract, own, old)

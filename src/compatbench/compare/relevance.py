@@ -108,13 +108,12 @@ def read_qrels(
             f"{again.grade:g} here; {len(contradicting):,} judgements contradict earlier ones: keep one of each"
         )
     notices = [*_unknown(path, gallery, asked, unknown, options), *_said(path, judged, of_left_out, repeated, options)]
-    least = options.relevant_from
-    pairs = [pair for pair, one in judged.items() if (one.grade > 0 if least is None else one.grade >= least)]
-    relevant = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    each = np.arange(len(asked))
-    own = each if queries is None else np.full(len(asked), -1)
-    listed, ignored = Lists.grouped(relevant[:, 0], relevant[:, 1], len(asked)), Lists.empty(len(asked))
-    return Relevance.of(listed, each, own, ignored, len(gallery.searched), by_label=False), tuple(notices)
+    pairs = np.array(list(judged), dtype=np.int64).reshape(-1, 2)
+    grades = np.array([one.grade for one in judged.values()], dtype=np.float32)
+    own = np.arange(len(asked)) if queries is None else np.full(len(asked), -1)
+    least, ignored = options.relevant_from, Lists.empty(len(asked))
+    relevance = Relevance.judged(pairs[:, 0], pairs[:, 1], grades, least, own, ignored, len(gallery.searched))
+    return relevance, tuple(notices)
 
 
 def _unknown(

@@ -20,7 +20,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Judgements:
-    """For each query the ids of its relevant gallery images, and of those that do not count.
+    """For each query the ids of its relevant gallery items, with grades if there are any, and of those not counted.
 
     What is in neither list is irrelevant. A query's own sample never counts, whether it is listed or not.
     """
@@ -30,6 +30,10 @@ class Judgements:
     relevant: Lists
     ignored: Lists
     """Images that are taken out of the query's ranking before anything is counted."""
+    grades: NDArray[np.float32] | None = None
+    """(n,) how relevant each of `relevant.values` is, above 0; 1 each if None."""
+    relevant_from: float = 1.0
+    """Items of a lower grade count for nDCG alone: every other number takes them for irrelevant."""
 
     def __post_init__(self) -> None:
         if not len(self.queries) == len(self.relevant) == len(self.ignored):
@@ -39,6 +43,8 @@ class Judgements:
             )
         if len(np.unique(self.queries)) < len(self.queries):
             raise ValueError("a query is judged twice")
+        if self.grades is not None and self.grades.shape != self.relevant.values.shape:
+            raise ValueError(f"{len(self.grades)} grades of {len(self.relevant.values)} relevant images")
         for row, query in enumerate(self.queries.tolist()):
             listed = np.concatenate((self.relevant[row], self.ignored[row]))
             if len(np.unique(listed)) < len(listed):
@@ -60,6 +66,8 @@ class Judgements:
             *(part for each in (self.relevant, self.ignored) for part in (each.values, each.starts)),
         ):
             state.update(part.astype("<i8").tobytes() + b";")
+        if self.grades is not None:
+            state.update(self.grades.astype("<f4").tobytes() + f";{self.relevant_from:g}".encode())
         return state.hexdigest()
 
 

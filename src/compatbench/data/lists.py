@@ -54,6 +54,11 @@ class Lists:
         """(n,) the row of each value."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    @property
+    def places(self) -> Lists:
+        """The same lists with each value's place in `values` instead of it."""
+        return Lists(np.arange(len(self.values)), self.starts)
+
     def take(self, rows: Numbers) -> Lists:
         """The lists of these rows, in the order of `rows`."""
         sizes = self.sizes[rows]

@@ -21,10 +21,20 @@ from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.storage.files import write_whole
+from compatbench.vocabulary import MetricName
 
 CUTOFFS = (1, 5, 10)
-METRICS = ("mAP", "mAP@R", *(f"CMC@{k}" for k in CUTOFFS))
-"""The retrieval numbers of the protocol, in the order in which they are printed."""
+METRICS = (MetricName.MAP, MetricName.MAP_AT_R, MetricName.CMC1, MetricName.CMC5, MetricName.CMC10)
+"""The retrieval numbers of every record, in the order in which they are printed."""
+FURTHER = (
+    MetricName.MAP_AT_100,
+    MetricName.NDCG10,
+    MetricName.RECALL10,
+    MetricName.RECALL100,
+    MetricName.MRR10,
+)
+"""Those of queries with judgements; the first one also of classes of more than 100 items."""
+RETRIEVAL = METRICS + FURTHER
 
 _DTYPES = {
     "ids": "int64",
@@ -32,6 +42,10 @@ _DTYPES = {
     "average_precision": "float32",
     "ap_at_r": "float32",
     "relevant": "int32",
+    "ap_at_100": "float32",
+    "found_at_10": "int32",
+    "found_at_100": "int32",
+    "ndcg_at_10": "float32",
 }
 
 
@@ -40,7 +54,7 @@ class Columns:
 
     def write(self, folder: Path) -> str:
         """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
-        return write_columns(folder, vars(self))
+        return write_columns(folder, {name: array for name, array in vars(self).items() if array is not None})
 
     @classmethod
     def read(cls, folder: Path, sha256: str) -> Self:
@@ -73,10 +87,19 @@ class QueryResults(Columns):
     """AP over the first R ranks, R = number of relevant items; NaN where nothing is relevant."""
     relevant: NDArray[np.int32]
     """R: relevant items in the gallery, the query itself left out."""
+    ap_at_100: NDArray[np.float32] | None = None
+    """AP over the first 100 ranks, of min(R, 100); NaN where nothing is relevant. This and the rest where measured."""
+    found_at_10: NDArray[np.int32] | None = None
+    """Relevant items in the first 10."""
+    found_at_100: NDArray[np.int32] | None = None
+    ndcg_at_10: NDArray[np.float32] | None = None
+    """nDCG@10, with the grades of judgements as gains; NaN where nothing is relevant."""
 
     def __post_init__(self) -> None:
         for name, dtype in _DTYPES.items():
             array = getattr(self, name)
+            if array is None and name.partition("_at_")[2] in ("10", "100"):
+                continue
             if array.shape != (len(self.ids),) or array.dtype != dtype:
                 raise ValueError(f"{name}: expected {dtype} ({len(self.ids)},), got {array.dtype} {array.shape}")
 
@@ -100,26 +123,48 @@ class QueryResults(Columns):
         return (self.first_rank > 0) & (self.first_rank <= k)
 
     def per_query(self, metric: str) -> NDArray[np.float64]:
-        """(Q,) the values with the mean `metric` (one of METRICS or any `CMC@k`); NaN if nothing is relevant."""
-        if metric == "mAP":
-            return self.average_precision.astype(np.float64)
-        if metric == "mAP@R":
-            return self.ap_at_r.astype(np.float64)
+        """(Q,) the values with the mean `metric` (one of `names` or any `CMC@k`); NaN if nothing is relevant."""
         name, _, k = metric.partition("@")
-        if name != "CMC" or not k.isdecimal():
-            raise ValueError(f"unknown retrieval metric {metric!r}: use mAP, mAP@R or CMC@k")
-        return np.where(self.answerable, self.hits(int(k)), np.nan)
+        if name == "CMC" and k.isdecimal():
+            return np.where(self.answerable, self.hits(int(k)), np.nan)
+        if metric not in self.names:
+            raise ValueError(f"unknown retrieval metric {metric!r}: use {', '.join(self.names)} or CMC@k")
+        if metric == MetricName.MRR10:
+            inverse = self.hits(10) / np.maximum(self.first_rank, 1)
+            return np.where(self.answerable, inverse, np.nan)
+        values: NDArray[Any] = getattr(self, _FIELDS[MetricName(metric)])
+        if values.dtype.kind == "f":
+            return values.astype(np.float64)
+        return np.where(self.answerable, values / np.maximum(self.relevant, 1), np.nan)
+
+    @property
+    def names(self) -> tuple[MetricName, ...]:
+        """The retrieval numbers that were measured, in the order of RETRIEVAL."""
+        there = {name for name, field in _FIELDS.items() if getattr(self, field) is not None}
+        if MetricName.NDCG10 in there:
+            there.add(MetricName.MRR10)
+        return tuple(name for name in RETRIEVAL if name in there or name in METRICS)
 
     def metrics(self, mask: NDArray[np.bool_] | None = None) -> dict[str, float]:
-        """METRICS, each a mean over the answerable queries, or over those of them in `mask` (Q,).
+        """All of `names`, each a mean over the answerable queries, or over those of them in `mask` (Q,).
 
         CMC@k (= R@k) is the share of queries with a relevant item in the first k, so CMC@1 = R@1 = P@1.
         All are NaN where no query is left.
         """
         chosen = self.answerable if mask is None else self.answerable & mask
         if not chosen.any():
-            return dict.fromkeys(METRICS, float("nan"))
-        return {name: float(self.per_query(name)[chosen].mean()) for name in METRICS}
+            return dict.fromkeys(self.names, float("nan"))
+        return {name: float(self.per_query(name)[chosen].mean()) for name in self.names}
+
+
+_FIELDS = {
+    MetricName.MAP: "average_precision",
+    MetricName.MAP_AT_R: "ap_at_r",
+    MetricName.MAP_AT_100: "ap_at_100",
+    MetricName.NDCG10: "ndcg_at_10",
+    MetricName.RECALL10: "found_at_10",
+    MetricName.RECALL100: "found_at_100",
+}
 
 
 def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:

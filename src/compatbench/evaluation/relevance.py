@@ -19,6 +19,7 @@ from compatbench.data.judgements import Judgements
 from compatbench.data.lists import Lists
 
 Rows = NDArray[np.int64]
+Grades = NDArray[np.float32]
 Index = Rows | slice
 
 _SLICED = 1024
@@ -42,15 +43,55 @@ class Relevance:
     items: int
     """N."""
     by_label: bool
+    grades: Grades | None = None
+    """Of `listed.values`, by judgements; 1 each if None."""
+    graded: Relevance | None = None
+    """Every column with a grade above 0, if some of them are too low to be relevant: they count for nDCG alone."""
 
     @classmethod
-    def of(cls, listed: Lists, group: Rows, own: Rows, ignored: Lists, items: int, *, by_label: bool) -> Relevance:
+    def of(
+        cls,
+        listed: Lists,
+        group: Rows,
+        own: Rows,
+        ignored: Lists,
+        items: int,
+        *,
+        by_label: bool,
+        grades: Grades | None = None,
+        graded: Relevance | None = None,
+    ) -> Relevance:
         """From its other parts."""
         keys, wanted = listed.rows * (items + 1) + listed.values, group * (items + 1) + own
         at = np.searchsorted(keys, wanted)
         inside = (own >= 0) & (np.append(keys, -1)[at] == wanted)
         places = np.where(inside, at - listed.starts[group], -1)
-        return cls(listed, group, own, places, ignored, items, by_label)
+        return cls(listed, group, own, places, ignored, items, by_label, grades, graded)
+
+    @classmethod
+    def judged(
+        cls,
+        rows: Rows,
+        columns: Rows,
+        grades: Grades | None,
+        relevant_from: float | None,
+        own: Rows,
+        ignored: Lists,
+        items: int,
+    ) -> Relevance:
+        """From the row, column and grade of each judgement; all grades are 1 if None.
+
+        Relevant is a grade above 0, or of at least `relevant_from`.
+        """
+        graded = None
+        if grades is not None:
+            relevant = grades > 0 if relevant_from is None else grades >= relevant_from
+            if ((grades > 0) & ~relevant).any():
+                graded = cls.judged(rows, columns, grades, None, own, ignored, items)
+            rows, columns, grades = rows[relevant], columns[relevant], grades[relevant]
+            grades = grades[np.lexsort((columns, rows))].clip(min=0).astype(np.float32)
+        listed, group = Lists.grouped(rows, columns, len(own)), np.arange(len(own))
+        return cls.of(listed, group, own, ignored, items, by_label=False, grades=grades, graded=graded)
 
     def __len__(self) -> int:
         return len(self.group)
@@ -88,21 +129,39 @@ class Relevance:
             own=self.own[queries],
             own_place=self.own_place[queries],
             ignored=self.ignored.take(queries),
+            graded=None if self.graded is None else self.graded[queries],
         )
 
     def among(self, gallery: Rows, queries: Rows) -> Relevance:
         """For some of the queries, in a gallery of these columns."""
         column = np.full(self.items + 1, -1)  # one more, for the sample that is not there: −1
         column[gallery] = np.arange(len(gallery))
-        used, group = np.unique(self.group[queries], return_inverse=True)
 
         def kept(lists: Lists) -> Lists:
             columns = column[lists.values]
             return Lists.grouped(lists.rows[columns >= 0], columns[columns >= 0], len(lists))
 
-        listed, ignored = kept(self.listed.take(used)), kept(self.ignored.take(queries))
-        own = column[self.own[queries]]
-        return Relevance.of(listed, group, own, ignored, len(gallery), by_label=self.by_label)
+        ignored, own = kept(self.ignored.take(queries)), column[self.own[queries]]
+        if not self.by_label:
+            lists, places = self.listed.take(self.group[queries]), self.listed.places.take(self.group[queries]).values
+            there = column[lists.values] >= 0
+            grades = None if self.grades is None else self.grades[places][there]
+            found = lists.rows[there], column[lists.values[there]], grades
+            judged = Relevance.judged(*found, -np.inf, own, ignored, len(gallery))
+            return judged if self.graded is None else replace(judged, graded=self.graded.among(gallery, queries))
+        used, group = np.unique(self.group[queries], return_inverse=True)
+        return Relevance.of(kept(self.listed.take(used)), group, own, ignored, len(gallery), by_label=True)
+
+    @property
+    def grade_table(self) -> Grades:
+        """(Q, widest) grades by place; 0 if there is no relevant item, and for the query's own sample."""
+        places = self.listed.places.take(self.group)
+        table = np.zeros((len(self), self.widest), dtype=np.float32)
+        inside = places.values - np.repeat(self.listed.starts[self.group], places.sizes)
+        table[places.rows, inside] = 1.0 if self.grades is None else self.grades[places.values]
+        own = np.flatnonzero(self.own_place >= 0)
+        table[own, self.own_place[own]] = 0.0
+        return table
 
     def relevant(self, first: int, last: int) -> Iterator[tuple[Index, Index, Index]]:
         """Rows, columns less `first`, and places of relevant items in columns first … last − 1, itself included."""
@@ -160,14 +219,19 @@ def by_judgement(queries: Rows, gallery: IdLookup, judgements: Judgements) -> Re
     """Relevant and ignored items of the queries of these ids (Q,), by their judgements."""
     judged, own = judgements.rows(queries), gallery.rows(queries)
 
-    def found(lists: Lists) -> Lists:
+    def found(lists: Lists) -> tuple[Rows, Rows, NDArray[np.bool_]]:
         lists = lists.take(judged)
         columns = gallery.rows(lists.values)
         there = (columns >= 0) & (columns != own[lists.rows])
-        return Lists.grouped(lists.rows[there], columns[there], len(lists))
+        return lists.rows[there], columns[there], there
 
-    listed, ignored = found(judgements.relevant), found(judgements.ignored)
-    return Relevance.of(listed, np.arange(len(queries)), own, ignored, len(gallery.ids), by_label=False)
+    ignored_rows, ignored_columns, _ = found(judgements.ignored)
+    ignored = Lists.grouped(ignored_rows, ignored_columns, len(queries))
+    rows, columns, there = found(judgements.relevant)
+    grades = judgements.grades
+    if grades is not None:
+        grades = grades[judgements.relevant.places.take(judged).values][there]
+    return Relevance.judged(rows, columns, grades, judgements.relevant_from, own, ignored, len(gallery.ids))
 
 
 def find(query: tuple[Rows, Rows], gallery: tuple[Rows, Rows], judgements: Judgements | None) -> tuple[Rows, Relevance]:

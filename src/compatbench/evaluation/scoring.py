@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.counting import FLOOR, count_ahead
-from compatbench.evaluation.ranks import rank_numbers
+from compatbench.evaluation.ranks import CUT, rank_numbers
 from compatbench.evaluation.relevance import Relevance, Rows
 from compatbench.evaluation.thresholds import ThresholdTransfer
 from compatbench.machine.threads import in_threads
@@ -67,9 +68,11 @@ def score(
 ) -> dict[str, QueryResults]:
     """Rank the whole gallery for each of the queries `ids` (Q,), in every system.
 
-    A query skips its own sample and what it is to ignore. Ties are broken pessimistically: an irrelevant item of the
-    same score ranks first. Scores are computed in float32 on `device`, in products of `chunk_items` columns and about
-    `block_scores` entries (a query whose relevant items are more than that still holds all of them at once).
+    A query skips its own sample and what it is to ignore. Ties are broken pessimistically: of the same score an
+    irrelevant item ranks first, and among relevant ones that of the lower grade. Scores are computed in float32 on
+    `device`, in products of `chunk_items` columns and about `block_scores` entries (a query whose relevant items are
+    more than that still holds all of them at once). Judgements also have the numbers of the first 10 and 100 ranks,
+    and classes of more than 100 items AP@100.
 
     With `trapezoid` the average precision is the one of the revisited Oxford and Paris buildings, see `rank_numbers`.
     A `transfer` of the first queries gets to see all their scores, twice.
@@ -83,8 +86,14 @@ def score(
     scorer = _Scorer(systems, chunks, relevance, chunk_items, trapezoid, transfer, device, members)
     with torch.no_grad(), full_float32(device):
         scorer.run(block_scores)
+        if relevance.graded is not None:  # items with a grade too low to be relevant count for nDCG alone
+            gains = _Scorer(systems, chunks, relevance.graded, chunk_items, trapezoid, None, device, members)
+            gains.run(block_scores)
+            for name, numbers in scorer.numbers.items():
+                ndcg = gains.numbers[name]["ndcg_at_10"]
+                numbers["ndcg_at_10"] = np.where(relevance.count > 0, ndcg, np.float32(np.nan))
     count = relevance.count.astype(np.int32)
-    return {name: QueryResults(ids, rank, ap, ap_at_r, count) for name, (rank, ap, ap_at_r) in scorer.numbers.items()}
+    return {name: QueryResults(ids=ids, relevant=count, **numbers) for name, numbers in scorer.numbers.items()}
 
 
 def waiting_queries(relevance: Relevance, systems: int) -> int:
@@ -112,10 +121,9 @@ class _Scorer:
         self.passages = -(-relevance.items // self.width)
         self.members = members
         self.columns = self.width if members is None else round_up(self._most_vectors(members), COLUMN_TILE)
-        size = len(relevance)
-        self.numbers: dict[str, tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]] = {
-            name: (np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)) for name in systems
-        }
+        self.judged = not relevance.by_label and not trapezoid
+        self.cut = not trapezoid and (self.judged or relevance.widest > CUT)
+        self.numbers: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in systems}
 
     def _most_vectors(self, members: Rows) -> int:
         """Of the items of any chunk."""
@@ -285,10 +293,23 @@ class _Block:
             transfer.accept(name, self.rows, self.positives[name], genuine=True)
 
     def _finish(self, name: str) -> None:
-        found = rank_numbers(self.ahead.pop(name), self.relevance.count, trapezoid=self.scorer.trapezoid)
-        for values, one in zip(self.scorer.numbers[name], found, strict=True):
-            values[self.rows] = one
-        del self.positives[name]
+        scorer, scores = self.scorer, self.positives.pop(name)
+        found = rank_numbers(
+            self.ahead.pop(name),
+            self.relevance.count,
+            trapezoid=scorer.trapezoid,
+            cut=scorer.cut,
+            grades=self._grades(scores) if scorer.judged else None,
+        )
+        for field, values in found.items():
+            whole = scorer.numbers[name].setdefault(field, np.empty(len(scorer.relevance), values.dtype))
+            whole[self.rows] = values
+
+    def _grades(self, scores: Tensor) -> Tensor:
+        """(B, P) grades of the relevant items with these `scores`, the lowest-ranked first."""
+        table = torch.from_numpy(self.relevance.grade_table).to(scores.device)
+        table, falling = table.sort(dim=1, descending=True, stable=True)  # among equal scores the highest grade is last
+        return table.gather(1, scores.gather(1, falling).sort(dim=1, stable=True).indices)
 
 
 def round_up(number: int, tile: int) -> int:

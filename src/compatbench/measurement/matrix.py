@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import METRICS, QueryResults
+from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
 from compatbench.evaluation.bootstrap import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.similarity import Distance
@@ -38,7 +38,8 @@ def matrix(chain: ServedChain) -> list[ArrayRef]:
 def _scored(chain: ServedChain, entry: MatrixEntry, distance: Distance) -> str:
     """Hash of the per-query results, from an earlier cell that scored the same vectors where there was one."""
     store = chain.store
-    pointer = store.evaluations / f"{digest([entry.id, chain.dataset.fingerprint, distance])}.json"
+    described = [entry.id, chain.dataset.fingerprint, distance, RETRIEVAL]
+    pointer = store.evaluations / f"{digest(described)}.json"
     try:
         sha256 = str(json.loads(pointer.read_text())["sha256"])
         QueryResults.read(store.arrays, sha256)
@@ -54,6 +55,6 @@ def entry_metrics(
 ) -> Iterator[Metric]:
     """The retrieval numbers of one entry over the queries in `mask` (Q,), with 95% bootstrap intervals."""
     chosen = results.answerable if mask is None else results.answerable & mask
-    for name in METRICS:
+    for name in results.names:
         values = results.per_query(name)[chosen]
         yield metric(name, entry.at, mean_estimate(values), len(values), subset=subset, distance=entry.distance)

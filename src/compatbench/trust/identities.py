@@ -42,9 +42,31 @@ def broken_identities(results: QueryResults) -> Iterator[str]:
         yield "AP@R lies between 0 and AP"
     if ((at_r > 0) != (first <= relevant)).any():
         yield "AP@R is above 0 exactly where the first relevant item is among the first R"
+    yield from _broken_depths(results)
     hits = [float(results.hits(k)[asked].mean()) if asked.any() else 0.0 for k in CUTOFFS]
     if hits != sorted(hits):
         yield "hit rates never fall with k"
+
+
+def _broken_depths(results: QueryResults) -> Iterator[str]:
+    """Of the numbers of the first 10 and 100 ranks, where they were measured."""
+    asked, f, r = results.answerable, results.first_rank, results.relevant
+    before = np.zeros_like(r)
+    for depth, found in ((10, results.found_at_10), (100, results.found_at_100)):
+        if found is None:
+            continue
+        if (found < before).any() or (found > np.minimum(r, depth)).any() or ((found > 0) != results.hits(depth)).any():
+            yield f"the first {depth} hold a relevant item where the first rank says so, and no more than there are"
+        before = found
+    if results.ap_at_100 is not None:
+        cut, ap = results.ap_at_100[asked].astype(np.float64), results.average_precision[asked].astype(np.float64)
+        share = ap * np.maximum(1, r[asked] / 100)  # AP@100 leaves out what follows, and divides by no more than 100
+        if not ((cut >= 0) & (cut <= np.minimum(share, 1) + ROUNDING) & ((cut > 0) == results.hits(100)[asked])).all():
+            yield "AP@100 lies between 0 and AP · max(1, R/100), and is 0 without a relevant item in the first 100"
+    if results.ndcg_at_10 is not None:
+        ndcg = results.ndcg_at_10[asked]
+        if not ((ndcg >= 0) & (ndcg <= 1 + ROUNDING) & ((ndcg > 0) | (f[asked] > 10))).all():
+            yield "nDCG@10 lies between 0 and 1, and is above 0 where a relevant item is in the first 10"
 
 
 def _highest(first: NDArray[np.float64], relevant: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import METRICS
+from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.execution.cell import RunContext
 from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
@@ -109,7 +109,9 @@ def _differences(record: Record, again: Record, tolerance: float) -> Iterator[st
         if getattr(record, part) != getattr(again, part):
             yield f"{part} was {getattr(record, part)}, is {getattr(again, part)}"
     # entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own
-    found, scores = ({one.coordinates: one for one in each.metrics if one.name in METRICS} for each in (again, record))
+    found, scores = (
+        {one.coordinates: one for one in each.metrics if one.name in RETRIEVAL} for each in (again, record)
+    )
     for (name, *at), metric in scores.items():
         where, other = f"{name}{tuple(at)}", found.get(metric.coordinates)
         if other is None or other.n != metric.n:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.evaluation.arrays import METRICS
+from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.curves import STEP, QueryCurves
 from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.record import BackfillCurve, Metric, Record
@@ -48,7 +48,7 @@ class Rescorer:
             if at in said:
                 yield from _compare(at, said[at], metric)
         for at in said:
-            if at not in found and at[0] in METRICS and at[3] == "all":
+            if at not in found and at[0] in RETRIEVAL and at[3] == "all":
                 yield f"{_name(at)} has no per-query arrays"
         yield from _subsets(said)
         for curve in record.backfill:
@@ -57,7 +57,7 @@ class Rescorer:
     def unchecked(self, record: Record) -> list[str]:
         """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
         found = {metric.coordinates for metric in self.scorer.metrics(record)}
-        others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in METRICS]
+        others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in RETRIEVAL]
         return sorted({name.partition(":")[0] for name in others})
 
     def _identities(self, sha256: str) -> list[str]:
@@ -127,7 +127,7 @@ def _subsets(said: dict[Coordinates, Metric]) -> Iterator[str]:
     """Seen and unseen queries together are all of them: n and the weighted mean must agree."""
     for at, whole in said.items():
         parts = [said.get((*at[:3], subset, at[4])) for subset in ("seen", "unseen")]
-        if at[0] not in METRICS or at[3] != "all" or parts == [None, None]:
+        if at[0] not in RETRIEVAL or at[3] != "all" or parts == [None, None]:
             continue
         there = [part for part in parts if part is not None]
         total = sum(part.n * part.value for part in there if part.value is not None)
