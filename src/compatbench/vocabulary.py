@@ -170,6 +170,19 @@ class MetricName(Word):
         "backfill. 1 is all of it, below 0 is a loss; undefined where M(*,*) ≤ M(o,o).",
         "Γ",
     )
+    FINAL_SHARE = (
+        "final_share",
+        "Final share (M(n,n) − M(o,o)) / (M(*,*) − M(o,o)): the share of the full backfill's gain after the backfill. "
+        "1 without a tax; undefined where M(*,*) ≤ M(o,o).",
+        "Φ",
+    )
+    BACKFILL_SHARE = (
+        "backfill_share",
+        "Backfill share (mean over β of M(β) − M(o,o)) / (M(*,*) − M(o,o)): the share of the full backfill's gain on "
+        "average while a backfill in random order runs, mean over orders; with the first day, the end and every dip "
+        "between. Undefined where M(*,*) ≤ M(o,o).",
+        "A",
+    )
     TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model."
     CRITERION = "criterion", "Whether M(n,o) > M(o,o).", "compatible"
     ORDERING = "ordering", "Whether M(n,n) > M(n,o) > M(o,o).", "ordered"

@@ -11,7 +11,7 @@ from compatbench.evaluation.bootstrap import (
     mean_estimate,
     percentile_interval,
 )
-from compatbench.evaluation.compatibility import update_gain
+from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 
 
@@ -83,7 +83,7 @@ def test_update_gain_has_an_interval() -> None:
     base = rng.uniform(0.2, 0.4, size=(3, 500))
     columns = {"oo": base, "no": base + 0.1, "reference": base + 0.2 + rng.normal(scale=0.05, size=base.shape)}
     means = hierarchical_bootstrap(columns)
-    low, high = percentile_interval(update_gain(means["oo"], means["no"], means["reference"]))
+    low, high = percentile_interval(gain_share(means["oo"], means["no"], means["reference"]))
     assert 0.45 < low < 0.5 < high < 0.55
 
 

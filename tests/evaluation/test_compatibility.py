@@ -9,8 +9,8 @@ from compatbench.evaluation.compatibility import (
     average_compatibility,
     chain_numbers,
     compatibility,
+    gain_share,
     p_scores,
-    update_gain,
 )
 
 
@@ -47,10 +47,10 @@ def test_criterion_and_ordering_are_strict(oo: float, no: float, nn: float, crit
     assert (numbers["criterion"], numbers["ordering"]) == (criterion, ordering)
 
 
-def test_update_gain_of_resampled_means() -> None:
-    gains = update_gain([0.4, 0.4, 0.5], [0.5, 0.3, 0.5], [0.6, 0.6, 0.5])
+def test_shares_of_resampled_means() -> None:
+    gains = gain_share([0.4, 0.4, 0.5], [0.5, 0.3, 0.5], [0.6, 0.6, 0.5])
     np.testing.assert_allclose(gains, [0.5, -0.5, np.nan])
-    np.testing.assert_allclose(update_gain(0.0, [0.1, 0.2], 0.4), [0.25, 0.5])
+    np.testing.assert_allclose(gain_share(0.0, [0.1, 0.2], 0.4), [0.25, 0.5])
 
 
 def test_p_scores_of_one_data_set_by_hand() -> None:

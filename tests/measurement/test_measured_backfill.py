@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,18 @@ from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.curves import BETAS, STEP, QueryCurves
+from compatbench.evaluation.curves import BETAS, STEP, BackfillMeans, QueryCurves
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.measurement import backfill as module
-from compatbench.measurement.backfill import backfill_curves, curve_metrics, refresh_orders
+from compatbench.measurement.backfill import (
+    backfill_curves,
+    backfilled_queries,
+    curve_metrics,
+    refresh_orders,
+    share_metrics,
+)
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.record import BackfillCurve
 
@@ -141,6 +148,53 @@ def test_a_chain_is_backfilled_from_its_second_newest_generation(tmp_path: Path)
     entries = results(tested)
     ends = [entries[at].metrics()["mAP"] for at in (("1", "1"), ("2", "1"), ("2", "2"))]
     assert [curve.status_quo, curve.mean[0], curve.mean[-1]] == pytest.approx(ends, abs=ROUNDING)
+
+
+def test_the_backfill_share_is_that_of_a_slow_loop_over_mixed_galleries(tmp_path: Path) -> None:
+    """A = (mean over β and orders of M(β) − M(o,o)) / (M(*,*) − M(o,o)), from the first generation of a chain on."""
+    best = served(3, world(tmp_path, 5).generations[4].gallery)
+    tested = replace(world(tmp_path, 3), references={2: best})
+    old, new = tested.generations[0], tested.generations[2]
+    queries, documents = tested.pair(2, 2)
+    curves = []
+    for order in refresh_orders(tested)["random"]:
+        curve = []
+        for beta in BETAS:
+            mixed = old.gallery.clone()
+            renewed = order[: round(beta * ITEMS)]
+            mixed[renewed] = new.gallery[renewed]
+            curve.append(evaluate(queries, Vectors(mixed, documents.labels, documents.ids)).metrics()["mAP"])
+        curves.append(sum((left + right) / 2 for left, right in pairwise(curve)) / 20)
+    entries = results(tested)
+    status_quo, full = (entries[at].metrics()["mAP"] for at in (("0", "0"), ("*2", "*2")))
+    assert full > status_quo
+    (entry,) = backfilled_queries(tested)
+    assert (entry.at, entry.repeats) == (("2", "0"), 3)
+    means = BackfillMeans.read(tested.store.arrays, entry.sha256)
+    found = {one.name: one for one in share_metrics(entry, means, entries)}["backfill_share:mAP"]
+    assert (found.at, found.n, found.direction) == (("2", "0"), ITEMS, "higher")
+    assert found.value == pytest.approx((np.mean(curves) - status_quo) / (full - status_quo), abs=1e-6)
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert found.ci_low < found.value < found.ci_high
+    worst = {at: entries["1", "1"] if at == ("0", "0") else entries["0", "0"] for at in entries}
+    assert {one.value for one in share_metrics(entry, means, worst)} == {None}, "nothing to gain"
+
+
+def test_the_backfill_share_is_over_the_queries_that_were_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = replace(world(tmp_path), references={1: world(tmp_path, 4).generations[3]})
+    entries = results(tested)
+    monkeypatch.setattr(module, "SHARE_QUERIES", 20)
+    (entry,) = backfilled_queries(tested)
+    means = BackfillMeans.read(tested.store.arrays, entry.sha256)
+    rows = np.isin(entries["0", "0"].ids, means.ids)
+    assert rows.sum() == len(means.ids) == 20
+    status_quo, full = (entries[at].metrics(rows)["CMC@1"] for at in (("0", "0"), ("*1", "*1")))
+    found = {one.name: one for one in share_metrics(entry, means, entries)}["backfill_share:CMC@1"]
+    expected = (means.values["CMC@1"].mean(dtype=np.float64) - status_quo) / (full - status_quo)
+    assert (found.n, found.value) == (20, pytest.approx(expected))
 
 
 def test_a_rewritten_gallery_is_what_is_backfilled(tmp_path: Path) -> None:

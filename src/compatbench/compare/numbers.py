@@ -11,7 +11,7 @@ from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.bootstrap import Bootstrap, Values
-from compatbench.evaluation.compatibility import update_gain
+from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.evaluation.significance import corrected_p_values
@@ -34,7 +34,7 @@ def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
         for metric in DERIVED_FROM:
             old, own, full = (STATUS_QUO, metric), (name, metric), (FULL_BACKFILL, metric)
             numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = bootstrap.estimate(np.subtract, own, old)
-            numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = bootstrap.estimate(update_gain, old, own, full)
+            numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = bootstrap.estimate(gain_share, old, own, full)
             numbers[f"{MetricName.RETENTION}:{metric}"] = bootstrap.estimate(_retention, own, full)
         found[name] = numbers | flips[name]
     return found

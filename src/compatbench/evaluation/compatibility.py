@@ -18,12 +18,12 @@ def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[Met
     """Gains and costs of an upgrade, from M(o,o), M(n,o), M(n,n) and `reference` = M(*,*).
 
     cross_gain   M(n,o) − M(o,o)
-    update_gain  Γ, see `update_gain`; None where there is nothing to gain
+    update_gain  Γ = (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)); None where there is nothing to gain
     tax          M(n,n) − M(*,*)
     criterion    1 where M(n,o) > M(o,o), else 0
     ordering     1 where M(n,n) > M(n,o) > M(o,o), else 0
     """
-    gain = float(update_gain(oo, no, reference))
+    gain = float(gain_share(oo, no, reference))
     return {
         MetricName.CROSS_GAIN: no - oo,
         MetricName.UPDATE_GAIN: None if np.isnan(gain) else gain,
@@ -33,15 +33,20 @@ def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[Met
     }
 
 
-def update_gain(oo: ArrayLike, no: ArrayLike, reference: ArrayLike) -> Values:
-    """Γ = (M(n,o) − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain without any backfill.
+def gain_share(oo: ArrayLike, score: ArrayLike, reference: ArrayLike) -> Values:
+    """(score − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain that `score` reaches.
 
-    NaN where M(*,*) ≤ M(o,o). Shapes broadcast, so resampled means (B,) give resampled gains (B,).
+    Γ  of M(n,o), without any backfill
+    Φ  of M(n,n), after it
+    A  of the mean over β of M(β), on average while it runs: with S equal steps from β = 0 to 1, the trapezoidal
+       ∫ M(β) dβ, mean over random orders, all three terms over the queries that were followed
+
+    NaN where M(*,*) ≤ M(o,o). Shapes broadcast, so resampled means (B,) give resampled shares (B,).
     """
-    oo, no, reference = (np.asarray(value, dtype=np.float64) for value in (oo, no, reference))
+    oo, score, reference = (np.asarray(value, dtype=np.float64) for value in (oo, score, reference))
     room = reference - oo
-    undefined: Values = np.full(np.broadcast(no, room).shape, np.nan)
-    return np.divide(no - oo, room, out=undefined, where=room > 0)
+    undefined: Values = np.full(np.broadcast(score, room).shape, np.nan)
+    return np.divide(score - oo, room, out=undefined, where=room > 0)
 
 
 def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> dict[str, float | None]:
@@ -55,7 +60,7 @@ def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) 
 
     nn, reference = np.asarray(nn, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     up = expit((nn - reference) / reference)
-    comp = expit(update_gain(oo, no, reference))
+    comp = expit(gain_share(oo, no, reference))
     harmonic = 2 * up * comp / (up + comp)
     means = {"P_up": up, "P_comp": comp, "P_1": harmonic}
     return {name: None if np.isnan(each).any() else float(100 * each.mean()) for name, each in means.items()}

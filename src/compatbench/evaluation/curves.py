@@ -95,6 +95,46 @@ def mean_curves(backfills: Sequence[QueryCurves]) -> QueryCurves:
     return QueryCurves(first.ids, first.betas, {metric: np.rint(mean / STEP) * STEP for metric, mean in means.items()})
 
 
+@dataclass(frozen=True, eq=False)
+class BackfillMeans:
+    """Each query's mean over β of a whole backfill, averaged over several backfills."""
+
+    ids: NDArray[np.int64]
+    """(Q,) sample ids of the queries."""
+    values: Mapping[str, NDArray[np.float32]]
+    """(Q,) by DERIVED_FROM; NaN where nothing is relevant."""
+
+    @classmethod
+    def of(cls, backfills: Sequence[QueryCurves]) -> BackfillMeans:
+        """The means of backfills of the same queries: ∫ M(β) dβ of each query's curve, see `area`."""
+        first = backfills[0]
+        means = {
+            metric: np.stack([area(one.betas, one.values[metric]) for one in backfills]).mean(axis=0).astype(np.float32)
+            for metric in first.values
+        }
+        return cls(first.ids, means)
+
+    @property
+    def answerable(self) -> NDArray[np.bool_]:
+        """(Q,) the queries with a relevant item."""
+        return ~np.isnan(self.values[MetricName.MAP])
+
+    def write(self, folder: Path) -> str:
+        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
+        return write_columns(folder, {"ids": self.ids, **self.values})
+
+    @classmethod
+    def read(cls, folder: Path, sha256: str) -> BackfillMeans:
+        """Read the file of `write`.
+
+        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
+        """
+        columns = read_columns(folder, sha256)
+        if "ids" not in columns or MetricName.MAP not in columns:
+            raise RequestError(f"{array_path(folder, sha256)}: no means of backfills")
+        return cls(columns.pop("ids"), columns)
+
+
 @dataclass(frozen=True)
 class BackfillNumbers:
     """Summary of a backfill curve."""

@@ -9,19 +9,23 @@ import numpy as np
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first
 from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
-from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.compatibility import gain_share
+from compatbench.evaluation.curves import BackfillMeans, QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import BackfillCurve, Metric
-from compatbench.vocabulary import DERIVED_FROM, Order
+from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.record import BackfillCurve, BackfilledQueries, Metric
+from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 BACKFILL_QUERIES = 200, 1000
 """Queries that are followed through a backfill: half of all, within these bounds, in proportion to their labels.
 
 The gallery is whole. A curve takes 21 times the room of an entry of the matrix.
 """
+SHARE_QUERIES = 5000
+"""Queries whose mean over a random backfill is kept, for the number that ranks: all, up to so many."""
 RANDOM_ORDERS = 3
 """Seeded orders of each kind that is left to chance."""
 
@@ -62,6 +66,19 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
     return found
 
 
+def backfilled_queries(chain: ServedChain) -> list[BackfilledQueries]:
+    """Every query's mean over the random backfills of the first generation's gallery to the newest; empty if none."""
+    new = chain.upgrade[0]
+    chain.progress("backfill share", 0.0)
+    before, after = (chain.sampled(chain.pair(new, gallery), SHARE_QUERIES) for gallery in (0, new))
+    orders = refresh_orders(chain)[Order.RANDOM]
+    means = BackfillMeans.of(backfill(before, after, {Order.RANDOM: orders})[Order.RANDOM])
+    if not means.answerable.any():
+        return []
+    sha256 = means.write(chain.store.arrays)
+    return [BackfilledQueries(query_generation=str(new), gallery_generation="0", repeats=len(orders), sha256=sha256)]
+
+
 def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
     """Orders for re-embedding the stored vectors of the second newest generation.
 
@@ -83,6 +100,19 @@ def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
     if new.order is not None:
         orders[Order.OWN] = [highest_first(new.order(old.gallery).numpy())]
     return orders
+
+
+def share_metrics(entry: BackfilledQueries, means: BackfillMeans, results: MatrixResults) -> Iterator[Metric]:
+    """The shares A and Φ, if there is a reference; all of their terms are over the queries that were followed."""
+    ids = means.ids[means.answerable]
+    new, old = entry.at
+    ends = ((new, new), (old, old), (f"*{new}", f"*{new}"))
+    for name in DERIVED_FROM if results.keys() >= {*ends} else ():
+        columns = {at: results[at].per_query(name)[results[at].rows(ids)] for at in ends}
+        columns[entry.at] = means.values[name][means.answerable].astype(np.float64)
+        bootstrap = Bootstrap(columns)
+        for share, at in ((MetricName.BACKFILL_SHARE, entry.at), (MetricName.FINAL_SHARE, (new, new))):
+            yield metric(f"{share}:{name}", entry.at, bootstrap.estimate(gain_share, ends[1], at, ends[2]), len(ids))
 
 
 def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.convergence import is_converged, loss_fall
 from compatbench.generations.chain import TrainedModel
-from compatbench.measurement.backfill import backfill_curves
+from compatbench.measurement.backfill import backfill_curves, backfilled_queries
 from compatbench.measurement.chance_level import chance_metrics
 from compatbench.measurement.costs import costs, step_costs
 from compatbench.measurement.examples import example_retrievals, worst_flips
@@ -30,10 +30,13 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
     found = Measurements(
         split_hash=chain.split_hash,
         parents={label: one.id for label, one in (models | references).items()},
+        query_classes=len(set(chain.dataset.query.labels.tolist())),
+        judged=chain.dataset.judgements is not None,
         arrays=arrays,
         worst_flips=worst_flips(chain, results),
         examples=example_retrievals(chain),
         backfill=backfill_curves(chain, results[old, old]),
+        backfilled=backfilled_queries(chain),
         search=index_search(chain, index_kinds),
         verification=threshold_transfer(chain),
         protocols=protocol_scores(chain),

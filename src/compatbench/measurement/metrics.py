@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.curves import QueryCurves
+from compatbench.evaluation.curves import BackfillMeans, QueryCurves
 from compatbench.evaluation.pair_scores import ScoredPairs
-from compatbench.measurement.backfill import curve_metrics
+from compatbench.measurement.backfill import curve_metrics, share_metrics
 from compatbench.measurement.matrix import entry_metrics
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.measurement.threshold_transfer import acceptance_metrics
@@ -40,7 +40,10 @@ class ArrayScorer:
             if seen is not None and ref.distance == "cosine" and seen.any() and not seen.all():
                 found += entry_metrics(self.results(ref.sha256), ref, "seen", seen)
                 found += entry_metrics(self.results(ref.sha256), ref, "unseen", ~seen)
-        found += upgrade_metrics(self.by_cosine(measured.arrays))
+        results = self.by_cosine(measured.arrays)
+        found += upgrade_metrics(results)
+        for means in measured.backfilled:
+            found += share_metrics(means, BackfillMeans.read(self.folder, means.sha256), results)
         for curve in measured.backfill:
             found += curve_metrics(curve, QueryCurves.read(self.folder, curve.sha256))
         for verified in measured.verification:

@@ -141,6 +141,18 @@ class BackfillCurve(Entry):
     """Parquet file with the curve of each query, mean over the repeats."""
 
 
+class BackfilledQueries(Entry):
+    """Each query's mean over a whole backfill in random order, from M(n,o) at β = 0 to M(n,n) at β = 1.
+
+    All vectors of `gallery_generation`, the first one of a chain too, are replaced by those of `query_generation`.
+    """
+
+    repeats: int
+    """Random orders, which are averaged."""
+    sha256: Sha256
+    """Parquet file with one row a query: `ids`, and the mean over β by retrieval number."""
+
+
 class IndexSearch(Entry):
     """The numbers of one index of old or new vectors with queries mapped to their space, on one thread."""
 
@@ -285,9 +297,15 @@ class Measurements(_Model):
     split_hash: str = ""
     parents: dict[str, str] = Field(default_factory=dict)
     """Artefact ids of the models used, by generation label."""
+    query_classes: int | None = None
+    """Classes of the queries; null in the first records."""
+    judged: bool = False
+    """What is relevant is judged query by query, and not by class."""
     metrics: list[Metric] = Field(default_factory=list)
     arrays: list[ArrayRef] = Field(default_factory=list)
     backfill: list[BackfillCurve] = Field(default_factory=list)
+    backfilled: list[BackfilledQueries] = Field(default_factory=list)
+    """What the backfill share A is made of; not in the first records."""
     search: list[IndexSearch] = Field(default_factory=list)
     verification: list[VerifiedPairs] = Field(default_factory=list)
     protocols: list[ProtocolScores] = Field(default_factory=list)
@@ -310,7 +328,7 @@ class Measurements(_Model):
     @property
     def array_hashes(self) -> list[str]:
         """The hashes of the per-query files behind its numbers."""
-        parts = self.arrays, self.backfill, self.verification, self.protocols, self.pairs
+        parts = self.arrays, self.backfill, self.backfilled, self.verification, self.protocols, self.pairs
         return [entry.sha256 for part in parts for entry in part]
 
 

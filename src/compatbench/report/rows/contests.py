@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.evaluation.bootstrap import RESAMPLES, Values
-from compatbench.evaluation.compatibility import update_gain
+from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.significance import ROUNDING
 from compatbench.report.rows.estimates import bootstrap
 from compatbench.report.rows.row import MethodRow
@@ -87,7 +87,7 @@ def _rank_draws(rows: Sequence[MethodRow]) -> Values:
     scores = {row.label: row.scores for row in rows if row.scores is not None}
     draws = bootstrap(scores, (MetricName.MAP,)).draws
     of_rows = [{entry: draws[row.label, MetricName.MAP, entry] for entry in Entry} for row in rows]
-    gain = np.stack([update_gain(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
+    gain = np.stack([gain_share(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
     return ranks(gain, np.stack([one[Entry.NEW] - one[Entry.REFERENCE] for one in of_rows], axis=1))
 
 

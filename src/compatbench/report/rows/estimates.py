@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from compatbench.evaluation.bootstrap import Bootstrap, Values
-from compatbench.evaluation.compatibility import update_gain
+from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import corrected_p_values, sign
 from compatbench.report.rows.scores import Scores
@@ -27,7 +27,7 @@ Numbers = Mapping[tuple[MetricName, Tested], Estimate]
 _FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[Entry, ...]]] = {
     MetricName.CROSS_GAIN: (np.subtract, (Entry.CROSS, Entry.OLD)),
     MetricName.BACKFILL_GAIN: (np.subtract, (Entry.NEW, Entry.CROSS)),
-    MetricName.UPDATE_GAIN: (update_gain, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
+    MetricName.UPDATE_GAIN: (gain_share, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
     MetricName.TAX: (np.subtract, (Entry.NEW, Entry.REFERENCE)),
 }
 
