@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,19 @@ from compatbench.cli import app
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.convergence import loss_fall
+from compatbench.execution import local
 from compatbench.execution.cell import RunContext, run_cell
 from compatbench.execution.display import Display
+from compatbench.execution.executor import Watcher
+from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import reproduce
 from compatbench.vocabulary import Status
+
+LIMIT = 300.0
 
 SUITE = """
 title: frozen
@@ -86,6 +92,35 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     with Display(Console(quiet=True), 1) as display:
         found = reproduce(record, context, display, timeout_seconds=250)
     assert (found.exact, found.differences) == (True, [])
+
+
+def test_the_time_of_a_cell_begins_once_its_features_are_there(
+    cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(Watcher):
+        """Lets most of a cell's time pass at each word that it sends of `stage`."""
+
+        offset, words = 0.0, 0
+
+        def __init__(self, stage: str) -> None:
+            self.stage = stage
+
+        def monotonic(self) -> float:
+            return time.monotonic() + self.offset
+
+        def progressed(self, cell: Cell, stage: str, share: float) -> None:
+            if stage.startswith(self.stage):
+                self.offset += 0.7 * LIMIT
+                self.words += 1
+
+    context = RunContext(tmp_path / "runs", tmp_path / "data")
+    first, other = (one for one in cells if one.is_baseline)
+    for cell, stage, status in ((first, "features", Status.OK), (other, "train independent", Status.TIMEOUT)):
+        clock = Clock(stage)
+        monkeypatch.setattr(local, "time", clock)
+        [record] = LocalExecutor(context, 1, LIMIT).run([cell], clock)
+        assert clock.words >= 2
+        assert record.status is status, record.reason
 
 
 def test_old_weights_are_for_heads_of_one_shape(cells: list[Cell]) -> None:

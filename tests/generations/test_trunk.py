@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset
@@ -24,6 +25,7 @@ from compatbench.generations.trunk import BLOCK, build_trunk, weights_hash
 from compatbench.machine.seeds import stream
 from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import View
+from compatbench.storage import artefacts
 from compatbench.suite.encoder_spec import BackboneSpec, EncoderSpec
 
 Trainer = Callable[..., ChainTrainer]
@@ -140,6 +142,29 @@ def test_features_are_computed_once_for_all_methods_seeds_and_scenarios(trainer:
     assert run(trainer(({**VIT, "classes": 3}, RESNET), **recipe | {"views": 3})) == ["test_resnet", "test_vit"]
     assert run(trainer(TWO_TRUNKS), "l2") == [], "without augmentation the plain features are trained on"
     assert run(trainer(TWO_TRUNKS, limit=150), "l2") == ["test_resnet", "test_vit"], "another training split"
+
+
+def test_what_another_process_computes_comes_last(
+    trainer: Trainer, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefacts, "WAITING_SECONDS", 0.01)
+    chain = trainer(TWO_TRUNKS, limit=40)
+    vit = trunk_of(chain, 0)
+    chain.features.folder.mkdir(parents=True)
+    lock = FileLock(chain.features.folder / f".{chain.features.file(vit, chain.features.parts[0])}.lock")
+    told: list[str] = []
+
+    def progress(stage: str, share: float) -> None:
+        told.append(stage.partition(",")[2].strip())
+        if stage.endswith("another cell computes them"):
+            assert computed == ["test_vit", "test_resnet", "test_resnet"]
+            lock.release()
+
+    lock.acquire()
+    replace(chain.features, progress=progress).compute([vit, trunk_of(chain, 1)])
+    assert list(dict.fromkeys(told)) == ["gallery", "train", "train: another cell computes them"]
+    assert told[-1] == "train"
+    assert computed[3:] == ["test_vit"]
 
 
 def test_a_test_on_some_classes_reads_the_features_of_all(

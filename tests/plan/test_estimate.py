@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import timm
 import torch
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
+from compatbench.generations.trunk import TrunkFeatures
 from compatbench.plan import estimate
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.estimate import CELL_SECONDS, minutes_here
@@ -78,7 +81,9 @@ def test_cells_at_a_time_divide_the_time_and_skips_take_none(cells: list[Cell], 
     assert minutes_here([], digits, jobs=2) == 0
 
 
-def test_features_of_a_frozen_trunk_are_counted_once(digits: Dataset, catalogue: Catalogue) -> None:
+def test_features_of_a_frozen_trunk_are_counted_once_and_stored_ones_not(
+    digits: Dataset, catalogue: Catalogue, tmp_path: Path
+) -> None:
     frozen = {"backbone": "test_vit", "dim": 16, "frozen": True}
     suite = parse_suite(
         {
@@ -100,6 +105,11 @@ def test_features_of_a_frozen_trunk_are_counted_once(digits: Dataset, catalogue:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimate, "training_rate", lambda encoder, batch_size: rates[encoder])
         minutes = minutes_here(everything, digits, jobs=1)
+        features = TrunkFeatures(digits, 400, everything[0].spec.recipe, tmp_path, tmp_path)
+        features.train(spec.trunk, torch.tensor([], dtype=torch.int64))
+        without_one = minutes_here(everything, digits, jobs=1, features=tmp_path)
+        features.compute([spec.trunk])
+        without_any = minutes_here(everything, digits, jobs=1, features=tmp_path)
     pool = sum(round(n * 400 / len(digits.train)) for n in digits.train.labels.bincount().tolist())
     half, classes = (
         len(training_indices(digits.train.labels, GenerationSpec(**frozen, **part), 400))
@@ -112,6 +122,8 @@ def test_features_of_a_frozen_trunk_are_counted_once(digits: Dataset, catalogue:
     l2 = 2 * (3 * pool * 4 / 3 + tested) / 1000
     expected = trunk + 2 * (old + independent + l2) + 8 * CELL_SECONDS["here"]
     assert minutes == pytest.approx(expected / 60)
+    assert without_one == pytest.approx((expected - pool / 3 / 10) / 60)
+    assert without_any == pytest.approx((expected - trunk) / 60)
 
 
 def test_the_speed_is_measured_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 
-from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
+from compatbench.storage import artefacts
+from compatbench.storage.artefacts import Artefact, get_or_make, made_once, tensors_hash
 
 CONTENT = {"weight": torch.tensor([[1.0, -2.0], [0.5, 3.0]]), "steps": torch.tensor(7)}
 FACTS = {"losses": {"classification": [2.25, 1.5]}, "seconds": 3.0}
@@ -146,3 +148,26 @@ def test_of_several_processes_at_once_one_makes_it(tmp_path: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert len(list(tracks.iterdir())) == 1
+
+
+def test_who_waits_is_called_at_once_and_again_and_may_go_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artefacts, "WAITING_SECONDS", 0.01)
+    path, calls = tmp_path / "one", []
+
+    def waiting() -> None:
+        calls.append(path.exists())
+        if len(calls) == 3:
+            raise LookupError
+
+    def make() -> str:
+        path.write_text("made")
+        return "made"
+
+    def read(where: Path) -> tuple[str | None, str]:
+        return (where.read_text() if where.exists() else None), ""
+
+    with FileLock(tmp_path / ".one.lock"), pytest.raises(LookupError):
+        made_once(path, read, make, print, waiting)
+    assert calls == [False] * 3
+    assert made_once(path, read, make, print, waiting) == "made"
+    assert len(calls) == 3

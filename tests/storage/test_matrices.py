@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compatbench.storage import matrices
+from compatbench.storage.canonical import digest
 from compatbench.storage.matrices import Matrix, get_or_fill_together
 
 VALUES = np.arange(35, dtype=np.float16).reshape(7, 5)
@@ -42,7 +46,7 @@ def test_a_matrix_is_written_once_and_read_from_the_file(tmp_path: Path) -> None
     assert {path.name for path in (tmp_path / "new").iterdir() if path.suffix != ".lock"} == {"some.json", "some.npy"}
 
 
-@pytest.mark.parametrize("damage", ["cut", "header", "facts", "rows"])
+@pytest.mark.parametrize("damage", ["cut", "header", "facts", "rows", "bit", "hashes"])
 def test_a_damaged_file_is_made_again_and_told(tmp_path: Path, damage: str) -> None:
     get(tmp_path, Source())
     path = tmp_path / "some.npy"
@@ -52,6 +56,13 @@ def test_a_damaged_file_is_made_again_and_told(tmp_path: Path, damage: str) -> N
         path.write_bytes(b"no matrix")
     if damage == "facts":
         (tmp_path / "some.json").write_text("{")
+    if damage == "bit":
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+    if damage == "hashes":
+        facts = json.loads(path.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps({**facts, "parts": []}))
     if damage == "rows":
         np.save(path, VALUES[:6])
     told: list[str] = []
@@ -67,3 +78,24 @@ def test_what_breaks_off_leaves_no_matrix(tmp_path: Path) -> None:
         get(tmp_path, Source(stop=4))
     assert not (tmp_path / "some.npy").exists()
     np.testing.assert_array_equal(get(tmp_path, Source()).rows, VALUES)
+
+
+def test_of_a_large_file_parts_at_even_distances_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrices, "PART_BYTES", 16)
+    monkeypatch.setattr(matrices, "CHECKED_PARTS", 7)
+    found = get(tmp_path, Source())
+    path = tmp_path / "some.npy"
+    content = path.read_bytes()
+    parts = [hashlib.sha256(content[start : start + 16]).hexdigest() for start in range(0, len(content), 16)]
+    assert len(parts) == 13
+    assert found.sha256 == digest(parts)
+    noticed = []
+    for part in range(8, 13):  # those before are the header
+        changed = bytearray(content)
+        changed[16 * part + 1] ^= 1
+        path.write_bytes(changed)
+        told: list[str] = []
+        get(tmp_path, Source(), told)
+        noticed += [part] * len(told)
+        path.write_bytes(content)
+    assert noticed == [8, 10, 12], "of 13 parts every second one"

@@ -28,9 +28,10 @@ def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
     count = f"{len(todo)} of {len(bench.cells)} cells to run"
     budget = bench.suite.gpu_hours
     if budget is None:
-        yield f"{count}, {jobs} at a time, about {minutes_here(todo, bench.dataset, jobs):.0f} min"
+        minutes = minutes_here(todo, bench.dataset, jobs, bench.store.features)
+        yield f"{count}, {jobs} at a time, about {minutes:.0f} min"
     else:
-        hours = gpu_hours(todo, bench.dataset)
+        hours = gpu_hours(todo, bench.dataset, bench.store.features)
         verdict = "within" if hours <= budget else "OVER"
         yield f"{count}, about {hours:.1f} GPU hours (an A100), {verdict} the suite's budget of {budget:g}"
         if device().type != "cuda":

@@ -86,7 +86,7 @@ def run(
         from compatbench.plan.estimate import minutes_here
 
         chosen = 1 if coordinator else jobs or benching.default_jobs()
-        minutes = minutes_here(todo, bench.dataset, chosen)
+        minutes = minutes_here(todo, bench.dataset, chosen, bench.store.features)
         console.print(
             f"{bench.suite.title}: {len(todo)} of {len(bench.cells)} cells to run, {chosen} at a time"
             f"{f' in {coordinator.launch.size} processes' if coordinator else ''}, about {minutes:.0f} min",

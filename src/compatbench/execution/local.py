@@ -22,6 +22,7 @@ from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
+from compatbench.generations.trunk import STAGE as FEATURES
 from compatbench.machine.processes import Group
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
@@ -149,6 +150,8 @@ class LocalJob:
                     case ("end", state, ending):
                         self._end(state, ending)
                     case ("progress", stage, share):
+                        if stage.startswith(FEATURES):  # the cell's own time begins once all features are there
+                            self.deadline = time.monotonic() + self.executor.timeout_seconds
                         watcher.progressed(self.cell, stage, share)
                     case ("notice", line):
                         watcher.noticed(self.cell, line)

@@ -144,8 +144,7 @@ class ChainTrainer:
         """Compute the missing features of the chain's frozen trunks."""
         shape = self.dataset.train.channels, self.dataset.train.image_size
         encoders = [encoder for spec in self.chain for encoder in (spec.encoder(*shape), spec.documents(*shape))]
-        for trunk in dict.fromkeys(encoder.trunk for encoder in encoders if encoder is not None and encoder.frozen):
-            self.features.compute(trunk)
+        self.features.compute(dict.fromkeys(one.trunk for one in encoders if one is not None and one.frozen))
 
     @property
     def split_hash(self) -> str:

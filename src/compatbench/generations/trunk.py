@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
-from compatbench.data.image_files import in_order, read_batches
+from compatbench.data.image_files import CPU, in_order, read_batches
 from compatbench.data.normalization import Normalization
 from compatbench.data.published_weights import package_of
 from compatbench.encoders import build_backbone
@@ -28,7 +28,7 @@ from compatbench.machine.seeds import global_stream, stream
 from compatbench.storage.artefacts import Notify, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.storage.disk_cache import cached_on_disk
-from compatbench.storage.matrices import Matrix, get_or_fill_together
+from compatbench.storage.matrices import Matrix, get_or_fill_together, is_stored
 from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
@@ -70,6 +70,29 @@ def trunk_normalization(trunk: nn.Module, channels: int) -> Normalization:
     return Normalization(mean, std)
 
 
+STAGE = "features"
+"""What a cell's progress begins with while it computes features, or waits for those of another cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Images whose features are in one file."""
+
+    name: str
+    """`train`, `gallery`, `query` or `train view 0`."""
+    split: Split
+    pool: Tensor | None = None
+    """(P,) the positions of those of the split; all if None."""
+    view: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.split) if self.pool is None else len(self.pool)
+
+
+class _MadeElsewhereError(Exception):
+    """Another process computes the features at this moment."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrunkFeatures:
     """Features of a dataset's images by any trunk, each computed at its first use."""
@@ -82,72 +105,118 @@ class TrunkFeatures:
     """Of the computed features."""
     data: Path
     """Folder of packaged weights."""
-    device: torch.device
-    progress: Callable[[str, float], None]
-    notify: Notify
+    device: torch.device = CPU
+    progress: Callable[[str, float], None] = lambda stage, share: None
+    notify: Notify = lambda line: None
+    _found: dict[tuple[BackboneSpec, str], Matrix] = field(default_factory=dict)
 
-    def compute(self, spec: BackboneSpec) -> None:
-        """Compute the missing features of the trunk `spec`."""
-        everything = torch.empty(0, dtype=torch.int64)
-        self.train(spec, everything)
-        self.views(spec, everything)
-        for split in (self.dataset.gallery, self.dataset.query):
-            self.test(spec, split)
+    def compute(self, specs: Iterable[BackboneSpec]) -> None:
+        """Compute the missing features of the trunks `specs`.
+
+        Files that another process computes at the moment come last, so that cells side by side share the work.
+        """
+        left = []
+        for spec in specs:
+            for part in self.parts:
+                try:
+                    self._matrix(spec, part, leave_to_others=processes.size() == 1)
+                except _MadeElsewhereError:
+                    left.append((spec, part))
+        for spec, part in left:
+            self._matrix(spec, part)
+
+    def missing(self, spec: BackboneSpec) -> int:
+        """How many images, each view counted, the trunk `spec` has still to look at."""
+        if not any(self.folder.glob(f"{spec.backbone}--*.npy")):
+            return sum(map(len, self.parts))  # and the weights need not be there to tell their hash
+        return sum(len(part) for part in self.parts if not is_stored(self.folder, self.file(spec, part)))
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """All files of a trunk: training images, their views, gallery and queries that are not in it."""
+        train, gallery, query = self.dataset.train, self.dataset.gallery, self.dataset.query
+        views = [Part(f"train view {view}", train, self._pool, view) for view in range(self.recipe.drawn_views)]
+        tests = [Part("gallery", gallery), *([Part("query", query)] if self._rows(gallery, query) is None else [])]
+        return Part("train", train, self._pool), *views, *tests
 
     def train(self, spec: BackboneSpec, indices: Tensor) -> Features:
         """Of the training images at `indices` (N,), without augmentation."""
-        return self._of_train(spec, indices, None)
+        return self._of_train(spec, "train", indices)
 
     def views(self, spec: BackboneSpec, indices: Tensor) -> tuple[Features, ...]:
         """Of V augmented views of the training images at `indices` (N,); of one plain view without augmentation."""
-        views = range(self.recipe.drawn_views) or (None,)
-        return tuple(self._of_train(spec, indices, view) for view in views)
+        names = [part.name for part in self.parts if part.view is not None] or ["train"]
+        return tuple(self._of_train(spec, name, indices) for name in names)
 
     def test(self, spec: BackboneSpec, split: Split) -> Features:
         """Features of the images of `split`, queries or gallery images of the dataset."""
-        for whole, name in ((self.dataset.gallery, "gallery"), (self.dataset.query, "query")):
-            rows = torch.from_numpy(IdLookup(whole.ids.numpy()).rows(split.ids.numpy()))
-            if (rows >= 0).all():
-                matrix = self._matrix(spec, whole, name, None, None)
-                return Features(matrix.rows, rows, matrix.rows_per_second, self.device)
+        for part in self.parts[1 + self.recipe.drawn_views :]:
+            rows = self._rows(part.split, split)
+            if rows is not None:
+                return self._features(spec, part, rows)
         raise ValueError("the split has images that are neither queries nor in the gallery")
 
-    def _of_train(self, spec: BackboneSpec, indices: Tensor, view: int | None) -> Features:
-        matrix = self._matrix(spec, self.dataset.train, "train", self._pool, view)
-        return Features(matrix.rows, torch.searchsorted(self._pool, indices), matrix.rows_per_second, self.device)
+    @staticmethod
+    def _rows(whole: Split, some: Split) -> Tensor | None:
+        """Where the images of `some` are in `whole`; None if one of them is not."""
+        rows = torch.from_numpy(IdLookup(whole.ids.numpy()).rows(some.ids.numpy()))
+        return rows if bool((rows >= 0).all()) else None
+
+    def _of_train(self, spec: BackboneSpec, name: str, indices: Tensor) -> Features:
+        [part] = [part for part in self.parts if part.name == name]
+        return self._features(spec, part, torch.searchsorted(self._pool, indices))
+
+    def _features(self, spec: BackboneSpec, part: Part, rows: Tensor) -> Features:
+        matrix = self._matrix(spec, part)
+        return Features(matrix.rows, rows, matrix.rows_per_second, self.device)
 
     @cached_property
     def _pool(self) -> Tensor:
         """(P,) training images that any generation may see, rising: as many as the suite's limit leaves."""
         return training_indices(self.dataset.train.labels, GenerationSpec(backbone="any"), self.train_limit)
 
-    def _matrix(self, spec: BackboneSpec, split: Split, name: str, pool: Tensor | None, view: int | None) -> Matrix:
+    def file(self, spec: BackboneSpec, part: Part) -> str:
+        """The name of a file, without its ending."""
+        rows = part.pool if part.pool is not None and len(part.pool) < len(part.split) else None
         content = {
             "version": FEATURES_VERSION,
             "trunk": spec.model_dump(mode="json"),
             "weights": weights_hash(spec),
-            "images": split.content_sha256,
-            "rows": digest(pool.tolist()) if pool is not None and len(pool) < len(split) else None,
-            "augmentation": None if view is None else [self.recipe.augmentation.model_dump(mode="json"), view],
+            "images": part.split.content_sha256,
+            "rows": None if rows is None else digest(rows.tolist()),
+            "augmentation": None
+            if part.view is None
+            else [self.recipe.augmentation.model_dump(mode="json"), part.view],
         }
-        what = name if view is None else f"{name} view {view}"
-        images = split.images if pool is None else split.images[pool]
+        return f"{spec.backbone}--{part.name.replace(' ', '-')}--{digest(content)}"
 
-        def blocks() -> Iterator[NDArray[np.float16]]:
-            trunk = build_trunk(spec, self.data).to(self.device).to(memory_format=torch.channels_last)
-            normalize = trunk_normalization(trunk, spec.channels)
-            generator = stream(VIEWS_SEED, "trunk view", view or 0)
-            places = in_order(len(images), BLOCK)
-            for place, block in zip(places, read_batches(images, places), strict=True):
-                self.progress(f"features of {spec.backbone}, {what}", place.start / len(images))
-                drawn = block if view is None else augment(block, self.recipe.augmentation, generator)
-                own = drawn[processes.share(len(drawn))].to(self.device)
-                with torch.inference_mode():
-                    part = trunk(channels_last(normalize(own)))
-                features = processes.gather(part, len(drawn)).half()
-                if not torch.isfinite(features).all():
-                    raise InvalidResultError(f"features of '{spec.backbone}' are not finite in 16 bits ({what})")
-                yield features.cpu().numpy()
+    def _matrix(self, spec: BackboneSpec, part: Part, *, leave_to_others: bool = False) -> Matrix:
+        """Found, checked once and kept open; or computed."""
 
-        file = f"{spec.backbone}--{what.replace(' ', '-')}--{digest(content)}"
-        return get_or_fill_together(self.folder, file, len(images), blocks, self.notify)
+        def waiting() -> None:
+            if leave_to_others:
+                raise _MadeElsewhereError
+            self.progress(f"{STAGE} of {spec.backbone}, {part.name}: another cell computes them", 0.0)
+
+        if (spec, part.name) not in self._found:
+            blocks = partial(self._blocks, spec, part)
+            found = get_or_fill_together(self.folder, self.file(spec, part), len(part), blocks, self.notify, waiting)
+            self._found[spec, part.name] = found
+        return self._found[spec, part.name]
+
+    def _blocks(self, spec: BackboneSpec, part: Part) -> Iterator[NDArray[np.float16]]:
+        images = part.split.images if part.pool is None else part.split.images[part.pool]
+        trunk = build_trunk(spec, self.data).to(self.device).to(memory_format=torch.channels_last)
+        normalize = trunk_normalization(trunk, spec.channels)
+        generator = stream(VIEWS_SEED, "trunk view", part.view or 0)
+        places = in_order(len(images), BLOCK)
+        for place, block in zip(places, read_batches(images, places), strict=True):
+            self.progress(f"{STAGE} of {spec.backbone}, {part.name}", place.start / len(images))
+            drawn = block if part.view is None else augment(block, self.recipe.augmentation, generator)
+            own = drawn[processes.share(len(drawn))].to(self.device)
+            with torch.inference_mode():
+                computed = trunk(channels_last(normalize(own)))
+            features = processes.gather(computed, len(drawn)).half()
+            if not torch.isfinite(features).all():
+                raise InvalidResultError(f"features of '{spec.backbone}' are not finite in 16 bits ({part.name})")
+            yield features.cpu().numpy()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from compatbench.data.dataset import Dataset
 from compatbench.encoders import Encoder
+from compatbench.generations.trunk import TrunkFeatures
 from compatbench.plan.cells import Cell
 from compatbench.plan.trainings import trainings
 from compatbench.records.environment import cpu_name, device, gpu_name
 from compatbench.storage.disk_cache import cached_on_disk
 from compatbench.suite.encoder_spec import BackboneSpec, EncoderSpec
 from compatbench.suite.recipe import Recipe
-from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.splits import image_ranges
 from compatbench.vocabulary import Need
 
 TRAINING = 3
@@ -25,22 +25,26 @@ TRAINING = 3
 CELL_SECONDS = {"here": 6.0, "gpu": 60.0}
 """Evaluation, flips, backfill and search of one cell of a small suite here, and of a large one beside a GPU: guesses
 that only the estimate rests on."""
+NOWHERE = Path("/dev/null")
 OPERATIONS_PER_SECOND = {"bfloat16": 60e12, "float32": 23e12}
 """What one data-centre GPU (NVIDIA A100) sustains in training: it passes 2,470 images/s through ResNet-50 at 224x224 in
 mixed precision and 938 in TF32 (NVIDIA DeepLearningExamples, ResNet50 v1.5 for PyTorch), at 24.5e9 operations each.
 Small images and small batches reach less."""
 
 
-def minutes_here(cells: Sequence[Cell], dataset: Dataset, jobs: int) -> float:
-    """Minutes for `cells` on this machine with `jobs` at a time; good to a factor of two."""
+def minutes_here(cells: Sequence[Cell], dataset: Dataset, jobs: int, features: Path = NOWHERE) -> float:
+    """Minutes for `cells` on this machine with `jobs` at a time; good to a factor of two.
+
+    What the folder `features` has of frozen trunks is not computed again.
+    """
 
     def pass_seconds(encoder: EncoderSpec, recipe: Recipe) -> float:
         return 1 / (TRAINING * training_rate(encoder, recipe.batch_size))
 
-    return _seconds(cells, dataset, pass_seconds, CELL_SECONDS["here"]) / jobs / 60
+    return _seconds(cells, dataset, pass_seconds, CELL_SECONDS["here"], features) / jobs / 60
 
 
-def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
+def gpu_hours(cells: Sequence[Cell], dataset: Dataset, features: Path = NOWHERE) -> float:
     """Hours of one GPU for `cells`; good to a factor of two. Needs neither the GPU nor the data.
 
     Image files must be decoded as fast as the GPU takes them; where there are too few cores for that, it takes longer.
@@ -49,7 +53,7 @@ def gpu_hours(cells: Sequence[Cell], dataset: Dataset) -> float:
     def pass_seconds(encoder: EncoderSpec, recipe: Recipe) -> float:
         return forward_operations(encoder) / OPERATIONS_PER_SECOND[recipe.precision]
 
-    return _seconds(cells, dataset, pass_seconds, CELL_SECONDS["gpu"]) / 3600
+    return _seconds(cells, dataset, pass_seconds, CELL_SECONDS["gpu"], features) / 3600
 
 
 def _seconds(
@@ -57,8 +61,9 @@ def _seconds(
     dataset: Dataset,
     pass_seconds: Callable[[EncoderSpec, Recipe], float],
     cell_seconds: float,
+    features: Path,
 ) -> float:
-    """All features of frozen trunks, trainings, embeddings and evaluations of `cells`.
+    """The missing features of frozen trunks, all trainings, embeddings and evaluations of `cells`.
 
     `pass_seconds` is a forward pass of one image, or of its features where the encoder is frozen.
     """
@@ -74,9 +79,8 @@ def _seconds(
             seconds += seen * pass_seconds(training.old, recipe)
         trunks |= {(one.trunk, training.spec.train_limit): recipe for one in training.encoders if one.frozen}
     for (trunk, limit), recipe in trunks.items():
-        ranges = image_ranges(dataset.train.labels, GenerationSpec(backbone=trunk.backbone), limit).values()
-        computed = sum(last - first for first, last in ranges) * (1 + recipe.drawn_views) + embedded
-        seconds += computed * pass_seconds(EncoderSpec(dim=1, **trunk.model_dump()), recipe)
+        missing = TrunkFeatures(dataset, limit, recipe, features, NOWHERE).missing(trunk)
+        seconds += missing * pass_seconds(EncoderSpec(dim=1, **trunk.model_dump()), recipe)
     return seconds
 
 

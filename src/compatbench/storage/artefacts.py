@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,6 +22,13 @@ Notify = Callable[[str], None]
 Made = TypeVar("Made")
 Reader = Callable[[Path], tuple[Made | None, str]]
 """What is at a path, or None and what is wrong with it: nothing where there is no file."""
+Waiting = Callable[[], None]
+"""Called at once and then now and then by a process that waits for what another one makes; may raise to go away."""
+WAITING_SECONDS = 5.0
+
+
+def nobody_waits() -> None:
+    """The `Waiting` that tells nobody."""
 
 
 @dataclass
@@ -48,13 +56,15 @@ def get_or_make_together(
     return made_together(path, read_artefact, lambda: _written(path, make()), make, notify)
 
 
-def made_once(path: Path, read: Reader[Made], make: Callable[[], Made], notify: Notify) -> Made:
+def made_once(
+    path: Path, read: Reader[Made], make: Callable[[], Made], notify: Notify, waiting: Waiting = nobody_waits
+) -> Made:
     """The content of `path`, by `read`; if there is none, `make` writes it while other processes wait."""
     found, _ = read(path)
     if found is not None:
         return found
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / f".{path.stem}.lock"):
+    with _locked(path, waiting):
         remove_leftovers(path)
         found, problem = read(path)
         if found is None:
@@ -64,8 +74,30 @@ def made_once(path: Path, read: Reader[Made], make: Callable[[], Made], notify: 
     return found
 
 
+@contextmanager
+def _locked(path: Path, waiting: Waiting) -> Iterator[None]:
+    lock = FileLock(path.parent / f".{path.stem}.lock")
+    patience = 0.0
+    while True:
+        try:
+            lock.acquire(timeout=patience)
+            break
+        except Timeout:
+            waiting()
+            patience = WAITING_SECONDS
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def made_together(
-    path: Path, read: Reader[Made], make: Callable[[], Made], assist: Callable[[], object], notify: Notify
+    path: Path,
+    read: Reader[Made],
+    make: Callable[[], Made],
+    assist: Callable[[], object],
+    notify: Notify,
+    waiting: Waiting = nobody_waits,
 ) -> Made:
     """`made_once` by all processes that train together: the others `assist` while the first makes.
 
@@ -78,7 +110,7 @@ def made_together(
         return make()
 
     if processes.is_first():
-        found = made_once(path, read, make_together, notify)
+        found = made_once(path, read, make_together, notify, waiting)
         processes.agree(False)
         return found
     while processes.agree(False):
