@@ -9,7 +9,7 @@ from compatbench.method import Adapter, Field, Maps, Need
 from compatbench.model import mean_by_class
 
 from ._similarity import cosines
-from ._transformation import Transformation, TransformationParams, train_transformation
+from ._transformation import QUICK, Transformation, TransformationParams, train_transformation
 
 
 class LogVariance(nn.Linear):
@@ -40,6 +40,7 @@ class FastFill(Adapter):
 
     name = "fastfill"
     needs = frozenset({Need.OLD_FEATURES, Need.LABELS, Need.GALLERY_REWRITE})
+    quick = QUICK
 
     class Params(TransformationParams):
         variant: Literal["paper", "code"] = "paper"

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from compatbench.method import Adapter, Maps, Need
 
-from ._transformation import Transformation, TransformationParams, train_transformation
+from ._transformation import QUICK, Transformation, TransformationParams, train_transformation
 
 
 class FCT(Adapter):
@@ -26,6 +26,7 @@ class FCT(Adapter):
 
     name = "fct"
     needs = frozenset({Need.OLD_FEATURES, Need.GALLERY_REWRITE})
+    quick = QUICK
     Params = TransformationParams
 
     def build(self, dim: int, old_dim: int) -> Maps:

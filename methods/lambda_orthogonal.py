@@ -1,6 +1,6 @@
 """A nearly orthogonal map of the new embeddings, and a free one of the old ones, fitted together."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ class LambdaOrthogonal(Adapter):
 
     name = "lambda_orthogonal"
     needs = frozenset({Need.OLD_FEATURES, Need.LABELS, Need.GALLERY_REWRITE})
+    quick: ClassVar = {"steps": 400}
 
     class Params(Params):
         variant: Literal["relaxed", "strict"] = "relaxed"

@@ -1,5 +1,7 @@
 """A residual perceptron from new embeddings to old ones."""
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,6 +42,7 @@ class MLP(Adapter):
 
     name = "mlp"
     needs = frozenset({Need.OLD_FEATURES})
+    quick: ClassVar = {"steps": 400}
 
     class Params(Params):
         hidden: int = Field(256, ge=1)

@@ -1,5 +1,7 @@
 """Queries between the old model's and the new one's, on the arc that joins them."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -47,6 +49,7 @@ class SphericalInterpolation(Adapter):
 
     name = "slerp"
     needs = frozenset({Need.OLD_FEATURES, Need.LABELS, Need.BOTH_ENCODERS_ONLINE})
+    quick: ClassVar = {"support": 500}
 
     class Params(Params):
         steps: int = Field(10, ge=1)

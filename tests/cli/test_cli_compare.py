@@ -60,7 +60,7 @@ def read(folder: Path | str | None = None) -> Comparison:
     return Comparison.model_validate(json.loads(Path(folder, "compare.json").read_text()))
 
 
-FAST = ("--adapters", "procrustes,ridge,slerp,lambda_orthogonal,rank_merge", "--fit-seconds", "60")
+FAST = ("--adapters", "procrustes,ridge,slerp,lambda_orthogonal,rank_merge", "--effort", "full")
 
 
 def test_every_row_scores_what_its_vectors_score(files: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from upgrades import references, row
 
 from compatbench.compare.comparison import Comparison, Inputs, Outcome, Parts
+from compatbench.compare.effort import Effort
 from compatbench.compare.tables import scores_table, thresholds_table
 from compatbench.records.record import Environment
 
@@ -22,7 +23,7 @@ def comparison(*rows: Outcome, rates: tuple[float, ...] = ()) -> Comparison:
             fitting_queries=2,
         ),
         seed=0,
-        fit_seconds_allowed=10,
+        effort=Effort.QUICK,
         rates=list(rates),
         outcomes=[*references(0.05), *rows],
         verdict=[],
@@ -42,13 +43,14 @@ def test_adapters_stand_by_their_gain_and_skipped_ones_last_with_the_reason() ->
     assert (cells[0]["gain"].value, cells[0]["gain"].low, cells[0]["gain"].high) == pytest.approx((3, 2, 4))
 
 
-def test_fewer_pairs_are_marked_and_explained() -> None:
-    few, all_of_them = row("mlp", 0.01, pairs=400), row("ridge", 0.02, pairs=1000)
-    table = scores_table(comparison(few, all_of_them))
-    marks = {one.cells["name"].value: one.cells["pairs"].marks for one in table.groups[1].rows}
+def test_quick_schedules_are_marked_and_explained() -> None:
+    changed, published = row("mlp", 0.01, changes="epochs 6 (50)"), row("ridge", 0.02)
+    table = scores_table(comparison(changed, published))
+    marks = {one.cells["name"].value: one.cells["fit"].marks for one in table.groups[1].rows}
     assert marks == {"ridge": (), "mlp": ("†",)}
-    assert "within the 10 s" in table.footnotes["†"]
-    assert scores_table(comparison(all_of_them)).footnotes == {}
+    assert "--effort full" in table.footnotes["†"]
+    assert "mlp: epochs 6 (50)" in table.footnotes["†"]
+    assert scores_table(comparison(published)).footnotes == {}
 
 
 def test_what_serving_needs_is_named() -> None:

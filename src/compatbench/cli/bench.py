@@ -5,7 +5,6 @@ What runs cells is imported where it is used, so that a plan does not wait for i
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.command import Origin
 from compatbench.execution.gpus import gpu_slots, visible_gpus
+from compatbench.machine.cores import cores
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.pretrained import fetch_weights
 from compatbench.plan.selection import EVERY_METHOD, Selection
@@ -99,11 +99,6 @@ def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:
                 catalogue.get(entry.name).resolve(entry.params)
         except RequestError as error:
             raise RequestError(f"suite {source}, methods: {error}") from error
-
-
-def cores() -> int:
-    """Number of processor cores of this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_jobs() -> int:

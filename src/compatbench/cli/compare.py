@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compatbench.cli.adapters import Folders
-from compatbench.cli.console import plain_console
+from compatbench.cli.console import plain_console, shown_progress
 from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
+from compatbench.compare.effort import Effort
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
@@ -54,9 +55,9 @@ def compare(
     fit_pairs: Annotated[
         int, typer.Option("--fit-pairs", min=1, help="Fit on at most so many items, and on at most half of all.")
     ] = 10_000,
-    fit_seconds: Annotated[
-        float, typer.Option("--fit-seconds", min=0.1, help="Fitting one adapter may take so long.")
-    ] = 8.0,
+    effort: Annotated[
+        Effort, typer.Option("--effort", help="How long adapters are trained: a quick schedule, or the published one.")
+    ] = Effort.QUICK,
     similarity: Annotated[
         Similarity, typer.Option("--similarity", help="How the index ranks; lengths count by dot and l2.")
     ] = Similarity.COSINE,
@@ -109,7 +110,7 @@ def compare(
     from compatbench.records.environment import device
 
     chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
-    settings = Settings(queries, fit_pairs, fit_seconds, similarity, fit_on, seed, chosen, folders)
+    settings = Settings(queries, fit_pairs, effort, similarity, fit_on, seed, chosen, folders)
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
@@ -124,7 +125,8 @@ def compare(
             relevance, said = by_class(items, asked, options), shared_ids(items, asked, options) if asked else ()
         else:
             relevance, said = read_qrels(qrels, items, asked, options)
-    comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages)
+    with shown_progress() as watch:
+        comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages, watch)
     comparison.notices += said
     comparison.gates = check_gates(requirements, comparison.outcomes)
     written = write_comparison(comparison, results, folder)

@@ -8,13 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.compare.effort import Effort
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
 from compatbench.vocabulary import Need
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class _Model(BaseModel):
@@ -67,7 +68,9 @@ class Outcome(_Model):
     summary: str = ""
     needs: list[Need] = Field(default_factory=list)
     pairs: int | None = None
-    """Fitted on; fewer than `fitting_pairs` where the time for all of them was too short."""
+    """Fitted on."""
+    changes: str = ""
+    """Parameters of the quick schedule, with the published values in parentheses."""
     fit_seconds: float | None = None
     query_ms: float | None = None
     """Time that mapping one query takes, median of single queries."""
@@ -109,7 +112,7 @@ class Comparison(_Model):
     similarity: Similarity = Similarity.COSINE
     fit_on: FitOn = FitOn.DOCUMENTS
     seed: int
-    fit_seconds_allowed: float
+    effort: Effort
     rates: list[float]
     """False accept rates that there are enough pairs for."""
     outcomes: list[Outcome]

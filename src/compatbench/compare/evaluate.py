@@ -19,10 +19,12 @@ from compatbench.compare.comparison import (
     Inputs,
     Outcome,
 )
-from compatbench.compare.fitting import Fit, Pairs, choose_adapters, fit_within
+from compatbench.compare.effort import Effort
+from compatbench.compare.fitting import Fit, Pairs, choose_adapters
 from compatbench.compare.inputs import Items, length_notices
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.compare.rows import Rows
+from compatbench.compare.side_by_side import Watch, fit_all
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import Sides, build_systems, query_milliseconds, self_test
@@ -59,8 +61,7 @@ class Settings:
     """Scored at most, drawn at random; the gallery is whole but for the fitting part."""
     fit_pairs: int = 10_000
     """Items to fit on at most, and at most half of all."""
-    fit_seconds: float = 8.0
-    """Allowed for fitting one adapter."""
+    effort: Effort = Effort.QUICK
     similarity: Similarity = Similarity.COSINE
     fit_on: FitOn = FitOn.DOCUMENTS
     seed: int = 0
@@ -77,6 +78,7 @@ def compare(
     command: str,
     device: torch.device,
     stages: Stopwatch,
+    watch: Watch = lambda progress: None,
 ) -> tuple[Comparison, dict[str, QueryResults]]:
     """Fit every adapter on one part of the items, score all systems on the other, and conclude.
 
@@ -98,7 +100,7 @@ def compare(
         split = make_split(relevance, settings.fit_pairs, settings.queries, settings.seed, settings.fit_on)
     with stages.stage("fit"):
         pairs = _pairs(gallery, asked, relevance, split, device)
-        fits = [fit_within(plugin, pairs, settings.fit_seconds, settings.seed) for plugin in adapters]
+        fits = fit_all(adapters, pairs, settings.effort, settings.seed, settings.method_folders, watch)
     with stages.stage("score"):
         sides = Sides.of(asked, split.queries)
         searched = relevance.among(split.gallery, split.queries)
@@ -125,7 +127,7 @@ def compare(
         similarity=settings.similarity,
         fit_on=settings.fit_on,
         seed=settings.seed,
-        fit_seconds_allowed=settings.fit_seconds,
+        effort=settings.effort,
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
         verdict=verdict(outcomes),
@@ -198,6 +200,7 @@ def _outcomes(
         if fit.adapter is not None:
             row.needs = sorted(fit.adapter.needs)
             row.pairs, row.fit_seconds, row.query_ms = fit.pairs, fit.seconds, times[name]
+            row.changes = fit.changes
             row.p_value, row.metrics = p_values[name], numbers[name]
         rows.append(row)
     return rows

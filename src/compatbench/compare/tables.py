@@ -15,7 +15,7 @@ from compatbench.vocabulary import MetricName
 WITH_INTERVAL = ("map", "gain")
 """The columns that have their intervals in the terminal."""
 
-FEWER_PAIRS = "†"
+QUICK = "†"
 
 _THRESHOLDS = {
     Similarity.COSINE: "cosine",
@@ -101,23 +101,17 @@ _COLUMNS = (
 def scores_table(comparison: Comparison) -> Table:
     """References and adapters, best gain first; skipped ones with their reason last."""
     references, adapters = _ordered(comparison)
-    wanted = comparison.parts.fitting_pairs
-    fewer = any(one.pairs is not None and one.pairs < wanted for one in adapters)
+    quick = [one for one in adapters if one.changes]
     return Table(
         name="compare",
         title=f"{comparison.inputs.old} → {comparison.inputs.new}",
         caption=_caption(comparison),
         columns=_COLUMNS,
         groups=_groups(
-            ("References", [_row(one, wanted) for one in references]),
-            ("Adapters", [_row(one, wanted) for one in adapters]),
+            ("References", [_row(one) for one in references]),
+            ("Adapters", [_row(one) for one in adapters]),
         ),
-        footnotes={
-            FEWER_PAIRS: f"fitted on fewer pairs, to keep its published epochs within the {_allowed(comparison)} that "
-            "an adapter may take; --fit-seconds gives it more."
-        }
-        if fewer
-        else {},
+        footnotes={QUICK: _quick_schedules(quick)} if quick else {},
     )
 
 
@@ -190,15 +184,15 @@ def _caption(comparison: Comparison) -> str:
     return ". ".join(sentences) + "."
 
 
-def _allowed(comparison: Comparison) -> str:
-    return f"{comparison.fit_seconds_allowed:g} s"
+def _quick_schedules(outcomes: Sequence[Outcome]) -> str:
+    told = "; ".join(f"{one.name}: {one.changes}" for one in outcomes)
+    return f"a quick schedule, with the published values in parentheses; --effort full takes those. {told}."
 
 
-def _row(outcome: Outcome, wanted_pairs: int) -> Row:
+def _row(outcome: Outcome) -> Row:
     cells = {"name": Cell(outcome.name)}
     if outcome.skipped:
         return Row(cells | {"verdict": Cell(f"skipped: {outcome.skipped}")})
-    fewer = outcome.pairs is not None and outcome.pairs < wanted_pairs
     cells |= {
         "map": points(outcome.metric("mAP")),
         "gain": points(outcome.metric(GAIN)),
@@ -211,8 +205,8 @@ def _row(outcome: Outcome, wanted_pairs: int) -> Row:
         "nfr1": points(outcome.metric("NFR@1")),
         "pfr1": points(outcome.metric("PFR@1")),
         "online": Cell(_online(outcome) if outcome.role == "adapter" else None),
-        "pairs": Cell(outcome.pairs, marks=(FEWER_PAIRS,) if fewer else ()),
-        "fit": Cell(outcome.fit_seconds),
+        "pairs": Cell(outcome.pairs),
+        "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": Cell(outcome.query_ms),
         "verdict": Cell(_judgement(outcome) if outcome.role == "adapter" else outcome.summary),
     }
