@@ -1,11 +1,14 @@
 """The d-simplex fixed classifier: K vertices in K − 1 dimensions, known before any model is trained."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import Head
-from compatbench.method import Need, TrainingMethod
+from compatbench.method import Need, Task, TrainingMethod
+from compatbench.model import NewModel, OldModel
 
 
 def regular_simplex(vertices: int) -> Tensor:
@@ -65,3 +68,21 @@ class SimplexMethod(TrainingMethod):
 
     def head(self, dim: int, num_classes: int) -> Head:
         return SimplexHead(self.vertices, self.task.classes)
+
+
+class ContinuedSimplexMethod(SimplexMethod):
+    """One whose generations after the first start from the weights of the one before, where these fit.
+
+    Where they do not, the new generation starts from scratch, and `OLD_WEIGHTS` is none of the method's needs.
+    """
+
+    needs = frozenset({Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER, Need.OLD_WEIGHTS})
+
+    def __init__(self, params: Any, task: Task) -> None:
+        super().__init__(params, task)
+        if task.old_dim is None or task.other_encoder or not params.from_old:
+            self.needs = frozenset({Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER})
+
+    def setup(self, new: NewModel, old: OldModel | None) -> None:
+        if old is not None and Need.OLD_WEIGHTS in self.needs:
+            new.encoder.load_state_dict(old.state_dict())

@@ -10,7 +10,7 @@ from compatbench.model import NewModel, OldModel, View
 class BCAligner(TrainingMethod):
     """BC-Aligner, joint backward transformation (Hu et al., KDD 2022, arXiv 2206.03040).
 
-        L = CE(W_n f_k, y) + λ · 1/k Σ_{j<k} mean_{i,d} (r_j)²,   r_{k−1} = B_k f_k − f_{k−1},   r_{j−1} = B_j r_j
+        L = CE(W_n f_k, y) + λ · Σ_{j<k} mean_{i,d} (r_j)²,   r_{k−1} = B_k f_k − f_{k−1},   r_{j−1} = B_j r_j
 
     f_k (B, D_k) the embedding of generation k (0 is the first), B_k (D_{k−1}, D_k) its learned backward map, without
     bias, all earlier maps frozen. Queries for the gallery of generation j pass B_{j+1} ∘ … ∘ B_k; the gallery stays
@@ -39,7 +39,7 @@ class BCAligner(TrainingMethod):
         residual = self.compatible(new.embeddings) - old.embeddings
         residuals = [residual, *(residual @ earlier for earlier in self.earlier_maps)]
         errors = [each.square().mean() for each in residuals]
-        return {"alignment": self.params.weight * sum(errors) / len(errors)}
+        return {"alignment": self.params.weight * torch.stack(errors).sum()}
 
     def compatible(self, embeddings: Tensor) -> Tensor:
         return self.backward_map(embeddings)

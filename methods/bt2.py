@@ -28,6 +28,9 @@ class BT2(TrainingMethod):
     C (C, D_o) the pseudo-classifier, row c the mean of the old unit embeddings of class c over the new training set.
     Weights and sizes are those of the authors' code (an early trainer has 10 in place of 5).
 
+    The independent model starts from other weights and sees the images in another order than this one; with
+    `shared_start` it is the baseline of the cell, which shares both with it: imitation is then much easier.
+
     Deviations: a is at least D_o − D_n and at most D_o (ours), for dimensions that the code cannot take. Of its map V
     (D_o rows), only the a rows that reach f exist here. The independent model is trained first: its cost counts.
     """
@@ -41,6 +44,7 @@ class BT2(TrainingMethod):
         influence_weight: float = Field(10.0, ge=0)
         old_weight: float = Field(5.0, ge=0)
         new_weight: float = Field(1.0, ge=0)
+        shared_start: bool = False
 
     prototypes: Tensor
 
@@ -48,6 +52,7 @@ class BT2(TrainingMethod):
         super().__init__(params, task)
         old_dim = task.old_dim or task.dim
         added = min(old_dim, max(params.extra_dims, old_dim - task.dim))
+        self.shares_start = params.shared_start
         self.only_old = nn.Linear(self.encoder_dim(task.dim), added)
         self.basis = BasisTransformation(task.dim, old_dim, added, params.scale)
 

@@ -19,11 +19,9 @@ class Finetune(TrainingMethod):
     needs = frozenset({Need.OLD_WEIGHTS})
 
     def skip(self, task: Task) -> str | None:
-        if task.old_backbone is None:
-            return None
-        if task.old_backbone != task.backbone:
-            return f"starts from the old weights: {task.backbone} cannot take those of {task.old_backbone}"
-        if task.old_dim != task.dim:
+        if task.other_encoder:
+            return f"starts from the old weights: {task.other_encoder}"
+        if task.old_dim not in (None, task.dim):
             return f"starts from the old weights: theirs is an embedding of {task.old_dim}, not of {task.dim}"
         return None
 

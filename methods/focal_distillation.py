@@ -1,61 +1,36 @@
-"""Focal distillation: the new classifier imitates the old one, most of all where the old one is right."""
-
-from typing import Literal
+"""Focal distillation of features: the new embedding stays near the old one, most of all where it is right already."""
 
 from torch import Tensor
 
 from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
-from compatbench.model import NewModel, OldModel, View
+from compatbench.model import View
 
-from ._divergence import tempered_divergence
+from ._dimensions import refuse_smaller
 
 
 class FocalDistillation(TrainingMethod):
-    """Focal distillation, positive-congruent training (Yan et al., CVPR 2021, arXiv 2011.09161).
+    """Focal distillation of features (after Yan et al., CVPR 2021, arXiv 2011.09161, as OpenCompatible trains it).
 
-        L = CE(W_n f_n, y) + λ · mean_i (α + β · [argmax z_o,i = y_i]) · D_i
-        fd_kl:  D_i = τ² · KL(softmax(z_o,i / τ) ‖ softmax(z_n,i / τ))
-        fd_lm:  D_i = ½ ‖z_n,i − z_o,i‖²
+        L = CE(W_n f_n, y) + λ · mean_i (α + β · [argmax z_n,i = y_i]) · 1/D_o Σ_d (f_n,id − f_o,id)²
 
-    z_o (B, C) the old model's logits and z_n (B, C) the new model's, by its own new head without a margin, over
-    the C classes that both know: the rows of the new head for classes that the old one has, and the old rows
-    of the same classes. The mean is over images of these classes, as in the authors' code; a batch without any
-    gives 0. Whether the old model is right is judged over all its classes. λ = 1, α = 1, β = 5, τ = 100 as
-    published (the code's example weighs CE by 0.1 and D by 0.9; its squared error is a mean over C without ½).
-
-    It was built against negative flips of a classifier and asks nothing of the embedding itself: only the
-    logits are tied, so that the new vectors need not be comparable with the old ones.
+    f_n (B, D_o) the first D_o dimensions of the new embedding and f_o (B, D_o) the old one, neither normalised, z_n
+    (B, C) the new model's logits without a margin. λ = 1, α = 1, β = 5 as in that code, by which retrieval papers
+    compare. The source distils logits, weighed by where the *old* model is right: see `focal_logits`. The mean over
+    the dimensions makes the term small where D_o is large.
     """
 
     name = "focal_distillation"
-    needs = frozenset({Need.OLD_ENCODER, Need.OLD_CLASSIFIER})
+    needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        variant: Literal["fd_kl", "fd_lm"] = "fd_kl"
         weight: float = Field(1.0, ge=0)
         alpha: float = Field(1.0, ge=0)
         beta: float = Field(5.0, ge=0)
-        temperature: float = Field(100.0, gt=0)
-
-    old_row: Tensor
-    shared: Tensor
 
     def skip(self, task: Task) -> str | None:
-        if task.old_dim is not None and not set(task.classes) & set(task.old_classes):
-            return "it distils the logits of classes that both models know, and there are none"
-        return None
-
-    def setup(self, new: NewModel, old: OldModel) -> None:
-        self.register_buffer("old_row", old.rows.clone())
-        self.register_buffer("shared", old.known.nonzero()[:, 0])
+        return refuse_smaller(task)
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
-        teacher, student = old.logits[:, self.old_row[self.shared]], new.logits[:, self.shared]
-        if self.params.variant == "fd_kl":
-            distances = tempered_divergence(student, teacher, self.params.temperature)
-        else:
-            distances = 0.5 * (student - teacher).square().sum(dim=1)
-        target = self.old_row[batch.labels]
-        focus = self.params.alpha + self.params.beta * (old.logits.argmax(dim=1) == target)
-        mean = (focus * distances)[target >= 0].sum() / (target >= 0).sum().clamp(min=1)
-        return {"focal_distillation": self.params.weight * mean}
+        distances = (self.compatible(new.embeddings) - old.embeddings).square().mean(dim=1)
+        focus = self.params.alpha + self.params.beta * (new.logits.argmax(dim=1) == batch.labels)
+        return {"focal_distillation": self.params.weight * (focus * distances).mean()}

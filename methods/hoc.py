@@ -5,14 +5,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params
+from compatbench.method import Batch, Field, Params
 from compatbench.model import View
 
 from ._similarity import cosines
-from ._simplex import SimplexMethod
+from ._simplex import ContinuedSimplexMethod
 
 
-class HOC(SimplexMethod):
+class HOC(ContinuedSimplexMethod):
     """Higher-order compatibility on a fixed simplex, HOC (Biondi et al., CVPR 2024, arXiv 2405.02581).
 
         L = λ · CE(Vᵀ f_n, y) + (1 − λ) · mean_i l_i                            (eq. 3)
@@ -22,18 +22,20 @@ class HOC(SimplexMethod):
     V as in `simplex`, with `reserve` vertices (K, where there are more classes): 1,024 as published, thus
     1,023 dimensions. s_ij = f̂_o,i · f̂_n,j (B, B) between unit embeddings of the old and the new model on the
     same images; λ = 0.1, μ = 10. In the authors' code the entries of the own class, the positive among them,
-    become 0 in the exponent, not −∞: each adds 1 to the sum. `infonce` is the textbook form. The first
-    generation has no old model and trains with CE alone (the authors start from a pre-trained model).
+    become 0 in the exponent, not −∞: each adds 1 to the sum. `infonce` is the textbook form. A later generation
+    starts from the weights of the one before, as in the authors' run, where the architecture is the same, and from
+    scratch where it is not, or with `from_old = false`. Deviations: the first generation has no old model and trains
+    with CE alone (the authors start from a pre-trained model); the learning rate is the suite's (there 1e-3).
     """
 
     name = "hoc"
-    needs = frozenset({Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER})
 
     class Params(Params):
         variant: Literal["published", "infonce"] = "published"
         weight: float = Field(0.1, ge=0, le=1)
         scale: float = Field(10.0, gt=0)
         reserve: int = Field(1024, ge=2)
+        from_old: bool = True
 
     @property
     def vertices(self) -> int:

@@ -14,20 +14,24 @@ from ._dimensions import refuse_smaller
 class L2(TrainingMethod):
     """Feature regression beside classification (the ℓ2 baseline of Shen et al., CVPR 2020, arXiv 2003.11942).
 
+        norm:       L = CE(W_n f_n, y) + λ · mean_i ‖f̂_n,i − f̂_o,i‖
         squared:    L = CE(W_n f_n, y) + λ · mean_i ‖f̂_n,i − f̂_o,i‖²
         dead_zone:  L = CE(W_n f_n, y) + λ · mean_i relu(‖f̂_n,i − f̂_o,i‖ − th)
 
     f̂_o (B, D_o) the old embedding and f̂_n (B, D_o) the first D_o dimensions of the new one, both of unit
     length. The norm sums over D: averaged over D, as in one public implementation, the term is inert.
-    λ = 10 (ours; `squared` then equals 20·(1 − cos)), th = 0.2 as in the public code of the dead zone.
+    The source prints λ = 10 for the plain norm beside ArcFace with s = 64, whose loss starts near 25, "to match
+    the scale of the classification loss". Relative to it λ is 10/25 = 0.4, the default beside a softmax loss near 1
+    (ours): with 10 the new model copies the old one. th = 0.2 as in the public code of the dead zone (its λ is 10
+    too, beside ArcFace). `squared` equals 2λ·(1 − cos).
     """
 
     name = "l2"
     needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        variant: Literal["squared", "dead_zone"] = "squared"
-        weight: float = Field(10.0, ge=0)
+        variant: Literal["norm", "squared", "dead_zone"] = "norm"
+        weight: float = Field(0.4, ge=0)
         threshold: float = Field(0.2, ge=0, le=2)
 
     def skip(self, task: Task) -> str | None:
@@ -38,5 +42,6 @@ class L2(TrainingMethod):
         if self.params.variant == "squared":
             distances = difference.square().sum(dim=1)
         else:
-            distances = F.relu(difference.norm(dim=1) - self.params.threshold)
+            inert = self.params.threshold if self.params.variant == "dead_zone" else 0.0
+            distances = F.relu(difference.norm(dim=1) - inert)
         return {"regression": self.params.weight * distances.mean()}

@@ -1,5 +1,7 @@
 """Learning compatible embeddings: class centres coincide, and no member strays farther than the old ones did."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +23,8 @@ class LCE(TrainingMethod):
     of the loosest old member: a new one may stray as far without a cost. λ_a = 100, λ_b = 1 as in the
     authors' code, where the squares are averaged over classes and dimensions (2,048): where there are fewer
     of either, the same λ_a pulls each row harder. L_cls is the scenario's; in that code ArcFace with s = 16,
-    m = 0.1.
+    m = 0.1. `boundary_form = "code"` takes the features as that code does, f_i · c clamped to [−1, 1] and f_i not of
+    unit length: where embeddings are longer than 1, as they are beside softmax, the boundary is inert.
     """
 
     name = "lce"
@@ -30,6 +33,7 @@ class LCE(TrainingMethod):
     class Params(Params):
         alignment: float = Field(100.0, ge=0)
         boundary: float = Field(1.0, ge=0)
+        boundary_form: Literal["cosine", "code"] = "cosine"
 
     centres: Tensor
     loosest: Tensor
@@ -47,8 +51,10 @@ class LCE(TrainingMethod):
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
         rows = F.normalize(self.compatible(new.head.weight))
-        embeddings = F.normalize(self.compatible(new.embeddings))
-        cosines = (embeddings * self.centres[batch.labels]).sum(dim=1)
+        embeddings = self.compatible(new.embeddings)
+        if self.params.boundary_form == "cosine":
+            embeddings = F.normalize(embeddings)
+        cosines = (embeddings * self.centres[batch.labels]).sum(dim=1).clamp(-1, 1)
         return {
             "alignment": self.params.alignment * F.mse_loss(rows, self.centres),
             "boundary": self.params.boundary * F.relu(self.loosest[batch.labels] - cosines).mean(),

@@ -24,9 +24,10 @@ class NCCL(TrainingMethod):
     class y_i. f̂_n (B, D_o) is the first D_o dimensions of the new embedding, of unit length, and z_n (B, C_n)
     the new logits, without a margin. Gradient reaches f_n and z_n only. The weights come from old embeddings:
 
-    - `class_mean`: w_ij = ½ (1 + cos(f_o,j, μ_{y_j})), less for what lies far from its class mean μ (C_n, D_o);
     - `neighbors`: w_ij = ½ (1 + cos(f_o,i, f_o,j)), less for what lies in another part of the class, as in the
-      public implementation by the authors of MixBCT (no code of the paper's own authors is known).
+      public implementation by the authors of MixBCT (no code of the paper's own authors is known);
+    - `class_mean`: w_ij = ½ (1 + cos(f_o,j, μ_{y_j})), less for what lies far from its class mean μ (C_n, D_o), as
+      the paper's text can be read (in no code).
 
     λ_f = 1, λ_z = 0.01, τ = 1 and Q as there. Deviations (ours): old embeddings are of the augmented images,
     slots that are still empty are no negatives, and the filter of old embeddings by the entropy of their class
@@ -37,7 +38,7 @@ class NCCL(TrainingMethod):
     needs = frozenset({Need.OLD_ENCODER, Need.OLD_FEATURES})
 
     class Params(Params):
-        variant: Literal["class_mean", "neighbors"] = "class_mean"
+        variant: Literal["neighbors", "class_mean"] = "neighbors"
         feature_weight: float = Field(1.0, ge=0)
         logit_weight: float = Field(0.01, ge=0)
         temperature: float = Field(1.0, gt=0)

@@ -15,8 +15,8 @@ from ._dimensions import refuse_smaller
 from ._prototype_refinement import refined_prototypes
 from ._similarity import cosines
 
-REFINED_AT = (10, 20)
-"""Epochs of the published 35 at which the prototypes are refined."""
+REFINED_AT = (10 / 35, 20 / 35)
+"""Shares of the training at which the prototypes are refined."""
 
 
 class UniBCT(TrainingMethod):
@@ -27,9 +27,9 @@ class UniBCT(TrainingMethod):
 
     P (C_n, D_o) prototypes, F_o (N, D_o) the old features of the new training set, E the graph within each
     class of the new model's unit features f̂ (N, D_n) at the time: members that the new model finds among
-    others weigh more than strays. a = 0.9, τ = 0.05. P is refined before epochs 10 and 20 of 35, for other
-    numbers of epochs at the first that begins at that share of the training or later, the last one at the
-    latest (ours); λ_t = 0 before the first refinement and λ = 1 after. L_old, by variant:
+    others weigh more than strays. a = 0.9, τ = 0.05. P is refined after 10/35 and 20/35 of the steps (the paper:
+    before epochs 10 and 20 of 35; by whole epochs, few of them would put both refinements at the end); λ_t = 0
+    before the first refinement and λ = 1 after. L_old, by variant:
 
     - `ce`: cross-entropy of P scored as the old head scores its own rows;
     - `arcface`: with s · cos and the margin m, s = 30, m = 0.3.
@@ -51,34 +51,33 @@ class UniBCT(TrainingMethod):
         margin: float = Field(0.3, ge=0, lt=math.pi / 2)
 
     prototypes: Tensor
-    refined: Tensor
+    refinements: Tensor
 
     def skip(self, task: Task) -> str | None:
         return refuse_smaller(task)
 
     def setup(self, new: NewModel, old: OldModel) -> None:
         self.register_buffer("prototypes", old.class_means())
-        self.register_buffer("refined", torch.zeros((), device=self.prototypes.device))
-
-    def start_epoch(self, epoch: int, epochs: int, new: NewModel, old: OldModel) -> None:
-        if epoch in {min(math.ceil(at * epochs / 35), epochs - 1) for at in REFINED_AT}:
-            self.prototypes.copy_(
-                refined_prototypes(
-                    old.train_embeddings,
-                    new.train_embeddings(),
-                    old.train_labels,
-                    self.task.num_classes,
-                    self.params.damping,
-                    self.params.temperature,
-                )
-            )
-            self.refined.fill_(1)
+        self.register_buffer("refinements", torch.zeros((), device=self.prototypes.device))
+        self.refine = lambda: refined_prototypes(
+            old.train_embeddings,
+            new.train_embeddings(),
+            old.train_labels,
+            self.task.num_classes,
+            self.params.damping,
+            self.params.temperature,
+        )
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
+        due = sum(batch.progress >= share for share in REFINED_AT)
+        if due > self.refinements:
+            self.prototypes.copy_(self.refine())
+            self.refinements.fill_(due)
         embeddings = self.compatible(new.embeddings)
         if self.params.variant == "ce":
             logits = old.score(embeddings, self.prototypes)
         else:
             angles = cosines(embeddings, self.prototypes)
             logits = arcface_logits(angles, batch.labels, self.params.scale, self.params.margin)
-        return {"prototypes": self.params.weight * self.refined * F.cross_entropy(logits, batch.labels)}
+        weight = self.params.weight * self.refinements.clamp(max=1)
+        return {"prototypes": weight * F.cross_entropy(logits, batch.labels)}

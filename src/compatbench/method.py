@@ -59,6 +59,8 @@ class Task:
     old_backbone: str | None = None
     old_dim: int | None = None
     old_classes: tuple[int, ...] = ()
+    other_encoder: str | None = None
+    """Why the old encoder's weights do not fit the new encoder, its embedding dimension aside; None if they do."""
 
     @property
     def num_classes(self) -> int:
@@ -117,6 +119,8 @@ class TrainingMethod(Method, nn.Module):
 
     classification_term: ClassVar[str] = "classification"
     """What `classification(…)` is logged as; another name where a method trains without a classifier."""
+    shares_start: bool = False
+    """Whether the independent model that it needs has its initial weights and its order of images, or its own ones."""
 
     def encoder_dim(self, dim: int) -> int:
         """Output dimension of the encoder, given the scenario's embedding dimension."""

@@ -58,12 +58,17 @@ def test_methods_with_their_own_first_generation_train_it(trainer: Trainer, trai
     assert old.id != trainer().baseline(0).id
 
 
-def test_a_needed_independent_model_is_the_shared_one(trainer: Trainer, trainings: list[str]) -> None:
+def test_a_needed_independent_model_has_a_start_of_its_own(trainer: Trainer, trainings: list[str]) -> None:
     chain = trainer()
+    chain.baseline(1)
     models(chain, "bt2")
-    assert trainings == ["independent 0", "independent 1", "bt2 1"]
-    assert [model.id for model in models(chain, "independent")] == [chain.baseline(0).id, chain.baseline(1).id]
-    assert len(trainings) == 3
+    assert trainings == ["independent 1", "independent 0", "independent 1", "bt2 1"], "the teacher is another one"
+    models(chain, "bt2", shared_start=True)
+    assert trainings[4:] == ["bt2 1"], "its teacher is the baseline"
+    teacher, baseline = chain._teacher(1, False), chain._teacher(1, True)
+    assert baseline.id == chain.baseline(1).id
+    assert not torch.equal(teacher.model.encoder.embedding.weight, baseline.model.encoder.embedding.weight)
+    assert len(trainings) == 5
 
 
 def test_seeds_params_recipe_and_images_name_other_models(trainer: Trainer, trainings: list[str]) -> None:
@@ -216,7 +221,16 @@ def test_what_a_task_knows(digits: Dataset) -> None:
     )
     assert task_of(chain, 0, digits) == Task(0, "test_vit", 8, "softmax", (0, 1, 2, 3), 10)
     assert task_of(chain, 1, digits) == Task(
-        1, "test_resnet", 12, "arcface", tuple(range(10)), 10, "test_vit", 8, (0, 1, 2, 3)
+        1,
+        "test_resnet",
+        12,
+        "arcface",
+        tuple(range(10)),
+        10,
+        "test_vit",
+        8,
+        (0, 1, 2, 3),
+        "backbone is test_resnet, and was test_vit",
     )
 
 

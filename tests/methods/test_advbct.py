@@ -27,7 +27,7 @@ def largest_inlier(distances):
     return sys.modules["compatbench_methods.advbct"].largest_inlier(torch.tensor(distances)).item()
 
 
-def boundary(w, index, threshold):
+def boundary(w, index, threshold=None, quantile=None):
     """L_p2s of the world's classes: four images each, of which 0, 1 and 2 are known."""
     old = [unit(f) for f in rows(w.old(w.images))]
     new = [unit(f[:4]) for f in rows(w.new(w.images))]
@@ -40,6 +40,10 @@ def boundary(w, index, threshold):
         ordered = sorted(distance(f, centre) for f in members)
         fence = ordered[3] + 1.5 * (ordered[3] - ordered[1])
         largest = max(d for d in ordered if d <= fence)
+        if quantile is not None:
+            place = quantile * (len(ordered) - 1)
+            below = int(place)
+            threshold = ordered[below] + (place - below) * (ordered[min(below + 1, 3)] - ordered[below])
         sign = 1 if largest < threshold else -1
         radius = largest + sign * abs(largest - threshold) / (1 + math.exp(-elasticity[c]))
         if c <= 2 and distance(new[i], centre) > radius:
@@ -53,6 +57,14 @@ def test_boundary_follows_the_formula(world, threshold, dim):
     w = world("advbct", {"threshold": threshold, "boundary": 0.7}, dim=dim)
     expected = boundary(w, BATCH, threshold)
     assert terms(w, BATCH)["boundary"].item() == pytest.approx(0.7 * expected, abs=1e-5)
+    assert expected > 0
+
+
+@pytest.mark.parametrize("quantile", [0.0, 0.4, 1.0])
+def test_a_radius_relative_to_the_class_follows_the_formula(world, quantile):
+    w = world("advbct", {"variant": "quantile", "quantile": quantile})
+    expected = boundary(w, BATCH, quantile=quantile)
+    assert terms(w, BATCH)["boundary"].item() == pytest.approx(expected, abs=1e-5)
     assert expected > 0
 
 
@@ -140,20 +152,20 @@ def discriminate(w, features, label):
 
 
 @pytest.mark.parametrize("dim", [4, 6])
-@pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (3, 0.4), (4, 0.2)])
-def test_adversarial_follows_the_formula(world, dim, epoch, share):
-    """The discriminator sees raw embeddings; its weight falls from 1 to 1/E over E = 5 epochs."""
+@pytest.mark.parametrize("progress", [0.0, 0.6])
+def test_adversarial_follows_the_formula(world, dim, progress):
+    """The discriminator sees raw embeddings; its weight falls from 1 to 0."""
     w = world("advbct", {"adversarial": 0.7}, dim=dim)
     new, old = [f[:4] for f in rows(w.new(w.images))], rows(w.old(w.images))
     on_new = discriminate(w, [new[i] for i in BATCH], 0)
     on_old = discriminate(w, [old[i] for i in BATCH], 1)
-    found = terms(w, BATCH, epoch=epoch, epochs=5)["adversarial"].item()
-    assert found == pytest.approx(0.7 * share * (on_new + on_old), abs=1e-5)
+    found = terms(w, BATCH, progress=progress)["adversarial"].item()
+    assert found == pytest.approx(0.7 * (1 - progress) * (on_new + on_old), abs=1e-5)
 
 
 @pytest.mark.parametrize(("progress", "coefficient"), [(0.0, 0.0), (0.1, 0.46211716), (0.5, 0.98661430)])
 def test_the_encoder_climbs_what_the_discriminator_descends(world, progress, coefficient):
-    """Its gradient is that of plain training times −(2/(1 + e^{−10p}) − 1); the discriminator's is untouched."""
+    """Its gradient is that of plain training times −(2/(1 + e^{−10p}) − 1); the discriminator's only has the weight."""
     w = world("advbct")
     terms(w, BATCH, progress=progress)["adversarial"].backward()
     encoder, discriminator = w.new.encoder.embedding.weight.grad.clone(), w.method.discriminator[0].weight.grad.clone()
@@ -162,8 +174,8 @@ def test_the_encoder_climbs_what_the_discriminator_descends(world, progress, coe
     embeddings, labels = w.new(w.images[batch]), torch.zeros(len(BATCH), dtype=torch.long)
     loss = torch.nn.functional.cross_entropy(w.method.discriminator(embeddings), labels)
     (loss + torch.nn.functional.cross_entropy(w.method.discriminator(w.old(w.images[batch])), labels + 1)).backward()
-    assert torch.allclose(encoder, -coefficient * w.new.encoder.embedding.weight.grad, atol=1e-6)
-    assert torch.allclose(discriminator, w.method.discriminator[0].weight.grad, atol=1e-6)
+    assert torch.allclose(encoder, -coefficient * (1 - progress) * w.new.encoder.embedding.weight.grad, atol=1e-6)
+    assert torch.allclose(discriminator, (1 - progress) * w.method.discriminator[0].weight.grad, atol=1e-6)
 
 
 def test_weights_zero_are_independent(world):

@@ -34,7 +34,7 @@ def test_later_generations_weigh_the_residual_in_every_earlier_space(world):
     own = residuals(w)
     second = through(rows(to_second), own)
     first = through(rows(to_first), second)
-    expected = 16 * (mean_square(own) + mean_square(second) + mean_square(first)) / 3
+    expected = 16 * (mean_square(own) + mean_square(second) + mean_square(first))
     assert w.terms(BATCH)["alignment"].item() == pytest.approx(expected, rel=1e-5)
 
 

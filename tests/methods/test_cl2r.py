@@ -2,7 +2,7 @@ import pytest
 import torch
 from by_hand import cosine, cross_entropy, dot, mean, rows
 
-from compatbench.method import Need
+from compatbench.method import Need, Task
 
 BATCH = [0, 1, 2, 3, 4, 8]
 UNKNOWN_ONLY = [3, 4, 8, 9]  # classes 3 and 4, which the old model never saw
@@ -10,16 +10,16 @@ UNKNOWN_ONLY = [3, 4, 8, 9]  # classes 3 and 4, which the old model never saw
 
 @pytest.mark.parametrize(("variant", "distilled"), [("old_classes", [0, 1, 2]), ("all", BATCH)])
 def test_distillation_follows_the_formula(world, variant, distilled):
-    w = world("cl2r", {"variant": variant, "weight": 0.7})
+    w = world("cl2r", {"variant": variant, "weight": 0.7, "from_old": False})
     new, old = rows(w.new(w.images)), rows(w.old(w.images))
-    expected = 0.7 * mean([1 - cosine(new[i], old[i]) for i in distilled])
+    expected = 0.7 * (2 / 5) ** 0.5 * mean([1 - cosine(new[i], old[i]) for i in distilled])
     assert w.terms(BATCH)["distillation"].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_old_classes_are_found_where_labels_and_classes_differ(world):
-    w = world("cl2r", old_classes=(0, 4), classes=(2, 4))
+    w = world("cl2r", {"from_old": False}, old_classes=(0, 4), classes=(2, 4))
     new, old = rows(w.new(w.images)), rows(w.old(w.images))
-    expected = 5 * mean([1 - cosine(new[i], old[i]) for i in (1, 3)])
+    expected = 5 * 0.5**0.5 * mean([1 - cosine(new[i], old[i]) for i in (1, 3)])
     assert w.terms([0, 1, 2, 3])["distillation"].item() == pytest.approx(expected, abs=1e-5)
 
 
@@ -30,10 +30,17 @@ def test_classification_is_that_of_the_simplex(world):
     assert w.terms(BATCH)["classification"].item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_without_new_classes_the_weight_is_that_of_the_smallest_published_share(world):
+    w = world("cl2r", {"from_old": False}, classes=(0, 1, 2))
+    new, old = rows(w.new(w.images)), rows(w.old(w.images))
+    expected = 5 * 0.05**0.5 * mean([1 - cosine(new[i], old[i]) for i in range(4)])
+    assert w.terms([0, 1, 2, 3])["distillation"].item() == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("variant", ["old_classes", "all"])
-def test_equal_models_cost_nothing(world, variant):
+def test_a_new_model_starts_from_the_old_weights_and_costs_nothing(world, variant):
     w = world("cl2r", {"variant": variant})
-    w.copy_old_into_new()
+    assert torch.equal(w.new(w.images), w.old(w.images))
     assert w.terms(BATCH)["distillation"].item() == pytest.approx(0, abs=1e-6)
 
 
@@ -60,5 +67,19 @@ def test_the_first_generation_trains_with_classification_alone(world):
     assert list(w.terms(BATCH)) == ["classification"]
 
 
-def test_needs_its_own_first_generation_and_the_old_encoder(catalogue):
-    assert catalogue.get("cl2r").needs == {Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER}
+@pytest.mark.parametrize("name", ["cl2r", "hoc"])
+@pytest.mark.parametrize(
+    ("old_dim", "other_encoder", "params", "continued"),
+    [
+        (4, None, {}, True),
+        (4, "backbone is a, and was b", {}, False),
+        (4, None, {"from_old": False}, False),
+        (None, None, {}, False),
+    ],
+)
+def test_old_weights_are_a_need_where_they_fit(catalogue, name, old_dim, other_encoder, params, continued):
+    plugin = catalogue.get(name)
+    task = Task(1, "b", 4, "softmax", (0, 1), 5, "b", old_dim, (0,), other_encoder)
+    needs = plugin.cls(plugin.resolve(params), task).needs
+    assert needs - {Need.OLD_WEIGHTS} == {Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER}
+    assert (Need.OLD_WEIGHTS in needs) == continued

@@ -25,11 +25,11 @@ def test_adds_no_term(world):
 
 
 @pytest.mark.parametrize(
-    ("old_backbone", "old_dim", "word"),
-    [("other", 4, "other"), ("linear", 8, "8"), ("linear", 4, None), (None, None, None)],
+    ("other_encoder", "old_dim", "word"),
+    [("backbone is a, and was b", 4, "was b"), (None, 8, "8"), (None, 4, None), (None, None, None)],
 )
-def test_skips_where_the_weights_do_not_fit(catalogue, old_backbone, old_dim, word):
-    task = Task(1, "linear", 4, "softmax", (0, 1), 2, old_backbone, old_dim, (0, 1))
+def test_skips_where_the_weights_do_not_fit(catalogue, other_encoder, old_dim, word):
+    task = Task(1, "linear", 4, "softmax", (0, 1), 2, "linear", old_dim, (0, 1), other_encoder)
     cls = catalogue.get("finetune").cls
     reason = cls(cls.Params(), task).skip(task)
     assert (reason is None) == (word is None)

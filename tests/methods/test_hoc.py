@@ -4,10 +4,10 @@ import pytest
 import torch
 from by_hand import cosine, cross_entropy, dot, mean, rows
 
-from compatbench.method import Need, Task
+from compatbench.method import Task
 
 BATCH = [0, 1, 2, 3, 4, 5, 10]  # classes 0 1 2 3 4 0 0
-FIVE = {"reserve": 5}  # 4 dimensions, those of the world's encoders
+FIVE = {"reserve": 5, "from_old": False}  # 4 dimensions, those of the world's encoders
 
 
 def higher_order(w, batch, scale, variant):
@@ -45,8 +45,7 @@ def test_published_settings(catalogue):
 
 def test_each_image_of_the_own_class_adds_one_in_the_published_form(world):
     """Without other classes the sum is the batch size, whatever the similarities."""
-    w = world("hoc", FIVE)
-    w.copy_old_into_new()
+    w = world("hoc", {"reserve": 5})  # starts from the old weights
     term = w.terms([0, 5, 10, 15])["higher_order"].item()
     assert term == pytest.approx(0.9 * (-10 + math.log(4)), abs=1e-5)
 
@@ -79,7 +78,3 @@ def test_reserved_vertices_set_the_dimension(catalogue, reserve, classes, dim):
     method = catalogue.get("hoc").cls(catalogue.get("hoc").resolve({"reserve": reserve}), task)
     assert method.encoder_dim(64) == dim
     assert method.head(dim, 2).vertices.shape == (dim + 1, dim)
-
-
-def test_needs_its_own_first_generation_and_the_old_encoder(catalogue):
-    assert catalogue.get("hoc").needs == {Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER}

@@ -13,14 +13,14 @@ def distances(w):
 
 
 @pytest.mark.parametrize("dim", [4, 6])
-def test_squared_follows_the_formula(world, dim):
+def test_the_norm_follows_the_formula_with_a_weight_relative_to_the_classification_loss(world, dim):
     w = world("l2", dim=dim)
-    expected = 10 * mean([d**2 for d in distances(w)])
+    expected = 10 / 25 * mean(distances(w))
     assert w.terms(BATCH)["regression"].item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_squared_is_twenty_times_the_cosine_distance(world):
-    w = world("l2")
+def test_squared_is_twice_the_cosine_distance(world):
+    w = world("l2", {"variant": "squared", "weight": 10})
     new, old = rows(w.new(w.images)), rows(w.old(w.images))
     expected = mean([20 * (1 - cosine(new[i], old[i])) for i in BATCH])
     assert w.terms(BATCH)["regression"].item() == pytest.approx(expected, abs=1e-5)
@@ -33,7 +33,7 @@ def test_dead_zone_follows_the_formula(world):
     assert w.terms(BATCH)["regression"].item() == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["squared", "dead_zone"])
+@pytest.mark.parametrize("variant", ["norm", "squared", "dead_zone"])
 def test_equal_models_cost_nothing_and_give_finite_gradients(world, variant):
     w = world("l2", {"variant": variant, "threshold": 0})
     w.copy_old_into_new()

@@ -26,6 +26,15 @@ def test_boundary_follows_the_formula(world, dim):
     assert boundary(w) > 0.01
 
 
+def test_the_boundary_of_the_code_takes_features_that_are_not_normalised(world):
+    w = world("lce", {"boundary_form": "code"})
+    new, old, centre = rows(w.new(w.images)), rows(w.old(w.images)), centres(w)
+    loosest = [min(cosine(old[i], centre[c]) for i in range(20) if w.labels[i] == c) for c in range(5)]
+    clamped = [min(1.0, max(-1.0, sum(a * b for a, b in zip(new[i], centre[w.labels[i]], strict=True)))) for i in BATCH]
+    expected = mean([max(0.0, loosest[w.labels[i]] - c) for i, c in zip(BATCH, clamped, strict=True)])
+    assert w.terms(BATCH)["boundary"].item() == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("dim", [4, 6])
 @pytest.mark.parametrize("loss", ["softmax", "normalized_softmax", "arcface"])
 def test_alignment_follows_the_formula(world, dim, loss):

@@ -4,6 +4,7 @@ from by_hand import cosine, dot, log_sum_exp, mean, mean_vector, rows, unit
 
 from compatbench.method import Need, Task
 
+CLASS_MEAN = {"variant": "class_mean"}
 BATCHES = [[0, 1, 2, 3, 4, 5], [6, 10, 8, 11, 13]]  # the second one finds the first in the queue
 
 
@@ -60,14 +61,14 @@ def test_follows_the_formula_over_the_queue(world, variant, dim):
 def test_published_defaults(world):
     w = world("nccl")
     terms = w.terms(BATCHES[0])
-    features, logits = expected(w, BATCHES[0], BATCHES[0], class_mean_weight)
+    features, logits = expected(w, BATCHES[0], BATCHES[0], neighbor_weight)
     assert terms["feature_consensus"].item() == pytest.approx(features, abs=1e-5)
     assert terms["logit_consensus"].item() == pytest.approx(0.01 * logits, abs=1e-5)
     assert w.method.params.queue_size == 8192
 
 
 def test_the_oldest_leave_a_full_queue(world):
-    w = world("nccl", {"queue_size": 8})
+    w = world("nccl", {**CLASS_MEAN, "queue_size": 8})
     w.terms(BATCHES[0])
     found = w.terms(BATCHES[1])["feature_consensus"].item()
     queue = BATCHES[1] + BATCHES[0][:3]
@@ -78,13 +79,13 @@ def test_the_oldest_leave_a_full_queue(world):
 
 
 def test_a_queue_smaller_than_the_batch_leaves_some_without_a_positive(world):
-    w = world("nccl", {"queue_size": 2})
+    w = world("nccl", {**CLASS_MEAN, "queue_size": 2})
     found = w.terms(BATCHES[0])["feature_consensus"].item()
     assert found == pytest.approx(expected(w, BATCHES[0], BATCHES[0][:2], class_mean_weight)[0], abs=1e-5)
 
 
 def test_queued_logits_are_those_of_the_classifier_of_their_time(world):
-    w = world("nccl")
+    w = world("nccl", CLASS_MEAN)
     w.terms(BATCHES[0])
     before = w.method.logits.clone()
     with torch.no_grad():
@@ -96,7 +97,7 @@ def test_queued_logits_are_those_of_the_classifier_of_their_time(world):
 
 def test_two_batches_before_one_backward(world):
     """The queue moves on without spoiling the graph of the earlier batch, and carries no gradient."""
-    w = world("nccl")
+    w = world("nccl", CLASS_MEAN)
     first, second = (sum(w.terms(batch).values()) for batch in BATCHES)
     (first + second).backward()
     assert torch.isfinite(w.new.encoder.embedding.weight.grad).all()
@@ -106,7 +107,7 @@ def test_two_batches_before_one_backward(world):
 
 def test_an_outlier_counts_less(world):
     """Weights fall with the angle to the class mean, from 1 at the mean to 0 opposite to it."""
-    w = world("nccl")
+    w = world("nccl", CLASS_MEAN)
     w.method.labels = torch.tensor([0, 0, 0])
     center = w.method.means[0] / w.method.means[0].norm()
     aside = torch.linalg.svd(center[None]).Vh[1]
@@ -122,7 +123,7 @@ def test_weight_zero_is_independent(world):
 
 @pytest.mark.parametrize("batch", [[0, 1, 2, 3, 4], [3, 8, 4], [3]])
 def test_survives_single_samples_and_unknown_classes(world, batch):
-    w = world("nccl")
+    w = world("nccl", CLASS_MEAN)
     terms = w.terms(batch)
     sum(terms.values()).backward()
     assert all(torch.isfinite(term) for term in terms.values())
@@ -130,7 +131,7 @@ def test_survives_single_samples_and_unknown_classes(world, batch):
 
 
 def test_the_queue_is_not_stored_with_the_model(world):
-    w, fresh = world("nccl"), world("nccl")
+    w, fresh = world("nccl", CLASS_MEAN), world("nccl", CLASS_MEAN)
     w.terms(BATCHES[0])
     fresh.new.load_state_dict(w.new.state_dict())
     assert not list(w.method.state_dict())
@@ -140,6 +141,6 @@ def test_the_queue_is_not_stored_with_the_model(world):
 def test_needs_no_old_classifier_and_class_means_only_for_their_weights(catalogue):
     cls = catalogue.get("nccl").cls
     task = Task(1, "b", 3, "softmax", (0, 1), 2, "b", 4, (0, 1))
-    assert cls(cls.Params(), task).needs == {Need.OLD_ENCODER, Need.OLD_FEATURES}
-    assert cls(cls.Params(variant="neighbors"), task).needs == {Need.OLD_ENCODER}
+    assert cls(cls.Params(), task).needs == {Need.OLD_ENCODER}
+    assert cls(cls.Params(**CLASS_MEAN), task).needs == {Need.OLD_ENCODER, Need.OLD_FEATURES}
     assert "first 4 dimensions" in cls(cls.Params(), task).skip(task)

@@ -1,11 +1,12 @@
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 from by_hand import arcface, cosine, cross_entropy, dot, mean, rows
 
 from compatbench.method import Need, Task
-from compatbench.model import NewModel
+from compatbench.model import NewModel, View
 
 BATCH = [0, 1, 2, 3, 4, 8]
 
@@ -14,9 +15,9 @@ def refinement():
     return sys.modules["compatbench_methods._prototype_refinement"]
 
 
-def start(w, epoch, epochs):
-    new = NewModel(w.new, lambda: w.new(w.images).detach(), w.labels)
-    w.method.start_epoch(epoch, epochs, new, w.old_model)
+def term(w, progress):
+    batch = replace(w.batch(BATCH), progress=progress)
+    return w.method.loss(batch, View(w.new, batch.images, frozen=False), w.old_model.view(batch.images))["prototypes"]
 
 
 def dense_prototypes(old, new, labels, num_classes, damping, temperature):
@@ -40,7 +41,7 @@ def dense_prototypes(old, new, labels, num_classes, damping, temperature):
 @pytest.mark.parametrize(("damping", "temperature"), [(0.9, 0.05), (0.5, 0.05), (0.9, 1.0), (0.99, 0.01)])
 def test_prototypes_are_those_of_the_dense_formula(world, dim, damping, temperature):
     w = world("unibct", {"damping": damping, "temperature": temperature}, dim=dim)
-    start(w, 1, 3)
+    term(w, 0.5)
     labels = w.labels.tolist()
     expected = dense_prototypes(rows(w.old(w.images)), rows(w.new(w.images)), labels, 5, damping, temperature)
     assert torch.allclose(w.method.prototypes, torch.tensor(expected), atol=1e-5)
@@ -90,29 +91,26 @@ def test_columns_that_sum_to_one_would_refine_nothing(catalogue):
 
 def test_without_damping_prototypes_are_class_means(world):
     w = world("unibct", {"damping": 0})
-    start(w, 1, 3)
+    term(w, 0.5)
     assert torch.allclose(w.method.prototypes, w.old_model.class_means(), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("epochs", "refined_at"), [(35, [10, 20]), (70, [20, 40]), (30, [9, 18]), (3, [1, 2]), (2, [1]), (1, [0])]
-)
-def test_refines_at_the_published_share_of_any_training(world, epochs, refined_at):
+def test_refines_at_the_published_shares_of_the_steps(world):
     found = []
     w = world("unibct")
-    for epoch in range(epochs):
+    for step in range(70):
         w.method.prototypes.zero_()
-        start(w, epoch, epochs)
+        term(w, step / 70)
         if w.method.prototypes.any():
-            found.append(epoch)
-    assert found == refined_at
+            found.append(step)
+    assert found == [20, 40]
 
 
 @pytest.mark.parametrize(("old_loss", "score"), [("softmax", dot), ("arcface", lambda a, b: 64 * cosine(a, b))])
 @pytest.mark.parametrize("dim", [4, 6])
 def test_ce_scores_prototypes_as_the_old_head_does(world, old_loss, score, dim):
     w = world("unibct", {"weight": 0.7}, old_loss=old_loss, dim=dim)
-    start(w, 1, 3)
+    term(w, 0.5)
     prototypes = rows(w.method.prototypes)
     new = [f[:4] for f in rows(w.new(w.images))]
     losses = [cross_entropy([score(new[i], p) for p in prototypes], int(w.labels[i])) for i in BATCH]
@@ -121,7 +119,7 @@ def test_ce_scores_prototypes_as_the_old_head_does(world, old_loss, score, dim):
 
 def test_arcface_follows_the_formula(world):
     w = world("unibct", {"variant": "arcface"})
-    start(w, 1, 3)
+    term(w, 0.5)
     new = rows(w.new(w.images))
     labels = [int(w.labels[i]) for i in BATCH]
     expected = arcface([new[i] for i in BATCH], rows(w.method.prototypes), labels, 30, 0.3)
@@ -130,22 +128,21 @@ def test_arcface_follows_the_formula(world):
 
 def test_before_the_first_refinement_it_is_independent(world):
     w = world("unibct")
-    start(w, 0, 35)
-    term = w.terms(BATCH)["prototypes"]
-    term.backward()
-    assert term.item() == 0
+    before = term(w, 0.28)
+    before.backward()
+    assert before.item() == 0
     assert not w.new.encoder.embedding.weight.grad.any()
 
 
 def test_weight_zero_is_independent(world):
     w = world("unibct", {"weight": 0})
-    start(w, 1, 3)
+    term(w, 0.5)
     assert w.terms(BATCH)["prototypes"].item() == 0
 
 
 def test_refined_prototypes_are_stored_with_the_model(world):
     w, again = world("unibct"), world("unibct")
-    start(w, 1, 3)
+    term(w, 0.5)
     again.method.load_state_dict(w.method.state_dict())
     assert torch.equal(again.terms(BATCH)["prototypes"], w.terms(BATCH)["prototypes"])
     assert w.terms(BATCH)["prototypes"].item() > 0
@@ -158,8 +155,8 @@ def test_outliers_of_the_old_model_weigh_less(world):
     centre = torch.nn.functional.normalize(w.new(w.images)[[5, 10, 15]].mean(dim=0), dim=0).detach()
     embeddings = torch.where((w.labels == 0)[:, None], centre, w.new(w.images).detach())
     embeddings[0] = -centre
-    new = NewModel(w.new, lambda: embeddings, w.labels)
-    w.method.start_epoch(1, 3, new, w.old_model)
+    w.method.setup(NewModel(w.new, lambda: embeddings, w.labels), w.old_model)
+    term(w, 0.5)
     assert w.old_model.class_means()[0].norm() > 30
     assert w.method.prototypes[0].norm() < 10
 

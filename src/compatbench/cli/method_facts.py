@@ -54,8 +54,9 @@ def size(plugin: Plugin, catalogue: Catalogue) -> Size:
 
 def _training_size(plugin: Plugin, catalogue: Catalogue) -> Size:
     dim = _task(plugin).dim
-    plain = build_fixture(catalogue.get(BASELINE), dim=dim, old_dim=dim)
-    fixture = build_fixture(plugin, dim=dim, old_dim=dim, old=plain.old)
+    own_first = Need.OWN_FIRST_GENERATION in plugin.needs
+    plain = None if own_first else build_fixture(catalogue.get(BASELINE), dim=dim, old_dim=dim).old
+    fixture = build_fixture(plugin, dim=dim, old_dim=dim, old=plain)
     fixture.setup()
     return Size(
         encoder_dim=fixture.method.encoder_dim(dim),

@@ -26,7 +26,7 @@ from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.features import Features
 from compatbench.generations.loop import embed_images, embedding_rate, train
 from compatbench.generations.trunk import FEATURES_VERSION, TrunkFeatures, weights_hash
-from compatbench.machine.seeds import global_stream
+from compatbench.machine.seeds import global_stream, stream_seed
 from compatbench.method import Map, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel
 from compatbench.records.record import BASELINE
@@ -64,7 +64,18 @@ def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset
         old_backbone=_backbone(old.document_encoder, old) if old else None,
         old_dim=old.dim if old else None,
         old_classes=tuple(place[class_id] for class_id in old.class_ids(dataset.train_classes)) if old else (),
+        other_encoder=_other_encoder(spec, old) if old else None,
     )
+
+
+def _other_encoder(new: GenerationSpec, old: GenerationSpec) -> str | None:
+    """In what the encoder differs from the old one of the documents, beyond the embedding dimension."""
+    before, now = old.documents(3, 32) or old.encoder(3, 32), new.encoder(3, 32)
+    for name in ("backbone", "small_image_stem", "batch_norm", "frozen", "head"):
+        new_one, old_one = (getattr(encoder, name) for encoder in (now, before))
+        if new_one != old_one:
+            return f"{name} is {new_one}, and was {old_one}"
+    return None
 
 
 def _backbone(tower: TowerSpec | str | None, spec: GenerationSpec) -> str:
@@ -155,6 +166,15 @@ class ChainTrainer:
         """The independently trained model of `generation`."""
         plugin = self.catalogue.get(BASELINE)
         return self._trained(plugin, plugin.resolve({}), generation, old=None)
+
+    def _teacher(self, generation: int, shares_start: bool) -> TrainedModel:
+        """The independent model that a method of `generation` learns from.
+
+        The baseline has the same initial weights and sees the images in the same order, which no team's new model
+        would have in common with its predecessor; so it is one of another seed, unless the method says otherwise.
+        """
+        seed = self.seed if shares_start else stream_seed(self.seed, "teacher")
+        return replace(self, seed=seed).baseline(generation)
 
     def models(self, plugin: Plugin, params: Params) -> list[TrainedModel]:
         """The chain of a training method, oldest first."""
@@ -254,7 +274,7 @@ class ChainTrainer:
         dim = embedding_dim(model.method)
         needs_old = old is not None and bool(set(model.method.needs) - {Need.OWN_FIRST_GENERATION, Need.TWO_VIEWS})
         needs_independent = Need.INDEPENDENT_MODEL in model.method.needs and generation > 0
-        independent = self.baseline(generation) if needs_independent else None
+        independent = self._teacher(generation, model.method.shares_start) if needs_independent else None
         identity = {
             "training": TRAINING_VERSION,
             "dataset": self.dataset.train_fingerprint,

@@ -184,23 +184,9 @@ def _skip_reason(
         reason: str | None = method.skip(task) if trains_it else None
         if chain[position].two_encoders and _has_no_classifier(method) and trains_it:
             reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
-        if position and trains_it and Need.OLD_WEIGHTS in method.needs:
-            reason = reason or _other_encoder(chain, position)
         if reason:
             return reason
         dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)
-    return None
-
-
-def _other_encoder(chain: Sequence[GenerationSpec], position: int) -> str | None:
-    """In what the encoder differs from the one whose weights it is to take, beyond backbone and dimension."""
-    new, old = chain[position], chain[documents_from(chain, position - 1)]
-    before = old.documents(3, 32) or old.encoder(3, 32)
-    now = new.encoder(3, 32)
-    for name in ("small_image_stem", "batch_norm", "frozen", "head"):
-        new_one, old_one = (getattr(encoder, name) for encoder in (now, before))
-        if new_one != old_one:
-            return f"starts from the old weights: {name} is {new_one}, and was {old_one}"
     return None
 
 
