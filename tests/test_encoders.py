@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import nn
 
-from compatbench.encoders import Encoder, check_encoder
+from compatbench.encoders import Encoder, check_encoder, feature_dim
 from compatbench.errors import RequestError
 from compatbench.suite.encoder_spec import EncoderSpec, full_name
 
@@ -84,6 +84,19 @@ def test_the_embedding_head_is_linear_or_has_hidden_layers_by_hand() -> None:
     hidden = (plain.backbone(images) @ first.weight.T + first.bias).clamp(min=0)
     assert torch.allclose(plain(images), hidden @ last.weight.T + last.bias, atol=1e-5)
     assert (first.out_features, last.out_features) == (6, 8)
+
+
+@pytest.mark.parametrize("backbone", ["test_efficientnet", "test_resnet"])
+def test_features_of_stages_are_mean_and_maximum_of_what_timm_cuts_out(backbone: str) -> None:
+    made = encoder(backbone, stages=[2, 4], frozen=False)
+    cut = timm.create_model(backbone, features_only=True, out_indices=(2, 4))
+    weights = {name.removeprefix("backbone."): value for name, value in made.backbone.state_dict().items()}
+    cut.load_state_dict(weights, strict=False)
+    images = torch.randn(3, 3, 32, 32)
+    maps = cut.eval()(images)
+    expected = torch.cat([part for one in maps for part in (one.mean((2, 3)), one.flatten(2).max(2).values)], 1)
+    assert torch.allclose(made.backbone(images), expected, atol=1e-5)
+    assert feature_dim(made.spec) == expected.shape[1] == 2 * sum(cut.feature_info.channels())
 
 
 def test_full_names_carry_the_tag_of_the_weights() -> None:

@@ -56,6 +56,31 @@ def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Modul
     return nn.Sequential(*layers, last) if layers else last
 
 
+class StageFeatures(nn.Module):
+    """A backbone up to some of its stages: the mean and the maximum of each map, (B, C, H, W) to (B, F)."""
+
+    def __init__(self, backbone: nn.Module, spec: BackboneSpec) -> None:
+        """Raises RequestError if the backbone has no such stage."""
+        super().__init__()
+        self.backbone = backbone
+        self.pretrained_cfg = backbone.pretrained_cfg
+        self.stages = list(spec.stages)
+        self.head_hidden_size = 0
+        info: Any = getattr(backbone, "feature_info", [])
+        if not hasattr(backbone, "forward_intermediates") or max(self.stages) >= len(info):
+            raise RequestError(f"backbone '{spec.backbone}' has stages 0 to {len(info) - 1}, not {self.stages}")
+        channels = [int(stage["num_chs"]) for stage in info]
+        self.head_hidden_size = 2 * sum(channels[stage] for stage in self.stages)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, F)."""
+        backbone: Any = self.backbone
+        maps = backbone.forward_intermediates(
+            images, indices=self.stages, stop_early=True, intermediates_only=True, output_fmt="NCHW"
+        )
+        return torch.cat([pooled for one in maps for pooled in (one.mean((2, 3)), one.amax((2, 3)))], 1)
+
+
 def build_backbone(spec: BackboneSpec, data: Path = DATA, *, classifier: bool = False) -> nn.Module:
     """The timm model for `spec.channels` and `spec.image_size`, with published weights if the spec asks for them.
 
@@ -84,7 +109,7 @@ def build_backbone(spec: BackboneSpec, data: Path = DATA, *, classifier: bool = 
         )
     if spec.small_image_stem and not _takes_image_size(spec.backbone):
         _keep_resolution(model, spec)
-    return model
+    return StageFeatures(model, spec) if spec.stages else model
 
 
 def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone: str) -> dict[str, Tensor]:

@@ -122,6 +122,7 @@ IMPOSSIBLE = [
     (CHAIN, [{"document_encoder": "previous"}, {}], "scenarios: scenario 'extended_data': no generation is before the"),
     ((*CHAIN, 1, "document_encoder"), "next", "scenarios.extended_data.1.document_encoder"),
     (CHAIN, [{"frozen": True}, {}], "scenarios: scenario 'extended_data': old and new models see the same views"),
+    ((*CHAIN, 0, "stages"), [3], "scenarios.extended_data.0: stages are for frozen backbones"),
     (CHAIN, [{}], "scenarios: scenario 'extended_data' needs at least two generations, old and new"),
     (("scenarios", "a/b"), [{}, {}], "scenarios.a/b.[key]: string should match pattern"),
     (("scenarios", ".."), [{}, {}], "scenarios....[key]: string should match pattern"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -87,10 +87,14 @@ class EmbeddingHeadSpec(Setting):
         return data
 
 
+Stages = tuple[Annotated[int, Field(ge=0, le=31)], ...]
+"""Stages of a backbone by timm's numbers (`feature_info`), e.g. 3 for an EfficientNet's maps at a 16th of the size."""
+
+
 class BackboneSpec(Weighted):
     """The parts of a backbone."""
 
-    later = frozenset({"weights"})
+    later = frozenset({"weights", "stages"})
 
     backbone: str
     """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
@@ -102,12 +106,14 @@ class BackboneSpec(Weighted):
     """Where these come from, if not from timm's hub."""
     small_image_stem: bool = False
     """Keep early resolution on small images: a stem without stride and pooling, or small ViT patches."""
+    stages: Stages = ()
+    """Features are mean and maximum of the maps of these stages; by default the backbone's own pooled features."""
 
 
 class EncoderSpec(BackboneSpec):
     """The parts of an encoder; in every record and in the cache key of a trained model."""
 
-    later = frozenset({"weights", "frozen", "head"})
+    later = frozenset({"weights", "stages", "frozen", "head"})
 
     dim: int = Field(ge=1)
     """Embedding dimension D."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from compatbench.errors import RequestError
-from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec, Weighted, Weights, full_name
+from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec, Stages, Weighted, Weights, full_name
 from compatbench.vocabulary import HeadName
 
 TestClasses = Literal["all", "unseen"]
@@ -56,7 +56,7 @@ class TowerSpec(Weighted):
 class GenerationSpec(Weighted):
     """One generation of a chain: the data it sees and the encoder it trains, or the two."""
 
-    later = frozenset({"frozen", "head"})
+    later = frozenset({"frozen", "head", "stages"})
 
     backbone: str
     dim: int = Field(64, ge=2)
@@ -71,6 +71,8 @@ class GenerationSpec(Weighted):
     weights: Weights | None = None
     frozen: bool = False
     """The backbone stays as it was published; only the embedding head is trained, on features computed once."""
+    stages: Stages = ()
+    """Of a frozen backbone: its features are mean and maximum of the maps of these stages."""
     small_image_stem: bool = False
     head: EmbeddingHeadSpec = EmbeddingHeadSpec()
     batch_norm: bool = False
@@ -78,6 +80,12 @@ class GenerationSpec(Weighted):
     """Queries are embedded by an encoder of their own; without it by that of the documents, with the same weights."""
     document_encoder: TowerSpec | Literal["previous"] | None = None
     """Documents are embedded by an encoder of their own, or stay as the `previous` generation embedded them."""
+
+    @model_validator(mode="after")
+    def _stages_are_of_frozen_backbones(self) -> Self:
+        if self.stages and not self.frozen:
+            raise ValueError("stages are for frozen backbones; add frozen: true, or remove stages")
+        return self
 
     @property
     def share_bounds(self) -> Bounds:
@@ -121,6 +129,7 @@ class GenerationSpec(Weighted):
             pretrained=self.pretrained,
             weights=self.weights,
             frozen=self.frozen,
+            stages=self.stages,
             small_image_stem=self.small_image_stem,
             batch_norm=self.batch_norm,
             head=self.head,
