@@ -115,6 +115,13 @@ BROKEN = {
     "undeclared head": (LOSS, LOSS.replace("mean()", "mean() * old.head.weight[0, 0]"), "needs", "Need.OLD_CLASSIFIER"),
     "undeclared view": (LOSS, f"batch.second_view\n        {LOSS}", "needs", "add Need.TWO_VIEWS"),
     "unused need": ("{Need.OLD_ENCODER}", "{Need.OLD_ENCODER, Need.OLD_FEATURES}", "needs", "remove Need.OLD_FEATURES"),
+    "images alone": (LOSS, f"batch.images.amax(dim=(2, 3))\n        {LOSS}", "frozen trunk", "take batch.images as it"),
+    "mixed features": (
+        "old.embeddings).square()",
+        "old.embed(batch.images * 0.5)).square()",
+        "another frozen trunk",
+        "nothing that is computed from them",
+    ),
     "vector loss": (LOSS, 'return {"regression": distance}', "losses", "return a scalar"),
     "list of losses": (LOSS, "return [distance.mean()]", "losses", "return a dict"),
     "python number": (LOSS, 'return {"regression": 1.0}', "losses", "'regression' is 1.0"),

@@ -14,19 +14,23 @@ from compatbench.data.normalization import Normalization
 from compatbench.discovery.contract.report import Finding
 from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
-from compatbench.encoders import Encoder
+from compatbench.encoders import Encoder, feature_dim
 from compatbench.generations.batches import TrainingSet
 from compatbench.generations.chain import embedding_dim
 from compatbench.generations.embedding_model import EmbeddingModel
+from compatbench.generations.features import Features
 from compatbench.generations.loop import embed_images, loss_terms, train
 from compatbench.machine.seeds import global_stream, stream
 from compatbench.method import Batch, Params, Task, TrainingMethod
 from compatbench.model import NewModel, OldModel, View
-from compatbench.suite.encoder_spec import EncoderSpec
+from compatbench.suite.encoder_spec import BackboneSpec, EmbeddingHeadSpec, EncoderSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.vocabulary import HeadName, Need
 
 BACKBONE = "test_resnet"
+OTHER_BACKBONE = "test_vit"
+Trunks = tuple[str, str]
+"""Backbones of the old and of the new model."""
 OLD_CLASSES = (0, 1, 2)
 CLASSES = (0, 1, 2, 3, 4)
 PER_CLASS = 8
@@ -58,6 +62,23 @@ def training_set(classes: tuple[int, ...]) -> TrainingSet:
     labels = torch.arange(PER_CLASS * len(classes)) % len(classes)
     noise = torch.randint(0, 120, (len(labels), 1, 32, 32), generator=generator)
     return TrainingSet((noise + 20 * labels[:, None, None, None]).to(torch.uint8), labels)
+
+
+@cache
+def frozen_set(classes: tuple[int, ...], trunk: str) -> TrainingSet:
+    """As many items of `classes` as two views of features, by any frozen trunk; they are those of the new `trunk`."""
+    labels = training_set(classes).labels
+
+    @cache
+    def views(trunk: BackboneSpec) -> tuple[Features, ...]:
+        generator = torch.Generator().manual_seed(len(trunk.backbone))
+        means = 2 * torch.randn(len(CLASSES), feature_dim(trunk), generator=generator)
+        noise = torch.randn(2, len(labels), means.shape[1], generator=generator)
+        return tuple(
+            Features(view.half().numpy(), torch.arange(len(labels)), 1.0) for view in (means[labels] + noise).relu()
+        )
+
+    return TrainingSet(views(_spec(trunk, frozen=True).trunk)[0], labels, views)
 
 
 @dataclass
@@ -103,8 +124,9 @@ class Fixture:
     def batch(self, index: Sequence[int]) -> Batch:
         """The training images at `index`, in the middle of training."""
         rows = torch.tensor(index)
-        assert isinstance(self.data.images, Tensor)
-        images = NORMALIZE(self.data.images[rows])
+        inputs = self.data.images
+        assert isinstance(inputs, Tensor | Features)
+        images = inputs.read(rows) if isinstance(inputs, Features) else NORMALIZE(inputs[rows])
         return Batch(
             images=images,
             labels=self.data.labels[rows],
@@ -113,7 +135,7 @@ class Fixture:
             epochs=2,
             progress=0.5,
             generator=stream(0, "method"),
-            second_view=images.flip(3) if Need.TWO_VIEWS in self.method.needs else None,
+            second_view=images.flip(images.ndim - 1) if Need.TWO_VIEWS in self.method.needs else None,
             independent=View(self.independent, images, frozen=True) if self.independent else None,
         )
 
@@ -133,17 +155,17 @@ class Fixture:
         return embed_images(self.model, self.data.images, NORMALIZE)
 
 
-def task_of(dim: int, old_dim: int | None, loss: HeadName) -> Task:
+def task_of(dim: int, old_dim: int | None, loss: HeadName, trunks: Trunks = (BACKBONE, BACKBONE)) -> Task:
     """The second generation of dimension `dim`, or the first one if `old_dim` is None."""
     first = old_dim is None
     return Task(
         generation=0 if first else 1,
-        backbone=BACKBONE,
+        backbone=trunks[0 if first else 1],
         dim=dim,
         loss=loss,
         classes=OLD_CLASSES if first else CLASSES,
         total_classes=len(CLASSES),
-        old_backbone=None if first else BACKBONE,
+        old_backbone=None if first else trunks[0],
         old_dim=old_dim,
         old_classes=() if first else OLD_CLASSES,
     )
@@ -160,9 +182,9 @@ def variants(plugin: Plugin) -> dict[str, dict[str, Any]]:
     return found
 
 
-def skip(plugin: Plugin, dim: int, old_dim: int) -> str | None:
+def skip(plugin: Plugin, dim: int, old_dim: int, trunks: Trunks = (BACKBONE, BACKBONE)) -> str | None:
     """The reason why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding if it gives none."""
-    task = task_of(dim, old_dim, HeadName.SOFTMAX)
+    task = task_of(dim, old_dim, HeadName.SOFTMAX, trunks)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
@@ -177,36 +199,44 @@ def build_fixture(
     loss: HeadName = HeadName.SOFTMAX,
     params: Mapping[str, Any] = NO_OPTIONS,
     old: EmbeddingModel | None = None,
+    frozen: Trunks | None = None,
 ) -> Fixture:
-    """`plugin` about to train the second generation; `old` in place of a new old model."""
+    """`plugin` about to train the second generation; `old` in place of a new old model.
+
+    With `frozen` trunks, of the old and the new model, the two are heads on their features.
+    """
     if old is None:
-        old = _old_model(plugin, old_dim, loss, params)
+        old = _old_model(plugin, old_dim, loss, params, frozen)
     old.eval().requires_grad_(False).zero_grad()
-    task = task_of(dim, embedding_dim(old.method), loss)
+    task = task_of(dim, embedding_dim(old.method), loss, frozen or (BACKBONE, BACKBONE))
     method = _method(plugin, params, task)
-    data = training_set(CLASSES)
+    data = frozen_set(CLASSES, frozen[1]) if frozen else training_set(CLASSES)
+    own = frozen_set(CLASSES, frozen[0]) if frozen else data
     needs = RecordedNeeds(method.needs)
     rows = torch.tensor([OLD_CLASSES.index(c) if c in OLD_CLASSES else -1 for c in CLASSES])
     independent = None
     if Need.INDEPENDENT_MODEL in method.needs:
-        independent = _plain_model(task, "independent").eval().requires_grad_(False)
+        independent = _plain_model(task, "independent", frozen is not None).eval().requires_grad_(False)
     return Fixture(
-        model=_model(method, "new"),
+        model=_model(method, "new", frozen is not None),
         old=old,
-        old_model=OldModel(old, needs, rows, data.labels, lambda: embed_images(old, data.images, NORMALIZE)),
+        old_model=OldModel(old, needs, rows, data.labels, lambda: embed_images(old, own.images, NORMALIZE)),
         needs=needs,
         independent=independent,
         data=data,
     )
 
 
-def _old_model(plugin: Plugin, dim: int, loss: HeadName, params: Mapping[str, Any]) -> EmbeddingModel:
+def _old_model(
+    plugin: Plugin, dim: int, loss: HeadName, params: Mapping[str, Any], frozen: Trunks | None
+) -> EmbeddingModel:
     """An untrained plain model, or for a method that trains its own first generation, just that."""
-    task = task_of(dim, None, loss)
+    task = task_of(dim, None, loss, frozen or (BACKBONE, BACKBONE))
     if Need.OWN_FIRST_GENERATION not in plugin.needs:
-        return _plain_model(task, "old")
+        return _plain_model(task, "old", frozen is not None)
     method = _method(plugin, params, task)
-    fixture = Fixture(_model(method, "old"), None, None, RecordedNeeds(method.needs), None, training_set(OLD_CLASSES))
+    data = frozen_set(OLD_CLASSES, frozen[0]) if frozen else training_set(OLD_CLASSES)
+    fixture = Fixture(_model(method, "old", frozen is not None), None, None, RecordedNeeds(method.needs), None, data)
     fixture.train()
     return fixture.model
 
@@ -216,12 +246,17 @@ def _method(plugin: Plugin, params: Mapping[str, Any], task: Task) -> TrainingMe
         return plugin.cls(plugin.resolve({**params}), task)  # type: ignore[no-any-return]
 
 
-def _plain_model(task: Task, name: str) -> EmbeddingModel:
-    return _model(TrainingMethod(Params(), task), name)
+def _plain_model(task: Task, name: str, frozen: bool) -> EmbeddingModel:
+    return _model(TrainingMethod(Params(), task), name, frozen)
 
 
-def _model(method: TrainingMethod, name: str) -> EmbeddingModel:
+def _model(method: TrainingMethod, name: str, frozen: bool) -> EmbeddingModel:
     task = method.task
-    spec = EncoderSpec(backbone=BACKBONE, dim=method.encoder_dim(task.dim), image_size=32, channels=1)
+    spec = _spec(task.backbone, method.encoder_dim(task.dim), frozen=frozen)
     with global_stream(0, name):
         return EmbeddingModel(Encoder(spec), method.head(embedding_dim(method), task.num_classes), method)
+
+
+def _spec(backbone: str, dim: int = 1, *, frozen: bool) -> EncoderSpec:
+    head = EmbeddingHeadSpec(mlp=(24,), batch_norm=True, dropout=0.1) if frozen else EmbeddingHeadSpec()
+    return EncoderSpec(backbone=backbone, dim=dim, image_size=32, channels=1, frozen=frozen, head=head)

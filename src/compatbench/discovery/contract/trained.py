@@ -12,10 +12,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from compatbench.discovery.contract.fixture import (
+    BACKBONE,
     CLASSES,
     NORMALIZE,
     OLD_CLASSES,
+    OTHER_BACKBONE,
     Fixture,
+    Trunks,
     build_fixture,
     skip,
     variants,
@@ -67,6 +70,8 @@ def check_training_method(report: Report, plugin: Plugin) -> None:
         report.check(f"{loss} head", check_task, plugin, dim=dim, old_dim=dim, loss=loss)
     report.check("larger dimension", check_task, plugin, dim=2 * dim, old_dim=dim)
     report.check("smaller dimension", check_task, plugin, dim=dim // 2, old_dim=dim)
+    for name, trunks in (("frozen trunk", (BACKBONE, BACKBONE)), ("another frozen trunk", (BACKBONE, OTHER_BACKBONE))):
+        report.check(name, check_frozen_trunks, plugin, dim, trunks)
     for variant, params in variants(plugin).items():
         report.check(f"with {variant}", check_task, plugin, dim=dim, old_dim=dim, params=params)
 
@@ -242,6 +247,23 @@ def check_task(
     queries, gallery = (tuple(one.shape) for one in _outputs(fixture)[1:3])
     if queries != gallery:
         raise Finding(f"compatible() gives {queries} where the old gallery needs {gallery}")
+
+
+def check_frozen_trunks(plugin: Plugin, dim: int, trunks: Trunks) -> None:
+    """The method trains a head on features (B, F), unless it skips this upgrade or starts from other weights."""
+    same = trunks[0] == trunks[1]
+    if skip(plugin, dim, dim, trunks) is not None or (not same and Need.OLD_WEIGHTS in plugin.needs):
+        return
+    fixture = build_fixture(plugin, dim=dim, old_dim=dim, frozen=trunks)
+    try:
+        fixture.train()
+    except (RuntimeError, IndexError) as error:
+        raise Finding(
+            f"fails where images are features (B, F) of a frozen trunk ({one_line(str(error))}): take batch.images as "
+            "it is, or mix whole rows of it"
+        ) from error
+    if not fixture.embeddings().isfinite().all():
+        raise Finding("gives embeddings that are not finite after a training on features (B, F) of a frozen trunk")
 
 
 @torch.no_grad()
