@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from compatbench import cli
+from compatbench.cli.bench import prepare
 from compatbench.cli.console import plain_console
+from compatbench.plan.selection import Selection
+from compatbench.records.store import Store
 
 VARIANT = "bct(variant=prototypes)"
 
@@ -206,6 +209,24 @@ def test_a_plan_gives_the_reasons_to_skip(command: Command, tmp_path: Path) -> N
     assert planned.out.splitlines()[3] == f"skip     one · etf · seed 0  ({reason})"
     reported = command("report", "narrow.yaml")
     assert (reported.code, reported.out) == (0, "no records yet: run the suite first\n")
+
+
+def test_a_report_says_which_records_it_leaves_out_and_why(command: Command, tmp_path: Path) -> None:
+    text = (
+        "title: narrow\ndataset: digits\nimage_size: 16\ntrain_limit: 50\nrecipe: {epochs: 1}\n"
+        "defaults: {backbone: test_vit, dim: 4}\nscenarios: {one: [{}, {}]}\nmethods: [etf]\n"
+    )
+    (tmp_path / "narrow.yaml").write_text(text)
+    bench = prepare("narrow.yaml", Selection(), Store(Path("results/runs")), Path("data"), (), print)
+    path = bench.store.record(bench.cells[0].spec)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"schema_version": 99}')
+    path.with_name("etf--seed0--000000000000.json").write_text("{}")
+    lines = command("report", "narrow.yaml").out.splitlines()
+    assert lines[0].startswith(f"left out: {path}: schema version 99, where this CompatBench reads 1 to ")
+    assert lines[1].startswith("left out: records of other settings, data or protocol than the suite has now (1): ")
+    assert lines[1].endswith("etf--seed0--000000000000.json")
+    assert lines[-1] == "no records yet: run the suite first"
 
 
 def test_brackets_and_colons_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

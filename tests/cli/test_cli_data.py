@@ -56,6 +56,9 @@ def test_files_that_are_elsewhere_are_linked_and_checked(tmp_path: Path) -> None
     assert (
         run("get", "faces", "--from", tmp_path / "elsewhere", "--set", "pairs=list.txt", "--data", data).exit_code == 0
     )
+    failed = run("get", "faces", "--from", tmp_path / "elsewhere", "--set", "pairs=none.txt", "--data", tmp_path / "b")
+    assert isinstance(failed.exception, RequestError)
+    assert not (tmp_path / "b" / "faces").is_symlink()
     (tmp_path / "elsewhere" / "train/x/1.jpg").write_text("no image")
     broken = run("check", "faces", "--data", data, "--set", "pairs=list.txt")
     assert isinstance(broken.exception, RequestError)

@@ -153,6 +153,9 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
         (("a.jpg", "cat", "train"), "images listed twice in one split: a.jpg"),
         (("./a.jpg", "cat", "train"), "images listed twice in one split: a.jpg"),
         (("c.jpg", "dog", "query"), "images with two labels: c.jpg"),
+        ((r"sub\x.jpg", "cat", "train"), r"paths with a backslash, which is no separator here; write / .*: sub\\x.jpg"),
+        (("x.jpg", "cat", "Train"), "unknown splits Train; known are train, .*, in small letters"),
+        (("x.jpg", "cat", " test"), "unknown splits ' test'"),
         (("", "cat", "train"), "empty path, label or split in the data rows 4"),
         (("x.jpg", None, "train"), "empty path, label or split in the data rows 4"),
     ],
@@ -174,6 +177,15 @@ def test_missing_columns_are_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        (
+            "list.csv",
+            b"path, label, split\na.jpg, cat, train\n",
+            "it has 'path', ' label', ' split': remove the blanks",
+        ),
+        ("list.csv", b"path;label;split\na.jpg;cat;train\n", "it has path;label;split: .* separated by semicolons"),
+        ("list.csv", b"path\tlabel\tsplit\na.jpg\tcat\ttrain\n", "separated by tabs; save it with commas"),
+        ("list.csv", b"Path,Label,Split\na.jpg,cat,train\n", "it has Path, Label, Split: write them in small letters"),
+        ("list.csv", "path,label,split\na.jpg,café,train\n".encode("latin-1"), "is not UTF-8 .*; save it as CSV UTF-8"),
         ("list.csv", b"", "cannot be read: No columns to parse"),
         ("list.csv", b'path,label,split\n"a.jpg,cat,train\n', "cannot be read"),
         ("list.csv", b"path,label,split\n\xff\xfe,cat,train\n", "cannot be read"),

@@ -54,9 +54,14 @@ def data_get(
     """Fetch a dataset if licence and host allow it, or say where it already is."""
     from compatbench.discovery.datasets import family, get
 
-    if source is not None:
-        _link(family(name, datasets or ()), source, data)
-    print(get(name, data, print, assignments("--set", settings, "path=my-images"), datasets or ()))
+    options = assignments("--set", settings, "path=my-images")
+    linked = None if source is None else _link(family(name, datasets or ()), source, data)
+    try:
+        print(get(name, data, print, options, datasets or ()))
+    except BaseException:
+        if linked is not None:
+            linked.unlink()
+        raise
 
 
 def data_check(
@@ -68,7 +73,8 @@ def data_check(
     print(check(name, data, assignments("--set", settings, "path=my-images"), print, datasets or ()))
 
 
-def _link(family: Family[Any], source: Path, data: Path) -> None:
+def _link(family: Family[Any], source: Path, data: Path) -> Path | None:
+    """Link the folder of the dataset to `source`; the link, or None if it was there."""
     place = family.link(data)
     if place is None:
         raise RequestError(f"--from: dataset '{family.name}' has no folder of its own; see `compatbench data list`")
@@ -76,10 +82,11 @@ def _link(family: Family[Any], source: Path, data: Path) -> None:
         raise RequestError(f"--from {source}: there is no such folder")
     if place.exists() or place.is_symlink():
         if place.resolve() == source.resolve():
-            return
+            return None
         raise RequestError(f"--from {source}: {place} is there already; remove it first")
     data.mkdir(parents=True, exist_ok=True)
     place.symlink_to(source.resolve(), target_is_directory=True)
+    return place
 
 
 def _size(family: Family[Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from compatbench.cli.bench import Bench
+from compatbench.data.folder_listing import listed
 from compatbench.data.samples import Samples
 from compatbench.errors import MachineError
 from compatbench.plan.cells import Cell, outcome
@@ -31,8 +32,16 @@ def write_and_print(bench: Bench, console: Console, into: Path | None = None, *,
     that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Unless
     `again`, files that the same inputs gave stay as they are. Raises MachineError where the tables cannot be written.
     """
-    records = _records(bench.cells, bench.store)
-    everything = records + _records(bench.others, bench.store)
+
+    def left_out(line: str) -> None:
+        console.print(f"left out: {line}", soft_wrap=True)
+
+    records = _records(bench.cells, bench.store, left_out)
+    everything = records + _records(bench.others, bench.store, left_out)
+    planned = {bench.store.record(cell.spec) for cell in (*bench.cells, *bench.others)}
+    if strange := sorted(set(bench.store.records(bench.name).rglob("*.json")) - planned):
+        names = listed(path.name for path in strange)
+        left_out(f"records of other settings, data or protocol than the suite has now ({len(strange)}): {names}")
     if not everything:
         console.print("no records yet: run the suite first")
         return records
@@ -87,5 +96,5 @@ def _write(
     return [(one.scores, one.banner) for one in reports]
 
 
-def _records(cells: Sequence[Cell], store: Store) -> list[Record]:
-    return [record for cell in cells if (record := outcome(cell, store)) is not None]
+def _records(cells: Sequence[Cell], store: Store, notify: Callable[[str], None]) -> list[Record]:
+    return [record for cell in cells if (record := outcome(cell, store, notify)) is not None]

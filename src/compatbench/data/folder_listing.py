@@ -54,11 +54,15 @@ def read_manifest(path: Path) -> pd.DataFrame:
             raise RequestError(f"manifest {path}: a manifest is a .csv or a .parquet file")
     except FileNotFoundError as error:
         raise RequestError(f"manifest {path} does not exist; it is looked for in the folder of the images") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"manifest {path} cannot be read: it is not UTF-8 (byte {error.start}); save it as CSV UTF-8"
+        ) from error
     except (OSError, ValueError) as error:
         raise RequestError(f"manifest {path} cannot be read: {str(error).splitlines()[0]}") from error
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; it has {listed(table.columns)}")
+        raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; {_why_missing(table.columns)}")
     table = table[COLUMNS]
     blank = (table.isna() | (table.astype(str) == "")).any(axis=1)
     if blank.any():
@@ -68,8 +72,13 @@ def read_manifest(path: Path) -> pd.DataFrame:
     table["path"] = [str(PurePosixPath(image)) for image in table["path"]]
     labels = table.drop_duplicates(["path", "label"])
     problems: dict[str, Iterable[str]] = {
-        f"unknown splits {{}}; known are {', '.join(SPLITS)}": sorted(set(table["split"]) - set(SPLITS)),
+        f"unknown splits {{}}; known are {', '.join(SPLITS)}, in small letters, and rows of others must be left out": [
+            name if name == name.strip() else f"'{name}'" for name in sorted(set(table["split"]) - set(SPLITS))
+        ],
         "paths must stay inside the folder of the images: {}": filter(_leaves_folder, table["path"]),
+        "paths with a backslash, which is no separator here; write / between folders: {}": [
+            name for name in table["path"] if "\\" in name and not (path.parent / name).exists()
+        ],
         "images listed twice in one split: {}": table["path"][table.duplicated(["path", "split"])].unique(),
         "images with two labels: {}": labels["path"][labels.duplicated("path")].unique(),
     }
@@ -77,6 +86,22 @@ def read_manifest(path: Path) -> pd.DataFrame:
         if several := listed(names):
             raise RequestError(f"manifest {path}: {problem.format(several)}")
     return table
+
+
+def _why_missing(columns: Iterable[str]) -> str:
+    """What the heading is, and what is wrong with it if that shows."""
+    found = [str(name) for name in columns]
+    blanks = any(name != name.strip() for name in found)
+    told = f"it has {listed(map(repr, found) if blanks else found)}"
+    separators = {";": "semicolons", "\t": "tabs", "|": "bars"}
+    separator = next((word for one, word in separators.items() if len(found) == 1 and one in found[0]), None)
+    if separator is not None:
+        return f"{told}: its columns are separated by {separator}; save it with commas"
+    if blanks:
+        return f"{told}: remove the blanks around the names, and after every comma"
+    if any(name.lower() in COLUMNS and name not in COLUMNS for name in found):
+        return f"{told}: write them in small letters"
+    return told
 
 
 def hash_split(table: pd.DataFrame) -> pd.DataFrame:

@@ -97,14 +97,15 @@ def cell_spec(
     )
 
 
-def outcome(cell: Cell, store: Store) -> Record | None:
-    """The record of `cell` from an earlier run, if it is there and readable."""
+def outcome(cell: Cell, store: Store, notify: Callable[[str], None] = lambda line: None) -> Record | None:
+    """The record of `cell` from an earlier run, if it is there and readable; else `notify` is told why it is not."""
     path = store.record(cell.spec)
     if not path.exists():
         return None
     try:
         return read_record(path)
-    except RequestError:
+    except RequestError as error:
+        notify(str(error))
         return None
 
 

@@ -1,3 +1,5 @@
+import pickle
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,43 @@ def write(folder: Path, name: str) -> dict[str, np.ndarray]:
 def name(request, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(FAMILY[request.param], "published", Counts(*RECORDS[request.param]))
     return request.param
+
+
+class Runs:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("ran"),)
+
+
+def test_the_python_version_is_read_without_running_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torchvision leaves it: its folder alone."""
+    monkeypatch.chdir(tmp_path)
+    version = FAMILY[name].version
+    write(tmp_path / name, name)
+    expected = load(name, None, tmp_path, {})
+    binary = tmp_path / name / version.folder
+    folder = tmp_path / name / version.pickled
+    folder.mkdir()
+    kind = "label" if name == "cifar10" else "fine_label"
+    for file in (*version.train, version.test):
+        rows = np.frombuffer((binary / file).read_bytes(), np.uint8).reshape(-1, version.label_bytes + 3072)
+        labels, data = rows[:, version.label_bytes - 1].tolist(), rows[:, version.label_bytes :].copy()
+        content = {f"{kind}s".encode(): labels, b"data": data, b"batch_label": b"1", b"filenames": [b"a.png"]}
+        (folder / file.removesuffix(".bin")).write_bytes(pickle.dumps(content, protocol=2))
+    names = [one.encode() for one in expected.class_names]
+    meta = folder / ("batches.meta" if name == "cifar10" else "meta")
+    meta.write_bytes(pickle.dumps({f"{kind}_names".encode(): names}, protocol=2))
+    shutil.rmtree(binary)
+    found = load(name, None, tmp_path, {})
+    assert found.split_hash == expected.split_hash
+    assert found.class_names == expected.class_names
+    meta.write_bytes(pickle.dumps({f"{kind}_names".encode(): Runs()}))
+    with pytest.raises(RequestError, match="more than plain data"):
+        load(name, None, tmp_path, {})
+    assert not Path("ran").exists()
 
 
 def test_images_labels_and_ids_are_those_of_the_records(name: str, tmp_path: Path) -> None:

@@ -62,6 +62,30 @@ def test_plain_lists_have_ten_folds_in_order(tmp_path: Path) -> None:
     assert np.bincount(folds).tolist() == [3, 2, 3, 2, 3, 2, 3, 2, 3, 2]
 
 
+def test_lfw_lists_as_they_are_passed_on(tmp_path: Path) -> None:
+    """Without the first line, with a heading and commas, with a byte-order mark, with blank lines."""
+    path = tmp_path / "list"
+    rows = [("Ann_A", 1, 2), ("Bob_B", 3, 4), ("Ann_A", 1, "Bob_B", 2), ("Bob_B", 1, "Cy_C", 11)]
+    plain = "\n".join("\t".join(map(str, row)) for row in rows)
+    path.write_text(f"2\n{plain}\n")
+    expected = read_pairs(path)
+    commas = "\r\n".join(",".join(map(str, row)) + ("," if len(row) == 3 else "") for row in rows)
+    for text in (
+        f"\ufeff2\n{plain}\n",
+        plain,
+        f"\ufeff{plain}\n\n",
+        f"name,imagenum1,imagenum2,\r\n{commas}\r\n,,,\r\n",
+        f"name1\timagenum1\tname2\timagenum2\n{plain}",
+    ):
+        path.write_text(text, encoding="utf-8", newline="")
+        found = read_pairs(path)
+        assert [(one.first, one.second, one.same) for one in found] == [
+            (one.first, one.second, one.same) for one in expected
+        ]
+    path.write_text("0001 0002 1\n0003 0004 0\n")  # paths of digits alone are paths
+    assert [one.first for one in read_pairs(path)] == ["0001", "0003"]
+
+
 def test_images_people_and_pairs_of_the_dataset(faces: Path) -> None:
     dataset = load("faces", 16, faces, {})
     assert dataset.class_names == ("0000045", "0000099", "Abdel_Madi", "Abel_Pacheco", "Akhmed_Zakayev", "Dean_Barker")

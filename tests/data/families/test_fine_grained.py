@@ -99,6 +99,39 @@ def test_cars_boxes_hold_both_ends(cars: Path) -> None:
     assert cut.train.images[0].unique().tolist() == [250]
 
 
+@pytest.mark.parametrize(
+    ("kit", "images", "labelled"),
+    [("devkit", "{}", "devkit"), ("devkit", "{}", "."), ("car_devkit/devkit", "{0}/{0}", ".")],
+)
+def test_cars_are_read_from_two_folders_too(
+    tmp_path: Path, write_image, monkeypatch: pytest.MonkeyPatch, kit: str, images: str, labelled: str
+) -> None:
+    """As torchvision has them, or as they are passed on at data-sharing sites."""
+    folder = tmp_path / "cars196"
+    (folder / kit).mkdir(parents=True)
+    fields = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname"]
+    parts = (("cars_train", kit, "_annos", (1, 99)), ("cars_test", labelled, "_annos_withlabels", (98, 99, 196)))
+    for part, where, ending, labels in parts:
+        rows = np.zeros((1, len(labels)), dtype=[(name, object) for name in fields])
+        for place, label in enumerate(labels):
+            name = f"{place + 1:05d}.jpg"
+            write_image(folder / images.format(part) / name, (label,) * 3, (20, 14), quality=100)
+            rows[0, place] = (3, 2, 12, 9, label, name)
+        savemat(folder / where / f"{part}{ending}.mat", {"annotations": rows})
+    names = np.array([[f"Car {label}" for label in range(1, 197)]], dtype=object)
+    savemat(folder / kit / "cars_meta.mat", {"class_names": names})
+    monkeypatch.setattr(Cars196, "published", Counts(2, 3))
+    dataset = load("cars196", 8, tmp_path, {})
+    assert dataset.train.labels.tolist() == [0, 97]
+    assert dataset.train.ids.tolist() == [1, 100_001]
+    assert dataset.query.labels.tolist() == [98, 98, 195]
+    assert dataset.query.ids.tolist() == [2, 100_002, 100_003]
+    assert [int(image.float().median()) for image in dataset.query.images] == [99, 99, 196]
+    (folder / labelled / "cars_test_annos_withlabels.mat").unlink()
+    with pytest.raises(RequestError, match=r"has no cars_test_annos_withlabels\.mat, which names the model"):
+        load("cars196", 8, tmp_path, {})
+
+
 HEADER = "image_id class_id super_class_id path\n"
 
 

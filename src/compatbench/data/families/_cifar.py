@@ -1,6 +1,7 @@
 """The shared part of CIFAR-10 and CIFAR-100: 60,000 colour images of 32x32 pixels, train and test.
 
-Read from the authors' binary version: their Python version is a pickle, which would run code.
+Read from the authors' binary version, or from their Python version, which is a pickle: its plain data are read, and
+nothing in it is run.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.data.family import Family, Notify, Options
+from compatbench.data.plain_pickle import UnplainPickleError, load_plain
 from compatbench.data.sources import archive, bring
 from compatbench.errors import RequestError
 from compatbench.storage.files import file_sha256, write_whole
@@ -38,6 +40,8 @@ class BinaryVersion:
     classes: str
     """Text file with one class name a line."""
     label_bytes: int
+    pickled: str
+    """Folder of the Python version, which has the same records in the same order."""
 
 
 class Cifar(Family[Options]):
@@ -53,7 +57,7 @@ class Cifar(Family[Options]):
         missing = self.missing(root, options)
         if missing:
             raise RequestError(f"{missing[0]} is missing; {self._remedy}")
-        return self._read(root / self.name / self.version.folder)
+        return self._read(self._folder(root))
 
     def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Download the binary version, by its sha256; store the sha256 of files put there by hand."""
@@ -90,12 +94,18 @@ class Cifar(Family[Options]):
         return summary
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
-        """The missing ones of the binary files."""
+        """The missing ones of the files of either version."""
         return tuple(str(file) for file in self._files(root) if not file.exists())
 
+    def _folder(self, root: Path) -> Path:
+        """The binary version, unless the Python version alone is there."""
+        binary, pickled = (root / self.name / name for name in (self.version.folder, self.version.pickled))
+        return pickled if pickled.is_dir() and not binary.is_dir() else binary
+
     def _files(self, root: Path) -> list[Path]:
-        version = self.version
-        return [root / self.name / version.folder / name for name in (*version.train, version.test, version.classes)]
+        version, folder = self.version, self._folder(root)
+        names = [version.classes, *version.train, version.test]
+        return [folder / (_pickled_name(name) if folder.name == version.pickled else name) for name in names]
 
     def _ledger(self, root: Path) -> Path:
         """Sha256 by name of the files as they were when they were first found sound: their authors publish none."""
@@ -114,9 +124,11 @@ class Cifar(Family[Options]):
         from compatbench.data.dataset import Dataset
 
         version = self.version
-        names = tuple((folder / version.classes).read_text(encoding="ascii").split())
-        parts = [self._records(folder / name, len(names)) for name in version.train]
-        parts.append(self._records(folder / version.test, len(names)))
+        if folder.name == version.pickled:
+            names, parts = self._unpickled(folder)
+        else:
+            names = tuple((folder / version.classes).read_text(encoding="ascii").split())
+            parts = [self._records(folder / name, len(names)) for name in (*version.train, version.test)]
         found = sum(map(len, parts[:-1])), len(parts[-1])
         if found != (self.published.train, self.published.query):
             raise RequestError(
@@ -132,6 +144,24 @@ class Cifar(Family[Options]):
                     f"{int(counts.max()):,} {part} images; delete it and {self._remedy}"
                 )
         return Dataset(self.name, names, train, test, test)
+
+    def _unpickled(self, folder: Path) -> tuple[tuple[str, ...], list[NDArray[np.uint8]]]:
+        """Class names, and records as the binary version has them; its labels before the last stay 0."""
+        version, kind = self.version, "fine_label" if self.version.label_bytes == 2 else "label"
+        classes, *parts = [
+            _plain(folder / _pickled_name(name), self._remedy)
+            for name in (version.classes, *version.train, version.test)
+        ]
+        try:
+            names = tuple(_text(name) for name in classes[f"{kind}_names"])
+            records = []
+            for part in parts:
+                labels = np.zeros((len(part["data"]), version.label_bytes), dtype=np.uint8)
+                labels[:, -1] = part[f"{kind}s"]
+                records.append(np.concatenate([labels, part["data"].reshape(-1, PIXELS)], axis=1))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RequestError(f"{folder} is damaged ({type(error).__name__}: {error}); {self._remedy}") from error
+        return names, records
 
     def _records(self, path: Path, classes: int) -> NDArray[np.uint8]:
         content = np.frombuffer(bytearray(path.read_bytes()), np.uint8)
@@ -155,3 +185,21 @@ class Cifar(Family[Options]):
         labels = self.version.label_bytes
         records = np.concatenate(parts)
         return Split.of(records[:, labels:].reshape(-1, 3, 32, 32), records[:, labels - 1], first_id)
+
+
+def _pickled_name(name: str) -> str:
+    """The name in the Python version of a file of the binary one."""
+    return {"batches.meta.txt": "batches.meta", "fine_label_names.txt": "meta"}.get(name, name.removesuffix(".bin"))
+
+
+def _plain(path: Path, remedy: str) -> dict[str, Any]:
+    """A dictionary in a pickle, by text; nothing in the file is run."""
+    try:
+        found = load_plain(path.read_bytes())
+        return {_text(key): value for key, value in found.items()}
+    except (UnplainPickleError, AttributeError) as error:
+        raise RequestError(f"{path} is damaged or more than plain data ({error}); delete it and {remedy}") from error
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("ascii") if isinstance(name, bytes) else str(name)

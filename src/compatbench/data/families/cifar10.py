@@ -20,5 +20,6 @@ class Cifar10(Cifar):
         train=tuple(f"data_batch_{part}.bin" for part in range(1, 6)),
         test="test_batch.bin",
         classes="batches.meta.txt",
+        pickled="cifar-10-batches-py",
         label_bytes=1,
     )

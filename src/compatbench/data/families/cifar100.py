@@ -20,5 +20,6 @@ class Cifar100(Cifar):
         train=("train.bin",),
         test="test.bin",
         classes="fine_label_names.txt",
+        pickled="cifar-100-python",
         label_bytes=2,
     )

@@ -21,6 +21,8 @@ from compatbench.data.listing import Listed, Listing
 from compatbench.data.pairs import Pairs
 
 FOLDS = 10
+HEADING = {"name", "name1", "name2", "imagenum1", "imagenum2", "path1", "path2", "issame", "is_same", "label"}
+"""Names of columns, any of which makes a first line a heading."""
 
 
 class FacesOptions(Options):
@@ -98,11 +100,19 @@ def read_pairs(path: Path) -> list[Pair]:
     LFW's format: the first line has the number of folds (left away where there is one) and of pairs of each kind in
     a fold; `name 1 4` stands for name/name_0001.jpg and name/name_0004.jpg, `name 1 other 2` for different people.
     Plain lists have two paths and a 1 for the same person or a 0, before or behind the paths, between blanks or commas;
-    they are cut into ten folds in their order, as is usual for the lists that were made after LFW's.
+    they are cut into ten folds in their order, as is usual for the lists that were made after LFW's. So are lists in
+    LFW's format without its first line, or with names of columns in its place. A byte-order mark is skipped.
     """
-    rows = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if all(word.isdecimal() for word in rows[0]):
+    text = path.read_text(encoding="utf-8-sig")
+    rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip(" \t,")]
+    if not rows:
+        raise ValueError(f"{path.name} is empty")
+    if all(word.isdecimal() for word in rows[0]) and len(rows[0]) < 3:
         return list(_lfw(rows, path))
+    if set(map(str.lower, rows[0])) & HEADING:
+        rows = rows[1:]
+    if all(map(_is_lfw, rows)) and any(len(row) == 4 for row in rows):
+        return [_lfw_pair(row, number * FOLDS // len(rows)) for number, row in enumerate(rows)]
     return [_plain(row, number, path, number * FOLDS // len(rows)) for number, row in enumerate(rows)]
 
 
@@ -112,10 +122,18 @@ def _lfw(rows: list[list[str]], path: Path) -> Iterator[Pair]:
     if len(rows) - 1 != 2 * each * count:
         raise ValueError(f"{path.name} promises {2 * each * count:,} pairs and has {len(rows) - 1:,}")
     for place, row in enumerate(rows[1:]):
-        if len(row) not in (3, 4):
+        if not _is_lfw(row):
             raise ValueError(f"{path.name}, line {place + 2}: expected `name 1 4` or `name 1 other 2`")
-        other = row[0] if len(row) == 3 else row[2]
-        yield Pair(_lfw_path(row[0], row[1]), _lfw_path(other, row[-1]), len(row) == 3, place // (2 * each))
+        yield _lfw_pair(row, place // (2 * each))
+
+
+def _is_lfw(row: list[str]) -> bool:
+    return len(row) in (3, 4) and row[1].isdecimal() and row[-1].isdecimal()
+
+
+def _lfw_pair(row: list[str], fold: int) -> Pair:
+    other = row[0] if len(row) == 3 else row[2]
+    return Pair(_lfw_path(row[0], row[1]), _lfw_path(other, row[-1]), len(row) == 3, fold)
 
 
 def _lfw_path(name: str, number: str) -> str:
