@@ -114,6 +114,13 @@ class Order(Word):
     OWN = "own", "The order that the method asks for.", "The method's own order"
 
 
+class TrainPart(Word):
+    """The two parts of the training images."""
+
+    TRAIN = "train", "The images that the models are trained on."
+    HELD_OUT = "held_out", "A fifth of the training images of every class, kept from every training."
+
+
 class IndexKind(Word):
     """Kind of Faiss index."""
 

@@ -62,8 +62,14 @@ def test_tables_writes_the_pages_of_a_leaderboard_again(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(monkeypatch, "tables") == 2
-    assert "results/leaderboard contains no records; put some there with" in capsys.readouterr().err
+    assert "results/leaderboard: contains no records; put some there with" in capsys.readouterr().err
     runs.rename("results/leaderboard")
+    assert command(monkeypatch, "tables") == 2
+    told = "historic: 2 records are left out, measured under protocol 1; tables are of protocol 2"
+    assert told in capsys.readouterr().err
+    for path in Path("results/leaderboard").rglob("*.json"):
+        text = path.read_text().replace('"protocol_version": 1', '"protocol_version": 2')
+        path.write_text(text.replace('"protocol": 1', '"protocol": 2'))
     Path("README.md").write_text("<!-- begin: compatbench leaderboard historic/extended_class -->\n<!-- end -->\n")
     assert command(monkeypatch, "tables") == 0
     assert " files written from the records in results/leaderboard" in capsys.readouterr().out

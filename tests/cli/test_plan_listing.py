@@ -67,15 +67,15 @@ def test_classes_images_and_splits_are_told(tmp_path: Path) -> None:
     assert lines[0] == f"cub200 (as published): 200 classes; train 5,864 images of 100 classes; {test}"
     told = {line.strip().partition(":")[0]: line for line in lines[1 : 1 + len(bench.suite.scenarios)]}
     assert set(told) == set(bench.suite.scenarios)
-    assert (
-        told["extended_class"] == f"  extended_class: 2,950 images of 50 classes → 5,864 images of 100 classes; {test}"
+    assert told["extended_class"] == (
+        "  extended_class: 2,350 images of 50 classes → 4,664 images of 100 classes; 1,200 images held out; " + test
     )
     bench = prepare("digits", Selection(), Store(tmp_path), tmp_path, (), lambda line: None, planning=True)
     lines = list(plan_lines(bench, jobs=1))
     assert lines[0] == (
         "digits (as found): 10 classes; train 1,000 images of 10 classes; query = gallery 797 images of 10 classes"
     )
-    assert "→ 1,000 images of 10 classes; query = gallery" in lines[1]
+    assert "→ 800 images of 10 classes; 200 images held out; query = gallery" in lines[1]
 
 
 def test_status_says_that_it_needs_the_data(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from compatbench.records.record import CellSpec, Record
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.splits import split_hash, training_indices
+from compatbench.suite.splits import held_out_indices, split_hash, training_indices
 from compatbench.vocabulary import Status
 
 
@@ -90,7 +90,8 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     assert record.spec_hash == digest(json.loads(spec.model_dump_json()))
     labels = digits.train.labels
     seen = [training_indices(labels, step, 100) for step in spec.generations]
-    assert record.split_hash == split_hash(digits.fingerprint, seen)
+    held_out = [held_out_indices(labels, step.class_ids(digits.train_classes), 100) for step in spec.generations]
+    assert record.split_hash == split_hash(digits.fingerprint, seen, held_out)
     assert set(record.parents) == {"0", "1", "*1"}
     assert record.parents["1"] == record.parents["*1"] != record.parents["0"], "the rotation adapts the shared model"
     assert {term: len(curve) for term, curve in record.losses["1"].items()} == {"classification": 1}
@@ -99,6 +100,7 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     for one in record.convergence.values():
         assert len(one.accuracy) == 1
         assert one.loss_fall is None, "one epoch"
+        assert len(one.held_out_accuracy) == len(one.held_out_loss) == 1
         assert one.converged == (one.accuracy[0] > 0.9)
     assert [(one.query_generation, one.gallery_generation) for one in record.examples] == [("1", "0")] * 2
     assert set(record.timings) == {"data", "reference", "models", "evaluation"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset
@@ -21,6 +22,8 @@ from compatbench.generations.loop import embed_images
 from compatbench.method import Task
 from compatbench.storage.artefacts import tensors_hash
 from compatbench.suite.scenarios import GenerationSpec
+from compatbench.suite.splits import held_out_indices
+from compatbench.vocabulary import TrainPart
 
 Trainer = Callable[..., ChainTrainer]
 
@@ -212,6 +215,32 @@ def test_labels_are_rows_of_the_generations_head(trainer: Trainer, digits: Datas
     old_model = models(chain, "bct")[0]
     assert old_model.model.head.weight.shape == (3, 16)
     assert models(chain, "bct")[1].model.head.weight.shape == (5, 16)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_loss_and_accuracy_on_held_out_images_are_noted_after_every_epoch(trainer: Trainer, frozen: bool) -> None:
+    chain = trainer([{"classes": 4, "frozen": frozen}, {"frozen": frozen}], epochs=2)
+    for generation in (0, 1):
+        trained = chain.baseline(generation)
+        held_out = chain.training_set(generation, trained.model.encoder, TrainPart.HELD_OUT)
+        logits = trained.model.head(embed_images(trained.model, held_out.images, chain.normalize))
+        noted = trained.facts["held_out"]
+        assert set(held_out.labels.tolist()) == set(range(4 if generation == 0 else 10))
+        assert [len(curve) for curve in noted.values()] == [2, 2]
+        assert noted["loss"][-1] == pytest.approx(F.cross_entropy(logits, held_out.labels).item(), abs=1e-5)
+        assert noted["accuracy"][-1] == pytest.approx((logits.argmax(1) == held_out.labels).float().mean().item())
+
+
+def test_no_training_depends_on_a_held_out_image(trainer: Trainer, digits: Dataset) -> None:
+    chain = trainer(limit=100)
+    images = digits.train.images.clone()
+    for limit in (100, None):
+        images[held_out_indices(digits.train.labels, digits.train_classes, limit)] = 255
+    changed = trainer(dataset=replace(digits, train=replace(digits.train, images=images)), limit=100)
+    one, other = (trained.baseline(1) for trained in (chain, changed))
+    assert one.id != other.id, "the dataset is another one"
+    assert one.facts["weights_sha256"] == other.facts["weights_sha256"]
+    assert one.facts["held_out"] != other.facts["held_out"]
 
 
 def test_what_a_task_knows(digits: Dataset) -> None:

@@ -20,6 +20,7 @@ from compatbench.generations.loop import embed_images
 from compatbench.generations.serving import ServedGeneration, serve, serve_baseline
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.storage.canonical import digest
+from compatbench.vocabulary import TrainPart
 
 Trainer = Callable[..., ChainTrainer]
 
@@ -167,20 +168,25 @@ def test_without_a_map_queries_keep_the_first_dimensions_or_are_padded(trainer: 
     assert torch.equal(through.values, torch.cat([served[2].query[:, :8], torch.zeros(30, 4)], dim=1))
 
 
+@pytest.mark.parametrize("part", TrainPart)
 def test_adapters_are_fitted_on_paired_unit_vectors(
-    trainer: Trainer, small_test: Dataset, recorder: Callable[..., tuple[Plugin, list[Any]]], tmp_path: Path
+    trainer: Trainer,
+    small_test: Dataset,
+    recorder: Callable[..., tuple[Plugin, list[Any]]],
+    tmp_path: Path,
+    part: TrainPart,
 ) -> None:
     plugin, fitted = recorder()
     steps = [{"dim": 8, "share": 0.5}, {"dim": 12}]
     chain = trainer(steps, dataset=small_test)
-    served_by(chain, plugin)
-    served_by(trainer(steps, dataset=small_test, runs=tmp_path / "elsewhere"), plugin)
+    for one in (chain, trainer(steps, dataset=small_test, runs=tmp_path / "elsewhere")):
+        serve(one, plugin, plugin.resolve({}), part)
     (new, old, labels, drawn), (*_, drawn_again) = fitted
-    images = chain.training_set(1).images
+    images = chain.training_set(1, part=part).images
     for vectors, step in ((new, 1), (old, 0)):
         raw = embed_images(chain.baseline(step).model, images, chain.normalize)
         assert torch.allclose(vectors, F.normalize(raw), atol=1e-6)
-    assert torch.equal(labels, chain.training_set(1).labels)
+    assert torch.equal(labels, chain.labels(1, part))
     assert torch.equal(drawn, drawn_again), "what an adapter draws is not seeded"
 
 
@@ -249,7 +255,7 @@ def test_a_map_of_all_new_vectors_is_where_the_next_generation_is_fitted_to(
     assert torch.allclose(served[1].query, mapped, atol=1e-5)
     assert served[1].gallery.shape == (30, 6)
     old_of_the_last = fitted[1][1]
-    raw = embed_images(chain.baseline(1).model, chain.training_set(2).images, chain.normalize)
+    raw = embed_images(chain.baseline(1).model, chain.training_set(2, part=TrainPart.HELD_OUT).images, chain.normalize)
     assert torch.allclose(old_of_the_last, F.normalize(F.normalize(raw) @ new_map), atol=1e-5)
 
 
@@ -269,7 +275,7 @@ def test_maps_of_both_encoders_get_the_old_vectors_of_the_same_images(
 
     tests = [serve_baseline(chain, step).query for step in range(3)]
     assert torch.allclose(served[2].query, stored(tests), atol=1e-6)
-    images = chain.training_set(2).images
+    images = chain.training_set(2, part=TrainPart.HELD_OUT).images
     trained = [embed_images(chain.baseline(step).model, images, chain.normalize) for step in range(2)]
     assert torch.allclose(fitted[1][1], stored(trained), atol=1e-5)
 

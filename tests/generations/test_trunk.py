@@ -98,7 +98,7 @@ def test_features_are_those_of_the_published_network_for_grey_images_in_three_ch
 
 @pytest.mark.usefixtures("pixels")
 def test_views_are_augmented_images_and_those_of_two_trunks_are_the_same(trainer: Trainer) -> None:
-    chain = trainer(TWO_TRUNKS, limit=600, augmentation=CROPS, views=3)
+    chain = trainer(TWO_TRUNKS, limit=700, augmentation=CROPS, views=3)
     indices = chain.indices[1]
     assert len(indices) > 2 * BLOCK, "several blocks"
     images = chain.dataset.train.images[indices]

@@ -54,6 +54,18 @@ def plan(digits: Dataset, catalogue: Catalogue) -> Plan:
     return make
 
 
+def test_pairs_of_training_images_are_a_row_of_their_own(plan: Plan) -> None:
+    train = {"name": "procrustes", "pairs": "train"}
+    cells = plan(Selection(scenarios=("dimension",), seeds=(0,)), methods=["independent", "procrustes", train])
+    assert {cell.spec.method.label: cell.spec.method.pairs for cell in cells} == {
+        "independent": None,
+        "procrustes": "held_out",
+        "procrustes(pairs=train)": "train",
+    }
+    with pytest.raises(RequestError, match="method 'bct' is fitted on no pairs; remove its pairs: train"):
+        plan(methods=[{"name": "bct", "pairs": "train"}])
+
+
 def rows(cells: list[Cell]) -> list[tuple[str, int, str]]:
     return [(cell.spec.scenario, cell.spec.seed, cell.spec.method.label) for cell in cells]
 

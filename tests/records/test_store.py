@@ -33,7 +33,7 @@ def test_the_hash_ignores_the_order_of_keys(cell_spec: CellSpec) -> None:
 CHANGES = {
     "seed": {"seed": 4},
     "recipe": {"recipe": {"epochs": 1, "lr": 0.2}},
-    "protocol": {"protocol": 2},
+    "protocol": {"protocol": 1},
     "data": {"dataset_fingerprint": "0" * 64},
     "limit": {"train_limit": 201},
     "chain": {"generations": [{"backbone": "test_vit", "dim": 8}, {"backbone": "test_vit", "dim": 9}]},

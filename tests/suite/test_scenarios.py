@@ -16,7 +16,7 @@ from torch import Tensor
 from compatbench.data.dataset import Dataset, Split
 from compatbench.errors import RequestError
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.splits import as_tested, split_hash, training_indices
+from compatbench.suite.splits import as_tested, held_out_indices, split_hash, training_indices
 
 LABELS = torch.tensor([0] * 100 + [1] * 60 + [2] * 40 + [4] * 10)[torch.randperm(210, generator=torch.manual_seed(5))]
 """Four classes of unequal size; 3 has no training image."""
@@ -37,14 +37,37 @@ def counts(indices: set[int]) -> dict[int, int]:
     return {label: labels.count(label) for label in set(labels)}
 
 
-def test_shares_are_nested_and_the_whole_is_everything() -> None:
+def held_out(labels: Tensor, classes: Sequence[int] = (0, 1, 2, 4), limit: int | None = None) -> set[int]:
+    indices = held_out_indices(labels, classes, limit)
+    assert indices.tolist() == sorted(set(indices.tolist()))
+    return set(indices.tolist())
+
+
+def test_shares_are_nested_and_the_whole_is_everything_that_is_not_held_out() -> None:
     tenth, third, whole = (seen(LABELS, share=share) for share in (0.1, 0.3, 1.0))
-    assert tenth < third < whole == set(range(len(LABELS)))
+    assert tenth < third < whole == set(range(len(LABELS))) - held_out(LABELS)
+
+
+def test_a_fifth_of_every_class_is_held_out_but_never_its_last_image() -> None:
+    assert counts(held_out(LABELS)) == {0: 20, 1: 12, 2: 8, 4: 2}
+    assert counts(held_out(LABELS, [1, 4])) == {1: 12, 4: 2}
+    assert counts(held_out(LABELS, limit=105)) == {0: 10, 1: 6, 2: 4, 4: 1}
+    sizes = torch.arange(6).repeat_interleave(torch.tensor([1, 2, 3, 5, 7, 8]))
+    left = torch.bincount(sizes[sorted(held_out(sizes, range(6)))], minlength=6).tolist()
+    assert left == [0, 1, 1, 1, 1, 2]
+    assert seen(sizes) | held_out(sizes, range(6)) == set(range(26))
+
+
+def test_nothing_held_out_is_ever_trained_on_whatever_the_limits() -> None:
+    for limit in (2, 40, 105, 209, None):
+        assert held_out(LABELS, limit=limit) <= held_out(LABELS)
+        for spec in ({}, {"share": 0.7}, {"imbalance": 100}, {"classes": [0.5, 1.0]}):
+            assert not seen(LABELS, limit, **spec) & held_out(LABELS)
 
 
 def test_every_class_keeps_its_share() -> None:
-    assert counts(seen(LABELS, share=0.1)) == {0: 10, 1: 6, 2: 4, 4: 1}
-    assert counts(seen(LABELS, share=0.3)) == {0: 30, 1: 18, 2: 12, 4: 3}
+    assert counts(seen(LABELS, share=0.1)) == {0: 8, 1: 5, 2: 3, 4: 1}
+    assert counts(seen(LABELS, share=0.3)) == {0: 24, 1: 14, 2: 10, 4: 2}
 
 
 def test_no_class_vanishes_however_small_the_share() -> None:
@@ -52,15 +75,15 @@ def test_no_class_vanishes_however_small_the_share() -> None:
 
 
 def test_a_limit_cuts_every_class_alike_before_the_shares() -> None:
-    assert counts(seen(LABELS, limit=105)) == {0: 50, 1: 30, 2: 20, 4: 5}
-    assert counts(seen(LABELS, limit=105, share=0.1)) == {0: 5, 1: 3, 2: 2, 4: 1}
+    assert counts(seen(LABELS, limit=105)) == {0: 40, 1: 24, 2: 16, 4: 4}
+    assert counts(seen(LABELS, limit=105, share=0.1)) == {0: 4, 1: 2, 2: 2, 4: 1}
     assert seen(LABELS, limit=105, share=0.1) < seen(LABELS, limit=105) < seen(LABELS, limit=150)
     assert seen(LABELS, limit=10**9) == seen(LABELS)
 
 
 def test_classes_are_the_first_by_id_that_have_images() -> None:
-    assert counts(seen(LABELS, classes=3)) == {0: 100, 1: 60, 2: 40}
-    assert counts(seen(LABELS, classes=0.5)) == {0: 100, 1: 60}
+    assert counts(seen(LABELS, classes=3)) == {0: 80, 1: 48, 2: 32}
+    assert counts(seen(LABELS, classes=0.5)) == {0: 80, 1: 48}
     assert seen(LABELS, classes=2, share=0.3) == {index for index in seen(LABELS, share=0.3) if LABELS[index] < 2}
     only_new_classes_in_the_test = (3, 5, 8, 9)
     assert generation(classes=0.5).class_ids(only_new_classes_in_the_test) == (3, 5)
@@ -81,16 +104,16 @@ def test_ranges_of_images_touch_without_overlap_and_together_are_the_whole() -> 
     old, new = seen(LABELS, share=0.3), seen(LABELS, share=[0.3, 1])
     assert old == seen(LABELS, share=[0, 0.3])
     assert not old & new
-    assert old | new == set(range(len(LABELS)))
-    assert counts(new) == {0: 70, 1: 42, 2: 28, 4: 7}
+    assert old | new == set(range(len(LABELS))) - held_out(LABELS)
+    assert counts(new) == {0: 56, 1: 34, 2: 22, 4: 6}
     thirds = [seen(LABELS, share=bounds) for bounds in ([0, 1 / 3], [1 / 3, 2 / 3], [2 / 3, 1])]
-    assert sum(map(len, thirds)) == len(set.union(*thirds)) == len(LABELS)
+    assert sum(map(len, thirds)) == len(set.union(*thirds)) == len(seen(LABELS))
 
 
 def test_ranges_of_classes_are_disjoint_where_their_bounds_are() -> None:
-    assert counts(seen(LABELS, classes=[1, 3])) == {1: 60, 2: 40}
-    assert counts(seen(LABELS, classes=[0.5, 1])) == {2: 40, 4: 10}
-    assert counts(seen(LABELS, classes=[0, 0.5])) == counts(seen(LABELS, classes=0.5)) == {0: 100, 1: 60}
+    assert counts(seen(LABELS, classes=[1, 3])) == {1: 48, 2: 32}
+    assert counts(seen(LABELS, classes=[0.5, 1])) == {2: 32, 4: 8}
+    assert counts(seen(LABELS, classes=[0, 0.5])) == counts(seen(LABELS, classes=0.5)) == {0: 80, 1: 48}
 
 
 @pytest.mark.parametrize("bounds", [[2, 5], [3, 4], [0.75, 1.0], [0.5, 1.5]])
@@ -107,7 +130,7 @@ def test_a_class_too_small_for_a_range_is_named() -> None:
 
 
 def test_a_long_tail_falls_exponentially_with_the_class() -> None:
-    labels = torch.arange(5).repeat_interleave(1000)
+    labels = torch.arange(5).repeat_interleave(1250)
     sizes = torch.bincount(labels[training_indices(labels, generation(imbalance=100))]).tolist()
     by_hand = [1000, 316, 100, 32, 10]  # 1000 / 100^(k/4)
     assert sizes == by_hand
@@ -117,7 +140,7 @@ def test_a_long_tail_falls_exponentially_with_the_class() -> None:
 
 
 def test_a_long_tail_is_the_same_one_whatever_classes_a_generation_sees() -> None:
-    labels = torch.arange(5).repeat_interleave(1000)
+    labels = torch.arange(5).repeat_interleave(1250)
     whole, last = seen(labels, imbalance=100), seen(labels, imbalance=100, classes=[2, 5])
     assert last == {index for index in whole if labels[index] >= 2}
 
@@ -183,6 +206,11 @@ def test_the_smaller_share_is_always_part_of_the_larger(
 
 def test_the_split_hash_changes_with_the_data_and_with_any_generations_images() -> None:
     one, two = torch.tensor([1, 2]), torch.tensor([1, 2, 3])
-    hashes = {split_hash("a", [one, two]), split_hash("b", [one, two]), split_hash("a", [two, one])}
-    assert len(hashes) == 3
-    assert split_hash("a", [one.clone(), two.clone()]) in hashes
+    hashes = {
+        split_hash("a", [one, two], [one]),
+        split_hash("b", [one, two], [one]),
+        split_hash("a", [two, one], [one]),
+        split_hash("a", [one, two], [two]),
+    }
+    assert len(hashes) == 4
+    assert split_hash("a", [one.clone(), two.clone()], [one.clone()]) in hashes

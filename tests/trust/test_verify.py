@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.evaluation.arrays import array_path
@@ -153,13 +154,14 @@ def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
     now = spec.method.model_copy(
         update={"source_hash": plugin.source_hash, "params": plugin.resolve(spec.method.params).model_dump(mode="json")}
     )
-    assert list(stale(spec.model_copy(update={"method": now}), suite, catalogue)) == []
+    current = spec.model_copy(update={"method": now, "protocol": PROTOCOL_VERSION})
+    assert list(stale(current, suite, catalogue)) == []
     changed = {
         "the source of method 'bct' changed": {"source_hash": "0" * 64},
         "no method 'bcc'; did you mean 'bct'?": {"name": "bcc"},
         "method 'bct' has other parameters now": {"params": {}},
     }
     for message, update in changed.items():
-        other = spec.model_copy(update={"method": now.model_copy(update=update)})
+        other = current.model_copy(update={"method": now.model_copy(update=update)})
         assert list(stale(other, suite, catalogue)) == [message]
-    assert next(stale(spec, None, catalogue)) == "there is no suite 'historic' any more"
+    assert next(stale(current, None, catalogue)) == "there is no suite 'historic' any more"

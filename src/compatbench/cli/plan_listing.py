@@ -12,7 +12,7 @@ from compatbench.plan.pretrained import missing_weights
 from compatbench.plan.trainings import parents
 from compatbench.records.environment import device
 from compatbench.suite.scenarios import TestClasses
-from compatbench.suite.splits import as_tested, image_ranges
+from compatbench.suite.splits import as_tested, held_out_indices, image_ranges
 
 
 def plan_lines(bench: Bench, jobs: int) -> Iterator[str]:
@@ -57,8 +57,11 @@ def data_lines(bench: Bench) -> Iterator[str]:
             ranges = image_ranges(dataset.train.labels, generation, suite.train_limit)
             images = sum(last - first for first, last in ranges.values())
             trained.append(f"{images:,} images of {len(ranges):,} classes")
+        classes_of_newest = chain[-1].class_ids(dataset.train_classes)
+        held_out = len(held_out_indices(dataset.train.labels, classes_of_newest, suite.train_limit))
         classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
-        yield f"  {scenario}: {' → '.join(trained)}; {_test(as_tested(dataset, chain, classes, suite.query_limit))}"
+        tested = _test(as_tested(dataset, chain, classes, suite.query_limit))
+        yield f"  {scenario}: {' → '.join(trained)}; {held_out:,} images held out; {tested}"
 
 
 def _test(dataset: Dataset) -> str:

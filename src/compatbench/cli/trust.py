@@ -120,7 +120,8 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     store = Store(leaderboard)
     board = gather(store, discover())
     if not board.suites:
-        raise RequestError(f"{leaderboard} contains no records; put some there with `compatbench submit`")
+        told = "; ".join(board.warnings) or "contains no records"
+        raise RequestError(f"{leaderboard}: {told}; put some there with `compatbench submit`")
     written = write_board(board, store)
     print(f"{len(written)} files written from the records in {leaderboard}")
 

@@ -27,7 +27,7 @@ from compatbench.records.environment import device, environment
 from compatbench.records.record import CellSpec, Measurements, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.splits import as_tested
-from compatbench.vocabulary import Expectation, Status
+from compatbench.vocabulary import Expectation, Status, TrainPart
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""
@@ -153,7 +153,7 @@ def _measured(spec: CellSpec, trainer: ChainTrainer, watch: Stopwatch) -> Measur
     with watch.stage("reference"):
         references = {step: serve_baseline(trainer, step) for step in range(1, len(trainer.chain))}
     with watch.stage("models"):
-        served = serve(trainer, plugin, params)
+        served = serve(trainer, plugin, params, spec.method.pairs or TrainPart.HELD_OUT)
     if not processes.is_first():
         return Measurements()
     with watch.stage("evaluation"):

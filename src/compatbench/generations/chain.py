@@ -36,13 +36,16 @@ from compatbench.storage.canonical import digest
 from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from
-from compatbench.suite.splits import split_hash, training_indices
-from compatbench.vocabulary import Need
+from compatbench.suite.splits import held_out_indices, split_hash, training_indices
+from compatbench.vocabulary import Need, TrainPart
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when the engine changes what a training computes; part of every model's name."""
 
 Side = Literal["query", "gallery"]
+
+HELD_OUT_IMAGES = 2000
+"""Held-out images at most that an encoder without frozen trunk embeds after every epoch."""
 
 StageProgress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
@@ -129,13 +132,17 @@ class ChainTrainer:
     """The dataset with all its test images, where `dataset` has some of them: features are shared by all scenarios."""
 
     def __post_init__(self) -> None:
-        labels = self.dataset.train.labels
+        labels, classes = self.dataset.train.labels, self.dataset.train_classes
         self.indices = [training_indices(labels, spec, self.train_limit) for spec in self.chain]
+        self.held_out = [held_out_indices(labels, spec.class_ids(classes), self.train_limit) for spec in self.chain]
 
     @cached_property
     def normalize(self) -> Normalization:
-        """Of the training images."""
-        return Normalization.of(self.dataset.train)
+        """Of the training images, without those that are held out under any limit."""
+        train = self.dataset.train
+        trained_on = torch.ones(len(train), dtype=torch.bool)
+        trained_on[held_out_indices(train.labels, self.dataset.train_classes)] = False
+        return Normalization.of(train.at(trained_on.nonzero().flatten()))
 
     @cached_property
     def features(self) -> TrunkFeatures:
@@ -159,8 +166,8 @@ class ChainTrainer:
 
     @property
     def split_hash(self) -> str:
-        """Names the training images of each generation, and the test data."""
-        return split_hash(self.dataset.fingerprint, self.indices)
+        """Names the training and held-out images of each generation, and the test data."""
+        return split_hash(self.dataset.fingerprint, self.indices, self.held_out)
 
     def baseline(self, generation: int) -> TrainedModel:
         """The independently trained model of `generation`."""
@@ -185,17 +192,29 @@ class ChainTrainer:
             models.append(self._trained(plugin, params, generation, old=old))
         return models
 
-    def labels(self, generation: int) -> Tensor:
-        """(N,) labels of the training images of `generation` on the device, as rows of its head."""
-        classes = torch.tensor(self.chain[generation].class_ids(self.dataset.train_classes))
-        return torch.searchsorted(classes, self.dataset.train.labels[self.indices[generation]]).to(self.device)
+    def images_of(self, generation: int, part: TrainPart) -> Tensor:
+        """(N,) positions of the training or held-out images of the classes of `generation`."""
+        return self.indices[generation] if part is TrainPart.TRAIN else self.held_out[generation]
 
-    def training_set(self, generation: int, encoder: Encoder | None = None) -> TrainingSet:
-        """Images of `generation` on the device, with labels as rows of its head.
+    def labels(self, generation: int, part: TrainPart = TrainPart.TRAIN) -> Tensor:
+        """(N,) labels of the images of a part of `generation` on the device, as rows of its head."""
+        return self._labels(generation, self.images_of(generation, part))
+
+    def training_set(
+        self, generation: int, encoder: Encoder | None = None, part: TrainPart = TrainPart.TRAIN
+    ) -> TrainingSet:
+        """Images of a part of `generation` on the device, with labels as rows of its head.
 
         A frozen `encoder` takes the features of its trunk in their place.
         """
-        indices, labels = self.indices[generation], self.labels(generation)
+        return self._set(generation, encoder, self.images_of(generation, part))
+
+    def _labels(self, generation: int, indices: Tensor) -> Tensor:
+        classes = torch.tensor(self.chain[generation].class_ids(self.dataset.train_classes))
+        return torch.searchsorted(classes, self.dataset.train.labels[indices]).to(self.device)
+
+    def _set(self, generation: int, encoder: Encoder | None, indices: Tensor) -> TrainingSet:
+        labels = self._labels(generation, indices)
         if encoder is None or not encoder.spec.frozen:
             return TrainingSet(self.dataset.train.images[indices].to(self.device), labels)
 
@@ -205,14 +224,16 @@ class ChainTrainer:
 
         return TrainingSet(self.features.train(encoder.spec.trunk, indices), labels, views)
 
-    def embed_training_set(self, trained: TrainedModel, generation: int, side: Side = "query") -> Tensor:
-        """Embeddings (N, D) of the training images of `generation` by any model of the chain, as one of its sides."""
+    def embed_training_set(
+        self, trained: TrainedModel, generation: int, side: Side = "query", part: TrainPart = TrainPart.TRAIN
+    ) -> Tensor:
+        """Embeddings (N, D) of a part of the images of `generation` by any model of the chain, as one of its sides."""
         model = trained.side(side)
         own = {"side": side} if trained.model.document_encoder is not None else {}
-        name = digest({"model": trained.id, "train": digest(self.indices[generation].tolist()), **own})
+        name = digest({"model": trained.id, "train": digest(self.images_of(generation, part).tolist()), **own})
 
         def make() -> Artefact:
-            images = self.training_set(generation, model.encoder).images
+            images = self.training_set(generation, model.encoder, part).images
             return Artefact({"embeddings": embed_images(model, images, self.normalize)})
 
         stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
@@ -323,6 +344,7 @@ class ChainTrainer:
             self.normalize,
             self.recipe,
             self.seed,
+            held_out=self._watched(generation, model.encoder),
             generation=generation,
             old=self._old_model(old, model.method, generation, data.labels) if old else None,
             independent=independent.model if independent else None,
@@ -334,11 +356,19 @@ class ChainTrainer:
             {
                 "losses": report.losses,
                 "accuracy": report.accuracy,
+                "held_out": report.held_out,
                 "train_seconds": report.seconds,
                 "train_images_per_second": report.images_per_second,
                 "weights_sha256": tensors_hash(weights),
             },
         )
+
+    def _watched(self, generation: int, encoder: Encoder) -> TrainingSet | None:
+        """The held-out images whose loss and accuracy are noted after every epoch; None where there are none."""
+        indices = self.held_out[generation]
+        if not encoder.spec.frozen and len(indices) > HELD_OUT_IMAGES:
+            indices = indices[torch.arange(HELD_OUT_IMAGES) * len(indices) // HELD_OUT_IMAGES]
+        return self._set(generation, encoder, indices) if len(indices) else None
 
     def _restore(self, model: EmbeddingModel, stored: Artefact, old: TrainedModel | None, generation: int) -> None:
         """Load stored weights. `setup` runs first, since it makes the modules that a method adds."""

@@ -45,6 +45,11 @@ class TrainingReport:
     """Mean of each term per epoch."""
     accuracy: list[float]
     """Share of the images that the model's own head classified right, per epoch; empty without a trained classifier."""
+    held_out: dict[str, list[float]]
+    """`loss` of the model's own head and `accuracy` on held-out images, without augmentation, after every epoch.
+
+    Empty without a trained classifier, and without held-out images.
+    """
     seconds: float
     images_per_second: float
     """Median over the epochs' windows of steps, without set-up."""
@@ -76,6 +81,7 @@ def train(
     recipe: Recipe,
     seed: int,
     *,
+    held_out: TrainingSet | None = None,
     generation: int = 0,
     old: OldModel | None = None,
     independent: EmbeddingModel | None = None,
@@ -83,12 +89,13 @@ def train(
 ) -> TrainingReport:
     """Train `model` in place by `recipe` and its method, and return the loss curves and the speed.
 
+    `held_out` images are looked at after every epoch, and change nothing.
+
     Order, augmentation, set-up, dropout and the method's own draws come from separate streams of `seed`, so
     that all methods of a cell see the same batches. Raises InvalidResultError where a loss term is not finite.
     """
     device = data.images.device
     method = model.method
-    two_views = Need.TWO_VIEWS in method.needs
     mixed = recipe.precision == "bfloat16"
     view = functools.partial(View, mixed_precision=mixed)
 
@@ -108,6 +115,7 @@ def train(
     batch_size = min(recipe.batch_size, len(data))
     steps = len(data) // batch_size
     log = LossLog()
+    unseen: dict[str, list[float]] = {}
     rates: list[float] = []
     begun = time.perf_counter()
 
@@ -117,7 +125,7 @@ def train(
             permutation = torch.randperm(len(data), generator=order).to(device)
             window = time.perf_counter()
             indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
-            batches = source.batches(indices, two_views=two_views)
+            batches = source.batches(indices, two_views=Need.TWO_VIEWS in method.needs)
             for step, (index, views) in enumerate(zip(indices, batches, strict=True)):
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
@@ -149,17 +157,40 @@ def train(
                     window = now
                     progress((epoch * steps + step + 1) / (recipe.epochs * steps))
             log.end_epoch()
+            _look_at(held_out, model, normalize, unseen)
 
     processes.copy_from_first(model.state_dict().values())
     model.eval()
-    accuracy = log.curves.pop(ACCURACY, [])
-    return TrainingReport(log.curves, accuracy, time.perf_counter() - begun, statistics.median(rates))
+    return TrainingReport(
+        losses={name: curve for name, curve in log.curves.items() if name != ACCURACY},
+        accuracy=log.curves.get(ACCURACY, []),
+        held_out=unseen,
+        seconds=time.perf_counter() - begun,
+        images_per_second=statistics.median(rates),
+    )
+
+
+def _classifies(method: TrainingMethod) -> bool:
+    return method.classification_term == TrainingMethod.classification_term
+
+
+@torch.no_grad()
+def _look_at(
+    held_out: TrainingSet | None, model: EmbeddingModel, normalize: Normalization, curves: dict[str, list[float]]
+) -> None:
+    """Add loss and accuracy of the model's own head on the images `held_out` to `curves`."""
+    if held_out is None or not _classifies(model.method):
+        return
+    embeddings = embed_images(model, held_out.images, normalize)
+    right = model.head(embeddings).argmax(dim=1) == held_out.labels
+    curves.setdefault("loss", []).append(model.head.loss(embeddings, held_out.labels).item())
+    curves.setdefault("accuracy", []).append(right.float().mean().item())
 
 
 @torch.no_grad()
 def _accuracy(method: TrainingMethod, head: Head, seen: View, labels: Tensor) -> dict[str, Tensor]:
     """The share of a batch that the head classified right before the step; nothing of a method without classifier."""
-    if method.classification_term != TrainingMethod.classification_term:
+    if not _classifies(method):
         return {}
     return {ACCURACY: (head(seen.embeddings).argmax(dim=1) == labels).float().mean()}
 

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from compatbench.discovery.plugins import Plugin
+from compatbench.errors import RequestError
 from compatbench.generations.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
 from compatbench.generations.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
-from compatbench.vocabulary import Need
+from compatbench.vocabulary import Need, TrainPart
 
 QueryMap = Callable[[Tensor, Tensor], Tensor]
 """Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""
@@ -47,10 +48,13 @@ class ServedGeneration:
     """Its gallery is that of the generation before: only its query encoder is new."""
 
 
-def serve(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
-    """The chain of a method of either kind, oldest first."""
-    serve_kind = serve_adapter if plugin.kind == "adapter" else serve_training_method
-    return serve_kind(trainer, plugin, params)
+def serve(
+    trainer: ChainTrainer, plugin: Plugin, params: Params, pairs: TrainPart = TrainPart.HELD_OUT
+) -> list[ServedGeneration]:
+    """The chain of a method of either kind, oldest first; `pairs` are what an adapter is fitted on."""
+    if plugin.kind == "adapter":
+        return serve_adapter(trainer, plugin, params, pairs)
+    return serve_training_method(trainer, plugin, params)
 
 
 def serve_baseline(trainer: ChainTrainer, generation: int) -> ServedGeneration:
@@ -72,7 +76,9 @@ def serve_training_method(trainer: ChainTrainer, plugin: Plugin, params: Params)
     return served
 
 
-def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list[ServedGeneration]:
+def serve_adapter(
+    trainer: ChainTrainer, plugin: Plugin, params: Params, pairs: TrainPart = TrainPart.HELD_OUT
+) -> list[ServedGeneration]:
     """All generations of the independent models, with the adapter's maps between neighbours.
 
     Adapters see unit vectors throughout, the old ones where the maps of their own generation left them.
@@ -82,8 +88,11 @@ def serve_adapter(trainer: ChainTrainer, plugin: Plugin, params: Params) -> list
     served = [replace(unit_length[0], id=digest([unit_length[0].id, "unit length"]))]
     for generation in range(1, len(unit_length)):
         old, new = served[documents_of(served, generation - 1)], unit_length[generation]
-        name = digest([FORMAT, old.id, new.id, trainer.seed, plugin.source_hash, params.model_dump(mode="json")])
-        adapter = _fitted(trainer, plugin, params, served, new.trained, name)
+        images = digest(trainer.images_of(generation, pairs).tolist())
+        name = digest(
+            [FORMAT, old.id, new.id, images, trainer.seed, plugin.source_hash, params.model_dump(mode="json")]
+        )
+        adapter = _fitted(trainer, plugin, params, served, new.trained, name, pairs)
         one = replace(
             new,
             id=name,
@@ -124,18 +133,24 @@ def _fitted(
     served: list[ServedGeneration],
     new: TrainedModel,
     name: str,
+    pairs: TrainPart,
 ) -> FittedAdapter:
-    """Fitted on the training images of the new generation, or found where an earlier cell fitted it."""
+    """Fitted on the held-out images of the new generation's classes, or found where an earlier cell fitted it.
+
+    Raises RequestError where there are no such images.
+    """
     generation = len(served)
+    if not len(trainer.images_of(generation, pairs)):
+        raise RequestError("no image is held out, for every class has one training image; fit on pairs: train")
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
 
     def make() -> Artefact:
-        old_vectors = _training_vectors(trainer, served, documents_of(served, generation - 1), generation)
-        new_vectors = unit(trainer.embed_training_set(new, generation))
+        old_vectors = _paired_vectors(trainer, served, documents_of(served, generation - 1), generation, pairs)
+        new_vectors = unit(trainer.embed_training_set(new, generation, part=pairs))
         task = replace(
             task_of(trainer.chain, generation, trainer.dataset), dim=new_vectors.shape[1], old_dim=old_vectors.shape[1]
         )
-        labels = trainer.labels(generation)
+        labels = trainer.labels(generation, pairs)
         return fit_plugin(
             plugin, params, task, new_vectors, old_vectors, labels, trainer.seed, "fit", generation
         ).artefact()
@@ -144,13 +159,15 @@ def _fitted(
     return restore(stored, lambda _: plugin)
 
 
-def _training_vectors(trainer: ChainTrainer, served: list[ServedGeneration], step: int, generation: int) -> Tensor:
-    """Training images of `generation` as `served[step]` stores documents, (N, D) on the trainer's device."""
+def _paired_vectors(
+    trainer: ChainTrainer, served: list[ServedGeneration], step: int, generation: int, pairs: TrainPart
+) -> Tensor:
+    """The images of `pairs` of `generation` as `served[step]` stores documents, (N, D) on the trainer's device."""
     one = served[step]
-    vectors = unit(trainer.embed_training_set(one.trained, generation, "gallery"))
+    vectors = unit(trainer.embed_training_set(one.trained, generation, "gallery", pairs))
     if one.adapter is None or one.adapter.maps.new is None:
         return vectors
-    older = _training_vectors(trainer, served, documents_of(served, step - 1), generation)
+    older = _paired_vectors(trainer, served, documents_of(served, step - 1), generation, pairs)
     return one.adapter.new(vectors.cpu(), older.cpu()).to(vectors.device)
 
 

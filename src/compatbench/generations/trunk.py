@@ -32,7 +32,7 @@ from compatbench.storage.matrices import Matrix, get_or_fill_together, is_stored
 from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.splits import training_indices
+from compatbench.suite.splits import held_out_indices, training_indices
 
 FEATURES_VERSION = 1
 """Raised when features are computed otherwise; part of their names."""
@@ -137,10 +137,10 @@ class TrunkFeatures:
         train, gallery, query = self.dataset.train, self.dataset.gallery, self.dataset.query
         views = [Part(f"train view {view}", train, self._pool, view) for view in range(self.recipe.drawn_views)]
         tests = [Part("gallery", gallery), *([Part("query", query)] if self._rows(gallery, query) is None else [])]
-        return Part("train", train, self._pool), *views, *tests
+        return Part("train", train, self._whole_pool), *views, *tests
 
     def train(self, spec: BackboneSpec, indices: Tensor) -> Features:
-        """Of the training images at `indices` (N,), without augmentation."""
+        """Of the training or held-out images at `indices` (N,), without augmentation."""
         return self._of_train(spec, "train", indices)
 
     def views(self, spec: BackboneSpec, indices: Tensor) -> tuple[Features, ...]:
@@ -164,7 +164,8 @@ class TrunkFeatures:
 
     def _of_train(self, spec: BackboneSpec, name: str, indices: Tensor) -> Features:
         [part] = [part for part in self.parts if part.name == name]
-        return self._features(spec, part, torch.searchsorted(self._pool, indices))
+        assert part.pool is not None
+        return self._features(spec, part, torch.searchsorted(part.pool, indices))
 
     def _features(self, spec: BackboneSpec, part: Part, rows: Tensor) -> Features:
         matrix = self._matrix(spec, part)
@@ -174,6 +175,12 @@ class TrunkFeatures:
     def _pool(self) -> Tensor:
         """(P,) training images that any generation may see, rising: as many as the suite's limit leaves."""
         return training_indices(self.dataset.train.labels, GenerationSpec(backbone="any"), self.train_limit)
+
+    @cached_property
+    def _whole_pool(self) -> Tensor:
+        """(P + H,) these and the held-out images, rising."""
+        held_out = held_out_indices(self.dataset.train.labels, self.dataset.train_classes, self.train_limit)
+        return torch.cat((self._pool, held_out)).sort().values
 
     def file(self, spec: BackboneSpec, part: Part) -> str:
         """The name of a file, without its ending."""

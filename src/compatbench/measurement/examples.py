@@ -47,7 +47,7 @@ def worst_flips(chain: ServedChain, results: MatrixResults) -> list[WorstFlip]:
         if not len(rows):
             continue
         first = _first(chain, (old, old), rows), _first(chain, (new, gallery), rows)
-        for sample, by_old, by_new in zip(before.ids[rows].tolist(), *first, strict=True):
+        for sample, by_old, by_new in zip(before.ids[rows.numpy()].tolist(), *first, strict=True):
             found.append(
                 WorstFlip(
                     query_generation=str(new),

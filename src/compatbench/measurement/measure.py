@@ -54,4 +54,11 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
 
 def _convergence(model: TrainedModel) -> Convergence:
     losses, accuracy = model.facts["losses"], model.facts.get("accuracy", [])  # not of models of earlier versions
-    return Convergence(converged=is_converged(losses, accuracy), loss_fall=loss_fall(losses), accuracy=accuracy)
+    held_out = model.facts.get("held_out", {})
+    return Convergence(
+        converged=is_converged(losses, accuracy),
+        loss_fall=loss_fall(losses),
+        accuracy=accuracy,
+        held_out_accuracy=held_out.get("accuracy", []),
+        held_out_loss=held_out.get("loss", []),
+    )

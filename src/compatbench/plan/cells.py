@@ -21,7 +21,7 @@ from compatbench.storage.files import content_hash
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
-from compatbench.vocabulary import Need, Status
+from compatbench.vocabulary import Need, Status, TrainPart
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,8 @@ def _tested(scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], su
 
 
 def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task) -> MethodInfo:
+    if entry.pairs and plugin.kind != "adapter":
+        raise RequestError(f"method '{entry.name}' is fitted on no pairs; remove its pairs: {entry.pairs}")
     method = plugin.cls(params, task)
     return MethodInfo(
         name=plugin.name,
@@ -168,6 +170,7 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
         needs=sorted(method.needs),
         expects=sorted(method.expects),
         kind=plugin.kind,
+        pairs=(entry.pairs or TrainPart.HELD_OUT) if plugin.kind == "adapter" else None,
         source_hash=plugin.source_hash,
         summary=plugin.summary,
     )

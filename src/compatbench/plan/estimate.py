@@ -75,6 +75,7 @@ def _seconds(
         seen = training.images * recipe.epochs
         passes = TRAINING * (2 if Need.TWO_VIEWS in needs else 1) + (Need.INDEPENDENT_MODEL in needs)
         seconds += sum((seen * passes + embedded) * pass_seconds(one, recipe) for one in training.encoders)
+        seconds += training.held_out * recipe.epochs * pass_seconds(training.encoders[0], recipe)
         if training.old is not None:
             seconds += seen * pass_seconds(training.old, recipe)
         trunks |= {(one.trunk, training.spec.train_limit): recipe for one in training.encoders if one.frozen}

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from compatbench.data.dataset import Dataset
+from compatbench.generations.chain import HELD_OUT_IMAGES
 from compatbench.plan.cells import Cell
 from compatbench.records.record import BASELINE, CellSpec
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.scenarios import GenerationSpec, documents_from
-from compatbench.suite.splits import image_ranges
+from compatbench.suite.splits import held_out_indices, image_ranges
 from compatbench.vocabulary import Need
 
 
@@ -21,6 +22,8 @@ class Training:
 
     images: int
     """Images of an epoch."""
+    held_out: int
+    """Images that are embedded after each epoch."""
     encoders: tuple[EncoderSpec, ...]
     """One, or that of the queries and that of the documents."""
     old: EncoderSpec | None
@@ -51,6 +54,11 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
     def images(generation: GenerationSpec, limit: int | None) -> int:
         return sum(last - first for first, last in image_ranges(dataset.train.labels, generation, limit).values())
 
+    @cache
+    def held_out(classes: tuple[int, ...], limit: int | None, frozen: bool) -> int:
+        count = len(held_out_indices(dataset.train.labels, classes, limit))
+        return count if frozen else min(count, HELD_OUT_IMAGES)
+
     done: set[tuple[str, int, GenerationSpec, int]] = set()
     for cell in cells:
         spec = cell.spec
@@ -69,6 +77,7 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
             documents = generation.documents(*shape)
             yield Training(
                 images=images(generation, spec.train_limit),
+                held_out=held_out(generation.class_ids(dataset.train_classes), spec.train_limit, generation.frozen),
                 encoders=(generation.encoder(*shape), *((documents,) if documents else ())),
                 old=(before.documents(*shape) or before.encoder(*shape)) if sees_old and before else None,
                 spec=spec,

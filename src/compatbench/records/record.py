@@ -16,9 +16,10 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
 from compatbench.records.migrations import migrate
 from compatbench.storage.files import FolderName, keep_names, write_whole
+from compatbench.suite.encoder_spec import Setting
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
-from compatbench.vocabulary import Expectation, IndexKind, Need, Order, Role, Status
+from compatbench.vocabulary import Expectation, IndexKind, Need, Order, Role, Status, TrainPart
 
 SCHEMA_VERSION = 2
 
@@ -33,8 +34,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
-class MethodInfo(_Model):
+class MethodInfo(Setting):
     """The method of a cell, as it declared itself."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
 
     name: str
     label: str
@@ -45,6 +48,8 @@ class MethodInfo(_Model):
     needs: list[Need]
     expects: list[Expectation]
     kind: Literal["training", "adapter"]
+    pairs: TrainPart | None = None
+    """What an adapter was fitted on; null for a training method, and under protocol 1, where it was `train`."""
     source_hash: str
     """Of the method's file and of the `_*.py` files beside it that it imports."""
     summary: str = ""
@@ -165,8 +170,7 @@ class IndexSearch(Entry):
     """The numbers of a search are medians over these."""
     recall: float
     """Share of the first `k` that are as near as exact search's `k`-th, the query's own sample left out."""
-    queries_per_second: float
-    """All queries in one call."""
+    queries_per_second: float  # all in one call
     p50_ms: float
     """Latency of a query that is asked alone."""
     p99_ms: float
@@ -179,8 +183,7 @@ class IndexSearch(Entry):
 class VerifiedPairs(Entry):
     """Pairs of a query and a gallery item that a system accepts as the same, at one threshold on their cosine."""
 
-    rate: float
-    """False accept rate that the threshold was set for."""
+    rate: float  # of false accepts that the threshold was set for
     transferred: bool
     """The threshold is that of the old system: old queries on old vectors. Else it is the system's own."""
     threshold: float
@@ -226,9 +229,7 @@ class FirstFound(_Model):
     """The first items of a system for a query, best first, without the query's own sample."""
 
     ids: list[int]
-    """Sample ids."""
     right: list[bool]
-    """Whether they are relevant."""
 
 
 class ExampleRetrieval(Entry):
@@ -251,10 +252,11 @@ class Convergence(_Model):
     loss_fall: float | None
     """Share by which the loss fell over the last tenth of the steps; null for a single epoch."""
     accuracy: list[float]
-    """Share of the augmented training images that the model's own head classified right, per epoch.
-
-    Empty for a method without a classifier, and for a model from before this field.
-    """
+    """Share of augmented training images that its own head classified right, per epoch; empty without classifier."""
+    held_out_accuracy: list[float] = Field(default_factory=list)
+    """The same of the held-out images of its classes, without augmentation, after each epoch."""
+    held_out_loss: list[float] = Field(default_factory=list)
+    """The loss of its own head on the same images, without further terms."""
 
 
 class Environment(_Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from compatbench.suite.scenarios import GenerationSpec, TestClasses
 
 SPLIT_SEED = 0
 """Splits are part of the scenario, not of the seed: every seed of a cell trains on the same images."""
+HELD_OUT = 0.2
+"""Share of the training images of every class that no generation is trained on."""
 
 
 def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> Tensor:
@@ -25,30 +27,36 @@ def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | No
     The images of a class are those in its range, see `image_ranges`, of one fixed permutation, so that the subsets of
     a chain are nested, or disjoint where their ranges are.
     """
-    members_of = torch.split(labels.argsort(stable=True), labels.bincount().tolist())
-    parts = []
-    for class_id, (first, last) in image_ranges(labels, generation, limit).items():
-        members = members_of[class_id]
-        order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
-        parts.append(members[order[first:last]])
-    return torch.cat(parts).sort().values
+    return _in_fixed_order(labels, image_ranges(labels, generation, limit))
+
+
+def held_out_indices(labels: Tensor, classes: Sequence[int], limit: int | None = None) -> Tensor:
+    """Sorted positions (h,) of the held-out images of `classes`: kept from every training, whatever its limit.
+
+    They are the last of each class's permutation, whose first images are trained on: a fifth, at least one where a
+    class has two images, none where it has one.
+    """
+    counts = labels.bincount().tolist()
+    available = _available(labels, limit)
+    ranges = {class_id: (counts[class_id] - _held_out(available[class_id]), counts[class_id]) for class_id in classes}
+    return _in_fixed_order(labels, ranges)
 
 
 def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None = None) -> dict[int, tuple[int, int]]:
     """The images of each class for `generation`, first and end; ranges of shares that touch have no image in common.
 
-    `limit` first cuts every class to the share that leaves about so many images in all. With `imbalance` μ, class k of
+    `limit` first cuts every class to the share that leaves about so many images in all, and a fifth of these is held
+    out. With `imbalance` μ, class k of
     K then keeps μ^(−k/(K−1)) of its images (Cui et al., CVPR 2019, arXiv 1901.05555, §5.1), k counting all classes with
     training images: so a long tail is the same one in every generation. Every class keeps at least one image;
     RequestError where none is left for a range that does not begin at 0.
     """
-    counts = labels.bincount().tolist()
-    kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
+    images = _available(labels, limit)
     bounds = generation.share_bounds
-    train_classes = [class_id for class_id, count in enumerate(counts) if count]
+    train_classes = list(images)
     ranges = {}
     for class_id in generation.class_ids(train_classes):
-        available = max(1, round(counts[class_id] * kept))
+        available = images[class_id] - _held_out(images[class_id])
         if generation.imbalance is not None:
             place = bisect_left(train_classes, class_id) / (len(train_classes) - 1)
             available = max(1, round(available * generation.imbalance**-place))
@@ -82,6 +90,29 @@ def as_tested(
     return limit_queries(dataset, query_limit)
 
 
-def split_hash(fingerprint: str, chain_indices: list[Tensor]) -> str:
-    """Hash of the training images of every generation of a chain, and of its test data."""
-    return digest({"dataset": fingerprint, "train": [digest(part.tolist()) for part in chain_indices]})
+def split_hash(fingerprint: str, chain_indices: Sequence[Tensor], held_out: Sequence[Tensor]) -> str:
+    """Hash of the training and of the held-out images of every generation of a chain, and of its test data."""
+    parts = {"train": chain_indices, "held out": held_out}
+    hashes = {name: [digest(part.tolist()) for part in indices] for name, indices in parts.items()}
+    return digest({"dataset": fingerprint, **hashes})
+
+
+def _available(labels: Tensor, limit: int | None) -> dict[int, int]:
+    """How many images of each class with training images `limit` leaves, at least one."""
+    kept = min(1.0, limit / len(labels)) if limit is not None else 1.0
+    return {class_id: max(1, round(count * kept)) for class_id, count in enumerate(labels.bincount().tolist()) if count}
+
+
+def _held_out(available: int) -> int:
+    return max(1, round(available * HELD_OUT)) if available > 1 else 0
+
+
+def _in_fixed_order(labels: Tensor, ranges: Mapping[int, tuple[int, int]]) -> Tensor:
+    """Sorted positions (n,) of the images in the range of each class of its one fixed permutation."""
+    members_of = torch.split(labels.argsort(stable=True), labels.bincount().tolist())
+    parts = [torch.empty(0, dtype=torch.int64)]
+    for class_id, (first, last) in ranges.items():
+        members = members_of[class_id]
+        order = torch.randperm(len(members), generator=stream(SPLIT_SEED, "split", class_id))
+        parts.append(members[order[first:last]])
+    return torch.cat(parts).sort().values

@@ -24,7 +24,7 @@ from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, validated
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
-from compatbench.vocabulary import IndexKind
+from compatbench.vocabulary import IndexKind, TrainPart
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
@@ -37,13 +37,15 @@ class MethodEntry(BaseModel):
 
     name: str
     params: dict[str, JsonValue] = Field(default_factory=dict)
+    pairs: TrainPart | None = None
+    """What an adapter is fitted on: held-out images unless it says `train`."""
 
     @property
     def label(self) -> str:
         """The row's name: `bct`, or `bct(variant=old_classes)` with changed parameters."""
-        if not self.params:
-            return self.name
-        return f"{self.name}({', '.join(f'{key}={value}' for key, value in sorted(self.params.items()))})"
+        changed = [f"{key}={value}" for key, value in sorted(self.params.items())]
+        changed += ["pairs=train"] if self.pairs is TrainPart.TRAIN else []
+        return f"{self.name}({', '.join(changed)})" if changed else self.name
 
 
 class Suite(BaseModel):
@@ -56,7 +58,7 @@ class Suite(BaseModel):
     dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
     image_size: int = Field(ge=4)
     train_limit: int | None = Field(None, ge=2)
-    """Use about this many training images, stratified; all where absent."""
+    """Use about this many training images, stratified, a fifth of them held out; all where absent."""
     query_limit: int | None = Field(None, ge=2)
     """Ask about this many of the queries, stratified; all where absent. The gallery stays whole."""
     index_search: tuple[IndexKind, ...] = tuple(IndexKind)

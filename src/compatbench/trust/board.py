@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
 from compatbench.plan.selection import select_methods
 from compatbench.records.record import Record, read_record
@@ -22,14 +24,18 @@ from compatbench.trust.staleness import stale
 def gather(store: Store, catalogue: Catalogue) -> Board:
     """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
     found = {name: [read_record(path) for path in record_files(store, name)] for name in suites_in(store)}
-    return Board(tuple(board_suite(name, records, store, catalogue) for name, records in found.items() if records))
+    return Board.of(board_suite(name, records, store, catalogue) for name, records in found.items() if records)
 
 
 def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: Catalogue) -> BoardSuite:
-    """One suite by all of its records. Raises RequestError for records that give no tables."""
+    """One suite by all of its records; those of another protocol are in no table.
+
+    Raises RequestError for records that give no tables.
+    """
     suite = load_suite(name)[1] if name in available_suites() else None
     reasons = {file_of(record): tuple(stale(record.spec, suite, catalogue)) for record in records}
-    shown, left_out = _comparable(records, {file for file, several in reasons.items() if several})
+    current = [record for record in records if record.protocol_version == PROTOCOL_VERSION]
+    shown, left_out = _comparable(current, {file for file, several in reasons.items() if several})
     plan = suite_plan(suite, catalogue) if suite else None
     order = {scenario: place for place, scenario in enumerate(plan.scenarios)} if plan else {}
 
@@ -40,9 +46,10 @@ def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: C
         name=name,
         title=suite.title if suite else name,
         plan=plan,
-        reports=tuple(sorted(scenario_reports(shown, store.arrays), key=place)),
+        reports=tuple(sorted(scenario_reports(shown, store.arrays), key=place)) if shown else (),
         outdated={file_of(record): reasons[file_of(record)] for record in shown if reasons[file_of(record)]},
         left_out=tuple(left_out),
+        older=Counter(one.protocol_version for one in records if one.protocol_version != PROTOCOL_VERSION),
     )
 
 
@@ -74,7 +81,6 @@ def _settings(record: Record) -> str:
 
 
 _SHARED: tuple[tuple[Callable[[Record], Hashable], Callable[[Record], Hashable]], ...] = (
-    (lambda record: None, lambda record: record.protocol_version),
     (lambda record: record.spec.scenario, _settings),
     (
         lambda record: (record.spec.scenario, record.spec.method.label),

@@ -68,7 +68,7 @@ def verify(
             else:
                 verdict.problems += suite_problems(board[-1], store)
     if published and not suites and selection == Selection():
-        verdict.problems += page_problems(Board(tuple(board)), store)
+        verdict.problems += page_problems(Board.of(board), store)
         verdict.problems += [
             Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
             for path in needless_arrays(store, verdict.records)

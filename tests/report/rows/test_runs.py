@@ -46,7 +46,7 @@ def test_the_named_file_is_the_one_the_store_writes(bench):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"protocol_version": 2}, "protocol versions"),
+        ({"protocol_version": 1}, "protocol versions"),
         ({"schema_version": 99}, "schema versions"),
         ({"split_hash": "d" * 64}, "splits"),
     ],

@@ -1,6 +1,10 @@
 """What a reader of the leaderboard is warned of."""
 
-from boards import board, board_suite, row
+from dataclasses import replace
+
+from boards import board_suite, row
+
+from compatbench.report.site.board import Board
 
 
 def good(bench):
@@ -21,15 +25,15 @@ def test_outdated_and_left_out_records_are_counted(bench):
     first, second, third = board_suite(bench, records, outdated=outdated, left_out=(records[0],)).warnings
     assert first == "synthetic: 2 records are outdated, run before a change: other code"
     assert second == "synthetic: 1 record is outdated, run before a change: other recipe"
-    assert third.startswith("synthetic: 1 record is left out, of other code, settings or protocol than the newer ones")
+    assert third.startswith("synthetic: 1 record is left out, of other code or settings than the newer ones")
     assert "synthetic/records/one/independent--seed0--" in third
 
 
-def test_suites_of_an_older_protocol_are_named_and_do_not_compete(bench):
+def test_records_of_other_protocols_are_counted(bench):
     right = row(bench, "shuffled", 0.125, "one", role="control", expects=["cross below status quo"])
-    records = [*good(bench), *right]
-    newer = board_suite(bench, [record.model_copy(update={"protocol_version": 2}) for record in records])
-    mixed = board(board_suite(bench, records), newer)
-    assert (mixed.protocol, mixed.current) == (2, (newer,))
-    assert mixed.warnings == ("synthetic: measured under protocol 1, others under 2; it is not among the mean ranks",)
-    assert board(newer, newer).warnings == ()
+    told = "synthetic: 3 records are left out, measured under protocol 1; tables are of protocol 2"
+    mixed = board_suite(bench, [*good(bench), *right], older={1: 3})
+    assert mixed.warnings == (told,)
+    untold = replace(mixed, reports=())
+    assert Board.of([mixed, untold]) == Board((mixed,), (untold,))
+    assert Board.of([mixed, untold]).warnings == (told, told)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.standing import Standings, SuiteRows, standings
@@ -23,11 +24,8 @@ class BoardSuite(SuiteRows):
     """What changed since, by the file of the record below the leaderboard's folder; such records are shown."""
     left_out: tuple[Record, ...] = ()
     """Outdated records that must not share a table with newer ones of the suite; they are in no table."""
-
-    @property
-    def protocol(self) -> int:
-        """The protocol version of all its tables."""
-        return self.reports[0].runs.rows[0].records[0].protocol_version
+    older: Mapping[int, int] = field(default_factory=dict)
+    """Records of other versions of the protocol, by version; they are in no table."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -44,9 +42,10 @@ class BoardSuite(SuiteRows):
             files = ", ".join(file_of(record) for record in self.left_out[:3])
             more = f" and {len(self.left_out) - 3} more" if len(self.left_out) > 3 else ""
             lines.append(
-                f"{self.name}: {_count(len(self.left_out))} left out, of other code, settings or protocol than the "
+                f"{self.name}: {_count(len(self.left_out))} left out, of other code or settings than the "
                 f"newer ones beside them: {files}{more}"
             )
+        lines += other_protocols(self.name, self.older)
         return tuple(lines)
 
 
@@ -56,6 +55,14 @@ class Board:
 
     suites: tuple[BoardSuite, ...]
     """By name; each has at least one report."""
+    untold: tuple[BoardSuite, ...] = ()
+    """Suites all of whose records are of other versions of the protocol."""
+
+    @classmethod
+    def of(cls, suites: Iterable[BoardSuite]) -> Board:
+        """The board of `suites`, with or without reports."""
+        everything = tuple(suites)
+        return cls(tuple(one for one in everything if one.reports), tuple(one for one in everything if not one.reports))
 
     @property
     def reports(self) -> tuple[ScenarioReport, ...]:
@@ -72,31 +79,29 @@ class Board:
         """Rows with a tested expectation in some scenario."""
         return sorted({label for report in self.reports for label in report.banner.checked})
 
-    @cached_property
+    @property
     def protocol(self) -> int:
-        """The newest version of the protocol; suites of others do not enter the standings."""
-        return max(suite.protocol for suite in self.suites)
-
-    @cached_property
-    def current(self) -> tuple[BoardSuite, ...]:
-        """The suites of the newest protocol."""
-        return tuple(suite for suite in self.suites if suite.protocol == self.protocol)
+        """The version of the protocol of all tables."""
+        return PROTOCOL_VERSION
 
     @cached_property
     def standings(self) -> Standings:
-        """All rows over the scenarios of the current suites."""
-        return standings(self.current)
+        """All rows over the scenarios of all suites."""
+        return standings(self.suites)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Of all suites; empty if controls behave as expected and every record is of one protocol and up to date."""
-        lines = [
-            f"{suite.name}: measured under protocol {suite.protocol}, others under {self.protocol}; it is not among "
-            "the mean ranks"
-            for suite in self.suites
-            if suite.protocol != self.protocol
-        ]
-        return (*lines, *(line for suite in self.suites for line in suite.warnings))
+        """Of all suites; empty if controls behave as expected and every record is of this protocol and up to date."""
+        return tuple(line for suite in (*self.suites, *self.untold) for line in suite.warnings)
+
+
+def other_protocols(suite: str, records: Mapping[int, int]) -> list[str]:
+    """How many records of each other version of the protocol are in no table, one line each."""
+    return [
+        f"{suite}: {_count(number)} left out, measured under protocol {version}; tables are of protocol "
+        f"{PROTOCOL_VERSION}"
+        for version, number in sorted(records.items())
+    ]
 
 
 def _count(records: int) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
 from compatbench.report.render.table import Column, Place, Row, Table
@@ -98,7 +99,7 @@ def banner(board: Board) -> str:
     checked = escape(", ".join(board.checked))
     return (
         f"> ✅ Controls are as expected in every scenario ({checked}); every record is of protocol "
-        f"{board.protocol} and of today's code and settings."
+        f"{PROTOCOL_VERSION} and of today's code and settings."
     )
 
 
@@ -146,7 +147,7 @@ def _suite_line(suite: BoardSuite, folder: str) -> str:
     return (
         f"`{suite.name}`: {_counted(records, 'record')}, {_counted(len(suite.reports), 'scenario')}, "
         f"{_counted(len({one.label for one in runs}), 'row')}, "
-        f"seeds {', '.join(map(str, seeds))}, protocol {suite.protocol}; "
+        f"seeds {', '.join(map(str, seeds))}, protocol {PROTOCOL_VERSION}; "
         f"[all tables and plots]({folder}/{suite.name}/README.md)."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
@@ -47,7 +48,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "scenario": report.runs.scenario,
         "backbones": _backbones(spec.generations),
         "generations": [[[*setting] for setting in step.model_dump(mode="json").items()] for step in spec.generations],
-        "protocol": suite.protocol,
+        "protocol": PROTOCOL_VERSION,
         "seeds": list(report.runs.seeds),
         "headline": banner.headline,
         "problems": list(banner.problems),
