@@ -181,7 +181,7 @@ def _look_at(
     """Add loss and accuracy of the model's own head on the images `held_out` to `curves`."""
     if held_out is None or not _classifies(model.method):
         return
-    embeddings = embed_images(model, held_out.images, normalize)
+    embeddings = embed_images(model, held_out.images, normalize).to(model.head.weight.dtype)
     right = model.head(embeddings).argmax(dim=1) == held_out.labels
     curves.setdefault("loss", []).append(model.head.loss(embeddings, held_out.labels).item())
     curves.setdefault("accuracy", []).append(right.float().mean().item())
