@@ -45,7 +45,7 @@ class BoardSuite(SuiteRows):
                 f"{self.name}: {_count(len(self.left_out))} left out, of other code or settings than the "
                 f"newer ones beside them: {files}{more}"
             )
-        lines += other_protocols(self.name, self.older)
+        lines += _other_protocols(self.name, self.older)
         return tuple(lines)
 
 
@@ -95,7 +95,7 @@ class Board:
         return tuple(line for suite in (*self.suites, *self.untold) for line in suite.warnings)
 
 
-def other_protocols(suite: str, records: Mapping[int, int]) -> list[str]:
+def _other_protocols(suite: str, records: Mapping[int, int]) -> list[str]:
     """How many records of each other version of the protocol are in no table, one line each."""
     return [
         f"{suite}: {_count(number)} left out, measured under protocol {version}; tables are of protocol "
