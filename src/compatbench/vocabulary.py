@@ -45,6 +45,7 @@ class Need(Word):
     )
     LABELS = "labels", "Class labels of the pairs that an adapter is fitted on; training methods always have them."
     TWO_VIEWS = "two views", "A second augmented view of each image."
+    UNPAIRED = "unpaired", "An adapter that is fitted on new and old vectors of different items: it needs no pairs."
 
 
 class Role(Word):

@@ -21,7 +21,7 @@ from compatbench.generations.adapters import FittedAdapter, fit, fitted_numbers,
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 
 ADAPTERS = sorted(name for name, plugin in discover().plugins.items() if plugin.kind == "adapter")
-QUICK = {"epochs": 2, "inner": 32}
+QUICK = {"epochs": 2, "inner": 32, "rounds": 2, "restarts": 2}
 """For methods that have such parameters."""
 
 

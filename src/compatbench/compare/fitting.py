@@ -86,7 +86,7 @@ def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugi
     catalogue = discover(list(folders))
     wanted = [adapter_of(catalogue, name) for name in dict.fromkeys(names)]
     known = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind == "adapter"]
-    return wanted or [plugin for plugin in known if plugin.cls.role is Role.METHOD]
+    return wanted or [one for one in known if one.cls.role is Role.METHOD and Need.UNPAIRED not in one.needs]
 
 
 def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:

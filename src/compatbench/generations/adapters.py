@@ -220,11 +220,20 @@ def fit_plugin(
         raise RequestError(f"method '{plugin.name}' needs labels of the pairs (--labels): give them, or fit another")
     begun = time.perf_counter()
     with global_stream(seed, *stream):
+        if Need.UNPAIRED in adapter.needs:
+            new, old, labels = *of_different_items(new, old), None
         maps = adapter.fit(unit(new), unit(old), labels)  # type: ignore[arg-type]
     facts = {"pairs": len(new), "seed": seed, "fit_seconds": time.perf_counter() - begun}
     maps.cpu().eval().requires_grad_(False)
     needs = frozenset(adapter.needs)
     return FittedAdapter(plugin, params, needs, new.shape[1], old.shape[1], task.num_classes, maps, facts)
+
+
+def of_different_items(new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
+    """The new vectors of one random half of the pairs, and the old vectors of the other half in another order."""
+    order = torch.randperm(len(new)).to(new.device)
+    half = len(new) // 2
+    return new[order[:half]], old[order[half:]]
 
 
 def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:

@@ -22,8 +22,8 @@ from compatbench.vocabulary import HeadName, Need
 PAIRS = 200
 CLASSES = 5
 OLD_DIM = 16
-EPOCHS = 2
-"""Of adapters that have a parameter of this name: the contract asks nothing of how well a map is fitted."""
+FEW = {"epochs": 2, "rounds": 2, "restarts": 2, "refinements": 2}
+"""Repetitions, by the names of parameters: the contract asks nothing of how well a map is fitted."""
 
 
 class Pairs(NamedTuple):
@@ -128,12 +128,13 @@ def pairs(dim: int) -> Pairs:
 
 
 def build_adapter(plugin: Plugin, given: Pairs, params: Mapping[str, Any] = NO_OPTIONS) -> Adapter:
-    """The adapter for the task of these pairs, with few epochs if it has such a parameter."""
-    epochs = {"epochs": EPOCHS} if "epochs" in plugin.cls.Params.model_fields else {}
+    """The adapter for the task of these pairs, at its quick setting, and with few repetitions."""
+    few = {name: number for name, number in FEW.items() if name in plugin.cls.Params.model_fields}
+    quick = {name: value for name, value in plugin.cls.quick.items() if name != "steps"}
     classes = CLASSES if given.labels is None else int(given.labels.max()) + 1
     task = task_of(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
     task = replace(task, classes=tuple(range(classes)), total_classes=classes)
-    adapter: Adapter = plugin.cls(plugin.resolve({**epochs, **params}), task)
+    adapter: Adapter = plugin.cls(plugin.resolve({**quick, **few, **params}), task)
     return adapter
 
 
