@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from compatbench.method import Field, Params
+from compatbench.method import Field, Params, tunable
 
 from ._adam import minimise
 
@@ -14,9 +14,9 @@ class TransformationParams(Params):
     """The published setting of FCT and FastFill."""
 
     inner: int = Field(2048, ge=1)
-    epochs: int = Field(80, ge=1)
+    epochs: int = tunable(80, low=10, high=200, log=True, ge=1)
     batch_size: int = Field(1024, ge=2)
-    lr: float = Field(5e-4, gt=0)
+    lr: float = tunable(5e-4, low=1e-4, high=5e-3, log=True, gt=0)
     weight_decay: float = Field(2**-15, ge=0)
     warmup: int = Field(5, ge=0)
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View, mean_by_class
 
 from ._dimensions import refuse_smaller
@@ -45,10 +45,10 @@ class AdvBCT(TrainingMethod):
 
     class Params(Params):
         variant: Literal["absolute", "quantile"] = "absolute"
-        boundary: float = Field(1.0, ge=0)
-        adversarial: float = Field(1.0, ge=0)
-        threshold: float = Field(1.0, ge=0, le=2)
-        quantile: float = Field(0.5, ge=0, le=1)
+        boundary: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        adversarial: float = tunable(1.0, low=0.01, high=10, log=True, ge=0)
+        threshold: float = tunable(1.0, low=0.1, high=1.5, variants=("absolute",), ge=0, le=2)
+        quantile: float = tunable(0.5, low=0.1, high=0.95, variants=("quantile",), ge=0, le=1)
 
     centres: Tensor
     largest: Tensor

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 
@@ -25,7 +25,7 @@ class BCAligner(TrainingMethod):
     needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        weight: float = Field(16.0, ge=0)
+        weight: float = tunable(16.0, low=0.1, high=100, log=True, ge=0)
 
     def __init__(self, params: Params, task: Task) -> None:
         super().__init__(params, task)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._dimensions import refuse_smaller
@@ -36,7 +36,7 @@ class BCT(TrainingMethod):
 
     class Params(Params):
         variant: Literal["synthesised", "old_classes", "prototypes"] = "synthesised"
-        weight: float = Field(1.0, ge=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         rescale: bool = False
 
     rows: Tensor

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compatbench.heads import Head, build_head
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._mapped_head import MappedHead
@@ -40,10 +40,10 @@ class BT2(TrainingMethod):
 
     class Params(Params):
         extra_dims: int = Field(32, ge=1)
-        scale: float = Field(2.0, gt=0)
-        influence_weight: float = Field(10.0, ge=0)
-        old_weight: float = Field(5.0, ge=0)
-        new_weight: float = Field(1.0, ge=0)
+        scale: float = tunable(2.0, low=0.5, high=20, log=True, gt=0)
+        influence_weight: float = tunable(10.0, low=0.1, high=30, log=True, ge=0)
+        old_weight: float = tunable(5.0, low=0.1, high=30, log=True, ge=0)
+        new_weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         shared_start: bool = False
 
     prototypes: Tensor

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Params, Task
+from compatbench.method import Batch, Params, Task, tunable
 from compatbench.model import View
 
 from ._simplex import ContinuedSimplexMethod
@@ -39,7 +39,7 @@ class CL2R(ContinuedSimplexMethod):
 
     class Params(Params):
         variant: Literal["old_classes", "all"] = "old_classes"
-        weight: float = Field(5.0, ge=0)
+        weight: float = tunable(5.0, low=0.1, high=30, log=True, ge=0)
         from_old: bool = True
 
     distilled: Tensor

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -37,8 +37,8 @@ class Contrastive(TrainingMethod):
 
     class Params(Params):
         variant: Literal["hardest", "supervised", "label_free"] = "hardest"
-        weight: float = Field(1.0, ge=0)
-        temperature: float = Field(TEMPERATURES["hardest"], gt=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        temperature: float = tunable(TEMPERATURES["hardest"], low=0.01, high=1, log=True, gt=0)
         top_k: int = Field(10, ge=1)
 
         @model_validator(mode="before")

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import Head
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -33,9 +33,9 @@ class ContrastiveSSL(TrainingMethod):
     needs = frozenset({Need.TWO_VIEWS, Need.OWN_FIRST_GENERATION, Need.OLD_ENCODER})
 
     class Params(Params):
-        weight: float = Field(1.0, ge=0)
-        temperature: float = Field(0.2, gt=0)
-        old_temperature: float = Field(0.07, gt=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        temperature: float = tunable(0.2, low=0.02, high=1, log=True, gt=0)
+        old_temperature: float = tunable(0.07, low=0.01, high=1, log=True, gt=0)
 
     def skip(self, task: Task) -> str | None:
         return refuse_smaller(task)

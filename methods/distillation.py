@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -33,8 +33,8 @@ class Distillation(TrainingMethod):
 
     class Params(Params):
         variant: Literal["kl", "logits", "feature"] = "kl"
-        weight: float = Field(1.0, ge=0)
-        temperature: float = Field(2.0, gt=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        temperature: float = tunable(2.0, low=0.5, high=20, log=True, variants=("kl",), gt=0)
 
     def __init__(self, params: Params, task: Task) -> None:
         super().__init__(params, task)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import Head
-from compatbench.method import Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Field, Need, Params, Task, TrainingMethod, tunable
 
 from ._equiangular_frame import equiangular_frame
 
@@ -32,8 +32,8 @@ class ETF(TrainingMethod):
 
     class Params(Params):
         variant: Literal["ce", "dot_regression"] = "dot_regression"
-        weight: float = Field(10.0, gt=0)
-        scale: float = Field(16.0, gt=0)
+        weight: float = tunable(10.0, low=1, high=100, log=True, gt=0)
+        scale: float = tunable(16.0, low=4, high=64, log=True, variants=("ce",), gt=0)
         seed: int = Field(0, ge=0)
 
     def skip(self, task: Task) -> str | None:

@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need
+from compatbench.method import Adapter, Field, Maps, Need, tunable
 from compatbench.model import mean_by_class
 
 from ._similarity import cosines
@@ -44,9 +44,9 @@ class FastFill(Adapter):
 
     class Params(TransformationParams):
         variant: Literal["paper", "code"] = "paper"
-        weight: float = Field(1.0, ge=0)
+        weight: float = tunable(1.0, low=0.1, high=10, log=True, ge=0)
         label_smoothing: float = Field(0.1, ge=0, lt=1)
-        scale: float = Field(16.0, gt=0)
+        scale: float = tunable(16.0, low=4, high=64, log=True, gt=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         return Maps(gallery=Transformation(old_dim, dim, self.params.inner), order=LogVariance(dim))

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -23,9 +23,9 @@ class FocalDistillation(TrainingMethod):
     needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        weight: float = Field(1.0, ge=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         alpha: float = Field(1.0, ge=0)
-        beta: float = Field(5.0, ge=0)
+        beta: float = tunable(5.0, low=0, high=20, ge=0)
 
     def skip(self, task: Task) -> str | None:
         return refuse_smaller(task)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Role, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Role, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._divergence import tempered_divergence
@@ -37,10 +37,10 @@ class FocalLogits(TrainingMethod):
 
     class Params(Params):
         variant: Literal["fd_kl", "fd_lm", "fd_kl_code"] = "fd_kl"
-        weight: float = Field(1.0, ge=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         alpha: float = Field(1.0, ge=0)
         beta: float = Field(5.0, ge=0)
-        temperature: float = Field(100.0, gt=0)
+        temperature: float = tunable(100.0, low=1, high=200, log=True, variants=("fd_kl", "fd_kl_code"), gt=0)
 
     old_row: Tensor
     shared: Tensor

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Params
+from compatbench.method import Batch, Field, Params, tunable
 from compatbench.model import View
 
 from ._similarity import cosines
@@ -32,8 +32,8 @@ class HOC(ContinuedSimplexMethod):
 
     class Params(Params):
         variant: Literal["published", "infonce"] = "published"
-        weight: float = Field(0.1, ge=0, le=1)
-        scale: float = Field(10.0, gt=0)
+        weight: float = tunable(0.1, low=0.02, high=0.9, ge=0, le=1)
+        scale: float = tunable(10.0, low=2, high=50, log=True, gt=0)
         reserve: int = Field(1024, ge=2)
         from_old: bool = True
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -31,8 +31,8 @@ class L2(TrainingMethod):
 
     class Params(Params):
         variant: Literal["norm", "squared", "dead_zone"] = "norm"
-        weight: float = Field(0.4, ge=0)
-        threshold: float = Field(0.2, ge=0, le=2)
+        weight: float = tunable(0.4, low=0.1, high=10, log=True, ge=0)
+        threshold: float = tunable(0.2, low=0.05, high=0.8, variants=("dead_zone",), ge=0, le=2)
 
     def skip(self, task: Task) -> str | None:
         return refuse_smaller(task)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params, Task, to_dim
+from compatbench.method import Adapter, Field, Maps, Need, Params, Task, to_dim, tunable
 from compatbench.model import mean_by_class
 
 from ._adam import minimise
@@ -55,12 +55,12 @@ class LambdaOrthogonal(Adapter):
     class Params(Params):
         variant: Literal["relaxed", "strict"] = "relaxed"
         rewrite: bool = True
-        threshold: float = Field(12.0, ge=0)
+        threshold: float = tunable(12.0, low=0.5, high=30, log=True, variants=("relaxed",), ge=0)
         sharpness: float = Field(10.0, gt=0)
         forward_weight: float = Field(1.0, ge=0)
-        backward_weight: float = Field(1.0, ge=0)
-        contrast_weight: float = Field(1.0, ge=0)
-        temperature: float = Field(0.1, gt=0)
+        backward_weight: float = tunable(1.0, low=0.1, high=10, log=True, ge=0)
+        contrast_weight: float = tunable(1.0, low=0.01, high=10, log=True, ge=0)
+        temperature: float = tunable(0.1, low=0.02, high=1, log=True, gt=0)
         epochs: int = Field(50, ge=1)
         batch_size: int = Field(256, ge=1)
         lr: float = Field(1e-3, gt=0)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View, mean_by_class
 
 from ._dimensions import refuse_smaller
@@ -31,8 +31,8 @@ class LCE(TrainingMethod):
     needs = frozenset({Need.OLD_FEATURES})
 
     class Params(Params):
-        alignment: float = Field(100.0, ge=0)
-        boundary: float = Field(1.0, ge=0)
+        alignment: float = tunable(100.0, low=1, high=1000, log=True, ge=0)
+        boundary: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         boundary_form: Literal["cosine", "code"] = "cosine"
 
     centres: Tensor

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Maps, Need, Params, tunable
 
 from ._linear_map import ridge, set_linear
 
@@ -25,8 +25,8 @@ class LowRank(Adapter):
     needs = frozenset({Need.OLD_FEATURES})
 
     class Params(Params):
-        rank: int = Field(64, ge=1)
-        epsilon: float = Field(1e-4, gt=0)
+        rank: int = tunable(64, low=8, high=128, log=True, ge=1)
+        epsilon: float = tunable(1e-4, low=1e-6, high=1e-1, log=True, gt=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         rank = min(self.params.rank, dim, old_dim)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import ArcFaceHead, Head
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, to_dim
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, to_dim, tunable
 from compatbench.model import NewModel, OldModel, View, mean_by_class
 
 from ._dimensions import refuse_smaller
@@ -32,10 +32,10 @@ class MixBCT(TrainingMethod):
     needs = frozenset({Need.OLD_FEATURES})
 
     class Params(Params):
-        mixed: float = Field(0.3, ge=0, lt=1)
+        mixed: float = tunable(0.3, low=0.1, high=0.8, ge=0, lt=1)
         credible: float = Field(0.9, ge=0, le=1)
-        scale: float = Field(64.0, gt=0)
-        margin: float = Field(0.5, ge=0, lt=math.pi / 2)
+        scale: float = tunable(64.0, low=8, high=64, log=True, gt=0)
+        margin: float = tunable(0.5, low=0, high=0.5, ge=0, lt=math.pi / 2)
 
     old_features: Tensor
     is_credible: Tensor

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Field, Maps, Need, Params, tunable
 
 from ._adam import minimise
 
@@ -46,9 +46,9 @@ class MLP(Adapter):
 
     class Params(Params):
         hidden: int = Field(256, ge=1)
-        epochs: int = Field(50, ge=1)
+        epochs: int = tunable(50, low=10, high=200, log=True, ge=1)
         batch_size: int = Field(256, ge=1)
-        lr: float = Field(1e-3, gt=0)
+        lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
         weight_decay: float = Field(0.0, ge=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, to_dim
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, to_dim, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._dimensions import refuse_smaller
@@ -39,9 +39,9 @@ class NCCL(TrainingMethod):
 
     class Params(Params):
         variant: Literal["neighbors", "class_mean"] = "neighbors"
-        feature_weight: float = Field(1.0, ge=0)
-        logit_weight: float = Field(0.01, ge=0)
-        temperature: float = Field(1.0, gt=0)
+        feature_weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        logit_weight: float = tunable(0.01, low=0.001, high=10, log=True, ge=0)
+        temperature: float = tunable(1.0, low=0.02, high=2, log=True, gt=0)
         queue_size: int = Field(8192, ge=1)
 
     means: Tensor

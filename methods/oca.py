@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import Head, build_head
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._mapped_head import MappedHead
@@ -32,9 +32,9 @@ class OCA(TrainingMethod):
 
     class Params(Params):
         extra_dims: int = Field(32, ge=0)
-        classification_weight: float = Field(5.0, ge=0)
-        influence_weight: float = Field(10.0, ge=0)
-        alignment_weight: float = Field(5.0, ge=0)
+        classification_weight: float = tunable(5.0, low=0.5, high=50, log=True, ge=0)
+        influence_weight: float = tunable(10.0, low=0.5, high=50, log=True, ge=0)
+        alignment_weight: float = tunable(5.0, low=0.5, high=50, log=True, ge=0)
 
     prototypes: Tensor
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -29,8 +29,8 @@ class RACT(TrainingMethod):
     needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        weight: float = Field(1.0, ge=0)
-        temperature: float = Field(0.01, gt=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        temperature: float = tunable(0.01, low=0.005, high=1, log=True, gt=0)
         top_k: int = Field(10, ge=1)
 
     def skip(self, task: Task) -> str | None:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Expectation, Field, Need, Params, Role, TrainingMethod
+from compatbench.method import Batch, Expectation, Need, Params, Role, TrainingMethod, tunable
 from compatbench.model import View
 
 
@@ -26,7 +26,7 @@ class Relational(TrainingMethod):
     expects = frozenset({Expectation.CROSS_AT_CHANCE})
 
     class Params(Params):
-        weight: float = Field(25.0, ge=0)
+        weight: float = tunable(25.0, low=1, high=200, log=True, ge=0)
 
     def loss(self, batch: Batch, new: View, old: View) -> dict[str, Tensor]:
         difference = F.smooth_l1_loss(relations(new.embeddings), relations(old.embeddings))

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Maps, Need, Params, tunable
 
 from ._linear_map import ridge, set_linear
 
@@ -21,7 +21,7 @@ class Ridge(Adapter):
     needs = frozenset({Need.OLD_FEATURES})
 
     class Params(Params):
-        epsilon: float = Field(1e-4, gt=0)
+        epsilon: float = tunable(1e-4, low=1e-6, high=1e-1, log=True, gt=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         return Maps(query=nn.Linear(dim, old_dim))

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import View
 
 from ._dimensions import refuse_smaller
@@ -26,8 +26,8 @@ class Triplet(TrainingMethod):
     needs = frozenset({Need.OLD_ENCODER})
 
     class Params(Params):
-        weight: float = Field(1.0, ge=0)
-        margin: float = Field(0.8, ge=0, le=2)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        margin: float = tunable(0.8, low=0.1, high=1.2, ge=0, le=2)
         top_k: int = Field(10, ge=1)
 
     def skip(self, task: Task) -> str | None:

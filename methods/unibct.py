@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.heads import arcface_logits
-from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod
+from compatbench.method import Batch, Field, Need, Params, Task, TrainingMethod, tunable
 from compatbench.model import NewModel, OldModel, View
 
 from ._dimensions import refuse_smaller
@@ -44,11 +44,11 @@ class UniBCT(TrainingMethod):
 
     class Params(Params):
         variant: Literal["ce", "arcface"] = "ce"
-        weight: float = Field(1.0, ge=0)
+        weight: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
         damping: float = Field(0.9, ge=0, le=0.99)
-        temperature: float = Field(0.05, gt=0)
-        scale: float = Field(30.0, gt=0)
-        margin: float = Field(0.3, ge=0, lt=math.pi / 2)
+        temperature: float = tunable(0.05, low=0.01, high=1, log=True, gt=0)
+        scale: float = tunable(30.0, low=8, high=64, log=True, variants=("arcface",), gt=0)
+        margin: float = tunable(0.3, low=0, high=0.5, variants=("arcface",), ge=0, lt=math.pi / 2)
 
     prototypes: Tensor
     refinements: Tensor

@@ -31,6 +31,7 @@ __all__ = [
     "Role",
     "Task",
     "TrainingMethod",
+    "tunable",
 ]
 
 
@@ -38,6 +39,54 @@ class Params(BaseModel):
     """Base of every method's parameters: bounds are checked, misspelt names refused, values finite and immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where `compatbench tune` looks for better values of a parameter."""
+
+    low: float
+    high: float
+    log: bool
+    integer: bool
+    variants: tuple[str, ...]
+    """Values of `variant` under which the parameter has an effect; all if empty."""
+
+    def at(self, place: float) -> float | int:
+        """The value at `place` in [0, 1), to three significant digits."""
+        span = self.high - self.low
+        value = self.low * (self.high / self.low) ** place if self.log else self.low + span * place
+        return round(value) if self.integer else float(f"{value:.3g}")
+
+
+def tunable(
+    default: float, *, low: float, high: float, log: bool = False, variants: tuple[str, ...] = (), **bounds: Any
+) -> Any:
+    """A parameter with a range to tune it in, even in the logarithm with `log`; `bounds` are those of `Field`.
+
+    `weight: float = tunable(1.0, low=0.1, high=10, log=True, ge=0)`. With `variants` it is tuned in these alone. Raises
+    ContractError where the default, which is the published value, lies outside.
+    """
+    if not low <= default <= high or low >= high or (log and low <= 0):
+        raise ContractError(
+            f"tunable({default}, low={low}, high={high}, log={log}): take low <= default <= high, low < high, and "
+            "low > 0 where log=True"
+        )
+    integer = isinstance(default, int)
+    searched: dict[str, Any] = {"low": low, "high": high, "log": log, "integer": integer, "variants": list(variants)}
+    return Field(default, json_schema_extra={"tunable": searched}, **bounds)
+
+
+def ranges(params: BaseModel) -> dict[str, Range]:
+    """The ranges that were declared for the parameters which have an effect in the variant of `params`."""
+    found = {}
+    for name, field in type(params).model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and isinstance(declared := extra.get("tunable"), dict):
+            one = Range(**{**declared, "variants": tuple(declared["variants"])})  # type: ignore[arg-type]
+            if not one.variants or getattr(params, "variant", None) in one.variants:
+                found[name] = one
+    return found
 
 
 @dataclass(frozen=True)

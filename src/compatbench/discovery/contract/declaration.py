@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from compatbench.discovery.contract.report import Finding, Report
 from compatbench.discovery.finding import Kind, check_name, find
 from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
-from compatbench.method import Method, Params
+from compatbench.method import Method, Params, ranges
 from compatbench.vocabulary import Expectation, Need, Role
 
 SOURCE = re.compile(
@@ -64,6 +66,13 @@ def _check_parameters(cls: type[Method]) -> None:
     missing = [name for name, field in params.model_fields.items() if field.is_required()]
     if missing:
         raise Finding(f"no default for {', '.join(missing)}: give each parameter its published value as default")
+    values = params()
+    for name, searched in ranges(values).items():
+        for value in (searched.at(0), searched.at(1)):
+            try:
+                params.model_validate({**values.model_dump(), name: value})
+            except ValidationError as error:
+                raise Finding(f"the range of {name} has {value}: {error.errors()[0]['msg']}; narrow it") from error
     if params.model_config.get("extra") != "forbid" or not params.model_config.get("frozen"):
         raise Finding(
             "Params changes model_config: keep extra='forbid' and frozen=True, so that typing errors are seen"
