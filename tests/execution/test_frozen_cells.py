@@ -87,7 +87,7 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     fall = loss_fall(record.losses["1"])
     assert fall is not None
     assert record.convergence["1"].loss_fall == fall
-    assert record.convergence["1"].converged == (fall < 0.05), "few images are classified right after three epochs"
+    assert not record.convergence["1"].converged, "few images are classified right after three epochs"
     context = RunContext(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         found = reproduce(record, context, display, timeout_seconds=250)

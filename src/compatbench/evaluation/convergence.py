@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-FALL = 0.05
-"""A loss that falls by less than this share over the last tenth of the steps has converged."""
 ACCURACY = 0.9
-"""So has a model that classifies more than this share of its training images right."""
-TENTH = 0.1
+"""A model that classifies more than this share of its training images right has converged."""
+CHANGE = 0.02
+"""So has one whose accuracy, over the last third of the epochs, rose by less than this share of its end.
+
+A schedule that ends at a rate of zero flattens every curve at its end, converged or not; a third is before that.
+"""
+THIRD, TENTH = 1 / 3, 0.1
 
 
 def is_converged(losses: Mapping[str, Sequence[float]], accuracy: Sequence[float]) -> bool:
-    """The gate: the loss hardly falls any more, or nearly all training images are classified right.
+    """The gate: nearly all training images are classified right, or there is hardly any progress any more.
 
-    `losses` are the mean of each term by epoch, `accuracy` the share of training images by epoch, empty for a method
-    without a classifier.
+    `losses` are the mean of each term by epoch. They count for a method without a classifier, whose `accuracy`, the
+    share of training images by epoch, is empty.
     """
+    if accuracy:
+        before, last = _ends(accuracy)
+        return accuracy[-1] > ACCURACY or (before is not None and last - before < CHANGE * last)
     fall = loss_fall(losses)
-    return bool(accuracy and accuracy[-1] > ACCURACY) or (fall is not None and fall < FALL)
+    return fall is not None and fall < CHANGE
 
 
 def loss_fall(losses: Mapping[str, Sequence[float]]) -> float | None:
-    """By which share the sum of all terms fell over the last tenth of the steps; None for a single epoch.
-
-    From the tenth before to the last one, as means over their epochs. Of fewer than ten epochs, the fall from the last
-    but one to the last counts in proportion to a tenth of the steps.
-    """
+    """By which share the sum of all terms fell over the last third of the epochs; None of fewer than three epochs."""
     total = [sum(terms) for terms in zip(*losses.values(), strict=True)]
-    if len(total) < 2:
+    before, last = _ends(total)
+    if before is None:
         return None
-    tenth = TENTH * len(total)
-    width = max(tenth, 1.0)
-    end = float(len(total))
-    before, last = _mean(total, end - 2 * width, end - width), _mean(total, end - width, end)
-    return (before - last) / abs(before) * tenth / width if before else 0.0
+    return (before - last) / abs(before) if before else 0.0
+
+
+def _ends(curve: Sequence[float]) -> tuple[float | None, float]:
+    """Means of the tenths of the epochs that end before the last third, and at the end; of one epoch at least."""
+    count = len(curve)
+    if count < 3:
+        return None, 0.0
+    width = max(1.0, TENTH * count)
+    return _mean(curve, count * (1 - THIRD) - width, count * (1 - THIRD)), _mean(curve, count - width, count)
 
 
 def _mean(by_epoch: Sequence[float], start: float, end: float) -> float:

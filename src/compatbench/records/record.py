@@ -250,7 +250,7 @@ class Convergence(_Model):
 
     converged: bool
     loss_fall: float | None
-    """Share by which the loss fell over the last tenth of the steps; null for a single epoch."""
+    """Share by which the loss fell over the last third of the epochs; null for fewer than three."""
     accuracy: list[float]
     """Share of augmented training images that its own head classified right, per epoch; empty without classifier."""
     held_out_accuracy: list[float] = Field(default_factory=list)
