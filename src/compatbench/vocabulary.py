@@ -64,10 +64,18 @@ class Role(Word):
 class League(Word):
     """The demands of a method on the serving system."""
 
-    INDEX_UNTOUCHED = "index untouched", "The new encoder alone is online; the stored vectors stay."
-    INDEX_REWRITTEN = "index rewritten", "Each stored vector is mapped once; no item is re-embedded."
-    TWO_ENCODERS = "two encoders", "The old and the new encoder are online."
-    PLANNED_AHEAD = "planned ahead", "The old generation must have been trained for it."
+    INDEX_UNTOUCHED = (
+        "index untouched",
+        "The new encoder alone is online; the stored vectors stay.",
+        "Index untouched",
+    )
+    INDEX_REWRITTEN = (
+        "index rewritten",
+        "Each stored vector is mapped once; no item is re-embedded.",
+        "Index rewritten",
+    )
+    TWO_ENCODERS = "two encoders", "The old and the new encoder are online.", "Two encoders"
+    PLANNED_AHEAD = "planned ahead", "The old generation must have been trained for it.", "Planned ahead"
 
 
 def league(role: Role, needs: Collection[Need]) -> League | None:
@@ -171,6 +179,12 @@ class MetricName(Word):
     RECALL100 = "recall@100", "Mean share of a query's relevant items that are in the first 100."
     MRR10 = "MRR@10", "Mean of 1 / rank of the first relevant item, 0 beyond rank 10."
     CROSS_GAIN = "cross_gain", "M(n,o) − M(o,o): what queries gain on day one.", "cross gain"
+    SHARED_GAIN = (
+        "shared_gain",
+        "M(n,o) − M(o,o) with the shared old model's M(o,o): the gain of a method that trains its own first generation "
+        "on those who did not.",
+        "gain on shared",
+    )
     BACKFILL_GAIN = "backfill_gain", "M(n,n) − M(n,o): what re-embedding the gallery would still add."
     UPDATE_GAIN = (
         "update_gain",
@@ -211,5 +225,14 @@ class MetricName(Word):
     FC = "FC", "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill."
 
 
+RANKED_BY = {
+    MetricName.BACKFILL_SHARE: MetricName.UPDATE_GAIN,
+    MetricName.UPDATE_GAIN: MetricName.TAX,
+    MetricName.FINAL_SHARE: MetricName.UPDATE_GAIN,
+}
+"""The numbers that rank, the default first, each with the one that decides between equals.
+
+A for readers who backfill over time, Γ for those who never do, Φ for those who wait until it is done.
+"""
 DERIVED_FROM = (MetricName.MAP, MetricName.CMC1)
 """The retrieval numbers that compatibility numbers are made of, and that curves are drawn of; the first one ranks."""

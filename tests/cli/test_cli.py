@@ -75,8 +75,10 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
         for entry in metrics
         if (entry["name"], entry["subset"], entry["distance"]) == ("mAP", "all", "cosine")
     }
-    shown = row.removeprefix(VARIANT).split()[:4]
-    assert shown == [f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1"))]
+    shown = row.removeprefix(VARIANT).split()[4:7]  # after A, Γ, Φ and tax
+    assert shown == [f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1"))]
+    assert "○ not ranked: 10 classes, fewer than 50, and no judgements" in first.out.splitlines()
+    assert "○ one seed: no verdicts" in first.out.splitlines()
     for name in ("README.md", "index.html"):
         assert VARIANT in (tmp_path / "mine" / "digits" / name).read_text()
 

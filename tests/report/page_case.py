@@ -15,7 +15,7 @@ from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.vocabulary import Status
+from compatbench.vocabulary import Role, Status, league
 
 EVIL = "<script>alert(1)</script>"
 CHANCE = cross_metric("chance:mAP", 0.125, ci_low=0.0, ci_high=0.25)
@@ -29,7 +29,7 @@ METHODS = {
     "rewriter": (0.3125, ["gallery rewrite"]),
     "weak": (0.125, ["old classifier"]),
 }
-"""M(n,o) and needs; M(o,o) = 25 and M(*,*) = 75, so Γ = 2·M(n,o) − 0.5."""
+"""M(n,o) and needs; M(o,o) = 25 and M(*,*) = 75, so Γ = 2·M(n,o) − 0.5; M(n,n) = 62.5, so Φ = 0.75, and of weak 1."""
 
 
 def page_records(bench: Bench) -> list[Record]:
@@ -42,7 +42,7 @@ def page_records(bench: Bench) -> list[Record]:
         for label, (cross, needs) in METHODS.items():
             if (label, scenario) == ("weak", "backbone"):
                 continue
-            several = row(bench, label, cross, scenario, needs=needs)
+            several = row(bench, label, cross, scenario, needs=needs, new=0.75 if label == "weak" else 0.625)
             if label == "strong":
                 several = [_in_full(bench, record) for record in several]
             records += several
@@ -61,7 +61,11 @@ def page_board(bench: Bench) -> Board:
         record.model_copy(update={"spec": record.spec.model_copy(update={"suite": "other", "dataset": "zoo"})})
         for record in records
     ]
-    plan = SuitePlan(("extended_data", "backbone"), dict.fromkeys(METHODS, "method"), (0, 1, 2))
+    plan = SuitePlan(
+        ("extended_data", "backbone"),
+        {label: (Role.METHOD, league(Role.METHOD, needs)) for label, (_, needs) in METHODS.items()},
+        (0, 1, 2),
+    )
     return Board(
         (
             BoardSuite("other", None, tuple(scenario_reports(other, bench.folder)), "The zoo"),

@@ -18,6 +18,7 @@ from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import load_suite
 from compatbench.trust.board import gather, suite_plan
 from compatbench.trust.submit import submit
+from compatbench.vocabulary import league
 
 
 @pytest.fixture
@@ -40,16 +41,18 @@ def test_the_plan_is_that_of_a_run(digits: Dataset) -> None:
     plan = suite_plan(suite, discover())
     cells = make_plan("digits", suite, digits, discover(), Selection())
     assert {(cell.spec.scenario, cell.spec.method.label, cell.spec.seed) for cell in cells} == {
-        (scenario, label, seed) for scenario in plan.scenarios for label in plan.roles for seed in plan.seeds
+        (scenario, label, seed) for scenario in plan.scenarios for label in plan.kinds for seed in plan.seeds
     }
-    assert {cell.spec.method.label: cell.spec.method.role for cell in cells} == dict(plan.roles)
+    assert {one.label: (one.role, league(one.role, one.needs)) for one in (cell.spec.method for cell in cells)} == dict(
+        plan.kinds
+    )
     assert plan.scenarios == tuple(suite.scenarios)
 
 
 def test_rows_of_other_parameters_are_planned_under_their_labels() -> None:
-    roles = suite_plan(load_suite("fashion")[1], discover()).roles
-    assert roles["bct(variant=prototypes)"] == "method"
-    assert roles["random_rotation"] == "control"
+    kinds = suite_plan(load_suite("fashion")[1], discover()).kinds
+    assert kinds["bct(variant=prototypes)"] == ("method", "index untouched")
+    assert kinds["random_rotation"] == ("control", None)
 
 
 def test_the_plan_holds_built_in_methods_only() -> None:
@@ -67,7 +70,7 @@ def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: St
     record = read_record(board.record(fresh.cells[1].spec))
     assert suite.outdated == {file_of(record): ("the source of method 'bct' changed",)}
     assert suite.left_out == ()
-    assert [row.label for row in suite.reports[0].rows] == ["bct", "independent"]
+    assert {row.label for row in suite.reports[0].rows} == {"bct", "independent"}
     assert "the source of method 'bct' changed" in suite.warnings[-1]
 
 

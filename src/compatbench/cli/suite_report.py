@@ -16,11 +16,12 @@ from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.render.table import Table
-from compatbench.report.rows.controls import Banner, scenario_rows
+from compatbench.report.rows.controls import ScenarioRows, scenario_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.current import inputs, is_current, stamp
 from compatbench.report.site.terminal import print_report
+from compatbench.report.tables.overview import overview_table
 from compatbench.report.tables.published import scores_table
 from compatbench.storage.builtin import builtin_folder
 
@@ -48,10 +49,11 @@ def write_and_print(bench: Bench, console: Console, into: Path | None = None, *,
     out, selected = bench.store.suite(bench.name), {cell.spec.scenario for cell in bench.cells}
     made_from = inputs(*_inputs(bench))
     if not again and is_current(out, made_from):
-        done, shown = "up to date", _scores(everything, bench.store)
+        done, found = "up to date", _scores(everything, bench.store)
     else:
-        done, shown = "written", _write(bench, everything, out, made_from, into)
-    print_report([(scores, banner) for scores, banner in shown if scores.name in selected], console)
+        done, found = "written", _write(bench, everything, out, made_from, into)
+    shown = [(scores, one) for scores, one in found if one.runs.scenario in selected]
+    print_report(overview_table([one for _, one in shown]), shown, console)
     console.print(f"{done}: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
     return records
 
@@ -69,16 +71,16 @@ def _inputs(bench: Bench) -> tuple[dict[str, Any], list[Path]]:
     return facts, [*records, published, bench.store.speed]
 
 
-def _scores(records: Sequence[Record], store: Store) -> list[tuple[Table, Banner]]:
+def _scores(records: Sequence[Record], store: Store) -> list[tuple[Table, ScenarioRows]]:
     """The scores of every scenario, without the rest of its report."""
     reader = ScoreReader(store.arrays)
     found = [scenario_rows(runs, reader) for runs in scenarios(records)]
-    return [(scores_table(one), one.banner) for one in found]
+    return [(scores_table(one), one) for one in found]
 
 
 def _write(
     bench: Bench, records: Sequence[Record], out: Path, made_from: str, into: Path | None
-) -> list[tuple[Table, Banner]]:
+) -> list[tuple[Table, ScenarioRows]]:
     """Write the whole report, and return the scores of every scenario."""
     from compatbench.report.site.insert import insert_tables
     from compatbench.report.site.scenario_report import scenario_reports
@@ -93,7 +95,7 @@ def _write(
         raise MachineError.of(error) from error
     if into is not None:
         insert_tables(reports, bench.name, into)
-    return [(one.scores, one.banner) for one in reports]
+    return [(one.scores, one) for one in reports]
 
 
 def _records(cells: Sequence[Cell], store: Store, notify: Callable[[str], None]) -> list[Record]:

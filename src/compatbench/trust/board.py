@@ -19,6 +19,7 @@ from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.record_files import record_files, suites_in
 from compatbench.trust.staleness import stale
+from compatbench.vocabulary import league
 
 
 def gather(store: Store, catalogue: Catalogue) -> Board:
@@ -58,9 +59,10 @@ def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
     folder = builtin_folder("methods").resolve()
     builtin = Catalogue({name: one for name, one in catalogue.plugins.items() if one.path.parent == folder})
     rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.plugins]
+    declared = [(entry, builtin.get(entry.name).cls) for entry in rows]
     return SuitePlan(
         scenarios=tuple(suite.scenarios),
-        roles={entry.label: builtin.get(entry.name).cls.role for entry in rows},
+        kinds={entry.label: (method.role, league(method.role, method.needs)) for entry, method in declared},
         seeds=suite.seeds,
     )
 

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.plots.pareto import Point, pareto_front, pareto_svg, plot_caption
+from compatbench.vocabulary import League
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def point(label, tax, gain):
-    return Point(label, Estimate(tax, tax - 1, tax + 1), Estimate(gain, gain - 0.1, gain + 0.1))
+def point(label, tax, gain, league=League.INDEX_UNTOUCHED):
+    return Point(label, league, Estimate(tax, tax - 1, tax + 1), Estimate(gain, gain - 0.1, gain + 0.1))
 
 
 POINTS = [point("a", -1.0, 0.5), point("$x_1$ & <script>alert(1)</script>", 0.0, 0.2), point("b", -9.0, -0.2)]
@@ -29,6 +30,16 @@ def test_the_front_is_what_nobody_dominates(positions):
             if (other_tax >= tax and other_gain > gain) or (other_tax > tax and other_gain >= gain)
         ]  # fmt: skip
         assert (place in front) == (not better)
+
+
+def test_every_league_has_a_front_of_its_own():
+    """A method that rewrites the index beats those that leave it alone, and takes none of them off their front."""
+    best = point("best", 0.0, 0.9, League.INDEX_REWRITTEN)
+    assert {one.label for one in pareto_front([*POINTS, best])} == {one.label for one in [*pareto_front(POINTS), best]}
+    texts = "".join(ET.fromstring(pareto_svg([*POINTS, best], "p")).itertext())
+    assert "Index untouched" in texts
+    assert "Index rewritten" in texts
+    assert "Two encoders" not in texts
 
 
 def test_the_plot_names_every_method_as_plain_text():
@@ -80,7 +91,7 @@ def test_far_points_are_told_instead_of_drawn():
 
 
 def test_a_point_without_interval_is_drawn():
-    bare = Point("bare", Estimate(-1.0), Estimate(0.5))
+    bare = Point("bare", League.TWO_ENCODERS, Estimate(-1.0), Estimate(0.5))
     assert "bare" in pareto_svg([bare], "p")
 
 

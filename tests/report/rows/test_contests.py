@@ -9,6 +9,7 @@ from compatbench.report.rows.contests import CONTEST_STREAM, averages, ranks
 from compatbench.report.rows.row import method_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.vocabulary import RANKED_BY, MetricName
 
 
 def test_ranks_without_ties_are_those_of_scipy():
@@ -46,43 +47,54 @@ def contest(bench, scenario, crosses):
             base = np.array([0.25, cross, 0.6, 0.75])[:, None]
             values = dict(zip(("oo", "no", "nn", "ss"), np.clip(base + noise, 0, 1).tolist(), strict=True))
             records.append(bench.record(label, seed, values, scenario=scenario))
-    rows = method_rows(scenarios(records)[0], ScoreReader(bench.folder))
-    return [row for row in rows if row.ranked]
+    return method_rows(scenarios(records)[0], ScoreReader(bench.folder))
 
 
-def test_mean_ranks_and_their_draws_are_those_of_a_slow_loop(bench):
+def drawn_shares(scores, number):
+    """The number in every draw, from means over draws that all columns share."""
+    columns = {
+        "update_gain": ("M(o,o)", "M(n,o)", "M(*,*)"),
+        "final_share": ("M(o,o)", "M(n,n)", "M(*,*)"),
+        "backfill_share": ("M(o,o) followed", "mean M(β)", "M(*,*) followed"),
+    }[number]
+    old, score, full = hierarchical_bootstrap({name: scores.of("mAP", name) for name in columns}).values()
+    return (score - old) / (full - old)
+
+
+@pytest.mark.parametrize("number", RANKED_BY)
+def test_means_and_their_draws_are_those_of_a_slow_loop(bench, number):
     contests = [
         contest(bench, "one", {"a": 0.5, "b": 0.5, "c": 0.45}),
         contest(bench, "another", {"a": 0.5, "b": 0.4, "c": 0.5, "d": 0.5}),
         contest(bench, "third", {"a": 0.45, "b": 0.5}),
+        contest(bench, "alone", {"c": 0.3}),
     ]
-    found = averages(contests)
+    found = averages(contests, number)
     assert {label: one.competed for label, one in found.items()} == {"a": 3, "b": 3, "c": 2, "d": 1}
-    drawn = np.random.default_rng([0, CONTEST_STREAM]).multinomial(3, [1 / 3] * 3, size=RESAMPLES)
+    drawn = np.random.default_rng([0, CONTEST_STREAM]).multinomial(4, [1 / 4] * 4, size=RESAMPLES)
     draws = []
     for rows in contests:
-        of_rows = {}
-        for row in rows:
-            means = hierarchical_bootstrap(
-                {name: row.scores.of("mAP", name) for name in ("M(o,o)", "M(n,o)", "M(*,*)")}
-            )
-            of_rows[row.label] = (means["M(n,o)"] - means["M(o,o)"]) / (means["M(*,*)"] - means["M(o,o)"])
-        draws.append(of_rows)
+        draws.append({row.label: drawn_shares(row.scores, number) for row in rows})
     for draw in range(0, RESAMPLES, 37):
         places = []
         for of_rows in draws:
             gains = {label: gain[draw] for label, gain in of_rows.items()}
             places.append({label: 1 + sum(other > gain for other in gains.values()) for label, gain in gains.items()})
         for label, one in found.items():
+            chosen = [number for number, times in enumerate(drawn[draw]) for _ in range(times)]
             own = [
-                (place[label], (place[label] - 1) / (len(place) - 1))
-                for place, times in zip(places, drawn[draw], strict=True)
-                for _ in range(times)
-                if label in place
+                (places[at][label], (places[at][label] - 1) / (len(places[at]) - 1))
+                for at in chosen
+                if label in places[at] and len(places[at]) > 1
             ]
             rank, relative = np.mean(own, axis=0) if own else (np.nan, np.nan)
             np.testing.assert_allclose([one.rank_draws[draw], one.relative_draws[draw]], [rank, relative])
+            shares = [draws[at][label][draw] for at in chosen if label in draws[at]]
+            np.testing.assert_allclose(one.share_draws[draw], np.mean(shares) if shares else np.nan)
+    for label, one in found.items():
+        values = [row.number(number).value for rows in contests for row in rows if row.label == label]
+        assert one.share == pytest.approx(np.mean(values))
 
 
 def test_no_contest_gives_no_averages():
-    assert averages([]) == {}
+    assert averages([], MetricName.BACKFILL_SHARE) == {}

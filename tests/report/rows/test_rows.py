@@ -5,10 +5,10 @@ from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows.controls import ordering, verdict
-from compatbench.report.rows.row import method_rows, outcome
+from compatbench.report.rows.row import in_order, method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.vocabulary import Status
+from compatbench.vocabulary import MetricName, Status
 
 
 def flat(cross, new=0.75, old=0.25, reference=0.75):
@@ -72,7 +72,7 @@ def test_rows_are_ranked_by_gain_then_tax_and_the_others_follow(bench):
         for seed in range(seeds)
     ]
     records += [bench.record("broken", 0, status=Status.TIMEOUT)]
-    found = rows(bench, records)
+    found = in_order(rows(bench, records), MetricName.UPDATE_GAIN)
     assert [row.label for row in found] == [
         "high", "high_taxed", "low", "best_but_two_seeds", "reference", "good_but_one_seed", "broken",
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from boards import board_suite, row
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows.standing import standings
-from compatbench.vocabulary import Status
+from compatbench.vocabulary import League, MetricName, Status
 
 PLACES = {"one": "abc", "two": "abc", "three": "bca"}
 """Methods of each scenario, the best first."""
@@ -28,7 +28,7 @@ def by_label(bench, records, plan=None):
 def test_mean_ranks_and_intervals_by_hand(bench):
     """Of 27 draws of three contests one, 3.7%, is three times the same: more than the 2.5% that an interval leaves."""
     found, rows = by_label(bench, records_of(bench))
-    assert found.contests == 3
+    assert found.contests == {League.INDEX_UNTOUCHED: 3}
     assert rows["a"].mean_rank == Estimate(pytest.approx(5 / 3), 1.0, 3.0)
     assert rows["b"].mean_rank == Estimate(pytest.approx(5 / 3), 1.0, 2.0)
     assert rows["c"].mean_rank == Estimate(pytest.approx(8 / 3), 2.0, 3.0)
@@ -82,11 +82,39 @@ def test_the_criterion_is_counted_where_the_row_was_measured(bench):
     assert (rows["even"].compatible, rows["even"].compatible_not_significant) == (0, 0)
 
 
+def test_no_rank_crosses_leagues(bench):
+    """Two rows that rewrite the index are better everywhere, and a third league has one row alone."""
+    records = records_of(bench)
+    for scenario in PLACES:
+        records += row(bench, "y", 0.7, scenario, needs=["gallery rewrite"])
+        records += row(bench, "z", 0.6, scenario, needs=["gallery rewrite"])
+        records += row(bench, "own", 0.65, scenario, needs=["own first generation"])
+    found, rows = by_label(bench, records)
+    assert found.contests == {League.INDEX_UNTOUCHED: 3, League.INDEX_REWRITTEN: 3}
+    assert [(one.place, one.label) for one in found.of("method")] == [
+        (1, "a"), (1, "b"), (3, "c"), (1, "y"), (2, "z"), (None, "own"),
+    ]  # fmt: skip
+    assert rows["a"].mean_rank.value == pytest.approx(5 / 3), "as without the others"
+    assert (rows["y"].entries[0].rank, rows["y"].entries[0].competitors) == (1.0, 2)
+    assert (rows["own"].entries[0].rank, rows["own"].competed) == (1.0, 0), "no rival, so no contest"
+    gamma, phi = (0.65 - 0.25) / 0.5, (0.625 - 0.25) / 0.5
+    assert rows["own"].mean_share.value == pytest.approx(0.6 * gamma + 0.4 * phi, abs=1e-6)
+
+
+def test_the_reader_may_rank_by_what_remains_after_the_backfill(bench):
+    records = [one for label, new in (("a", 0.5), ("b", 0.75)) for one in row(bench, label, 0.5, "one", new=new)]
+    suite = board_suite(bench, records + row(bench, "independent", 0.125, "one", role="reference"))
+    found = standings([suite], MetricName.FINAL_SHARE)
+    assert [(one.label, one.mean_rank.value, one.mean_share.value) for one in found.of("method")] == [
+        ("b", 1.0, 1.0), ("a", 2.0, 0.5),
+    ]  # fmt: skip
+
+
 def test_a_planned_scenario_without_any_record_is_there_and_is_no_contest(bench):
     plan = {"scenarios": ["zero", "one", "two", "three"], "methods": ["a", "b", "c"]}
     found, rows = by_label(bench, records_of(bench), plan)
     assert [scenario for _, scenario in found.scenarios] == ["zero", "one", "two", "three"]
-    assert (found.contests, found.missing) == (3, 9)
+    assert (found.contests, found.missing) == ({League.INDEX_UNTOUCHED: 3}, 9)
     assert rows["a"].entries[0].state == "missing"
     assert rows["a"].place == 1
 
@@ -94,6 +122,6 @@ def test_a_planned_scenario_without_any_record_is_there_and_is_no_contest(bench)
 def test_one_seed_is_no_competition(bench):
     records = [record for record in records_of(bench) if record.spec.seed == 0]
     found, rows = by_label(bench, records)
-    assert found.contests == 0
+    assert found.contests == {}
     assert all(one.place is None and not one.tied_with_first for one in rows.values())
     assert rows["a"].entries[0].why == "1 of 3 seeds"

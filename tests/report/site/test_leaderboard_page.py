@@ -128,7 +128,7 @@ def test_numbers_of_a_row_are_those_of_the_formulas(scenario):
     }  # the old model is shared
     matrices = {scenario["rows"][index]["label"]: (values, below) for index, values, below in scenario["matrices"]}
     assert matrices["strong"] == ([25, 62.5, 62.5], [])
-    assert matrices["weak"] == ([25, 12.5, 62.5], [1])
+    assert matrices["weak"] == ([25, 12.5, 75], [1])
 
 
 def test_backfill_curves_are_hundredths_of_points(scenario):
@@ -154,9 +154,9 @@ def test_every_column_has_a_definition(data, page):
 
 def test_terms_of_one_name_and_two_meanings_are_two():
     terms = Terms()
-    first, again, second = terms.define("Γ", "one"), terms.define("Γ", "one"), terms.define("Γ", "two")
-    assert first == again == "term-gamma"
-    assert second == "term-gamma-2"
+    first, again, second = terms.define("ΔΓ", "one"), terms.define("ΔΓ", "one"), terms.define("ΔΓ", "two")
+    assert first == again == "term-deltagamma"
+    assert second == "term-deltagamma-2"
 
 
 @pytest.mark.parametrize("warning", ["controls", "outdated", "left out", "protocol"])

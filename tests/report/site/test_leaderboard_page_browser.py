@@ -20,6 +20,7 @@ from compatbench.report.site.leaderboard_page import leaderboard_page
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: `make setup` installs it with the group dev"
 )
+BY_LEAGUE = ["strong", EVIL, "weak", "broken", "narrow", "rewriter", "twice", "own"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 
@@ -102,8 +103,8 @@ def test_every_cell_is_written_as_in_the_other_tables(opened, board):
     ):
         page.locator(".choice button", has_text=name).first.click()
         heads = [text.split(" ↕")[0].strip() for text in page.locator("#table thead button.sort").all_inner_texts()]
-        assert sorted(heads) == sorted(column.title for column in table.columns)
-        columns = {column.title: column for column in table.columns}
+        columns = {column.title: column for column in table.columns if not column.key.startswith("rank_")}
+        assert sorted(heads) == sorted(columns), "one column has the rank by the reader's choice"
         shown = page.locator("#table tbody tr:not(.group)").evaluate_all(
             "lines => lines.map((line) => [...line.cells].map((cell) => cell.innerText))"
         )
@@ -126,8 +127,7 @@ def test_every_cell_is_written_as_in_the_other_tables(opened, board):
 
 def test_rows_are_sorted_by_the_column_that_is_clicked(opened):
     page = opened("#/synthetic/extended_data").page
-    ranked = ["strong", "own", EVIL, "twice", "rewriter", "weak"]
-    assert [name.rstrip("†") for name in names(page)][:6] == ranked
+    assert [name.rstrip("†") for name in names(page)] == BY_LEAGUE
     cross = page.locator("#table thead th", has_text="M(n,o)").first
     head = page.locator("#table thead th").nth(
         page.locator("#table thead th").all_inner_texts().index(cross.inner_text())
@@ -135,12 +135,32 @@ def test_rows_are_sorted_by_the_column_that_is_clicked(opened):
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     assert page.evaluate("document.activeElement.textContent") == "M(n,o)"
-    assert [name.rstrip("†") for name in names(page)] == [*ranked, "broken", "narrow"]
+    assert [name.rstrip("†") for name in names(page)] == BY_LEAGUE
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
-    assert [name.rstrip("†") for name in names(page)] == [*ranked[::-1], "broken", "narrow"]  # undefined stays last
+    turned = ["weak", EVIL, "strong", *BY_LEAGUE[3:]]  # within the leagues; undefined stays last
+    assert [name.rstrip("†") for name in names(page)] == turned
     assert names(page, "reference") == ["independent"]  # in groups of their own, whatever the order
     assert names(page, "control") == ["relational"]
+
+
+def test_the_reader_chooses_the_number_that_ranks(opened):
+    """The last one by A and Γ has Φ = 1, the others 0.75, and Γ decides between them."""
+    page = opened("#/synthetic/extended_data").page
+
+    def ranks(first: int = 3) -> list[tuple[str, str]]:
+        cells = page.locator("#table tbody.method tr.row").evaluate_all(
+            "lines => lines.map((line) => [line.cells[0].innerText, line.querySelector('th').innerText])"
+        )
+        return [(rank, name) for rank, name in cells][:first]
+
+    assert ranks() == [("1", "strong"), ("2", EVIL), ("3", "weak")]
+    page.select_option("#rank-by", "Φ")
+    assert ranks() == [("1", "weak"), ("2", "strong"), ("3", EVIL)]
+    means = page.locator(".standing tbody tr", has_text="strong").locator("td").all_inner_texts()
+    assert "0.75\n[0.75, 0.75]" in means, "the mean of the number that ranks"
+    page.select_option("#rank-by", "Γ")
+    assert ranks() == [("1", "strong"), ("2", EVIL), ("3", "weak")]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +176,9 @@ def test_filters_keep_the_methods_that_do_without(opened, filter_name, needs):
     page.get_by_role("checkbox", name=filter_name).check()
     kept = [label for label, (_, own) in METHODS.items() if not needs & set(own)]
     assert 0 < len(kept) < len(METHODS)
-    assert [name.rstrip("†") for name in names(page)] == [*kept, "broken", "narrow"]
+    assert [name.rstrip("†") for name in names(page)] == [
+        name for name in BY_LEAGUE if name in kept or name in ("broken", "narrow")
+    ]
     gone = set(METHODS) - set(kept)
     drawn = set(page.locator("#pareto-body text.label").all_inner_texts())
     assert drawn
@@ -272,7 +294,7 @@ def test_all_scenarios_are_one_table_with_what_is_missing(opened):
     assert first[-4:] == ["1", "1", "1", "1"]
     weak = next(cells for name, cells in lines.items() if name.startswith("weak"))
     assert weak[0] == "–"
-    assert sorted(weak[-4:]) == ["", "6", "6", "?"]  # one suite has a plan, the other does not
+    assert sorted(weak[-4:]) == ["", "3", "3", "?"]  # one suite has a plan, the other does not
     page.locator("details.missing summary").click()
     assert "seed 0, 1, 2 not run" in page.locator("details.missing").inner_text()
 

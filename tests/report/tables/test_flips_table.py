@@ -50,7 +50,7 @@ def test_rows_stand_in_groups_and_only_with_a_finished_seed(bench):
         bench.record("control", 0, scores, role="control"),
         bench.record("gone", 0, status=Status.TIMEOUT),
     )
-    assert [group.title for group in table.groups] == ["References", "Methods", "Controls"]
+    assert [group.title for group in table.groups] == ["References", "Index untouched", "Planned ahead", "Controls"]
     assert set(rows) == {"method", "own", "reference", "control"}
     assert rows["own"]["method"].marks == tuple(table.footnotes) == ("†",)
     assert {row.tags for group in table.groups for row in group.rows} == {

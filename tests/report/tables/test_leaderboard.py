@@ -1,14 +1,17 @@
-"""The golden table, computed by hand. In points: M(o,o) = 25 and M(*,*) = 75, so Γ = (M(n,o) − 25) / 50."""
+"""The golden table, computed by hand.
+
+In points: M(o,o) = 25 and M(*,*) = 75, so Γ = (M(n,o) − 25) / 50 and Φ = (M(n,n) − 25) / 50; A = 0.6 Γ + 0.4 Φ.
+"""
 
 import pytest
 from golden_case import EVIL, GOLDEN, golden_files, golden_records
 
 from compatbench.report.render.table import interval, value
 from compatbench.report.site.scenario_report import scenario_reports
-from compatbench.vocabulary import Status
+from compatbench.vocabulary import MetricName, Need, Status
 
 HAND = {
-    "status quo": {"oo": "25.0 [25.0, 25.0]", "reference": "75.0 [75.0, 75.0]", "verdict": "old model, no upgrade"},
+    "status quo": {"oo": "25.0 [25.0, 25.0]", "reference": "75.0 [75.0, 75.0]", "verdict": "no upgrade"},
     "independent": {"no": "12.5 [12.5, 12.5]", "nn": "75.0 [75.0, 75.0]", "verdict": "as expected", "time": "×1.00"},
     "good": {
         "rank": "1",
@@ -16,6 +19,10 @@ HAND = {
         "nn": "62.5 [62.5, 62.5]",
         "gain": "25.0 [25.0, 25.0]",  # 50 − 25
         "gamma": "*0.50* [0.50, 0.50]",  # 25 / 50
+        "phi": "0.75 [0.75, 0.75]",  # 37.5 / 50
+        "A": "*0.60* [0.60, 0.60]",  # 0.6 · 0.50 + 0.4 · 0.75
+        "rank_gamma": "1",
+        "rank_phi": "2",  # equal to varied in Φ; Γ decides
         "tax": "−12.5 [−12.5, −12.5]",  # 62.5 − 75
         "verdict": "compatible",
         "ordering": "yes",  # 62.5 > 50 > 25
@@ -27,17 +34,24 @@ HAND = {
         "needs": "old encoder, old features",
     },
     "own": {
-        "rank": "2",
+        "rank": "1",  # alone in its league, so nothing is bold
         "method": "own †",
         "oo": "37.5 [37.5, 37.5] †",
-        "no": "*50.0* [50.0, 50.0] n.s.",  # equal to good
+        "no": "50.0 [50.0, 50.0]",
         "gain": "12.5 [12.5, 12.5]",  # 50 − 37.5
-        "gamma": "0.33 [0.33, 0.33]",  # 12.5 / (75 − 37.5), significantly below 0.50: p = 2 / 2²⁰ for equal signs
+        "shared_gain": "25.0 [25.0, 25.0]",  # 50 − 25
+        "gamma": "0.33 [0.33, 0.33]",  # 12.5 / (75 − 37.5)
+        "phi": "0.33 [0.33, 0.33]",  # the same, since M(n,n) = M(n,o)
+        "A": "0.33 [0.33, 0.33]",
         "tax": "−25.0 [−25.0, −25.0]",
         "ordering": "no",  # 50 is not above 50
     },
     "varied": {
-        "rank": "3",
+        "rank": "2",
+        "A": "*0.45* [0.30, 0.60] n.s.",  # 0.6 · 0.25 + 0.4 · 0.75; the best seed equals good
+        "phi": "0.75 [0.75, 0.75]",
+        "rank_phi": "3",
+        "shared_gain": "–",
         "no": "*37.5* [25.0, 50.0] n.s.",  # the seed with 50 equals good: the difference's interval starts at 0
         "gain": "12.5 [0.0, 25.0]",
         "gamma": "*0.25* [0.00, 0.50] n.s.",
@@ -49,7 +63,11 @@ HAND = {
         "needs": "nothing",
     },
     "weak": {
-        "rank": "4",
+        "rank": "3",
+        "A": "0.25 [0.25, 0.25]",  # 0.6 · −0.25 + 0.4 · 1
+        "phi": "*1.00* [1.00, 1.00]",  # (75 − 25) / 50
+        "rank_phi": "1",
+        "rank_gamma": "3",
         "no": "12.5 [12.5, 12.5]",
         "nn": "*75.0* [75.0, 75.0]",
         "gamma": "−0.25 [−0.25, −0.25]",
@@ -85,15 +103,44 @@ def test_rows_are_as_computed_by_hand(golden, label):
     assert {key: found[key] for key in HAND[label]} == HAND[label]
 
 
-def test_groups_keep_references_and_controls_apart(golden):
+def test_groups_keep_leagues_references_and_controls_apart(golden):
     groups = {
         group.title: [row.cell(golden.scores.label).value for row in group.rows] for group in golden.scores.groups
     }
     assert groups == {
         "References": ["status quo", "independent"],
-        "Methods": ["good", "own", "varied", "weak", "short", EVIL, "narrow"],
+        "Index untouched": ["good", "varied", "weak", "short", EVIL, "narrow"],
+        "Planned ahead": ["own"],
         "Controls": ["relational"],
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "order"),
+    [
+        (MetricName.BACKFILL_SHARE, ["good", "varied", "weak"]),  # 0.6, 0.45, 0.25
+        (MetricName.UPDATE_GAIN, ["good", "varied", "weak"]),  # 0.5, 0.25, −0.25
+        (MetricName.FINAL_SHARE, ["weak", "good", "varied"]),  # 1, 0.75, 0.75, and then Γ
+    ],
+)
+def test_the_reader_chooses_the_number_that_ranks(bench, number, order):
+    table = scenario_reports(golden_records(bench), bench.folder, number)[0].scores
+    cells = written(table)
+    assert [label for label in cells if label in order] == order
+    assert [cells[label]["rank"] for label in order] == ["1", "2", "3"]
+    assert f"Ranks within a league: by {number.heading}, then" in table.caption
+
+
+def test_bold_and_ranks_do_not_cross_leagues(bench):
+    """The better rows of another league take neither the first place nor the bold type from these."""
+    records = golden_records(bench)
+    for record in records:
+        if record.spec.method.label in ("good", "varied"):
+            record.spec.method.needs.append(Need.GALLERY_REWRITE)
+    cells = written(scenario_reports(records, bench.folder)[0].scores)
+    assert [cells[label]["rank"] for label in ("good", "varied", "own", "weak")] == ["1", "2", "1", "1"]
+    assert cells["good"]["A"] == "*0.60* [0.60, 0.60]"
+    assert cells["weak"]["phi"] == "1.00 [1.00, 1.00]", "alone in its league"
 
 
 def test_marks_are_explained(golden):
@@ -128,7 +175,7 @@ def test_nothing_is_bold_without_a_rival_and_one_seed_is_said(bench):
     table = scenario_reports(records, bench.folder)[0].scores
     assert not any(cell.bold for group in table.groups for row in group.rows for cell in row.cells.values())
     assert "(one seed: over queries only)" in table.caption
-    assert written(table)["good"]["rank"] == "–"
+    assert "rank" not in written(table)["good"], "nobody is ranked"
 
 
 def test_a_misbehaving_control_is_marked_in_its_row(bench):

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.plots.svg import INK, to_svg
 from compatbench.report.render.table import Unit, number
+from compatbench.vocabulary import League
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
-FRONT, DOTS = "#d9541e", "#3b82c4"
+COLOURS = dict(zip(League, ("#0b62c4", "#b8430f", "#137a4c", "#8a3fb0"), strict=True))
 LOWEST_GAIN, LOWEST_TAX = -1.0, -30.0
 """What lies below is named in the caption, not drawn."""
 _OFFSETS = [(side, rise) for distance in range(5, 60, 9) for rise in (distance, -distance) for side in (6, -6)]
@@ -32,6 +33,7 @@ class Point:
     """One method by its tax (points) and its update gain Γ; both have a value."""
 
     label: str
+    league: League
     tax: Estimate
     gain: Estimate
 
@@ -49,13 +51,14 @@ class Point:
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other point beats in tax or Γ without losing in the other, by tax."""
+    """The points that no other one of their league beats in tax or Γ without losing in the other, by tax."""
 
     def dominated(point: Point) -> bool:
         return any(
             all(theirs >= own for theirs, own in zip(other.position, point.position, strict=True))
             and other.position != point.position
             for other in points
+            if other.league is point.league
         )
 
     return sorted((point for point in points if not dominated(point)), key=lambda point: (*point.position, point.label))
@@ -64,8 +67,8 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 def plot_caption(points: Sequence[Point]) -> str:
     """The plot's caption, and the points outside of it."""
     text = (
-        "Update gain Γ against tax, with 95% intervals. Up and to the right is better; the dashed line joins the "
-        "methods that no other one beats in both."
+        "Update gain Γ against tax, with 95% intervals. Up and to the right is better; a dashed line joins the "
+        "methods that no other one of their league beats in both."
     )
     outside = [
         f"{point.label} (Γ {number(gain, Unit.SHARE)}, tax {number(tax, Unit.POINTS)})"
@@ -99,7 +102,19 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     front = pareto_front(points)
     axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
-    axes.plot(*zip(*(point.position for point in front), strict=True), color=FRONT, linewidth=1, linestyle="--")
+    for league in dict.fromkeys(
+        point.league for point in sorted(points, key=lambda one: list(League).index(one.league))
+    ):
+        corners = [point.position for point in front if point.league is league]
+        axes.plot(
+            *zip(*corners, strict=True),
+            label=league.heading,
+            color=COLOURS[league],
+            linewidth=1,
+            linestyle="--",
+            marker="o",
+            markersize=4,
+        )
     for point in points:
         axes.errorbar(
             *point.position,
@@ -108,8 +123,9 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
             fmt="o",
             markersize=4,
             linewidth=0.8,
-            color=FRONT if point in front else DOTS,
+            color=COLOURS[point.league],
         )
+    axes.legend(fontsize=8, frameon=False, labelcolor=INK, loc="lower left")
     axes.set_xlabel("tax: M(n,n) − M(*,*), mAP points")
     axes.set_ylabel("update gain Γ")
     axes.margins(0.12)

@@ -30,6 +30,8 @@ class Unit(StrEnum):
 
     TEXT = "text"
     COUNT = "count"
+    PLACE = "place"
+    """A rank: whole, or with the half that equal rows share."""
     POINTS = "points"
     """Percent points, 0 to 100: one decimal."""
     SHARE = "share"
@@ -125,6 +127,8 @@ def number(value: float, unit: Unit) -> str:
     match unit:
         case Unit.COUNT:
             text = f"{value:,.0f}"
+        case Unit.PLACE:
+            text = f"{value:.3g}"
         case Unit.POINTS:
             text = f"{value:.1f}"
         case Unit.SHARE:

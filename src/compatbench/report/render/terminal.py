@@ -1,8 +1,9 @@
-"""Tables in the terminal, compact enough for 100 columns; plain aligned text if the output is no terminal."""
+"""Tables in the terminal, compact enough for its width; plain aligned text if the output is no terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,26 +12,65 @@ from rich.text import Text
 from tabulate import tabulate
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Table, Unit, interval, value
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Row, Table, Unit, interval, value
+
+_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def print_table(table: Table, console: Console, intervals: Sequence[str] = ()) -> None:
-    """Print `table`, with the intervals of these columns only; on a terminal the best values are bold."""
+def print_table(table: Table, console: Console, intervals: Sequence[str] = (), expendable: Sequence[str] = ()) -> None:
+    """Print `table`, with the intervals of these columns only; on a terminal the best values are bold.
+
+    Reasons such as `skipped: …` become footnotes. Where a terminal is too narrow, `expendable` columns are left out,
+    the first one first.
+    """
+    table = _with_footnotes(table)
     if console.is_terminal:
-        console.print(_rich(table, intervals))
+        console.print(_rich(_fitting(table, console, intervals, expendable), intervals))
     else:
         console.print(Text(_plain(table, intervals)), soft_wrap=True)
     for mark, text in table.footnotes.items():
         console.print(Text(f"{mark} {one_line(text)}", style="dim"), soft_wrap=not console.is_terminal)
 
 
+def _with_footnotes(table: Table) -> Table:
+    """The table with `word: reason` in cells of text shortened to the word and a number; equal reasons share one."""
+    numbers: dict[str, str] = {}
+
+    def shortened(row: Row) -> Row:
+        cells = dict(row.cells)
+        for column in table.columns:
+            cell = row.cell(column)
+            if column.unit is Unit.TEXT and column is not table.label and isinstance(cell.value, str):
+                word, colon, reason = cell.value.partition(": ")
+                if colon:
+                    mark = numbers.setdefault(reason, str(len(numbers) + 1).translate(_DIGITS))
+                    cells[column.key] = replace(cell, value=word, marks=(*cell.marks, mark))
+        return replace(row, cells=cells)
+
+    groups = tuple(replace(group, rows=tuple(shortened(row) for row in group.rows)) for group in table.groups)
+    reasons = {mark: reason for reason, mark in numbers.items()}
+    return replace(table, groups=groups, footnotes={**table.footnotes, **reasons})
+
+
+def _fitting(table: Table, console: Console, intervals: Sequence[str], expendable: Sequence[str]) -> Table:
+    unbounded = console.options.update(width=10_000)
+    for key in expendable:
+        if console.measure(_rich(table, intervals), options=unbounded).maximum <= console.width:
+            return table
+        table = replace(table, columns=tuple(column for column in table.columns if column.key != key))
+    return table
+
+
 def _rich(table: Table, intervals: Sequence[str]) -> RichTable:
+    """Headings break between words, cells do not, save for long texts."""
     grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in table.columns:
         text = column.unit is Unit.TEXT
-        grid.add_column(Text(column.title), justify="left" if text else "right", no_wrap=not text, overflow="fold")
+        title = Text(column.title.replace("_", "\n"))
+        grid.add_column(title, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    before = [""] * table.columns.index(table.label)
     for group in table.groups:
-        grid.add_row(Text(group.title, style="italic dim"))
+        grid.add_row(*before, Text(group.title, style="italic dim"))
         for row in group.rows:
             grid.add_row(*(_styled(row.cell(column), column, intervals) for column in table.columns))
         grid.add_section()
@@ -46,7 +86,7 @@ def _styled(cell: Cell, column: Column, intervals: Sequence[str]) -> Text:
 def _plain(table: Table, intervals: Sequence[str]) -> str:
     lines: list[list[str]] = []
     for group in table.groups:
-        lines.append([f"-- {one_line(group.title)}"] + [""] * (len(table.columns) - 1))
+        lines.append([f"-- {one_line(group.title)}" if column is table.label else "" for column in table.columns])
         for row in group.rows:
             cells = [(row.cell(column), column) for column in table.columns]
             lines.append([_text(cell, column, cell.marks, intervals) for cell, column in cells])

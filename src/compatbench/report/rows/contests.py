@@ -1,4 +1,4 @@
-"""Ranks of the rows of one scenario, and their means over scenarios with a bootstrap over all of them.
+"""Ranks of the rows of one league in a scenario, and their means over scenarios with a bootstrap over all of them.
 
 `compatbench.report.rows.standing` defines what is computed here.
 """
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.evaluation.bootstrap import RESAMPLES, Values
-from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.significance import ROUNDING
-from compatbench.report.rows.estimates import bootstrap
+from compatbench.report.rows.estimates import resampled
 from compatbench.report.rows.row import MethodRow
-from compatbench.vocabulary import Entry, MetricName
+from compatbench.vocabulary import RANKED_BY, MetricName
 
 CONTEST_STREAM = 2
 """Tells the draws of contests from those of queries (0) and of seeds (1)."""
@@ -23,56 +22,69 @@ CONTEST_STREAM = 2
 
 @dataclass(frozen=True, eq=False)
 class Average:
-    """The mean ranks of one row over its contests; draws are (B,)."""
+    """The means of one row over the scenarios in which it is ranked; draws are (B,)."""
 
     competed: int
+    """Its contests: scenarios with a rival."""
+    share: float
+    """Mean of the number that ranks."""
+    share_draws: Values
     rank: float
     rank_draws: Values
     relative: float
     relative_draws: Values
 
 
-def ranks(gain: Values, tax: Values) -> Values:
-    """Places (..., N) of N rows by Γ, then by tax, the highest first; equals share the mean of their places.
+def ranks(first: Values, second: Values) -> Values:
+    """Places (..., N) of N rows by one number, then by another, the highest first; equals share their places' mean.
 
-    A row whose Γ is NaN has none and counts for no other row's.
+    A row whose first number is NaN has none and counts for no other row's.
     """
-    gain, tax = np.round(gain / ROUNDING), np.round(tax / ROUNDING)
-    equal = gain[..., None, :] == gain[..., :, None]
-    above = gain[..., None, :] > gain[..., :, None]
-    above |= equal & (tax[..., None, :] > tax[..., :, None])
-    equal &= tax[..., None, :] == tax[..., :, None]
+    first, second = np.round(first / ROUNDING), np.round(second / ROUNDING)
+    equal = first[..., None, :] == first[..., :, None]
+    above = first[..., None, :] > first[..., :, None]
+    above |= equal & (second[..., None, :] > second[..., :, None])
+    equal &= second[..., None, :] == second[..., :, None]
     places = above.sum(axis=-1) + (1 + equal.sum(axis=-1)) / 2
-    return np.where(np.isnan(gain), np.nan, places)
+    return np.where(np.isnan(first), np.nan, places)
 
 
-def point_ranks(ranked: Sequence[MethodRow]) -> Values:
-    """Places (N,) of the ranked rows of one scenario."""
-    both = (MetricName.UPDATE_GAIN, MetricName.TAX)
-    gain, tax = (np.array([row.number(word).value for row in ranked], dtype=np.float64) for word in both)
-    return ranks(gain, tax)
+def point_ranks(ranked: Sequence[MethodRow], rank_by: MetricName) -> dict[str, float]:
+    """Places of the ranked rows of one league in a scenario, by label."""
+    first, second = (_values(ranked, number) for number in (rank_by, RANKED_BY[rank_by]))
+    return dict(zip([row.label for row in ranked], ranks(first, second).tolist(), strict=True))
 
 
-def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:
-    """Mean ranks of every row, by label, over its contests; `contests` are the ranked rows of each."""
+def averages(contests: Sequence[Sequence[MethodRow]], rank_by: MetricName) -> dict[str, Average]:
+    """The means of every row, by label; `contests` are the ranked rows of one league, scenario by scenario.
+
+    A scenario with a single one counts for the mean of the number, not for ranks.
+    """
     labels = sorted({row.label for rows in contests for row in rows})
     if not labels:
         return {}
-    points = np.full((1, len(contests), len(labels)), np.nan)
-    draws = np.full((RESAMPLES, len(contests), len(labels)), np.nan)
+    point_numbers = np.full((1, len(contests), len(labels)), np.nan)
+    numbers = np.full((RESAMPLES, len(contests), len(labels)), np.nan)
+    point_places, places = point_numbers.copy(), numbers.copy()
     for position, rows in enumerate(contests):
         columns = [labels.index(row.label) for row in rows]
-        points[0, position, columns] = point_ranks(rows)
-        draws[:, position, columns] = _rank_draws(rows)
+        first, second = (_draws(rows, number) for number in (rank_by, RANKED_BY[rank_by]))
+        point_numbers[0, position, columns], numbers[:, position, columns] = _values(rows, rank_by), first
+        if len(rows) > 1:
+            point_places[0, position, columns] = [*point_ranks(rows, rank_by).values()]
+            places[:, position, columns] = ranks(first, second)
     equally = np.full(len(contests), 1 / len(contests))
     drawn = np.random.default_rng([0, CONTEST_STREAM]).multinomial(len(contests), equally, size=RESAMPLES)
     weights, once = drawn.astype(np.float64), np.ones((1, len(contests)))
-    rank, rank_draws = _mean(points, once)[0], _mean(draws, weights)
-    relative, relative_draws = _mean(_relative(points), once)[0], _mean(_relative(draws), weights)
-    competed = (~np.isnan(points[0])).sum(axis=0)
+    share, share_draws = _mean(point_numbers, once)[0], _mean(numbers, weights)
+    rank, rank_draws = _mean(point_places, once)[0], _mean(places, weights)
+    relative, relative_draws = _mean(_relative(point_places), once)[0], _mean(_relative(places), weights)
+    competed = (~np.isnan(point_places[0])).sum(axis=0)
     return {
         label: Average(
             competed=int(competed[at]),
+            share=float(share[at]),
+            share_draws=share_draws[:, at],
             rank=float(rank[at]),
             rank_draws=rank_draws[:, at],
             relative=float(relative[at]),
@@ -82,13 +94,14 @@ def averages(contests: Sequence[Sequence[MethodRow]]) -> dict[str, Average]:
     }
 
 
-def _rank_draws(rows: Sequence[MethodRow]) -> Values:
-    """Ranks (B, N) of the rows of one contest in every draw of its seeds and queries."""
-    scores = {row.label: row.scores for row in rows if row.scores is not None}
-    draws = bootstrap(scores, (MetricName.MAP,)).draws
-    of_rows = [{entry: draws[row.label, MetricName.MAP, entry] for entry in Entry} for row in rows]
-    gain = np.stack([gain_share(one[Entry.OLD], one[Entry.CROSS], one[Entry.REFERENCE]) for one in of_rows], axis=1)
-    return ranks(gain, np.stack([one[Entry.NEW] - one[Entry.REFERENCE] for one in of_rows], axis=1))
+def _values(rows: Sequence[MethodRow], number: MetricName) -> Values:
+    return np.array([row.number(number).value for row in rows], dtype=np.float64)
+
+
+def _draws(rows: Sequence[MethodRow], number: MetricName) -> Values:
+    """A number (B, N) of the rows of one scenario in every draw of its seeds and queries."""
+    draws = resampled({row.label: row.scores for row in rows if row.scores is not None}, number)
+    return np.stack([draws[row.label] for row in rows], axis=1)
 
 
 def _relative(places: Values) -> Values:

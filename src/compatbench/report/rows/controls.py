@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from compatbench.evaluation.bootstrap import Values
 from compatbench.evaluation.significance import sign
-from compatbench.report.rows.row import MethodRow, method_rows, outcome
+from compatbench.report.rows.contests import point_ranks
+from compatbench.report.rows.gates import closed
+from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.vocabulary import Entry, Expectation, MetricName, Status
+from compatbench.vocabulary import RANKED_BY, Entry, Expectation, League, MetricName, Status
 
 SAME_SELF = 1e-4
 """How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
@@ -162,17 +164,51 @@ class ScenarioRows:
 
     runs: ScenarioRuns
     rows: tuple[MethodRow, ...]
-    """Ranked ones first."""
+    """Ranked ones first, in the order of `rank_by`."""
     banner: Banner
+    rank_by: MetricName
+    """One of RANKED_BY."""
+    closed: tuple[str, ...]
+    """Why the scenario ranks nobody; empty if it does."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What its numbers cannot say, one line each."""
+        lines = [f"not ranked: {reason}" for reason in self.closed]
+        return (*lines, "one seed: no verdicts") if len(self.runs.seeds) == 1 else tuple(lines)
+
+    @property
+    def contests(self) -> dict[League, tuple[MethodRow, ...]]:
+        """The ranked rows of each league that has any, the first first."""
+        found = {league: tuple(row for row in self.rows if row.ranked and row.league is league) for league in League}
+        return {league: rows for league, rows in found.items() if rows}
+
+    @property
+    def ranks(self) -> dict[str, dict[MetricName, float]]:
+        """The places of every ranked row within its league, by label and by each number that may rank."""
+        found: dict[str, dict[MetricName, float]] = {}
+        for rows in self.contests.values():
+            for number in RANKED_BY:
+                for label, place in point_ranks(rows, number).items():
+                    found.setdefault(label, {})[number] = place
+        return found
 
     @property
     def status_quo(self) -> MethodRow | None:
         """The row that shows the old model over the most seeds; None if no seed of any ended well."""
-        known = [row for row in self.rows if row.scores is not None and not row.own_first_generation]
-        return max(known, key=lambda one: len(one.runs.finished), default=None)
+        return _status_quo(self.rows)
 
 
-def scenario_rows(runs: ScenarioRuns, reader: ScoreReader) -> ScenarioRows:
+def scenario_rows(
+    runs: ScenarioRuns, reader: ScoreReader, rank_by: MetricName = MetricName.BACKFILL_SHARE
+) -> ScenarioRows:
     """The rows of `runs`. Raises RequestError if per-query arrays are missing or do not fit each other."""
-    rows = tuple(method_rows(runs, reader))
-    return ScenarioRows(runs, rows, banner(runs, rows))
+    rows = method_rows(runs, reader)
+    reasons = closed(rows, _status_quo(rows))
+    ordered = in_order([replace(row, closed=bool(reasons)) for row in rows], rank_by)
+    return ScenarioRows(runs, ordered, banner(runs, ordered), rank_by, reasons)
+
+
+def _status_quo(rows: Sequence[MethodRow]) -> MethodRow | None:
+    known = [row for row in rows if row.scores is not None and not row.own_first_generation]
+    return max(known, key=lambda one: len(one.runs.finished), default=None)

@@ -5,7 +5,7 @@ The estimator is the hierarchical bootstrap of `compatbench.evaluation.bootstrap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 
 import numpy as np
@@ -14,7 +14,7 @@ from compatbench.evaluation.bootstrap import Bootstrap, Values
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import corrected_p_values, sign
-from compatbench.report.rows.scores import Scores
+from compatbench.report.rows.scores import FOLLOWED_OLD, FOLLOWED_REFERENCE, MEAN, SHARED_OLD, Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
 Tested = Entry | MetricName
@@ -24,51 +24,62 @@ Tested = Entry | MetricName
 Numbers = Mapping[tuple[MetricName, Tested], Estimate]
 """Of one row over all its seeds: by retrieval number, the entries of the matrix and what is made of them."""
 
-_FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[Entry, ...]]] = {
+_FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[str, ...]]] = {
     MetricName.CROSS_GAIN: (np.subtract, (Entry.CROSS, Entry.OLD)),
+    MetricName.SHARED_GAIN: (np.subtract, (Entry.CROSS, SHARED_OLD)),
     MetricName.BACKFILL_GAIN: (np.subtract, (Entry.NEW, Entry.CROSS)),
     MetricName.UPDATE_GAIN: (gain_share, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
+    MetricName.FINAL_SHARE: (gain_share, (Entry.OLD, Entry.NEW, Entry.REFERENCE)),
+    MetricName.BACKFILL_SHARE: (gain_share, (FOLLOWED_OLD, MEAN, FOLLOWED_REFERENCE)),
     MetricName.TAX: (np.subtract, (Entry.NEW, Entry.REFERENCE)),
 }
+"""Every number that is made of per-query scores: its formula, and the columns of `Scores` that it takes."""
 
 
-def bootstrap(
-    rows: Mapping[str, Scores], metrics: Sequence[MetricName] = DERIVED_FROM
-) -> Bootstrap[tuple[str, MetricName, Entry]]:
-    """The means of every entry of the matrix by row and retrieval number; rows with equally many seeds share draws."""
-    return Bootstrap(
-        {
-            (label, metric, entry): scores.of(metric, entry)
-            for label, scores in rows.items()
-            for metric in metrics
-            for entry in Entry
-        }
-    )
+def bootstrap(rows: Mapping[str, Scores]) -> Bootstrap[tuple[str, str, str]]:
+    """The means of all scores by row, retrieval number and column; rows with equally many seeds share draws."""
+    return Bootstrap({(label, *key): column for label, scores in rows.items() for key, column in scores.values.items()})
 
 
 def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
-    """The numbers of every row."""
+    """The numbers of every row; those of absent columns are left out."""
     found = bootstrap(rows)
     numbers: dict[str, dict[tuple[MetricName, Tested], Estimate]] = {label: {} for label in rows}
     for label, metric in product(rows, DERIVED_FROM):
         for entry in Entry:
             numbers[label][metric, entry] = found.mean((label, metric, entry))
-        for word, (formula, entries) in _FORMULAS.items():
-            numbers[label][metric, word] = found.estimate(formula, *((label, metric, entry) for entry in entries))
+        for word, (formula, columns) in _FORMULAS.items():
+            keys = [(label, metric, column) for column in columns]
+            if found.means.keys() >= {*keys}:
+                numbers[label][metric, word] = found.estimate(formula, *keys)
     return {**numbers}
 
 
-def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:
-    """Per-query values (S, Q) with the mean `number`, an entry of the matrix, Γ or the tax; None if undefined.
+def resampled(rows: Mapping[str, Scores], number: MetricName) -> dict[str, Values]:
+    """The resampled values (B,) of a number on mAP by row, NaN where undefined."""
+    formula, columns = _FORMULAS[number]
+    draws = Bootstrap(
+        {(label, name): one.of(MetricName.MAP, name) for label, one in rows.items() for name in columns}
+    ).draws
+    return {label: formula(*(draws[label, name] for name in columns)) for label in rows}
 
-    For Γ the denominator M(*,*) − M(o,o) is the row's own over all seeds, held fixed.
+
+def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:
+    """Per-query values (S, Q) with the mean `number`; None if undefined.
+
+    For shares of the gain the denominator M(*,*) − M(o,o) is the row's own over all seeds, held fixed.
     """
-    if number is MetricName.TAX:
-        return scores.of(metric, Entry.NEW) - scores.of(metric, Entry.REFERENCE)
     if isinstance(number, Entry):
         return scores.of(metric, number)
-    room = float(scores.of(metric, Entry.REFERENCE).mean() - scores.of(metric, Entry.OLD).mean())
-    return (scores.of(metric, Entry.CROSS) - scores.of(metric, Entry.OLD)) / room if room > 0 else None
+    formula, names = _FORMULAS[number]
+    if any((metric, name) not in scores.values for name in names):
+        return None
+    columns = [scores.of(metric, name) for name in names]
+    if formula is not gain_share:
+        return formula(*columns)
+    old, score, reference = columns
+    room = float(reference.mean() - old.mean())
+    return (score - old) / room if room > 0 else None
 
 
 def best_rows(rows: Mapping[str, Scores], numbers: Iterable[Tested]) -> dict[Tested, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, median
@@ -16,7 +16,7 @@ from compatbench.records.record import Metric, Record
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
-from compatbench.vocabulary import MetricName, Need, Role, Status
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status, league
 
 RANKED_SEEDS = 3
 """Rows with fewer finished seeds are shown and not ranked."""
@@ -37,6 +37,8 @@ class MethodRow:
     relative_time: float | None
     """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
     median over seeds."""
+    closed: bool = False
+    """Its scenario ranks nobody."""
 
     @property
     def label(self) -> str:
@@ -58,10 +60,34 @@ class MethodRow:
         return Need.OWN_FIRST_GENERATION in self.runs.method.needs
 
     @property
+    def league(self) -> League | None:
+        """Of a method; ranks, means and bold are within it."""
+        return league(self.role, self.runs.method.needs)
+
+    @property
+    def section(self) -> Role | League:
+        """Where tables show it: by league if it is a method, else by role."""
+        return self.league or self.role
+
+    @property
     def ranked(self) -> bool:
-        """It is a method with enough seeds, and Γ is defined."""
-        enough = len(self.runs.finished) >= RANKED_SEEDS
-        return self.role == Role.METHOD and enough and self.number(MetricName.UPDATE_GAIN).value is not None
+        """It is a method, and nothing speaks against a rank."""
+        return self.role == Role.METHOD and not self.unranked
+
+    @property
+    def unranked(self) -> str:
+        """Why a method has no rank; empty if it has one, and for references and controls."""
+        if self.role != Role.METHOD:
+            return ""
+        if self.scores is None:
+            return outcome(self.runs.records, name_seeds=False)
+        if self.closed:
+            return "the scenario is not ranked"
+        if len(self.runs.finished) < RANKED_SEEDS:
+            return f"{len(self.runs.finished)} of {RANKED_SEEDS} seeds"
+        if self.number(MetricName.UPDATE_GAIN).value is None:
+            return "nothing to gain: M(*,*) ≤ M(o,o)"
+        return "" if self.number(MetricName.BACKFILL_SHARE).value is not None else "A was not measured"
 
     def cross(self, subset: str = "all", distance: str = "cosine") -> float | None:
         """M(n,o) on mAP by `distance` over the queries of `subset` (seen, unseen), mean over seeds."""
@@ -80,10 +106,14 @@ class MethodRow:
 
 
 def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
-    """The rows of one scenario, ranked ones first by Γ on mAP, then tax; the others in the same order after them."""
+    """The rows of one scenario, by label."""
     scores = {runs.label: reader.read(runs, scenario.newest) for runs in scenario.rows if runs.finished}
+    own = {runs.label for runs in scenario.rows if Need.OWN_FIRST_GENERATION in runs.method.needs}
+    shared = max((scores[label] for label in scores.keys() - own), key=lambda one: len(one.seeds), default=None)
+    if shared is not None:
+        scores |= {label: scores[label].against(shared) for label in own & scores.keys()}
     numbers = estimate(scores)
-    rows = [
+    return [
         MethodRow(
             runs=runs,
             scores=scores.get(runs.label),
@@ -92,15 +122,22 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
         )
         for runs in scenario.rows
     ]
-    return sorted(rows, key=_order)
 
 
-def _order(row: MethodRow) -> tuple[object, ...]:
-    if row.scores is None:
-        return 2, row.label
-    gain, tax = row.number(MetricName.UPDATE_GAIN).value, row.number(MetricName.TAX).value
-    shown = row.number(MetricName.CROSS_GAIN).value if gain is None else gain
-    return int(not row.ranked), gain is None, -(shown or 0.0), -(tax or 0.0), row.label
+def in_order(rows: Iterable[MethodRow], rank_by: MetricName) -> tuple[MethodRow, ...]:
+    """Ranked rows first, by this number on mAP and then the one that decides between equals; the others follow alike.
+
+    Where the number is undefined, by the cross gain.
+    """
+
+    def key(row: MethodRow) -> tuple[object, ...]:
+        if row.scores is None:
+            return 2, row.label
+        first, second = (row.number(number).value for number in (rank_by, RANKED_BY[rank_by]))
+        shown = row.number(MetricName.CROSS_GAIN).value if first is None else first
+        return int(not row.ranked), first is None, -(shown or 0.0), -(second or 0.0), row.label
+
+    return tuple(sorted(rows, key=key))
 
 
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.curves import BackfillMeans
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import MethodRuns, file_of
 from compatbench.vocabulary import DERIVED_FROM, Entry
+
+MEAN, FOLLOWED_OLD, FOLLOWED_REFERENCE = "mean M(β)", "M(o,o) followed", "M(*,*) followed"
+"""Each query's mean over random backfills, and its entries of the matrix, over the queries that were followed."""
+SHARED_OLD = "shared M(o,o)"
+"""The status quo beside a row that trains its own first generation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +30,22 @@ class Scores:
     ids: NDArray[np.int64]
     """(Q,) sample ids of the queries that have a relevant item."""
     values: Mapping[tuple[str, str], NDArray[np.float64]]
-    """(S, Q) in [0, 1] by metric and matrix entry, e.g. `("mAP", "M(n,o)")`."""
+    """(S, Q) in [0, 1] by metric and matrix entry, e.g. `("mAP", "M(n,o)")`.
+
+    Those of MEAN, FOLLOWED_OLD and FOLLOWED_REFERENCE may have fewer queries, or be absent.
+    """
 
     def of(self, metric: str, entry: str) -> NDArray[np.float64]:
         """(S, Q) scores of one entry of the matrix."""
         return self.values[metric, entry]
+
+    def against(self, shared: Scores) -> Scores:
+        """The same with the status quo of other rows as SHARED_OLD, unchanged if that lacks one of the seeds."""
+        if not set(self.seeds) <= set(shared.seeds):
+            return self
+        seeds = [shared.seeds.index(seed) for seed in self.seeds]
+        old = {(str(metric), SHARED_OLD): shared.of(metric, Entry.OLD)[seeds] for metric in DERIVED_FROM}
+        return replace(self, values={**self.values, **old})
 
 
 class ScoreReader:
@@ -55,15 +72,35 @@ class ScoreReader:
         for results in (one for column in found.values() for one in column):
             if not (np.array_equal(results.ids, first.ids) and np.array_equal(results.relevant, first.relevant)):
                 raise RequestError(f"{runs.label}: its records contain different queries; run its cells again")
+        values = {
+            (metric, name): np.stack([one.per_query(metric)[kept] for one in column])
+            for name, column in found.items()
+            for metric in DERIVED_FROM
+        }
         return Scores(
             seeds=tuple(record.spec.seed for record in runs.finished),
             ids=first.ids[kept],
-            values={
-                (metric, name): np.stack([one.per_query(metric)[kept] for one in column])
-                for name, column in found.items()
-                for metric in DERIVED_FROM
-            },
+            values=values | self._followed(runs, found),
         )
+
+    def _followed(
+        self, runs: MethodRuns, found: Mapping[Entry, Sequence[QueryResults]]
+    ) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """The columns of random backfills; none where a record has none."""
+        refs = [ref for record in runs.finished for ref in record.backfilled]
+        if len(refs) < len(runs.finished):
+            return {}
+        means = [BackfillMeans.read(self.folder, ref.sha256) for ref in refs]
+        ids = means[0].ids[means[0].answerable]
+        if any(not np.array_equal(one.ids[one.answerable], ids) for one in means):
+            raise RequestError(f"{runs.label}: its records followed different queries; run its cells again")
+        rows = found[Entry.OLD][0].rows(ids)
+        columns: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for metric in DERIVED_FROM:
+            columns[metric, MEAN] = np.stack([one.values[metric][one.answerable] for one in means]).astype(np.float64)
+            for name, entry in ((FOLLOWED_OLD, Entry.OLD), (FOLLOWED_REFERENCE, Entry.REFERENCE)):
+                columns[metric, name] = np.stack([one.per_query(metric)[rows] for one in found[entry]])
+        return columns
 
     def entry(self, record: Record, query: str, gallery: str) -> QueryResults:
         """Per-query results of one entry of a record's matrix. Raises RequestError if there are none."""

@@ -21,7 +21,7 @@ from compatbench.report.site.page_data.scenario import scenario_json
 from compatbench.report.site.page_data.standing import standings_json
 from compatbench.report.site.page_data.tables import Columns
 from compatbench.report.site.page_data.terms import GENERAL, Terms
-from compatbench.vocabulary import Role
+from compatbench.vocabulary import RANKED_BY, League, Role
 
 MOST_BYTES = 2_000_000
 """Of the whole page."""
@@ -67,7 +67,9 @@ def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
         "scenarios": scenarios,
-        "standings": standings_json(board.standings),
+        "rank by": [[number.heading, number.sentence] for number in RANKED_BY],
+        "leagues": [[league, league.heading, league.sentence] for league in League],
+        "standings": {number.heading: standings_json(board.ranked_by(number)) for number in RANKED_BY},
         "pictures": examples.pictures,
         "left out": examples.left_out,
         "records": folder,

@@ -28,7 +28,7 @@ from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.thresholds import thresholds_table
-from compatbench.vocabulary import MetricName, Role
+from compatbench.vocabulary import MetricName
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class ScenarioReport(ScenarioRows):
         }
 
 
-def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[ScenarioReport]:
+def scenario_reports(
+    records: Iterable[Record], arrays_folder: Path, rank_by: MetricName = MetricName.BACKFILL_SHARE
+) -> list[ScenarioReport]:
     """One report a scenario, from the records of one suite and the folder of their per-query arrays.
 
     Raises RequestError where there are no records, where they must not share a table, or where arrays are missing.
@@ -98,7 +100,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
     reader = ScoreReader(arrays_folder)
     reports = []
     for runs in scenarios(records):
-        found = scenario_rows(runs, reader)
+        found = scenario_rows(runs, reader, rank_by)
         rows, backfills = found.rows, row_backfills(found.rows, reader)
         chains = chain_rows(runs, rows, reader)
         tables = {
@@ -115,9 +117,7 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
         }
         reports.append(
             ScenarioReport(
-                runs=runs,
-                rows=rows,
-                banner=found.banner,
+                **vars(found),
                 tables={kind: table for kind, table in tables.items() if table is not None},
                 points=_points(rows),
                 backfills=tuple(backfills),
@@ -129,8 +129,9 @@ def scenario_reports(records: Iterable[Record], arrays_folder: Path) -> list[Sce
 
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
-    methods = [row for row in rows if row.role == Role.METHOD]
     points = [
-        Point(row.label, row.number(MetricName.TAX).in_points(), row.number(MetricName.UPDATE_GAIN)) for row in methods
+        Point(row.label, row.league, row.number(MetricName.TAX).in_points(), row.number(MetricName.UPDATE_GAIN))
+        for row in rows
+        if row.league is not None
     ]
     return tuple(point for point in points if None not in (point.tax.value, point.gain.value))

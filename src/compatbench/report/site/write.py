@@ -154,13 +154,13 @@ def _flip_links(files: Sequence[FlipFiles]) -> str:
 
 def _banner(report: ScenarioReport) -> str:
     sign = "✗" if report.banner.problems else "✓"
-    return quotation(f"**{sign} {escape(report.banner.headline)}**", report.banner.problems)
+    return quotation(f"**{sign} {escape(report.banner.headline)}**", (*report.banner.problems, *report.limits))
 
 
 def banner_lines(report: ScenarioReport) -> str:
     """Whether the controls of one scenario are as they must be, as a quotation with a red or green mark."""
     mark = "❌" if report.banner.problems else "✅"
-    return quotation(f"{mark} {escape(report.banner.headline)}", report.banner.problems)
+    return quotation(f"{mark} {escape(report.banner.headline)}", (*report.banner.problems, *report.limits))
 
 
 def _links(report: ScenarioReport) -> list[str]:

@@ -10,7 +10,7 @@ from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_secon
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import plain, points
-from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, grouped, method_row, scenario_table
 from compatbench.vocabulary import MetricName
 
 BELOW = "↓"
@@ -40,7 +40,7 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | N
         f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
         "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
         (METHOD, *_NUMBERS),
-        by_role((chain.row.role, method_row(chain.row, of)) for chain, of in zip(chains, cells, strict=True)),
+        grouped((chain.row.section, method_row(chain.row, of)) for chain, of in zip(chains, cells, strict=True)),
         _OWN_OLD,
     )
 
@@ -66,7 +66,7 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | 
         "diagonal a gallery that was re-embedded, left of it one that was not. 95% intervals: hierarchical "
         "bootstrap over seeds, then queries.",
         (METHOD, Column("queries", "queries", "The generation i that embeds the queries.", Unit.COUNT), *galleries),
-        by_role((chain.row.role, line) for chain in chains for line in _matrix_rows(chain)),
+        grouped((chain.row.section, line) for chain in chains for line in _matrix_rows(chain)),
         _OWN_OLD,
     )
     below = "less than the gallery's own generation scores on it, M(j,j), by more than the paired interval."
@@ -107,7 +107,7 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         "the cost of every step",
         "Measured in one run on one machine; compare times only within this table.",
         (METHOD, *steps, upgrades, relative),
-        by_role((chain.row.role, line(chain.row)) for chain in chains),
+        grouped((chain.row.section, line(chain.row)) for chain in chains),
         _OWN_OLD,
     )
 

@@ -8,7 +8,7 @@ from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
-from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, by_role, method_row, needs_cell, scenario_table
+from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, grouped, method_row, needs_cell, scenario_table
 
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
@@ -35,7 +35,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         "Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. Compare times "
         "only within this table.",
         (METHOD, TIME, *_MEASURED, NEEDS),
-        by_role((row.role, _row(row)) for row in rows if row.runs.finished),
+        grouped((row.section, _row(row)) for row in rows if row.runs.finished),
     )
 
 

@@ -10,7 +10,7 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.cells import points
-from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, grouped, method_row, scenario_table
 
 _RATES = {
     f"{CROSS}_NFR@1": "Negative flips of new queries on the old gallery, in % of all queries: the old system's first "
@@ -43,7 +43,7 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
         "queries.",
         (METHOD, *(Column(key, _title(key), text, interval=True) for key, text in _RATES.items())),
-        by_role((row.role, line(row)) for row in shown),
+        grouped((row.section, line(row)) for row in shown),
         {OWN_OLD: "against its own old model."},
     )
 

@@ -9,7 +9,7 @@ from compatbench.report.render.table import Cell, Column, Group, Row, Table, Uni
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
-from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, grouped, method_row, scenario_table
 from compatbench.vocabulary import IndexKind
 
 Searched = tuple[str, str, str]
@@ -59,7 +59,7 @@ def recall_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | N
         "the centroids and codebooks of the old vectors and holds new ones. Median over seeds, in brackets the "
         "lowest and the highest.",
         (METHOD, *_RECALLS.values()),
-        by_role((row.role, _recall_row(row)) for row in shown),
+        grouped((row.section, _recall_row(row)) for row in shown),
         {OWN_OLD: "with its own old model."},
     )
 

@@ -17,14 +17,14 @@ from compatbench.report.tables.method_rows import (
     NEEDS,
     OWN_OLD,
     TIME,
-    by_role,
+    grouped,
     method_cell,
     method_row,
     needs_cell,
     own_old,
     scenario_table,
 )
-from compatbench.vocabulary import Entry, MetricName, Role
+from compatbench.vocabulary import RANKED_BY, Entry, League, MetricName, Role
 
 STATUS_QUO = "status quo"
 """The row of the old model as it is."""
@@ -42,7 +42,9 @@ class _Line:
     row: MethodRow
     seeds: int
     """Of the scenario."""
-    rank: int | None
+    ranks: Mapping[MetricName, float]
+    """By each of RANKED_BY; empty where it has none."""
+    rank_by: MetricName
     show_l2: bool
 
 
@@ -62,7 +64,7 @@ def _number(
     key: str, word: Tested, order: float, places: Sequence[Place] = tuple(Place), *, tested: bool = False
 ) -> _Score:
     """A number on mAP: what it is, by its word, and its cell."""
-    share = word is MetricName.UPDATE_GAIN
+    share = word in RANKED_BY
 
     def cell(line: _Line) -> Cell:
         marks = own_old(line.row) if word is Entry.OLD and line.row.scores is not None else ()
@@ -79,21 +81,25 @@ _SCORES = (
         Column(
             "rank",
             "rank",
-            f"Place by Γ, then by tax. Rows with fewer than {RANKED_SEEDS} seeds have none.",
-            Unit.COUNT,
-            places=(Place.README, Place.FRONT),
+            f"Place within the league. Rows with fewer than {RANKED_SEEDS} seeds have none.",
+            Unit.PLACE,
+            places=tuple(Place),
             order=1,
         ),
-        lambda line: Cell(line.rank),
+        lambda line: Cell(line.ranks.get(line.rank_by)),
+        optional=True,
     ),
     _Score(METHOD, lambda line: method_cell(line.row)),
-    _number("oo", Entry.OLD, order=7),
-    _number("no", Entry.CROSS, order=6, tested=True),
-    _number("nn", Entry.NEW, order=8, tested=True),
-    _number("reference", Entry.REFERENCE, 9, (Place.COMPACT, Place.README)),
-    _number("gain", MetricName.CROSS_GAIN, 10, ()),
-    _number("gamma", MetricName.UPDATE_GAIN, order=3, tested=True),
-    _number("tax", MetricName.TAX, order=4, tested=True),
+    _number("A", MetricName.BACKFILL_SHARE, order=3, tested=True),
+    _number("gamma", MetricName.UPDATE_GAIN, order=4, tested=True),
+    _number("phi", MetricName.FINAL_SHARE, order=5, tested=True),
+    _number("tax", MetricName.TAX, order=6, tested=True),
+    _number("gain", MetricName.CROSS_GAIN, 8, (Place.README,)),
+    replace(_number("shared_gain", MetricName.SHARED_GAIN, 8, (Place.README,)), optional=True),
+    _number("oo", Entry.OLD, order=9),
+    _number("no", Entry.CROSS, order=10, tested=True),
+    _number("nn", Entry.NEW, order=11, tested=True),
+    _number("reference", Entry.REFERENCE, 12, (Place.README,)),
     _Score(
         Column(
             "verdict",
@@ -102,7 +108,7 @@ _SCORES = (
             "References and controls with an expectation: whether it was met. Else how the cells ended.",
             Unit.TEXT,
             places=tuple(Place),
-            order=5,
+            order=7,
         ),
         lambda line: Cell(verdict(line.row) or outcome(line.row.runs.records, name_seeds=False)),
     ),
@@ -113,7 +119,7 @@ _SCORES = (
             f"{MetricName.ORDERING.sentence} n.s.: as in the verdict.",
             Unit.TEXT,
             places=(Place.README,),
-            order=11,
+            order=13,
         ),
         lambda line: Cell(ordering(line.row)),
     ),
@@ -128,14 +134,14 @@ _SCORES = (
             "seen",
             "M(n,o) seen",
             "Cross-test over queries of classes that the old generation was trained on.",
-            order=12,
+            order=14,
         ),
         lambda line: points(Estimate(line.row.cross("seen"))),
         optional=True,
     ),
     _Score(
         Column(
-            "unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw.", order=13
+            "unseen", "M(n,o) unseen", "Cross-test over queries of classes that the old generation never saw.", order=15
         ),
         lambda line: points(Estimate(line.row.cross("unseen"))),
         optional=True,
@@ -168,63 +174,76 @@ _SCORES = (
     ),
     _Score(TIME, lambda line: Cell(line.row.relative_time)),
     _Score(NEEDS, lambda line: needs_cell(line.row.runs.method.needs)),
+    *(
+        _Score(
+            Column(
+                f"rank_{key}", f"rank by {word.heading}", f"Place within the league, by {word.heading}.", Unit.PLACE
+            ),
+            lambda line, word=word: Cell(line.ranks.get(word)),  # type: ignore[misc]
+            optional=True,
+        )
+        for key, word in zip(("A", "gamma", "phi"), RANKED_BY, strict=True)
+    ),
 )
 
 
 def leaderboard(found: ScenarioRows) -> Table:
-    """The table of all rows, in their order: references, methods, controls."""
+    """The table of all rows, in their order: references, methods by league, controls."""
     scenario, rows = found.runs, found.rows
     show_l2 = any(_l2_differs(row) for row in rows)
-    best = _best(rows)
-    ranks = {row.label: place for place, row in enumerate((row for row in rows if row.ranked), start=1)}
+    best = [_best(ranked) for ranked in found.contests.values()]
+    ranks = found.ranks
     lines = _status_quo(found)
     partial: dict[str, list[str]] = {}
     for row in rows:
-        facts = _Line(row, len(scenario.seeds), ranks.get(row.label), show_l2)
+        facts = _Line(row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, show_l2)
         cells = {score.column.key: score.cell(facts) for score in _SCORES}
-        for key, tied in best.items():
+        for key, tied in (one for several in best for one in several.items()):
             if row.label in tied:
                 cells[key] = replace(cells[key], bold=True, marks=() if row.label == tied[0] else (NOT_SIGNIFICANT,))
         if row.scores is not None and len(row.runs.finished) < len(scenario.seeds):
             cells["method"] = replace(cells["method"], marks=(*cells["method"].marks, PARTIAL))
             partial.setdefault(_why_partial(row, scenario), []).append(row.label)
-        lines.append((row.role, method_row(row, cells)))
+        lines.append((row.section, method_row(row, cells)))
     reasons = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in partial.items())
     filled = {key for _, line in lines for key, cell in line.cells.items() if cell.value is not None}
     return scenario_table(
         scenario,
         "",
         "compatibility",
-        _caption(scenario, rows, show_l2),
+        _caption(found, show_l2),
         [one.column for one in _SCORES if not one.optional or one.column.key in filled],
-        by_role(lines),
+        grouped(lines),
         {
-            OWN_OLD: "trains its own first generation: M(o,o), the gains and Γ are against its own old model.",
+            OWN_OLD: "trains its own first generation: M(o,o), the gain and shares are against its own old model; gain "
+            "on shared is against the status quo.",
             NOT_SIGNIFICANT: "not significantly below the best of its column (bold).",
             PARTIAL: f"fewer seeds than the scenario has. {reasons}.",
         },
     )
 
 
-def _caption(scenario: ScenarioRuns, rows: Sequence[MethodRow], l2_differs: bool) -> str:
-    seeds = len(scenario.seeds)
+def _caption(found: ScenarioRows, l2_differs: bool) -> str:
+    seeds = len(found.runs.seeds)
+    first, second = found.rank_by, RANKED_BY[found.rank_by]
     parts = [
+        f"Ranks within a league: by {first.heading}, then {second.heading}." if found.contests else "",
         "M(q,g): mAP in points by cosine similarity, queries embedded by q and gallery by g; o old, n new, "
         "* new trained independently.",
         "95% intervals: hierarchical bootstrap over seeds, then queries"
         + (" (one seed: over queries only)." if seeds == 1 else f" ({seeds} seeds)."),
         "References and controls are never ranked.",
-        "Bold: the best ranked row of a column and all that are not significantly below it (paired permutation "
+        "Bold: the best ranked row of a league and all that are not significantly below it (paired permutation "
         "test, Holm-corrected, and paired bootstrap interval).",
         "Time: training images/s of the row independent ÷ own, and 1 more where the method needs that model; same "
         "suite, scenario and seed, median over seeds.",
     ]
-    if not l2_differs and any(row.cross(distance="l2") is not None for row in rows):
+    if not l2_differs and any(row.cross(distance="l2") is not None for row in found.rows):
         parts.append("L2 distance gives the same M(n,o) to one decimal.")
-    return " ".join(parts)
+    return " ".join(part for part in parts if part)
 
 
-def _status_quo(scenario: ScenarioRows) -> list[tuple[Role, Row]]:
+def _status_quo(scenario: ScenarioRows) -> list[tuple[Role | League, Row]]:
     """The old model left as it is."""
     row = scenario.status_quo
     if row is None:
@@ -234,7 +253,7 @@ def _status_quo(scenario: ScenarioRows) -> list[tuple[Role, Row]]:
         "seeds": _seeds(row, len(scenario.runs.seeds)),
         "oo": points(row.number(Entry.OLD)),
         "reference": points(row.number(Entry.REFERENCE)),
-        "verdict": Cell("old model, no upgrade"),
+        "verdict": Cell("no upgrade"),
     }
     return [(Role.REFERENCE, Row(cells))]
 
@@ -251,7 +270,8 @@ def _why_partial(row: MethodRow, scenario: ScenarioRuns) -> str:
 
 
 def _best(rows: Sequence[MethodRow]) -> Mapping[str, list[str]]:
-    ranked = {row.label: row.scores for row in rows if row.ranked and row.scores is not None}
+    """The best of one league's ranked rows, by column."""
+    ranked = {row.label: row.scores for row in rows if row.scores is not None}
     if len(ranked) < 2:
         return {}
     tested = {score.column.key: score.tested for score in _SCORES if score.tested is not None}

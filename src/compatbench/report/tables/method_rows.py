@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.vocabulary import Role
+from compatbench.vocabulary import League, Role
 
 METHOD = Column(
     "method",
@@ -22,7 +22,7 @@ NEEDS = Column(
     "needs",
     "What the method asks for beyond the new training data.",
     Unit.TEXT,
-    places=(Place.COMPACT, Place.README),
+    places=(Place.README,),
 )
 TIME = Column(
     "time",
@@ -56,12 +56,12 @@ def own_old(row: MethodRow) -> tuple[str, ...]:
     return (OWN_OLD,) if row.own_first_generation else ()
 
 
-def by_role(lines: Iterable[tuple[Role, Row]]) -> tuple[Group, ...]:
-    """Lines under the headings of the roles that have any."""
-    found: dict[Role, list[Row]] = {role: [] for role in Role}
-    for role, line in lines:
-        found[role].append(line)
-    return tuple(Group(role.heading, tuple(members)) for role, members in found.items() if members)
+def grouped(lines: Iterable[tuple[Role | League, Row]]) -> tuple[Group, ...]:
+    """Lines under the headings of those roles and leagues that have any: references, methods by league, controls."""
+    found: dict[Role | League, list[Row]] = {kind: [] for kind in (Role.REFERENCE, *League, Role.CONTROL)}
+    for kind, line in lines:
+        found[kind].append(line)
+    return tuple(Group(kind.heading, tuple(members)) for kind, members in found.items() if members)
 
 
 def scenario_table(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
+from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign
-from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.render.table import Cell, Column, Place, Row, Table, Unit
+from compatbench.report.rows.contests import averages
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow
+from compatbench.report.tables.cells import plain
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, by_role, method_row, needs_cell, used
-from compatbench.vocabulary import Entry, MetricName, Role
+from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, grouped, method_row, needs_cell, used
+from compatbench.vocabulary import Entry, League, MetricName, Role
 
-ABOVE, BELOW, RED = "↑", "↓", "✗"
+ABOVE, BELOW, RED, UNRANKED = "↑", "↓", "✗", "○"
+FULL_BACKFILL = "full backfill"
+"""The row of the independent new model on a gallery of its own."""
 _COMPATIBLE = Column(
     "compatible",
     "compatible in",
@@ -21,25 +27,32 @@ _COMPATIBLE = Column(
     "they must be.",
     Unit.TEXT,
 )
+_TAX = Column(
+    "tax", "mean tax", f"{MetricName.TAX.sentence} Mean over all scenarios, mAP in points.", places=(Place.COMPACT,)
+)
 _FOOTNOTES = {
     ABOVE: "more than the status quo: the 95% interval of the gain lies above 0, uncorrected for the number of cells.",
     BELOW: "less than the status quo: that interval lies below 0.",
     OWN_OLD: "trains its own first generation: the gain is against its own old model.",
+    UNRANKED: "this scenario ranks nobody (see its table), and counts for no mean of a share.",
     RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
 }
 
 
 def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
-    """The cross gain of every row in every scenario of one suite; None if there is only one scenario."""
+    """The cross gain of every row in every scenario of one suite, by league; None if there is only one scenario."""
     if len(scenarios) < 2:
         return None
-    found: list[tuple[tuple[object, ...], tuple[Role, Row]]] = []
+    number = scenarios[0].rank_by
+    means = _means(scenarios, number)
+    found: list[tuple[tuple[object, ...], tuple[Role | League, Row]]] = []
     for label in sorted({row.label for scenario in scenarios for row in scenario.rows}):
         rows = [next((row for row in scenario.rows if row.label == label), None) for scenario in scenarios]
         known = next(row for row in rows if row is not None)
         signs = [_sign(row) for row, scenario in zip(rows, scenarios, strict=True) if _counts(row, scenario)]
-        order = (-signs.count(1) / max(1, len(signs)), signs.count(-1), label)
-        found.append((order, (known.role, _row(known, rows, scenarios, signs))))
+        mean = means.get(label, Estimate())
+        order = (-(mean.value or 0.0), -signs.count(1) / max(1, len(signs)), signs.count(-1), label)
+        found.append((order, (known.section, _row(known, rows, scenarios, signs, mean))))
     lines = [line for _, line in sorted(found, key=lambda one: one[0])]
     one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
     intervals = (
@@ -47,18 +60,48 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     )
     meaning = "M(n,o) − M(o,o) in {}, mAP in points; – where the row did not run or did not end."
     names = [scenario.runs.scenario for scenario in scenarios]
-    groups = by_role([(Role.REFERENCE, _status_quo(scenarios)), *lines])
+    groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
+    ranking = [scenario.runs.scenario for scenario in scenarios if not scenario.closed]
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
-        "has M(o,o) itself; of a chain, the newest generation's on the first one's gallery. "
-        f"{intervals} Methods that are compatible in a larger share of their scenarios stand first; nothing "
-        "is ranked here.",
-        columns=(METHOD, _COMPATIBLE, *(Column(name, name, meaning.format(name)) for name in names), NEEDS),
+        "has M(o,o) itself, as that of the full backfill has M(*,*); of a chain, the newest generation's on the first "
+        f"one's gallery. {intervals} Methods stand by league, within it by mean {number.heading}"
+        f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}.",
+        columns=(
+            METHOD,
+            Column(
+                "mean",
+                f"mean {number.heading}",
+                f"Mean over the scenarios that rank. {number.sentence}",
+                Unit.SHARE,
+                interval=True,
+                places=(Place.COMPACT,),
+            ),
+            *(Column(name, name, meaning.format(name), places=(Place.COMPACT,)) for name in names),
+            _TAX,
+            _COMPATIBLE,
+            NEEDS,
+        ),
         groups=groups,
         footnotes=used(_FOOTNOTES, groups),
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "no scenario, since none ranks"
+
+
+def _means(scenarios: Sequence[ScenarioRows], number: MetricName) -> dict[str, Estimate]:
+    """The mean of the number that ranks over the scenarios that rank, of all rows that have it, with few seeds too."""
+    contests = [
+        [row for row in scenario.rows if row.number(number).value is not None]
+        for scenario in scenarios
+        if not scenario.closed
+    ]
+    found = averages([rows for rows in contests if rows], number)
+    return {label: interval_estimate(one.share, one.share_draws) for label, one in found.items()}
 
 
 def explained(overview: Table) -> tuple[Column, ...]:
@@ -76,11 +119,23 @@ def _sign(row: MethodRow | None) -> int:
 
 
 def _row(
-    known: MethodRow, rows: Sequence[MethodRow | None], scenarios: Sequence[ScenarioRows], signs: Sequence[int]
+    known: MethodRow,
+    rows: Sequence[MethodRow | None],
+    scenarios: Sequence[ScenarioRows],
+    signs: Sequence[int],
+    mean: Estimate,
 ) -> Row:
     gains = {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}
-    compatible = Cell(f"{signs.count(1)}/{len(signs)}" if signs else None)
-    return method_row(known, {"compatible": compatible, "needs": needs_cell(known.runs.method.needs), **gains})
+    taxes = [
+        tax for row in rows if row is not None and (tax := row.number(MetricName.TAX).in_points().value) is not None
+    ]
+    cells = {
+        "mean": plain(mean),
+        "tax": Cell(fmean(taxes) if taxes else None),
+        "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
+        "needs": needs_cell(known.runs.method.needs),
+    }
+    return method_row(known, cells | gains)
 
 
 def _gain(row: MethodRow | None) -> Cell:
@@ -90,11 +145,15 @@ def _gain(row: MethodRow | None) -> Cell:
     return Cell(row.number(MetricName.CROSS_GAIN).in_points().value, marks=marks)
 
 
-def _status_quo(scenarios: Sequence[ScenarioRows]) -> Row:
-    """M(o,o) of every scenario."""
-    cells = {"method": Cell(STATUS_QUO)}
-    for scenario in scenarios:
-        row = scenario.status_quo
-        old = row.number(Entry.OLD) if row else Estimate()
-        cells[scenario.runs.scenario] = Cell(old.in_points().value, marks=(RED,) if scenario.banner.problems else ())
-    return Row(cells)
+def _ends(scenarios: Sequence[ScenarioRows]) -> list[Row]:
+    """M(o,o) and M(*,*) of every scenario."""
+    lines = []
+    for name, entry in ((STATUS_QUO, Entry.OLD), (FULL_BACKFILL, Entry.REFERENCE)):
+        cells = {"method": Cell(name)}
+        for scenario in scenarios:
+            row = scenario.status_quo
+            marks = (RED,) if scenario.banner.problems else (UNRANKED,) if scenario.closed else ()
+            value = row.number(entry) if row else Estimate()
+            cells[scenario.runs.scenario] = Cell(value.in_points().value, marks=marks if entry is Entry.OLD else ())
+        lines.append(Row(cells))
+    return lines

@@ -9,17 +9,30 @@ from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group
 from compatbench.report.rows.standing import Entry, Standing, Standings
 from compatbench.report.tables.cells import plain
 from compatbench.report.tables.method_rows import METHOD, NEEDS, needs_cell
-from compatbench.vocabulary import Role
+from compatbench.vocabulary import RANKED_BY, League, Role
 
 SUMMARY = (
-    Column("place", "place", "By mean rank. Only methods that competed in every contest have one.", Unit.COUNT),
+    Column(
+        "place",
+        "place",
+        "Within the league, by mean rank. Only methods that competed in every contest of their league have one.",
+        Unit.COUNT,
+    ),
     METHOD,
     NEEDS,
     Column(
         "mean",
         "mean rank",
-        "Mean over all contests of the rank by Γ, then tax; 1 is the first. Only for methods that competed in every "
+        "Mean of the rank over all contests of the league; 1 is the first. Only for methods that competed in every "
         "contest, since only they met the same rivals.",
+        interval=True,
+    ),
+    Column(
+        "share",
+        "mean share",
+        "Mean of the number that ranks (A, unless the table says otherwise), over the scenarios in which the method is "
+        "ranked.",
+        Unit.SHARE,
         interval=True,
     ),
     Column(
@@ -33,7 +46,7 @@ SUMMARY = (
     Column(
         "competed",
         "competed",
-        "Contests in which the method was ranked, of all; a contest is a scenario with at least two ranked rows.",
+        "Contests in which the method was ranked, of its league's: scenarios with at least two ranked rows of it.",
         Unit.TEXT,
     ),
     Column(
@@ -63,21 +76,22 @@ def summary_table(standings: Standings) -> Table:
 def _table(standings: Standings, others: Sequence[Role], shown: Sequence[int], columns: Sequence[Column]) -> Table:
     methods = standings.of(Role.METHOD)
     groups = {
-        "Competed everywhere": [row for row in methods if row.place is not None],
-        "Competed in some contests": [row for row in methods if row.place is None and row.competed],
-        "Not ranked anywhere": [row for row in methods if not row.competed],
+        **{one.heading: [row for row in methods if row.league is one] for one in League},
         **{f"{role.heading} (never ranked)": standings.of(role) for role in others},
     }
-    first = next((row.label for row in standings.rows if row.place is not None), "")
-    lines = {title: tuple(_row(row, standings, shown, first) for row in rows) for title, rows in groups.items()}
-    tied = sum(row.tied_with_first for row in standings.rows) > 1
+    lines = {
+        title: tuple(_row(row, standings, shown, rows[0].label) for row in rows)
+        for title, rows in groups.items()
+        if rows
+    }
+    marked = any(cell.marks for rows in lines.values() for line in rows for cell in line.cells.values())
     return Table(
         name="standings",
         title="All scenarios",
         caption=_caption(standings),
         columns=(*SUMMARY, *columns),
-        groups=tuple(Group(title, rows) for title, rows in lines.items() if rows),
-        footnotes=_FOOTNOTES if tied else {},
+        groups=tuple(Group(title, rows) for title, rows in lines.items()),
+        footnotes=_FOOTNOTES if marked else {},
     )
 
 
@@ -109,8 +123,9 @@ def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) 
         "method": Cell(row.label),
         "needs": needs_cell(row.needs),
         "mean": replace(plain(mean, marks), bold=row.tied_with_first),
+        "share": plain(row.mean_share),
         "relative": plain(relative),
-        "competed": Cell(f"{row.competed}/{standings.contests}" if row.role == Role.METHOD else None),
+        "competed": Cell(f"{row.competed}/{standings.contests_of(row)}" if row.role == Role.METHOD else None),
         "compatible": Cell(f"{row.compatible}/{row.measured}{more}" if judged else None),
     }
     return Row(cells | {scenario_key(*standings.scenarios[at]): Cell(short_state(row.entries[at])) for at in shown})
@@ -118,11 +133,12 @@ def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) 
 
 def _caption(standings: Standings) -> str:
     if not standings.contests:
-        return "No scenario has two rows with enough seeds to be ranked, so there are no mean ranks yet."
-    contests = "1 contest" if standings.contests == 1 else f"{standings.contests} contests"
+        return "No scenario has two ranked rows of one league, so there are no mean ranks yet."
+    contests = ", ".join(f"{league} {number}" for league, number in standings.contests.items())
+    first, second = standings.rank_by.heading, RANKED_BY[standings.rank_by].heading
     return (
-        f"Ranks over {contests}, by update gain Γ on mAP, then by tax; rows that are equal in both "
-        "share the mean of their places. 95% intervals: bootstrap over contests, then seeds, then queries"
-        + (" (one contest: over seeds and queries only)." if standings.contests == 1 else ".")
+        f"Ranks within each league, by {first} on mAP, then by {second}; rows that are equal in both share the mean of "
+        f"their places. Contests: {contests}. 95% intervals: bootstrap over contests, then seeds, then queries"
+        + (" (one contest: over seeds and queries only)." if max(standings.contests.values()) == 1 else ".")
         + " References and controls are never ranked."
     )

@@ -10,7 +10,7 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.tables.cells import points
-from compatbench.report.tables.method_rows import METHOD, OWN_OLD, by_role, method_row, scenario_table
+from compatbench.report.tables.method_rows import METHOD, OWN_OLD, grouped, method_row, scenario_table
 
 _TAR, _FAR = 0, 1
 
@@ -42,7 +42,7 @@ def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: 
         f"{' or '.join(f'{number:,}' for number in found.queries)} queries and the whole gallery. 95% intervals: "
         "hierarchical bootstrap over seeds, then queries, the threshold held fixed.",
         (METHOD, *columns),
-        by_role((row.role, line(row)) for row in rows if row.label in shown),
+        grouped((row.section, line(row)) for row in rows if row.label in shown),
         {OWN_OLD: "against its own old model."},
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
+from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import BoardSuite
@@ -17,7 +19,7 @@ from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.vocabulary import Entry, MetricName
+from compatbench.vocabulary import RANKED_BY, Entry, MetricName
 
 _LOSS_DIGITS = 4
 
@@ -53,14 +55,21 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "headline": banner.headline,
         "problems": list(banner.problems),
         "tables": [
-            [name, table_json(tables[kind].in_page_order(), columns, labels)]
+            [name, table_json(_on_page(tables[kind]), columns, labels)]
             for name, kind in _BUTTONS.items()
             if kind in tables
         ],
-        "rows": [_row(row, examples) for row in report.rows],
+        "unranked": list(report.limits),
+        "rows": [_row(row, report.ranks.get(row.label, {}), examples) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
         "matrices": matrices_json(report),
     }
+
+
+def _on_page(table: Table) -> Table:
+    """In the order of the page, where one column has the rank by the number that the reader chooses."""
+    kept = tuple(column for column in table.columns if not column.key.startswith("rank_"))
+    return replace(table, columns=kept).in_page_order()
 
 
 def _backbones(generations: Sequence[GenerationSpec]) -> str:
@@ -74,7 +83,7 @@ def _backbones(generations: Sequence[GenerationSpec]) -> str:
     return " → ".join(names)
 
 
-def _row(row: MethodRow, examples: ChosenExamples) -> Json:
+def _row(row: MethodRow, ranks: Mapping[MetricName, float], examples: ChosenExamples) -> Json:
     """The data behind a click on the row."""
     method = row.runs.method
     return {
@@ -82,7 +91,10 @@ def _row(row: MethodRow, examples: ChosenExamples) -> Json:
         "name": method.name,
         "role": method.role,
         "kind": method.kind,
+        "league": row.league,
         "ranked": row.ranked,
+        "ranks": {number.heading: rounded(place, 1) for number, place in ranks.items()},
+        "shares": {number.heading: row.number(number).value for number in RANKED_BY},
         "summary": method.summary,
         "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
         "params": [[name, value] for name, value in method.params.items()],

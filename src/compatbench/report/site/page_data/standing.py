@@ -10,7 +10,7 @@ def standings_json(standings: Standings) -> Json:
     """Scenarios as `[suite, scenario]`, and one entry a row with one cell a scenario."""
     return {
         "scenarios": [[suite, scenario] for suite, scenario in standings.scenarios],
-        "contests": standings.contests,
+        "contests": {str(league): number for league, number in standings.contests.items()},
         "missing": standings.missing,
         "rows": [_row(row) for row in standings.rows],
     }
@@ -20,10 +20,12 @@ def _row(row: Standing) -> Json:
     return {
         "label": row.label,
         "role": row.role,
+        "league": row.league,
         "needs": list(row.needs),
         "place": row.place,
         "tied": row.tied_with_first,
         "rank": interval(row.mean_rank, 2),
+        "share": interval(row.mean_share, 2),
         "relative": interval(row.relative_rank, 2),
         "competed": row.competed,
         "measured": row.measured,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compatbench.report.rows.row import LONGEST_REASON, RANKED_SEEDS
 from compatbench.report.tables.standing_table import SUMMARY
-from compatbench.vocabulary import MetricName, Need, Role, Status
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ GENERAL = {
     "below the best of the column, which is bold (paired permutation test on the same queries, Holm-corrected, and "
     "paired bootstrap interval).",
     **{role: role.sentence for role in (Role.REFERENCE, Role.CONTROL)},
-    "ranked": f"Methods with at least {RANKED_SEEDS} seeds that ended well and for which Γ is defined. Fewer seeds are "
-    "shown and not ranked.",
+    "ranked": f"Methods with at least {RANKED_SEEDS} seeds that ended well, within their league, by A, Γ or Φ, in "
+    "scenarios with converged models, 50 classes or judgements, and a full backfill that gains 5 points. All others "
+    "are shown and not ranked.",
+    "league": "Methods that ask the same of the serving system; no rank crosses leagues. "
+    + " ".join(f"{league.heading}: {league.sentence}" for league in League),
+    **{number.heading: number.sentence for number in RANKED_BY},
     **{column.title: column.description for column in SUMMARY},
     "seed": "One seed covers the old, the new and the independent model.",
     **{status: status.sentence for status in Status},
@@ -47,7 +51,7 @@ GENERAL = {
     "cross-test at β = 0, the self-test at β = 1.",
     "compatibility matrix": "M(i,j): queries of generation i on the gallery of generation j, for j ≤ i. On the "
     "diagonal the gallery was re-embedded, left of it it was not.",
-    "Pareto front": "The methods that no other one beats in Γ and tax at once.",
+    "Pareto front": "The methods that no other one of their league beats in Γ and tax at once.",
     "loss curve": "Mean of each loss term per epoch of training, one line a seed.",
     **{f"needs: {need}": need.sentence for need in Need},
     "no old model at training time": "Rows that need none of: old encoder, old classifier, old features, old weights.",

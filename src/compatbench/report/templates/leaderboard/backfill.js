@@ -39,11 +39,13 @@ function again(change, focused) {
   [...part("backfill-body").querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
 }
 
-// The slots of colours: the best ranked rows, and the one without any compatibility.
+// The slots of colours: the first of each league, then the next best, and the one without any compatibility.
 function firstCurves(rows) {
-  const ranked = rows.filter((row) => row.role === "method").slice(0, FIRST_CURVES);
+  const methods = rows.filter((row) => row.role === "method");
+  const leaders = methods.filter((row) => methods.find((one) => one.league === row.league) === row);
+  const chosen = [...leaders, ...methods.filter((row) => !leaders.includes(row))].slice(0, FIRST_CURVES);
   const independent = rows.filter((row) => row.name === "independent");
-  return [...ranked, ...independent].map((row) => row.label);
+  return [...chosen, ...independent].map((row) => row.label);
 }
 
 function toggleCurve(label) {

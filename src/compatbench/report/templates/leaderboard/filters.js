@@ -1,5 +1,7 @@
-// Which rows are shown: by words, and by what a method needs.
-function startFilters(changed) {
+// Which rows are shown, by words and by what a method needs, and which number ranks them.
+const RANKINGS = { A: "on average while a backfill runs", Γ: "with no backfill", Φ: "after the backfill" };
+
+function startFilters(changed, ranked) {
   const boxes = NEED_FILTERS.map(([name], number) =>
     h(
       "label",
@@ -28,7 +30,13 @@ function startFilters(changed) {
       changed();
     },
   });
+  const ranking = h(
+    "select",
+    { id: "rank-by", change: (event) => { state.rankBy = event.target.value; ranked(); } },
+    data["rank by"].map(([name, sentence]) => h("option", { value: name, title: sentence }, `${name}: ${RANKINGS[name]}`)),
+  );
   part("filters").replaceChildren(
+    h("label", { class: "field" }, h("span", {}, "Rank by"), ranking),
     h("label", { class: "field" }, h("span", {}, "Find rows"), search),
     h("fieldset", {}, h("legend", {}, "Only methods with:"), boxes),
     h("output", { id: "count", "aria-live": "polite" }),

@@ -8,6 +8,7 @@ function number(value, unit) {
   let text;
   if (unit === "amount") text = Math.abs(value) >= 100 ? grouped(value) : String(value);
   else if (unit === "count") text = grouped(value);
+  else if (unit === "place") text = String(value);
   else text = value.toFixed(DECIMALS[unit]);
   if (unit === "times") text = `×${text}`;
   return text.replace("-", "−");

@@ -51,7 +51,11 @@ function start() {
   });
   addEventListener("hashchange", follow);
   drawStanding();
-  startFilters(drawRows);
+  startFilters(drawRows, () => {
+    state.sort = null;
+    drawStanding();
+    drawTables();
+  });
   drawScenario();
   follow();
 }

@@ -11,17 +11,19 @@ function drawPareto() {
     part("pareto-body").replaceChildren(h("p", {}, "No method with a defined Γ to draw."));
     return;
   }
-  const best = front(shown);
+  const best = data.leagues.flatMap(([league]) => front(shown.filter(({ row }) => row.league === league)));
   const unnamed = h("span");
   const chart = h("div");
   const caption = [
     "Up and to the right is better. Bars: 95% intervals. ",
     h("a", { href: termLink("Pareto front") }, "Dashed line"),
-    ": the methods that no other one beats in both. Hollow: fewer seeds than a rank needs. ",
+    ": the methods that no other one of their league beats in both. Hollow: fewer seeds than a rank needs. ",
     outside.length ? `Outside the frame: ${outside.map(({ row, gain, tax }) => `${row.label} (Γ ${number(gain[0], "times").slice(1)}, tax ${number(Number(tax[0].toFixed(1)), "points")})`).join(", ")}. ` : "",
     unnamed,
   ];
-  part("pareto-body").replaceChildren(h("figure", { class: "chart" }, chart, h("figcaption", {}, caption)));
+  const leagues = data.leagues.map(([league, title], slot) => [shown.some(({ row }) => row.league === league), title, slot]).filter(([there]) => there);
+  const key = h("ul", { class: "legend" }, leagues.map(([, title, slot]) => h("li", {}, h("i", { class: `s${slot}` }), title)));
+  part("pareto-body").replaceChildren(h("figure", { class: "chart" }, chart, key, h("figcaption", {}, caption)));
   responsive(chart, (width) => paretoSvg(shown, best, width, unnamed));
 }
 
@@ -42,9 +44,13 @@ function paretoSvg(points, best, width, unnamed) {
   const inY = (value) => Math.max(y0, Math.min(y1, y(value)));
   if (y.domain()[0] < 0 && y.domain()[1] > 0) svg.append(s("line", { class: "zero", x1: x0, x2: x1, y1: y(0), y2: y(0) }));
   if (x.domain()[0] < 0 && x.domain()[1] > 0) svg.append(s("line", { class: "zero", x1: x(0), x2: x(0), y1: y0, y2: y1 }));
-  svg.append(s("path", { class: "staircase", d: d3.line(({ tax }) => x(tax[0]), ({ gain }) => y(gain[0]))(best) }));
+  const slot = (row) => data.leagues.findIndex(([league]) => league === row.league);
+  data.leagues.forEach(([league], place) => {
+    const own = best.filter(({ row }) => row.league === league);
+    if (own.length) svg.append(s("g", { class: `s${place}` }, s("path", { class: "staircase", d: d3.line(({ tax }) => x(tax[0]), ({ gain }) => y(gain[0]))(own) })));
+  });
   for (const { row, gain, tax } of points) {
-    const kind = best.some((one) => one.row === row) ? "front" : "dot";
+    const kind = `dot s${slot(row)}`;
     const [cx, cy] = [x(tax[0]), y(gain[0])];
     const text = `${row.label}: Γ ${number(Number(gain[0].toFixed(2)), "share")} ${interval(...gain.slice(1).map((value) => value && Number(value.toFixed(2))), "share")}, tax ${number(Number(tax[0].toFixed(1)), "points")} ${interval(...tax.slice(1).map((value) => value && Number(value.toFixed(1))), "points")}`;
     svg.append(

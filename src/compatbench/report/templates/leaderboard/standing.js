@@ -2,22 +2,24 @@
 const SIGNS = { "not ranked": "·", unfinished: "fail", missing: "?", "not planned": "" };
 
 function drawStanding() {
-  const { rows, scenarios, contests, missing } = data.standings;
+  const { rows, scenarios, contests, missing } = data.standings[state.rankBy];
   const methods = rows.filter((row) => row.role === "method");
   const worst = Math.max(1, ...rows.flatMap((row) => row.rank ?? []).filter((value) => value !== null));
   const suites = new Set(scenarios.map(([suite]) => suite)).size;
   const heads = [
     standingHead("place", "place"), standingHead("method", "method", "name"), standingHead("needs", "needs"), standingHead("mean rank", "mean rank"),
-    standingHead("competed", "competed"), standingHead("compatible", "compatible in"),
+    standingHead(`mean ${state.rankBy}`, "mean share"), standingHead("competed", "competed"), standingHead("compatible", "compatible in"),
     ...scenarios.map(([suite, scenario]) => scenarioHead(suite, scenario, suites > 1)),
   ];
-  const groups = [["Methods", "method"], ["References", "reference"], ["Controls", "control"]].map(([title, role]) => {
-    const lines = rows.filter((row) => row.role === role).map((row) => standingRow(row, worst, contests));
-    return lines.length ? h("tbody", { class: role }, h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: heads.length }, h("span", {}, title))), lines) : null;
+  const sections = [...data.leagues.map(([league, title]) => [title, (row) => row.league === league, contests[league] ?? 0]), ["References", (row) => row.role === "reference", 0], ["Controls", (row) => row.role === "control", 0]];
+  const groups = sections.map(([title, belongs, several]) => {
+    const members = rows.filter(belongs);
+    const lines = members.map((row) => standingRow(row, worst, several));
+    return lines.length ? h("tbody", { class: members[0].role }, h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: heads.length }, h("span", {}, title))), lines) : null;
   });
   const ranked = methods.filter((row) => row.place !== null).length;
   part("standing-body").replaceChildren(
-    h("p", { class: "caption" }, `${plural(contests, "scenario")} with at least two ranked methods. ${plural(ranked, "method")} of ${methods.length} competed in all of them and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there; without one ✓ or ✗ for compatible or not, skip, fail, or ? for not run. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first."),
+    h("p", { class: "caption" }, "Methods are ranked among those that ask the same of the serving system, their ", h("a", { href: termLink("league") }, "league"), `, by ${state.rankBy}. ${plural(ranked, "method")} of ${methods.length} competed in all scenarios of the league with a rival and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there; without one ✓ or ✗ for compatible or not, skip, fail, or ? for not run. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first of the league."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Standing over all scenarios" },
       h("table", { class: "standing" }, h("caption", { class: "hidden-label" }, "Mean ranks over all scenarios, and the rank in each"), h("thead", {}, h("tr", {}, heads)), groups)),
     missingCells(rows, scenarios, missing),
@@ -36,7 +38,7 @@ function scenarioHead(suite, scenario, several) {
 }
 
 function standingRow(row, worst, contests) {
-  const { scenarios } = data.standings;
+  const { scenarios } = data.standings[state.rankBy];
   const first = scenarios.map(([suite, scenario]) => find(suite, scenario)).find((index) => index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label));
   const label = first === undefined ? breakable(row.label) : h("a", { href: address(data.scenarios[first], row.label), "aria-haspopup": "dialog" }, breakable(row.label));
   const method = row.role === "method";
@@ -48,6 +50,7 @@ function standingRow(row, worst, contests) {
     h("th", { scope: "row", class: "name" }, label, row.tied && row.place !== null ? h("span", { class: "tag good" }, row.place === 1 ? "first" : "tied with first") : null),
     h("td", { class: "needs" }, h("small", {}, row.needs.join(", ") || "nothing")),
     h("td", {}, row.rank ? h("span", { class: "with-spread" }, spread(row.rank, worst), h("b", {}, number(row.rank[0], "share")), h("small", {}, interval(row.rank[1], row.rank[2], "share"))) : UNDEFINED),
+    h("td", { class: "right" }, row.share ? [number(row.share[0], "share"), h("small", {}, interval(row.share[1], row.share[2], "share"))] : UNDEFINED),
     h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
     h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
     row.cells.map((cell, index) => placeCell(row, cell, scenarios[index])),
@@ -57,7 +60,7 @@ function standingRow(row, worst, contests) {
 function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenario]) {
   const index = find(suite, scenario);
   const there = index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label);
-  const words = [`${row.label} in ${scenario}`, rank === null ? why || kind : `rank ${number(rank, "text")} of ${competitors}`, verdict].filter(Boolean).join(": ");
+  const words = [`${row.label} in ${scenario}`, rank === null ? why || kind : `rank ${rank} of ${competitors}`, verdict].filter(Boolean).join(": ");
   const skipped = why.startsWith("skipped");
   const shown = rank !== null ? String(rank) : skipped ? "skip" : kind === "not ranked" && verdict ? { c: "✓", n: "✗" }[verdict[0]] ?? SIGNS[kind] : SIGNS[kind];
   const cell = h("td", { class: "place", title: words }, there

@@ -7,7 +7,7 @@ const NEED_FILTERS = [
 ];
 const ROLES = ["method", "reference", "control"];
 
-const state = { scenario: 0, table: "Compatibility", sort: null, words: [], without: new Set(), order: 0, curves: null };
+const state = { scenario: 0, table: "Compatibility", sort: null, words: [], without: new Set(), order: 0, curves: null, rankBy: data["rank by"][0][0] };
 
 function current() {
   return data.scenarios[state.scenario];

@@ -65,7 +65,8 @@ function headElement(column, index, isName) {
 }
 
 function bodyElement(title, lines, columns, name) {
-  const rows = sortedLines(lines).map(([number, cells]) => {
+  const place = columns.findIndex(({ key }) => key === "rank");
+  const rows = sortedLines(ranked(lines, place)).map(([number, cells]) => {
     const row = number === null ? null : current().rows[number];
     const listed = cells.map(cellOf);
     const bare = row !== null && columns.every(({ unit }, index) => unit === "text" || listed[index].value === null);
@@ -79,6 +80,17 @@ function bodyElement(title, lines, columns, name) {
   const role = { References: "reference", Controls: "control" }[title] ?? "method";
   const heading = h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: columns.length }, h("span", {}, title)));
   return h("tbody", { class: role }, heading, rows);
+}
+
+// Lines in the order of the number that the reader ranks by, with the places that it gives.
+function ranked(lines, place) {
+  if (place < 0) return lines;
+  const placed = lines.map(([number, cells]) => {
+    const row = number === null ? null : current().rows[number];
+    return { number, cells: cells.with(place, row?.ranks[state.rankBy] ?? null), rank: row?.ranks[state.rankBy] ?? null, share: row?.shares[state.rankBy] ?? null, method: row?.role === "method" };
+  });
+  if (placed.every(({ method }) => method)) placed.sort((a, b) => compared(a.rank, b.rank, 1) || compared(a.share, b.share, -1));
+  return placed.map(({ number, cells }) => [number, cells]);
 }
 
 function sortedLines(lines) {

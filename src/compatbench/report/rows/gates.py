@@ -1,0 +1,57 @@
+"""Reasons for a scenario to rank nobody: models that have not converged, too little to gain, too few classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.report.rows.row import MethodRow
+from compatbench.vocabulary import Entry
+
+LEAST_GAIN = 0.05
+"""M(*,*) − M(o,o) on mAP; below it shares of the gain divide by noise."""
+LEAST_CLASSES = 50
+"""Of the queries, unless relevance is judged query by query: with few classes whole clusters land by luck."""
+
+
+def closed(rows: Sequence[MethodRow], status_quo: MethodRow | None) -> tuple[str, ...]:
+    """Why the scenario of `rows` ranks nobody, one line each; empty if it ranks."""
+    return (*_unconverged(rows), *_little_gain(status_quo), *_few_classes(rows))
+
+
+def _unconverged(rows: Sequence[MethodRow]) -> list[str]:
+    """Of the models that all rows share: the old one, and the independent ones."""
+    seeds: dict[str, set[int]] = {}
+    for record in (record for row in rows if not row.own_first_generation for record in row.runs.finished):
+        for generation, found in record.convergence.items():
+            if not found.converged and (generation == "0" or generation.startswith("*")):
+                seeds.setdefault(generation, set()).add(record.spec.seed)
+    return [
+        f"{shared_model(generation)} has not converged with seed {', '.join(map(str, sorted(several)))}"
+        for generation, several in sorted(seeds.items(), reverse=True)
+    ]
+
+
+def shared_model(generation: str) -> str:
+    """The name of a model that all rows share, by its label in records."""
+    if generation == "0":
+        return "the old model"
+    return "the independent new model" if generation == "*1" else f"the independent model {generation}"
+
+
+def _little_gain(status_quo: MethodRow | None) -> list[str]:
+    ends = [status_quo.number(entry).value for entry in (Entry.OLD, Entry.REFERENCE)] if status_quo else []
+    old, full = ends if len(ends) == 2 else (None, None)
+    if old is None or full is None or full - old >= LEAST_GAIN:
+        return []
+    return [f"a full backfill gains {100 * (full - old):.1f} points, and shares of less than 5 are noise"]
+
+
+def _few_classes(rows: Sequence[MethodRow]) -> list[str]:
+    known = {
+        record.query_classes
+        for row in rows
+        for record in row.runs.finished
+        if record.query_classes is not None and not record.judged
+    }
+    fewest = min(known, default=LEAST_CLASSES)
+    return [] if fewest >= LEAST_CLASSES else [f"{fewest} classes, fewer than {LEAST_CLASSES}, and no judgements"]
