@@ -171,8 +171,14 @@ def test_relevance_judgements_take_the_place_of_classes(files: dict[str, Any]) -
         "--qrels",
         "qrels.tsv",
     )
-    output = run(*words, "--adapters", "ridge,slerp", "--fit-pairs", "100")
+    output = run(*words, "--adapters", "ridge,slerp", "--fit-pairs", "100", "--metric", "ndcg@10")
     found = read()
+    assert found.metric == "nDCG@10"
+    gain = 100 * (found.outcome("ridge").metric("cross_gain:nDCG@10").value or 0)
+    assert f"ridge, {gain:.1f} ± " in found.verdict[0]
+    shown = next(line for line in output.splitlines() if line.startswith("ridge"))
+    assert f"{100 * (found.outcome('ridge').metric('nDCG@10').value or 0):.1f} [" in shown
+    assert {"recall@10", "recall@100", "MRR@10", "mAP", "CMC@10"} <= found.outcome("status quo").metrics.keys()
     assert (found.inputs.judged_by, found.inputs.classes, found.parts.queries) == ("qrels", None, 39)
     assert "1 query left out: no relevant item is judged" in output
     assert "slerp skipped: needs class labels, and only relevance judgements were given" in output
@@ -197,6 +203,8 @@ def test_relevance_judgements_take_the_place_of_classes(files: dict[str, Any]) -
         (("pickled.npy", "new.npy", "--labels", "labels.npy"), "pickled objects, which are never loaded"),
         (("short.npy", "new.npy", "--labels", "labels.npy"), "expected floating-point vectors"),
         (("old.npy", "new.npy", "--qrels", "nowhere.tsv"), "nowhere.tsv cannot be read"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--metric", "nDCG@10"), "takes --qrels; there are mAP"),
+        (("old.npy", "new.npy", "--labels", "labels.npy", "--metric", "F1"), "--metric F1: there are mAP"),
         (
             ("old.npy", "new.npy", "--labels", "labels.npy", "--old-queries", "new.npy", "--new-queries", "old.npy",
              "--query-labels", "labels.npy"),

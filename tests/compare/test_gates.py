@@ -7,6 +7,7 @@ from upgrades import interval, references, row
 
 from compatbench.compare.gates import NAMES, check_gates, check_names, parse_requirement
 from compatbench.errors import RequestError
+from compatbench.vocabulary import MetricName
 
 
 def holds(*texts: str) -> list[bool]:
@@ -17,6 +18,13 @@ def holds(*texts: str) -> list[bool]:
     gates = check_gates([parse_requirement(text) for text in texts], [*references(0.05), *rows])
     assert [gate.requirement for gate in gates] == list(texts)
     return [gate.met for gate in gates]
+
+
+def test_requirements_are_of_the_number_that_systems_are_judged_by() -> None:
+    one = row("a", 0.03)
+    one.metrics["cross_gain:nDCG@10"] = interval(-0.02, 0.01)
+    (gate,) = check_gates([parse_requirement("cross-gain>0")], [*references(0.05), one], MetricName.NDCG10)
+    assert not gate.met
 
 
 @pytest.mark.parametrize(

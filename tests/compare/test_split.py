@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,14 +54,15 @@ def test_items_that_nobody_asks_for_are_fitted_on_first() -> None:
         assert sorted(split.queries) == [0, 1, 2]
 
 
-def test_where_all_items_are_asked_for_some_judgements_go() -> None:
-    split = make_split(judged([[item] for item in range(20)], 20), 100, 100, 0)
-    assert (
-        len(split.fit),
-        split.counts.candidate_queries,
-        split.counts.unanswerable_queries,
-        split.counts.fitting_queries,
-    ) == (10, 10, 10, 0)
+def test_where_all_items_are_asked_for_those_fitted_on_are_searched_too() -> None:
+    split = make_split(judged([[item] for item in range(20)], 25), 100, 100, 0)
+    counts = split.counts
+    assert (len(split.fit), counts.candidate_queries, counts.unanswerable_queries) == (12, 20, 0)
+    assert set(range(20)) <= set(split.gallery)
+    assert counts.searched_fitting_items == len(set(split.fit) & set(split.gallery)) == 7
+    assert len(split.gallery) == counts.searched_items == 20
+    itself = replace(judged([[(item + 1) % 20] for item in range(20)], 20), own=np.arange(20))
+    assert make_split(itself, 100, 100, 0).counts.searched_fitting_items == 0  # a query is an item that is fitted on
 
 
 def test_the_same_seed_gives_the_same_split() -> None:

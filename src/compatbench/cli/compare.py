@@ -18,6 +18,7 @@ from compatbench.compare.effort import Effort
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
+from compatbench.vocabulary import MetricName
 
 if TYPE_CHECKING:
     from compatbench.compare.comparison import Comparison
@@ -64,6 +65,10 @@ def compare(
     fit_on: Annotated[
         FitOn, typer.Option("--fit-on", help="What adapters are fitted on, where both models embed the queries.")
     ] = FitOn.DOCUMENTS,
+    metric: Annotated[
+        str,
+        typer.Option("--metric", help="Number by which systems are judged: mAP, CMC@1; with judgements nDCG@10 …"),
+    ] = MetricName.MAP.value,
     require: Annotated[
         list[str] | None,
         typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),
@@ -104,13 +109,14 @@ def compare(
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
     from compatbench.compare.inputs import read_items
+    from compatbench.compare.numbers import metric_named
     from compatbench.compare.relevance import by_class, read_qrels, shared_ids
     from compatbench.compare.write import new_folder, prepare_folder, write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
     chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
-    settings = Settings(queries, fit_pairs, effort, similarity, fit_on, seed, chosen, folders)
+    settings = Settings(queries, fit_pairs, effort, metric_named(metric), similarity, fit_on, seed, chosen, folders)
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
@@ -128,7 +134,7 @@ def compare(
     with shown_progress() as watch:
         comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages, watch)
     comparison.notices += said
-    comparison.gates = check_gates(requirements, comparison.outcomes)
+    comparison.gates = check_gates(requirements, comparison.outcomes, comparison.metric)
     written = write_comparison(comparison, results, folder)
     _print(comparison)
     print_notices(comparison.notices)
@@ -154,7 +160,7 @@ def _command(context: typer.Context) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from compatbench.compare.tables import WITH_INTERVAL, scores_table, thresholds_table
+    from compatbench.compare.tables import WITH_INTERVAL, numbers_table, scores_table, thresholds_table
     from compatbench.report.render.table import Place
     from compatbench.report.render.terminal import print_table
 
@@ -166,9 +172,9 @@ def _print(comparison: Comparison) -> None:
             print(f"{outcome.name} skipped: {outcome.skipped}")
     print(textwrap.fill(table.caption, 120))
     print()
-    thresholds = thresholds_table(comparison)
-    if thresholds is not None:
-        print_table(thresholds, console)
+    for further in (numbers_table(comparison), thresholds_table(comparison)):
+        if further is not None:
+            print_table(further, console)
     print()
     for line in comparison.verdict:
         print(line)

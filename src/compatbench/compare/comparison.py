@@ -13,7 +13,7 @@ from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
-from compatbench.vocabulary import Need
+from compatbench.vocabulary import MetricName, Need
 
 SCHEMA_VERSION = 2
 
@@ -49,6 +49,8 @@ class Parts(_Model):
     fitting_pairs_of_queries: int = 0
     """How many of these are queries; the others are items."""
     searched_items: int
+    searched_fitting_items: int = 0
+    """Of these, relevant items that adapters were fitted on: without them judgements would be lost."""
     queries: int
     candidate_queries: int
     """Of which the queries are a random sample."""
@@ -75,7 +77,7 @@ class Outcome(_Model):
     query_ms: float | None = None
     """Time that mapping one query takes, median of single queries."""
     p_value: float | None = None
-    """Of the cross gain on mAP: paired permutation test, Holm-corrected over the adapters."""
+    """Of the cross gain on the comparison's metric: paired permutation test, Holm-corrected over the adapters."""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     arrays: str | None = None
     """Sha256 of the parquet file with the per-query results."""
@@ -113,6 +115,8 @@ class Comparison(_Model):
     fit_on: FitOn = FitOn.DOCUMENTS
     seed: int
     effort: Effort
+    metric: MetricName = MetricName.MAP
+    """The number that systems are judged by."""
     rates: list[float]
     """False accept rates that there are enough pairs for."""
     outcomes: list[Outcome]

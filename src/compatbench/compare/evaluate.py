@@ -31,13 +31,15 @@ from compatbench.compare.systems import Sides, build_systems, query_milliseconds
 from compatbench.compare.verdict import verdict
 from compatbench.data.vectors.notices import Notice
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.arrays import METRICS, RETRIEVAL, QueryResults
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.ranks import CUT
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import System, score, waiting_queries
 from compatbench.evaluation.thresholds import ThresholdTransfer
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
+from compatbench.vocabulary import MetricName
 
 CHUNK_ITEMS = 2**14, 2**17
 """Gallery items scored at once: as many as a query has relevant ones, within these bounds."""
@@ -62,6 +64,8 @@ class Settings:
     fit_pairs: int = 10_000
     """Items to fit on at most, and at most half of all."""
     effort: Effort = Effort.QUICK
+    metric: MetricName = MetricName.MAP
+    """Systems are judged by it."""
     similarity: Similarity = Similarity.COSINE
     fit_on: FitOn = FitOn.DOCUMENTS
     seed: int = 0
@@ -85,6 +89,7 @@ def compare(
     Returns the comparison and the per-query results of its rows. Raises RequestError where the data do not allow one.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    _check_metric(settings.metric, relevance)
     adapters = choose_adapters(settings.adapters, settings.method_folders)
     asked = gallery if queries is None else queries
     if queries is not None and (queries.old.dim, queries.new.dim) != (gallery.old.dim, gallery.new.dim):
@@ -120,7 +125,7 @@ def compare(
             members=None if gallery.documents is None else gallery.documents.sizes(split.gallery),
         )
     with stages.stage("intervals"):
-        outcomes = _outcomes(fits, results, transfer, times)
+        outcomes = _outcomes(fits, results, transfer, times, settings.metric)
     found = Comparison(
         inputs=_inputs(gallery, queries, relevance),
         parts=split.counts,
@@ -128,9 +133,10 @@ def compare(
         fit_on=settings.fit_on,
         seed=settings.seed,
         effort=settings.effort,
+        metric=settings.metric,
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
-        verdict=verdict(outcomes),
+        verdict=verdict(outcomes, settings.metric),
         notices=_notices(gallery, queries, settings),
         command=command,
         environment=environment(),
@@ -138,6 +144,15 @@ def compare(
         timings=stages.seconds,
     )
     return found, results
+
+
+def _check_metric(metric: MetricName, relevance: Relevance) -> None:
+    known: tuple[MetricName, ...] = RETRIEVAL
+    if relevance.by_label:
+        known = (*METRICS, MetricName.MAP_AT_100) if relevance.widest > CUT else METRICS
+    if metric not in known:
+        why = "takes classes of more than 100 items" if metric == MetricName.MAP_AT_100 else "takes --qrels"
+        raise RequestError(f"--metric {metric} {why}; there are {', '.join(known)} here")
 
 
 def _transfer(systems: Mapping[str, System], searched: Relevance, queries: Rows) -> ThresholdTransfer:
@@ -172,7 +187,11 @@ def _usual_length(gallery: Items, asked: Items, split: Split) -> float:
 
 
 def _outcomes(
-    fits: list[Fit], results: dict[str, QueryResults], transfer: ThresholdTransfer, times: dict[str, float]
+    fits: list[Fit],
+    results: dict[str, QueryResults],
+    transfer: ThresholdTransfer,
+    times: dict[str, float],
+    metric: MetricName,
 ) -> list[Outcome]:
     fitted = [fit.plugin.name for fit in fits if fit.adapter]
     retrieval = retrieval_numbers(results)
@@ -184,13 +203,11 @@ def _outcomes(
     for name in fitted:
         after = self_test(name)
         if after in results:
-            numbers[name] |= {"self:mAP": numbers[after]["mAP"], "tax:mAP": tax(results, name, after)}
+            found = numbers[after][metric], tax(results, name, after, metric)
         else:
-            numbers[name] |= {
-                "self:mAP": numbers[FULL_BACKFILL]["mAP"],
-                "tax:mAP": Estimate(0.0, 0.0, 0.0),
-            }
-    p_values = gain_p_values(results, fitted)
+            found = numbers[FULL_BACKFILL][metric], Estimate(0.0, 0.0, 0.0)
+        numbers[name] |= dict(zip((f"self:{metric}", f"tax:{metric}"), found, strict=True))
+    p_values = gain_p_values(results, fitted, metric)
     rows = [
         Outcome(name=name, role="reference", summary=text, metrics=numbers[name]) for name, text in REFERENCES.items()
     ]

@@ -8,26 +8,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compatbench.compare.comparison import FULL_BACKFILL, Gate, Outcome
-from compatbench.compare.verdict import GAIN, SECOND_GAIN
+from compatbench.compare.verdict import gain_of
 from compatbench.errors import RequestError
 from compatbench.evaluation.estimate import Estimate
 from compatbench.storage.validation import did_you_mean
+from compatbench.vocabulary import MetricName
 
 _REQUIREMENT = re.compile(r"\s*(?:([\w.]+):)?([a-z0-9@-]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*")
 
 NAMES = {
-    "cross": ("mAP", 100),
-    "cross-gain": (GAIN, 100),
-    "cmc1": ("CMC@1", 100),
-    "cmc1-gain": (SECOND_GAIN, 100),
-    "update-gain": ("update_gain:mAP", 1),
-    "retention": ("retention:mAP", 1),
-    "tax": ("tax:mAP", 100),
+    "cross": ("{metric}", 100),
+    "cross-gain": (gain_of("{metric}"), 100),
+    "cmc1": (MetricName.CMC1, 100),
+    "cmc1-gain": (gain_of(MetricName.CMC1), 100),
+    "update-gain": ("update_gain:{metric}", 1),
+    "retention": ("retention:{metric}", 1),
+    "tax": ("tax:{metric}", 100),
     "nfr1": ("NFR@1", 100),
     "relative-nfr1": ("relative_NFR@1", 100),
-    "backfill-gain": (GAIN, 100),
+    "backfill-gain": (gain_of("{metric}"), 100),
 }
-"""What can be required: a number of an adapter, and what it is shown times; `backfill-gain` is of the full backfill."""
+"""What can be required: a number of an adapter, and what it is shown times; `backfill-gain` is of the full backfill.
+
+`{metric}` is the number that systems are judged by.
+"""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -47,10 +51,10 @@ class Requirement:
     sign: str
     bound: float
 
-    def met_by(self, outcome: Outcome) -> bool:
+    def met_by(self, outcome: Outcome, metric: MetricName) -> bool:
         """Whether this row's number meets it; an undefined number never does."""
-        metric, factor = NAMES[self.name]
-        found: Estimate = outcome.metric(metric)
+        name, factor = NAMES[self.name]
+        found: Estimate = outcome.metric(name.format(metric=metric))
         end = found.low if self.sign.startswith(">") else found.high
         return end is not None and _COMPARE[self.sign](factor * end, self.bound)
 
@@ -76,19 +80,21 @@ def check_names(requirements: Sequence[Requirement], adapters: Sequence[str]) ->
             raise RequestError(f"--require {one.text}: no adapter '{one.adapter}'{did_you_mean(one.adapter, adapters)}")
 
 
-def check_gates(requirements: Sequence[Requirement], outcomes: Sequence[Outcome]) -> list[Gate]:
+def check_gates(
+    requirements: Sequence[Requirement], outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP
+) -> list[Gate]:
     """Which requirements hold. One adapter must meet all requirements without a name.
 
     Where none meets them all, each is judged by the adapter that meets most of them, the earliest of such.
     """
     adapters = {one.name: one for one in outcomes if one.role == "adapter" and not one.skipped}
     open_to_all = [one for one in requirements if one.adapter is None and one.name != "backfill-gain"]
-    best = max(adapters.values(), key=lambda row: sum(one.met_by(row) for one in open_to_all), default=None)
+    best = max(adapters.values(), key=lambda row: sum(one.met_by(row, metric) for one in open_to_all), default=None)
     gates = []
     for one in requirements:
         if one.name == "backfill-gain":
             row = next((each for each in outcomes if each.name == FULL_BACKFILL), None)
         else:
             row = best if one.adapter is None else adapters.get(one.adapter)
-        gates.append(Gate(requirement=one.text, met=row is not None and one.met_by(row)))
+        gates.append(Gate(requirement=one.text, met=row is not None and one.met_by(row, metric)))
     return gates

@@ -8,20 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
+from compatbench.errors import RequestError
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
 from compatbench.evaluation.bootstrap import Bootstrap, Values
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.evaluation.significance import corrected_p_values
-from compatbench.vocabulary import DERIVED_FROM, MetricName
+from compatbench.vocabulary import MetricName
 
 Results = Mapping[str, QueryResults]
 
 
 def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
-    """By system and name: RETRIEVAL as measured, numbers of DERIVED_FROM (`cross_gain:` …), NFR@k and PFR@k.
+    """By system and name: RETRIEVAL as measured, `cross_gain:`, `update_gain:` and `retention:` of each, NFR@k
+    and PFR@k.
 
     Everything is against the system STATUS_QUO on the same queries, with intervals of one paired bootstrap.
     """
@@ -31,12 +33,20 @@ def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
     found: dict[str, dict[str, Estimate]] = {}
     for name, one in results.items():
         numbers = {str(metric): bootstrap.mean((name, metric)) for metric in one.names}
-        for metric in DERIVED_FROM:
+        for metric in one.names:
             old, own, full = (STATUS_QUO, metric), (name, metric), (FULL_BACKFILL, metric)
             numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = bootstrap.estimate(np.subtract, own, old)
             numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = bootstrap.estimate(gain_share, old, own, full)
             numbers[f"{MetricName.RETENTION}:{metric}"] = bootstrap.estimate(_retention, own, full)
         found[name] = numbers | flips[name]
+    return found
+
+
+def metric_named(text: str) -> MetricName:
+    """A retrieval number by its name in any case. Raises RequestError for another word."""
+    found = next((one for one in RETRIEVAL if one.lower() == text.lower()), None)
+    if found is None:
+        raise RequestError(f"--metric {text}: there are {', '.join(RETRIEVAL)}")
     return found
 
 

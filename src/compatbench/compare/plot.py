@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO, Comparison, Outcome
-from compatbench.compare.verdict import GAIN, beats_the_old_model
+from compatbench.compare.verdict import beats_the_old_model, gain_of
 from compatbench.report.plots.svg import INK, to_svg
+from compatbench.vocabulary import MetricName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "mAP minus that of the old model, in points, with 95% intervals. Green: better by both tests; hollow: a reference."
+    "{} minus that of the old model, in points, with 95% intervals. Green: better by both tests; hollow: a reference."
 )
 
 _BETTER, _OTHER = "#2a9d5c", "#8a94a0"
@@ -25,25 +26,25 @@ _BETTER, _OTHER = "#2a9d5c", "#8a94a0"
 def gains_svg(comparison: Comparison) -> Markup:
     """An SVG element for use inside a page, the highest gain on top."""
     rows = [one for one in comparison.outcomes if not one.skipped and one.name != STATUS_QUO]
-    rows.sort(key=lambda one: one.metric(GAIN).value or 0.0)
+    rows.sort(key=lambda one: one.metric(gain_of(comparison.metric)).value or 0.0)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            _mark(axes, place, row)
+            _mark(axes, place, row, comparison.metric)
         axes.axvline(0, color=INK, linewidth=1)
         axes.set_yticks(range(len(rows)), _labels(rows))
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.set_xlabel("gain over the old model, mAP points")
+        axes.set_xlabel(f"gain over the old model, {comparison.metric} points")
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
 
     return to_svg(draw, (7.0, 0.8 + 0.27 * len(rows)), "gains")
 
 
-def _mark(axes: Axes, place: int, row: Outcome) -> None:
-    gain = row.metric(GAIN)
-    color = _BETTER if row.role == "adapter" and beats_the_old_model(row) else _OTHER
+def _mark(axes: Axes, place: int, row: Outcome, metric: MetricName) -> None:
+    gain = row.metric(gain_of(metric))
+    color = _BETTER if row.role == "adapter" and beats_the_old_model(row, metric) else _OTHER
     face = color if row.role == "adapter" else "none"
     if gain.value is None or gain.low is None or gain.high is None:
         return

@@ -37,8 +37,9 @@ def make_split(
     """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
 
     Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
-    By class every item is alike. With `fit_on` "queries" at most half of these are fitted on instead, and with "both"
-    some of each. Raises RequestError where too little is left.
+    Where these are too few, relevant items are fitted on too, and stay in the gallery, so that the numbers are over all
+    judgements, if queries are not items themselves. By class every item is alike. With `fit_on` "queries" at most half
+    of these are fitted on instead, and with "both" some of each. Raises RequestError where too little is left.
     """
     size = relevance.items
     if size < FEWEST_ITEMS:
@@ -54,6 +55,8 @@ def make_split(
     fit_queries = _queries_to_fit(relevance, fit_pairs - wanted, seed)
     kept = np.ones(size, dtype=np.bool_)
     kept[fit] = False
+    searched_too = _judged_of(relevance, fit, fit_queries)
+    kept[searched_too] = True
     kept[relevance.own[fit_queries][relevance.own[fit_queries] >= 0]] = False  # the same items
     fitted = (relevance.own >= 0) & ~kept[relevance.own]
     fitted[fit_queries] = True
@@ -66,6 +69,7 @@ def make_split(
         )
     gallery, queries = np.flatnonzero(kept), generator.permutation(candidates)[:query_limit]
     counts = Parts(
+        searched_fitting_items=len(searched_too),
         fitting_pairs=len(fit) + len(fit_queries),
         fitting_pairs_of_queries=len(fit_queries),
         searched_items=len(gallery),
@@ -75,6 +79,15 @@ def make_split(
         fitting_queries=int(fitted.sum()),
     )
     return Split(fit, fit_queries, gallery, queries, counts)
+
+
+def _judged_of(relevance: Relevance, fit: Rows, fit_queries: Rows) -> Rows:
+    """Those of the fitting items that are relevant to a query; none by class, or where queries are items."""
+    if relevance.by_label or (relevance.own >= 0).any():
+        return fit[:0]
+    asked = np.ones(len(relevance), dtype=np.bool_)
+    asked[fit_queries] = False
+    return np.intersect1d(fit, relevance.listed.take(relevance.group[asked]).values)
 
 
 def _queries_to_fit(relevance: Relevance, most: int, seed: int) -> Rows:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compatbench.compare.comparison import ORACLE, Comparison, Outcome
 from compatbench.compare.similarity import Similarity
-from compatbench.compare.verdict import GAIN, SECOND_GAIN, beats_the_old_model
+from compatbench.compare.verdict import beats_the_old_model, gain_of, second_to
+from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.tables.cells import plain, points
 from compatbench.vocabulary import MetricName
 
-WITH_INTERVAL = ("map", "gain")
+WITH_INTERVAL = ("score", "gain")
 """The columns that have their intervals in the terminal."""
 
 QUICK = "†"
@@ -23,11 +25,15 @@ _THRESHOLDS = {
     Similarity.L2: "negative squared distance",
 }
 
+_NAME = Column(
+    "name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT, places=(Place.COMPACT,)
+)
+
 _COLUMNS = (
-    Column("name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT, places=(Place.COMPACT,)),
+    _NAME,
     Column(
-        "map",
-        "mAP",
+        "score",
+        "{metric}",
         "Of an adapter its cross-test M(n,o), new queries on the old index; of a reference as it is named. In points.",
         interval=True,
         places=(Place.COMPACT,),
@@ -35,7 +41,7 @@ _COLUMNS = (
     Column(
         "gain",
         "gain",
-        "mAP minus that of the status quo, in points, on the same queries.",
+        "{metric} minus that of the status quo, in points, on the same queries.",
         interval=True,
         places=(Place.COMPACT,),
     ),
@@ -49,14 +55,14 @@ _COLUMNS = (
     Column(
         "retention",
         "retention",
-        "mAP as a share of the full backfill's. The status quo's stands beside it: an adapter must exceed that.",
+        "{metric} as a share of the full backfill's. The status quo's stands beside it: an adapter must exceed that.",
         Unit.SHARE,
         interval=True,
         places=(Place.COMPACT,),
     ),
-    Column("self", "M(n,n)", "mAP after a backfill, where the adapter changes new vectors too.", interval=True),
-    Column("cmc1", "CMC@1", f"{MetricName.CMC1.sentence} In points.", interval=True),
-    Column("cmc1_gain", "CMC@1 gain", "CMC@1 minus that of the status quo, in points.", interval=True),
+    Column("self", "M(n,n)", "{metric} after a backfill, where the adapter changes new vectors too.", interval=True),
+    Column("second", "{second}", "Beside it, in points.", interval=True),
+    Column("second_gain", "{second} gain", "{second} minus that of the status quo, in points.", interval=True),
     Column(
         "relative_nfr1",
         "breaks %",
@@ -106,20 +112,43 @@ def scores_table(comparison: Comparison) -> Table:
         name="compare",
         title=f"{comparison.inputs.old} → {comparison.inputs.new}",
         caption=_caption(comparison),
-        columns=_COLUMNS,
+        columns=tuple(_named(column, comparison.metric) for column in _COLUMNS),
         groups=_groups(
-            ("References", [_row(one) for one in references]),
-            ("Adapters", [_row(one) for one in adapters]),
+            ("References", [_row(one, comparison.metric) for one in references]),
+            ("Adapters", [_row(one, comparison.metric) for one in adapters]),
         ),
         footnotes={QUICK: _quick_schedules(quick)} if quick else {},
     )
+
+
+def numbers_table(comparison: Comparison) -> Table:
+    """Every retrieval number that was measured, of all systems."""
+    references, adapters = _ordered(comparison)
+    measured = [name for name in RETRIEVAL if name in references[0].metrics]
+    columns = [_NAME, *(Column(name, name, name.sentence, interval=True) for name in measured)]
+    return Table(
+        name="numbers",
+        title="Other numbers",
+        caption="In points. Gains on each, with intervals, are in compare.json; --metric judges by another one.",
+        columns=tuple(columns),
+        groups=_groups(
+            ("References", [_rates(one, columns) for one in references]),
+            ("Adapters", [_rates(one, columns) for one in adapters if not one.skipped]),
+        ),
+    )
+
+
+def _named(column: Column, metric: MetricName) -> Column:
+    """A column with the retrieval number in its words."""
+    words = {"metric": metric, "second": second_to(metric)}
+    return replace(column, title=column.title.format(**words), description=column.description.format(**words))
 
 
 def thresholds_table(comparison: Comparison) -> Table | None:
     """Threshold transfer; None if there are too few impostor pairs for any false accept rate."""
     if not comparison.rates:
         return None
-    columns = [_COLUMNS[0]]
+    columns = [_NAME]
     for rate in comparison.rates:
         shown = f"{100 * rate:g}%"
         columns += [
@@ -149,7 +178,7 @@ def _ordered(comparison: Comparison) -> tuple[list[Outcome], list[Outcome]]:
     """References as they are, adapters by their gain, skipped ones last."""
     references = [one for one in comparison.outcomes if one.role == "reference"]
     adapters = [one for one in comparison.outcomes if one.role == "adapter"]
-    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric(GAIN).value or 0.0), one.name))
+    adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric(gain_of(comparison.metric)).value or 0.0), one.name))
     return references, adapters
 
 
@@ -173,10 +202,18 @@ def _caption(comparison: Comparison) -> str:
     of_queries = parts.fitting_pairs_of_queries
     fitted = [f"{parts.fitting_pairs - of_queries:,} other {searched}"] if parts.fitting_pairs > of_queries else []
     fitted += [f"{of_queries:,} other queries"] if of_queries else []
+    both = []
+    if parts.searched_fitting_items:
+        both = [
+            f"{parts.searched_fitting_items:,} of the fitting items are relevant to a query and are searched too, so "
+            "that every judgement counts: an adapter that rewrites the index has seen them"
+        ]
+    neither = "not searched, but for some" if both else "neither searched nor asked for"
     sentences = [
         f"{parts.queries:,} of {parts.candidate_queries:,} queries, drawn at random, search {parts.searched_items:,} "
         f"{searched} by {comparison.similarity.words} ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
-        f"Adapters are fitted on {' and '.join(fitted)}, which are neither searched nor asked for",
+        f"Adapters are fitted on {' and '.join(fitted)}, which are {neither}",
+        *both,
         *left_out,
         "95% intervals: bootstrap over queries",
         "The best of several adapters is a little luckier than it is good",
@@ -189,18 +226,18 @@ def _quick_schedules(outcomes: Sequence[Outcome]) -> str:
     return f"a quick schedule, with the published values in parentheses; --effort full takes those. {told}."
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: Outcome, metric: MetricName) -> Row:
     cells = {"name": Cell(outcome.name)}
     if outcome.skipped:
         return Row(cells | {"verdict": Cell(f"skipped: {outcome.skipped}")})
     cells |= {
-        "map": points(outcome.metric("mAP")),
-        "gain": points(outcome.metric(GAIN)),
-        "gamma": plain(outcome.metric("update_gain:mAP")),
-        "retention": plain(outcome.metric("retention:mAP")),
-        "self": points(outcome.metric("self:mAP")),
-        "cmc1": points(outcome.metric("CMC@1")),
-        "cmc1_gain": points(outcome.metric(SECOND_GAIN)),
+        "score": points(outcome.metric(metric)),
+        "gain": points(outcome.metric(gain_of(metric))),
+        "gamma": plain(outcome.metric(f"update_gain:{metric}")),
+        "retention": plain(outcome.metric(f"retention:{metric}")),
+        "self": points(outcome.metric(f"self:{metric}")),
+        "second": points(outcome.metric(second_to(metric))),
+        "second_gain": points(outcome.metric(gain_of(second_to(metric)))),
         "relative_nfr1": points(outcome.metric("relative_NFR@1")),
         "nfr1": points(outcome.metric("NFR@1")),
         "pfr1": points(outcome.metric("PFR@1")),
@@ -208,7 +245,7 @@ def _row(outcome: Outcome) -> Row:
         "pairs": Cell(outcome.pairs),
         "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": Cell(outcome.query_ms),
-        "verdict": Cell(_judgement(outcome) if outcome.role == "adapter" else outcome.summary),
+        "verdict": Cell(_judgement(outcome, metric) if outcome.role == "adapter" else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
 
@@ -221,10 +258,10 @@ def _online(outcome: Outcome) -> str:
     return ", ".join(needs) or "nothing"
 
 
-def _judgement(outcome: Outcome) -> str:
-    if beats_the_old_model(outcome):
+def _judgement(outcome: Outcome, metric: MetricName) -> str:
+    if beats_the_old_model(outcome, metric):
         return "better"
-    return "worse" if sign(outcome.metric(GAIN)) < 0 else "n.s."
+    return "worse" if sign(outcome.metric(gain_of(metric))) < 0 else "n.s."
 
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:

@@ -10,48 +10,59 @@ from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Unit, number
 from compatbench.vocabulary import MetricName, Need
 
-GAIN = f"{MetricName.CROSS_GAIN}:{MetricName.MAP}"
-SECOND = MetricName.CMC1
-SECOND_GAIN = f"{MetricName.CROSS_GAIN}:{SECOND}"
-
 _STRICT_RATE = "FAR=0.001"
 _MOVED = 1.5
 """A false accept rate that is so many times the wished one is worth a sentence."""
 
 
-def verdict(outcomes: Sequence[Outcome]) -> list[str]:
-    """The decision in one sentence, and further remarks in a few more."""
-    backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(GAIN)
+def gain_of(metric: str) -> str:
+    """The name of the cross gain on a retrieval number."""
+    return f"{MetricName.CROSS_GAIN}:{metric}"
+
+
+def second_to(metric: MetricName) -> MetricName:
+    """The retrieval number beside the one that systems are judged by: the first hit, or the whole ranking."""
+    return MetricName.MAP if metric is MetricName.CMC1 else MetricName.CMC1
+
+
+def verdict(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) -> list[str]:
+    """The decision by a retrieval number in one sentence, and further remarks in a few more."""
+    name = gain_of(metric)
+
+    def size(outcome: Outcome) -> float:
+        return outcome.metric(name).value or 0.0
+
+    backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(name)
     adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
-    winners = sorted((one for one in adapters if beats_the_old_model(one)), key=_gain, reverse=True)
+    winners = sorted((one for one in adapters if beats_the_old_model(one, metric)), key=size, reverse=True)
     if not adapters:
         return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
     if not winners:
-        best = max(adapters, key=_gain)
+        best = max(adapters, key=size)
         return [
-            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(GAIN))} "
+            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(name))} "
             f"points); {_of_the_backfill(backfill)}."
         ]
     best = winners[0]
-    sentences = [f"{_gain_clause(best)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill)]
+    sentences = [f"{_gain_clause(best, metric)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill, metric)]
     plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
     if plain is not None and plain is not best:
-        sentences.append(f"With one encoder and an unchanged index: {_gain_clause(plain)}.")
+        sentences.append(f"With one encoder and an unchanged index: {_gain_clause(plain, metric)}.")
     if plain is None:
         sentences.append("No adapter with one encoder and an unchanged index beats the old model.")
     return sentences
 
 
-def beats_the_old_model(outcome: Outcome) -> bool:
+def beats_the_old_model(outcome: Outcome, metric: MetricName = MetricName.MAP) -> bool:
     """The cross gain is above 0 by its interval and by the permutation test corrected for all adapters."""
-    gain = outcome.metric(GAIN)
+    gain = outcome.metric(gain_of(metric))
     return outcome.p_value is not None and sign(gain, outcome.p_value) > 0
 
 
-def _gain_clause(outcome: Outcome) -> str:
+def _gain_clause(outcome: Outcome, metric: MetricName) -> str:
     how = "rewrites the index" if outcome.rewrites_index else "keeps the index"
     online = " (with both encoders online)" if outcome.needs_both_encoders else ""
-    return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(GAIN))} points"
+    return f"{outcome.name} {how}{online} and gains {_points(outcome.metric(gain_of(metric)))} points"
 
 
 def _of_the_backfill(gain: Estimate) -> str:
@@ -62,10 +73,11 @@ def _of_the_backfill(gain: Estimate) -> str:
     return f"a full backfill gains nothing significant ({_points(gain)})"
 
 
-def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
-    flips, first = best.metric("relative_NFR@1"), best.metric(SECOND_GAIN)
+def _remarks(best: Outcome, backfill: Estimate, metric: MetricName) -> list[str]:
+    second = second_to(metric)
+    flips, first = best.metric("relative_NFR@1"), best.metric(gain_of(second))
     remarks = []
-    if Need.LABELS in best.needs and _gain(best) > (backfill.value or 0.0):
+    if Need.LABELS in best.needs and (best.metric(gain_of(metric)).value or 0.0) > (backfill.value or 0.0):
         remarks.append(
             "That is more than the new model itself has to give: its fit saw class labels, and what it gains on these "
             "classes it need not gain on others."
@@ -73,9 +85,9 @@ def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
     if flips.value is not None:
         remarks.append(f"It breaks {_percent(flips.value)} of the queries whose first hit is right today.")
     if sign(first) < 0:
-        remarks.append(f"By {SECOND} it gains {_points(first)} points: the two numbers disagree, so look at both.")
+        remarks.append(f"By {second} it gains {_points(first)} points: the two numbers disagree, so look at both.")
     elif not sign(first):
-        remarks.append(f"By {SECOND} its gain is not significant ({_points(first)}).")
+        remarks.append(f"By {second} its gain is not significant ({_points(first)}).")
     moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
     if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
         remarks.append(
@@ -84,10 +96,6 @@ def _remarks(best: Outcome, backfill: Estimate) -> list[str]:
             "are accepted."
         )
     return remarks
-
-
-def _gain(outcome: Outcome) -> float:
-    return outcome.metric(GAIN).value or 0.0
 
 
 def _points(gain: Estimate) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compatbench.compare.comparison import Comparison, to_json
 from compatbench.compare.plot import CAPTION, gains_svg
-from compatbench.compare.tables import scores_table, thresholds_table
+from compatbench.compare.tables import numbers_table, scores_table, thresholds_table
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.report.render.to_csv import to_csv
@@ -50,7 +50,8 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
     for outcome in comparison.outcomes:
         if outcome.name in results:
             outcome.arrays = results[outcome.name].write(folder / "arrays")
-    tables = [table for table in (scores_table(comparison), thresholds_table(comparison)) if table is not None]
+    made = scores_table(comparison), numbers_table(comparison), thresholds_table(comparison)
+    tables = [table for table in made if table is not None]
     title = f"Keep the index? {comparison.inputs.old} → {comparison.inputs.new}"
     contents = {
         "compare.json": to_json(comparison),
@@ -61,7 +62,7 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
             comparison=comparison,
             tables=[to_html(table) for table in tables],
             plot=gains_svg(comparison),
-            plot_caption=CAPTION,
+            plot_caption=CAPTION.format(comparison.metric),
         ),
         "README.md": "\n\n".join(
             [
