@@ -56,7 +56,8 @@ class Suite(BaseModel):
     title: str
     dataset: str
     dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
-    image_size: int = Field(ge=4)
+    image_size: int = Field(0, ge=0)
+    """Pixels a side; 0 where the dataset has texts or vectors."""
     train_limit: int | None = Field(None, ge=2)
     """Use about this many training images, stratified, a fifth of them held out; all where absent."""
     query_limit: int | None = Field(None, ge=2)
