@@ -92,6 +92,13 @@ class Suite(BaseModel):
         }
         return {**data, "scenarios": filled}
 
+    @field_validator("image_size")
+    @classmethod
+    def _images_have_pixels(cls, value: int) -> int:
+        if 0 < value < 4:
+            raise ValueError("must be at least 4, or 0 for texts and vectors")
+        return value
+
     @field_validator("defaults")
     @classmethod
     def _defaults_are_of_generations(cls, value: dict[str, Any]) -> dict[str, Any]:
