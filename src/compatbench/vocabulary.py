@@ -130,6 +130,15 @@ class TrainPart(Word):
     HELD_OUT = "held_out", "A fifth of the training images of every class, kept from every training."
 
 
+class ParameterSetting(Word):
+    """Where the parameters of a row come from, in a suite with tuned values."""
+
+    TUNED = "tuned", "The best of the trials of `compatbench tune`, by A on held-out images; ranked."
+    PUBLISHED = "published", "The constants of the paper or its code, beside a tuned row; not ranked."
+    BOTH = "tuned = published", "The published constants, which were the best of the trials; ranked."
+    UNTUNED = "not tuned", "The published constants of a method that has ranges and no tuned values yet; ranked."
+
+
 class IndexKind(Word):
     """Kind of Faiss index."""
 

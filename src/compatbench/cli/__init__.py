@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from compatbench.cli import adapters, compare, data, methods, search, suites, trust
+from compatbench.cli import adapters, compare, data, methods, search, suites, trust, tuning
 from compatbench.errors import MachineError, RequestError
 from compatbench.machine.vector_sort import prefer_fast_sort
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (suites, trust, methods, adapters, compare, search, data):
+for group in (suites, tuning, trust, methods, adapters, compare, search, data):
     group.register(app)
 
 

@@ -60,7 +60,7 @@ def data_lines(bench: Bench) -> Iterator[str]:
         classes_of_newest = chain[-1].class_ids(dataset.train_classes)
         held_out = len(held_out_indices(dataset.train.labels, classes_of_newest, suite.train_limit))
         classes: TestClasses = "unseen" if scenario in suite.test_on_unseen_classes else "all"
-        tested = _test(as_tested(dataset, chain, classes, suite.query_limit))
+        tested = _test(as_tested(dataset, chain, classes, suite.query_limit, suite.train_limit))
         yield f"  {scenario}: {' → '.join(trained)}; {held_out:,} images held out; {tested}"
 
 

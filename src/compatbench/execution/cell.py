@@ -126,7 +126,7 @@ def _trainer(spec: CellSpec, context: RunContext, watch: Stopwatch, notify: Call
     with watch.stage("data"):
         folders = context.dataset_folders
         whole = load(spec.dataset, spec.image_size, context.data, spec.dataset_options, folders)
-        dataset = as_tested(whole, spec.generations, spec.test_classes, spec.query_limit)
+        dataset = as_tested(whole, spec.generations, spec.test_classes, spec.query_limit, spec.train_limit)
         return ChainTrainer(
             spec.generations,
             dataset,
@@ -140,6 +140,7 @@ def _trainer(spec: CellSpec, context: RunContext, watch: Stopwatch, notify: Call
             notify,
             context.data,
             whole,
+            tuning=spec.test_classes == "held_out",
         )
 
 

@@ -40,9 +40,11 @@ def relative(path: Path) -> str:
 def command(spec: CellSpec, world_size: int = 1, origin: Origin = BUILT_IN) -> str:
     """The line that re-runs this cell, in the folder from which the paths of `origin` are given."""
     launcher = ["accelerate", "launch", "--multi_gpu", "--num_processes", str(world_size), "-m"]
-    parts = [*(launcher if world_size > 1 else []), "compatbench", "run", origin.suite or spec.suite]
-    parts += ["--methods", ",".join([*origin.method_folders, spec.method.label])]
-    parts += ["--scenarios", spec.scenario, "--seeds", str(spec.seed)]
+    trial = spec.test_classes == "held_out"
+    parts = [*(launcher if world_size > 1 else []), "compatbench", "tune" if trial else "run"]
+    parts += [origin.suite or spec.suite]
+    parts += ["--methods", ",".join([*origin.method_folders, spec.method.name if trial else spec.method.label])]
+    parts += ["--scenarios", spec.scenario, *([] if trial else ["--seeds", str(spec.seed)])]
     for folder in origin.dataset_folders:
         parts += ["--datasets", folder]
     return shlex.join(parts)

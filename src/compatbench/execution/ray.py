@@ -132,7 +132,7 @@ class RayExecutor(Executor):
     def _stored_models(self, cell: Cell) -> Files:
         """Models of an earlier run of this cell's baseline: all of its suite's folder would be too much."""
         models: set[Path] = set()
-        for path in self.store.records(cell.spec.suite).glob(f"{cell.spec.scenario}/*.json"):
+        for path in self.store.record(cell.spec).parent.glob("*.json"):
             with suppress(RequestError):
                 record = read_record(path)
                 if record.spec.seed == cell.spec.seed and record.spec.method.name == BASELINE:

@@ -36,7 +36,7 @@ from compatbench.storage.canonical import digest
 from compatbench.suite.encoder_spec import BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TowerSpec, documents_from
-from compatbench.suite.splits import held_out_indices, split_hash, training_indices
+from compatbench.suite.splits import Half, held_out_indices, split_hash, training_indices
 from compatbench.vocabulary import Need, TrainPart
 
 TRAINING_VERSION = 2
@@ -130,11 +130,16 @@ class ChainTrainer:
     """Folder of packaged weights."""
     whole: Dataset | None = None
     """The dataset with all its test images, where `dataset` has some of them: features are shared by all scenarios."""
+    tuning: bool = False
+    """The test is on one half of the held-out images, so adapters are fitted on the other."""
 
     def __post_init__(self) -> None:
         labels, classes = self.dataset.train.labels, self.dataset.train_classes
         self.indices = [training_indices(labels, spec, self.train_limit) for spec in self.chain]
-        self.held_out = [held_out_indices(labels, spec.class_ids(classes), self.train_limit) for spec in self.chain]
+        of_classes = [spec.class_ids(classes) for spec in self.chain]
+        self.held_out = [held_out_indices(labels, one, self.train_limit) for one in of_classes]
+        half: Half | None = "pairs" if self.tuning else None
+        self.pairs = [held_out_indices(labels, one, self.train_limit, half) for one in of_classes]
 
     @cached_property
     def normalize(self) -> Normalization:
@@ -160,7 +165,7 @@ class ChainTrainer:
 
     def compute_features(self) -> None:
         """Compute the missing features of the chain's frozen trunks."""
-        shape = self.dataset.train.item_shape
+        shape = self.dataset.train.channels, self.dataset.train.image_size
         encoders = [encoder for spec in self.chain for encoder in (spec.encoder(*shape), spec.documents(*shape))]
         self.features.compute(dict.fromkeys(one.trunk for one in encoders if one is not None and one.frozen))
 
@@ -193,8 +198,8 @@ class ChainTrainer:
         return models
 
     def images_of(self, generation: int, part: TrainPart) -> Tensor:
-        """(N,) positions of the training or held-out images of the classes of `generation`."""
-        return self.indices[generation] if part is TrainPart.TRAIN else self.held_out[generation]
+        """(N,) positions of the images that `generation` is trained on, or of those that adapters are fitted on."""
+        return self.indices[generation] if part is TrainPart.TRAIN else self.pairs[generation]
 
     def labels(self, generation: int, part: TrainPart = TrainPart.TRAIN) -> Tensor:
         """(N,) labels of the images of a part of `generation` on the device, as rows of its head."""
@@ -279,7 +284,7 @@ class ChainTrainer:
             task = replace(task, old_dim=old.dim)
         with global_stream(self.seed, "method modules", generation):
             method: TrainingMethod = plugin.cls(params, task)
-        shape = self.dataset.train.item_shape
+        shape = self.dataset.train.channels, self.dataset.train.image_size
         dim = {"dim": method.encoder_dim(task.dim)}
         with global_stream(self.seed, "encoder", generation):
             encoder = Encoder(self.chain[generation].encoder(*shape).model_copy(update=dim), self.data)

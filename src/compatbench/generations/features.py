@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.data.image_files import CPU, Images
-from compatbench.data.items import Index
+from compatbench.data.image_files import CPU, Images, Index
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,15 @@ from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
-from compatbench.method import Method, Task, TrainingMethod
+from compatbench.method import Method, Task, TrainingMethod, ranges
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.files import content_hash
-from compatbench.suite.scenarios import GenerationSpec, documents_from
+from compatbench.suite.scenarios import GenerationSpec, TestClasses, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
-from compatbench.vocabulary import Need, Status, TrainPart
+from compatbench.vocabulary import Need, ParameterSetting, Status, TrainPart
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,12 @@ class Cell:
         return self.spec.method.name == BASELINE
 
 
-def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection) -> list[Cell]:
+def make_plan(
+    name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection, *, held_out: bool = False
+) -> list[Cell]:
     """All cells of `suite` under `selection`, baselines first within each scenario and seed.
+
+    With `held_out` they are trials of parameters, tested on held-out images.
 
     The baseline row is always there: every table needs it, and its models are everybody's references. Raises
     RequestError for an unknown method, scenario or backbone, and for parameters out of bounds.
@@ -63,13 +67,15 @@ def make_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, s
     for scenario, steps in scenarios.items():
         chain = tuple(_resolve(scenario, step, dataset) for step in steps)
         tasks = [task_of(chain, position, dataset) for position in range(len(chain))]
-        fingerprint = _tested(scenario, dataset, chain, suite).fingerprint
+        tested_on: TestClasses = "held_out" if held_out else suite.test_classes(scenario)
+        fingerprint = _tested(scenario, dataset, chain, suite, tested_on).fingerprint
         rows = []
         for entry in entries:
             plugin = catalogue.get(entry.name)
-            params = plugin.resolve(entry.params)
-            method = _method_info(entry, plugin, params, tasks[-1])
+            params = plugin.resolve(entry.values)
+            method = _method_info(entry, plugin, params, tasks[-1], ParameterSetting.TUNED in suite.settings)
             spec = cell_spec(name, suite, scenario, method, seeds[0], fingerprint)
+            spec = spec.model_copy(update={"test_classes": tested_on})
             rows.append((spec, _skip_reason(plugin, params, tasks, chain)))
         cells += [Cell(spec.model_copy(update={"seed": seed}), skip) for seed in seeds for spec, skip in rows]
     return cells
@@ -142,7 +148,7 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     try:
         step.class_ids(dataset.train_classes)
         resolved = step.with_full_names()
-        shape = dataset.train.item_shape
+        shape = dataset.train.channels, dataset.train.image_size
         for encoder in (resolved.encoder(*shape), resolved.documents(*shape)):
             if encoder is not None:
                 check_encoder(encoder)
@@ -151,14 +157,16 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     return resolved
 
 
-def _tested(scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], suite: Suite) -> Dataset:
+def _tested(
+    scenario: str, dataset: Dataset, chain: Sequence[GenerationSpec], suite: Suite, tested_on: TestClasses
+) -> Dataset:
     try:
-        return as_tested(dataset, chain, suite.test_classes(scenario), suite.query_limit)
+        return as_tested(dataset, chain, tested_on, suite.query_limit, suite.train_limit)
     except RequestError as error:
         raise RequestError(f"scenario '{scenario}': {error}") from error
 
 
-def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task) -> MethodInfo:
+def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task, suite_tunes: bool) -> MethodInfo:
     if entry.pairs and plugin.kind != "adapter":
         raise RequestError(f"method '{entry.name}' is fitted on no pairs; remove its pairs: {entry.pairs}")
     method = plugin.cls(params, task)
@@ -170,6 +178,7 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
         needs=sorted(method.needs),
         expects=sorted(method.expects),
         kind=plugin.kind,
+        setting=entry.setting or (ParameterSetting.UNTUNED if suite_tunes and ranges(params) else None),
         pairs=(entry.pairs or TrainPart.HELD_OUT) if plugin.kind == "adapter" else None,
         source_hash=plugin.source_hash,
         summary=plugin.summary,
@@ -188,8 +197,6 @@ def _skip_reason(
         reason: str | None = method.skip(task) if trains_it else None
         if chain[position].two_encoders and _has_no_classifier(method) and trains_it:
             reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
-        if chain[position].head.none and plugin.kind == "training" and plugin.name != BASELINE:
-            reason = reason or "it trains an encoder, and these embeddings are those of a published one"
         if reason:
             return reason
         dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)

@@ -49,6 +49,7 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
     if len(listed) < len(suite.methods):
         named = {entry.name for entry in listed}
         listed += [MethodEntry(name=name) for name in catalogue.names if name not in named]
+    listed = suite.rows(listed)
     chosen: list[MethodEntry] = []
     for word in wanted or [entry.label for entry in listed]:
         matches = [entry for entry in listed if word in (entry.label, entry.name)]

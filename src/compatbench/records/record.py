@@ -19,7 +19,7 @@ from compatbench.storage.files import FolderName, keep_names, write_whole
 from compatbench.suite.encoder_spec import Setting
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
-from compatbench.vocabulary import Expectation, IndexKind, Need, Order, Role, Status, TrainPart
+from compatbench.vocabulary import Expectation, IndexKind, Need, Order, ParameterSetting, Role, Status, TrainPart
 
 SCHEMA_VERSION = 2
 
@@ -50,6 +50,7 @@ class MethodInfo(Setting):
     kind: Literal["training", "adapter"]
     pairs: TrainPart | None = None
     """What an adapter was fitted on; null for a training method, and under protocol 1, where it was `train`."""
+    setting: ParameterSetting | None = None
     source_hash: str
     """Of the method's file and of the `_*.py` files beside it that it imports."""
     summary: str = ""
@@ -171,8 +172,7 @@ class IndexSearch(Entry):
     recall: float
     """Share of the first `k` that are as near as exact search's `k`-th, the query's own sample left out."""
     queries_per_second: float  # all in one call
-    p50_ms: float
-    """Latency of a query that is asked alone."""
+    p50_ms: float  # of a query that is asked alone
     p99_ms: float
     build_seconds: float
     """Training and filling; filling alone where the index was trained on another generation."""

@@ -1,6 +1,7 @@
 """The folder of runs: records, models, embeddings, per-query arrays, logs, and the names they go by.
 
 runs/<suite>/records/<scenario>/<method>--seed<s>--<hash>.json     one a cell
+runs/<suite>/tuning/<scenario>/…                                  one a trial of parameters
 runs/<suite>/logs/…                                               one a cell
 runs/<suite>/{README.md,index.html,tables/}                        the report
 runs/{features,models,embeddings,indexes,evaluations,arrays}/               shared by all suites, named by content
@@ -43,7 +44,9 @@ class Store:
 
     def record(self, spec: CellSpec) -> Path:
         """The file of one cell's record: readable, and unique by the hash of the spec."""
-        return self.records(spec.suite) / spec.scenario / f"{_cell_name(spec)}.json"
+        trial = spec.test_classes == "held_out"
+        folder = self.suite(spec.suite) / "tuning" if trial else self.records(spec.suite)
+        return folder / spec.scenario / f"{_cell_name(spec)}.json"
 
     def log(self, spec: CellSpec) -> Path:
         """The file for the prints of one cell."""

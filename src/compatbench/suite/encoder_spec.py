@@ -15,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from compatbench.data.text.trunks import check_text_trunk, is_text_trunk
 from compatbench.errors import RequestError
 from compatbench.storage.disk_cache import cached_on_disk
 
@@ -39,9 +38,6 @@ class Setting(BaseModel):
         }
 
 
-VECTORS = "vectors/"
-"""Of the backbones whose features a dataset brings."""
-
 Weights = Literal["package"]
 """How published weights are had where it is not by timm's hub: from a pinned package of the Python package index."""
 
@@ -63,9 +59,7 @@ class Weighted(Setting):
 
 
 class EmbeddingHeadSpec(Setting):
-    """The layers from a backbone's features to embeddings: a linear one, after the hidden ones of `mlp`, or `none`."""
-
-    later = frozenset({"none"})
+    """The layers from a backbone's features to embeddings: a linear one, after the hidden ones of `mlp`."""
 
     mlp: tuple[int, ...] = ()
     """Width of each hidden layer, with a ReLU after it."""
@@ -73,8 +67,6 @@ class EmbeddingHeadSpec(Setting):
     """BatchNorm between each hidden layer and its ReLU."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """After each ReLU."""
-    none: bool = False
-    """No layer: the embeddings are the features of a frozen backbone, for suites of adapters."""
 
     @field_validator("mlp")
     @classmethod
@@ -87,10 +79,10 @@ class EmbeddingHeadSpec(Setting):
     @classmethod
     def _linear_is_a_word(cls, data: Any) -> Any:
         if isinstance(data, str):
-            if data not in ("linear", "none"):
-                raise ValueError("must be linear, none, or hidden layers such as {mlp: [512]}")
-            return {"none": True} if data == "none" else {}
-        if isinstance(data, dict) and not data.get("mlp") and (data.get("batch_norm") or data.get("dropout")):
+            if data != "linear":
+                raise ValueError("must be linear, or hidden layers such as {mlp: [512]}")
+            return {}
+        if isinstance(data, dict) and not data.get("mlp") and set(data) & {"batch_norm", "dropout"}:
             raise ValueError("batch_norm and dropout belong to hidden layers, e.g. {mlp: [512], batch_norm: true}")
         return data
 
@@ -102,15 +94,12 @@ Stages = tuple[Annotated[int, Field(ge=0, le=31)], ...]
 class BackboneSpec(Weighted):
     """The parts of a backbone."""
 
-    later = frozenset({"weights", "image_size", "channels", "stages"})
+    later = frozenset({"weights", "stages"})
 
     backbone: str
-    """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`. Or `text/NAME`, or `vectors/NAME`."""
-    image_size: int = Field(0, ge=0)
-    """0 for texts and vectors."""
-    channels: int = Field(0, ge=0)
-    brought: int | None = None
-    """F of `vectors/NAME`, which the dataset brings."""
+    """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
+    image_size: int = Field(ge=4)
+    channels: int = Field(ge=1)
     pretrained: bool = False
     """Start from published weights."""
     weights: Weights | None = None
@@ -124,7 +113,7 @@ class BackboneSpec(Weighted):
 class EncoderSpec(BackboneSpec):
     """The parts of an encoder; in every record and in the cache key of a trained model."""
 
-    later = frozenset({"weights", "image_size", "channels", "stages", "frozen", "head"})
+    later = frozenset({"weights", "stages", "frozen", "head"})
 
     dim: int = Field(ge=1)
     """Embedding dimension D."""
@@ -139,9 +128,8 @@ class EncoderSpec(BackboneSpec):
     def trunk(self) -> BackboneSpec:
         """The backbone of a frozen encoder, as it was published: grey images are given to it in three channels."""
         own = {name: getattr(self, name) for name in BackboneSpec.model_fields}
-        weights = self.weights if self.pretrained else None
-        changed = {"channels": 3 if self.channels == 1 else self.channels, "weights": weights}
-        return BackboneSpec.model_validate(own | changed)
+        changed = {"channels": 3 if self.channels == 1 else self.channels, "weights": self.pretrained and self.weights}
+        return BackboneSpec.model_validate(own | {name: value or None for name, value in changed.items()})
 
 
 @cached_on_disk("timm")
@@ -150,12 +138,6 @@ def full_name(backbone: str) -> str:
 
     Raises RequestError with the nearest names for an unknown model.
     """
-    if is_text_trunk(backbone):
-        check_text_trunk(backbone)
-        return backbone
-    if backbone.startswith(VECTORS):
-        return backbone
-
     import timm
 
     arch = backbone.partition(".")[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -30,15 +32,26 @@ def training_indices(labels: Tensor, generation: GenerationSpec, limit: int | No
     return _in_fixed_order(labels, image_ranges(labels, generation, limit))
 
 
-def held_out_indices(labels: Tensor, classes: Sequence[int], limit: int | None = None) -> Tensor:
+Half = Literal["pairs", "scored"]
+"""Of the held-out images: adapters of a trial are fitted on the first half of each class, and scored on the second."""
+
+
+def held_out_indices(
+    labels: Tensor, classes: Sequence[int], limit: int | None = None, half: Half | None = None
+) -> Tensor:
     """Sorted positions (h,) of the held-out images of `classes`: kept from every training, whatever its limit.
 
     They are the last of each class's permutation, whose first images are trained on: a fifth, at least one where a
-    class has two images, none where it has one.
+    class has two images, none where it has one. `half` of them, the first getting the odd one.
     """
     counts = labels.bincount().tolist()
     available = _available(labels, limit)
-    ranges = {class_id: (counts[class_id] - _held_out(available[class_id]), counts[class_id]) for class_id in classes}
+    ranges = {}
+    for class_id in classes:
+        last = counts[class_id]
+        first = last - _held_out(available[class_id])
+        middle = (first + last + 1) // 2
+        ranges[class_id] = {None: (first, last), "pairs": (first, middle), "scored": (middle, last)}[half]
     return _in_fixed_order(labels, ranges)
 
 
@@ -71,12 +84,23 @@ def image_ranges(labels: Tensor, generation: GenerationSpec, limit: int | None =
 
 
 def as_tested(
-    dataset: Dataset, chain: Sequence[GenerationSpec], test_classes: TestClasses, query_limit: int | None
+    dataset: Dataset,
+    chain: Sequence[GenerationSpec],
+    test_classes: TestClasses,
+    query_limit: int | None,
+    train_limit: int | None = None,
 ) -> Dataset:
     """`dataset` with the queries and the gallery of a scenario's test.
 
-    Raises RequestError where no class is unseen.
+    Raises RequestError where no class is unseen, and where no two held-out images to be scored are of one class.
     """
+    if test_classes == "held_out":
+        labels = dataset.train.labels
+        classes = sorted({one for generation in chain for one in generation.class_ids(dataset.train_classes)})
+        split = dataset.train.at(held_out_indices(labels, classes, train_limit, "scored"))
+        if len(split) == 0 or int(split.labels.bincount().max()) < 2:
+            raise RequestError("no two held-out images are of one class, so that nothing can be tuned on them")
+        dataset = replace(dataset, query=split, gallery=split, judgements=None, protocols={}, pairs=None)
     if test_classes == "unseen":
         seen = {class_id for generation in chain for class_id in generation.class_ids(dataset.train_classes)}
         unseen = [class_id for class_id in range(dataset.num_classes) if class_id not in seen]

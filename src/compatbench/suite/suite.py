@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -24,7 +25,8 @@ from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import did_you_mean, validated
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
-from compatbench.vocabulary import IndexKind, TrainPart
+from compatbench.suite.tuned import read_tuned, tuned_file
+from compatbench.vocabulary import IndexKind, ParameterSetting, TrainPart
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
@@ -41,11 +43,43 @@ class MethodEntry(BaseModel):
     """What an adapter is fitted on: held-out images unless it says `train`."""
 
     @property
+    def values(self) -> dict[str, JsonValue]:
+        """The parameters that are not at their published values."""
+        return self.params
+
+    @property
+    def setting(self) -> ParameterSetting | None:
+        """Where its parameters come from, if the suite has tuned values for it."""
+        return None
+
+    @property
     def label(self) -> str:
         """The row's name: `bct`, or `bct(variant=old_classes)` with changed parameters."""
         changed = [f"{key}={value}" for key, value in sorted(self.params.items())]
         changed += ["pairs=train"] if self.pairs is TrainPart.TRAIN else []
+        changed += [self.setting] if self.setting in (ParameterSetting.TUNED, ParameterSetting.PUBLISHED) else []
         return f"{self.name}({', '.join(changed)})" if changed else self.name
+
+
+class TunedEntry(MethodEntry):
+    """A row of a suite that has tuned values for it: `bct(tuned)`, or `bct(published)` under it."""
+
+    found: dict[str, JsonValue]
+    """The tuned values; none where the published ones were the best."""
+    published: bool
+    """Without them."""
+
+    @property
+    def values(self) -> dict[str, JsonValue]:
+        """The parameters that are not at their published values."""
+        return self.params if self.published else self.params | self.found
+
+    @property
+    def setting(self) -> ParameterSetting:
+        """Where its parameters come from."""
+        if not self.found:
+            return ParameterSetting.BOTH
+        return ParameterSetting.PUBLISHED if self.published else ParameterSetting.TUNED
 
 
 class Suite(BaseModel):
@@ -56,8 +90,7 @@ class Suite(BaseModel):
     title: str
     dataset: str
     dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
-    image_size: int = Field(0, ge=0)
-    """Pixels a side; 0 where the dataset has texts or vectors."""
+    image_size: int = Field(ge=4)
     train_limit: int | None = Field(None, ge=2)
     """Use about this many training images, stratified, a fifth of them held out; all where absent."""
     query_limit: int | None = Field(None, ge=2)
@@ -76,6 +109,10 @@ class Suite(BaseModel):
     test_on_unseen_classes: tuple[ScenarioName, ...] = ()
     """Scenarios that are tested only on classes that none of their generations was trained on."""
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    settings: tuple[Literal["tuned", "published"], ...] = Field(("published",), min_length=1)
+    """Rows of each method: with the values that `compatbench tune` found, with the published ones, or both."""
+    tuned: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Tuned values by a row's name; those of `tuned/<suite>.yaml` beside the suite's file unless it has its own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -91,13 +128,6 @@ class Suite(BaseModel):
             for name, chain in scenarios.items()
         }
         return {**data, "scenarios": filled}
-
-    @field_validator("image_size")
-    @classmethod
-    def _images_have_pixels(cls, value: int) -> int:
-        if 0 < value < 4:
-            raise ValueError("must be at least 4, or 0 for texts and vectors")
-        return value
 
     @field_validator("defaults")
     @classmethod
@@ -132,6 +162,18 @@ class Suite(BaseModel):
             if labels.count(label) > 1:
                 raise ValueError(f"'{label}' is listed twice; remove one of the two")
         return value
+
+    def rows(self, entries: Sequence[MethodEntry]) -> list[MethodEntry]:
+        """The row or the rows of each of `entries` under the suite's settings."""
+        found: list[MethodEntry] = []
+        for entry in entries:
+            values = self.tuned.get(entry.label)
+            if values is None or "tuned" not in self.settings:
+                found.append(entry)
+            else:
+                wanted = [name == "published" for name in self.settings] if values else [False]
+                found += [TunedEntry(**entry.model_dump(), found=values, published=one) for one in wanted]
+        return found
 
     @field_validator("scenarios")
     @classmethod
@@ -171,13 +213,22 @@ def load_suite(reference: str) -> tuple[str, Suite]:
 
     Raises RequestError, in one line with file, key and remedy.
     """
+    path = suite_file(reference)
+    if not re.fullmatch(FOLDER_NAME, path.stem):
+        raise RequestError(f"{path}: the suite's name becomes a folder; rename the file, e.g. my_suite.yaml")
+    suite = parse_suite(read_mapping(path), str(path))
+    if "tuned" in suite.settings and not suite.tuned:
+        suite = suite.model_copy(update={"tuned": read_tuned(tuned_file(path)).values})
+    return path.stem, suite
+
+
+def suite_file(reference: str) -> Path:
+    """The file of a built-in suite, or the path `reference`. Raises RequestError for an unknown name."""
     known = available_suites()
     path = Path(reference) if reference.endswith((".yaml", ".yml")) else known.get(reference)
     if path is None:
         raise RequestError(f"no suite '{reference}'{did_you_mean(reference, known)}; or give a path to a .yaml file")
-    if not re.fullmatch(FOLDER_NAME, path.stem):
-        raise RequestError(f"{path}: the suite's name becomes a folder; rename the file, e.g. my_suite.yaml")
-    return path.stem, parse_suite(read_mapping(path), str(path))
+    return path
 
 
 def parse_suite(data: dict[str, Any], source: str) -> Suite:

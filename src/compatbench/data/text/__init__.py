@@ -1,1 +1,0 @@
-"""Text: frozen trunks by name, and what they are made of."""
