@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Maps, Need, Params, tunable
 
 from ._k_means import k_means
 from ._linear_map import in_double, procrustes
@@ -53,10 +53,10 @@ class LocalProcrustes(Adapter):
 
     class Params(Params):
         variant: Literal["orthogonal", "affine"] = "orthogonal"
-        cells: int = Field(8, ge=1)
-        sharpness: float = Field(4.0, ge=0)
-        shrinkage: float = Field(0.5, ge=0)
-        epsilon: float = Field(1e-4, gt=0)
+        cells: int = tunable(8, low=1, high=32, log=True, ge=1)
+        sharpness: float = tunable(4.0, low=0.5, high=50, log=True, ge=0)
+        shrinkage: float = tunable(0.5, low=0.01, high=10, log=True, ge=0)
+        epsilon: float = tunable(1e-4, low=1e-6, high=1e-1, log=True, variants=("affine",), gt=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         return Maps(query=Mixture(dim, old_dim, self.params.cells, self.params.sharpness))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Maps, Need, Params, tunable
 
 
 class Cosines(nn.Module):
@@ -35,7 +35,7 @@ class Relative(Adapter):
     needs = frozenset({Need.OLD_FEATURES, Need.GALLERY_REWRITE})
 
     class Params(Params):
-        anchors: int = Field(300, ge=2)
+        anchors: int = tunable(300, low=50, high=2000, log=True, ge=2)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         return Maps(query=Cosines(dim, self.params.anchors), gallery=Cosines(old_dim, self.params.anchors))

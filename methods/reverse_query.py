@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from compatbench.method import Adapter, Field, Maps, Need, Params
+from compatbench.method import Adapter, Field, Maps, Need, Params, tunable
 
 from ._adam import minimise
 from .mlp import ResidualMLP
@@ -28,12 +28,12 @@ class ReverseQuery(Adapter):
     needs = frozenset({Need.OLD_FEATURES, Need.LABELS})
 
     class Params(Params):
-        regression: float = Field(1.0, ge=0)
-        temperature: float = Field(0.1, gt=0)
+        regression: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)
+        temperature: float = tunable(0.1, low=0.02, high=1, log=True, gt=0)
         hidden: int = Field(256, ge=1)
-        epochs: int = Field(50, ge=1)
+        epochs: int = tunable(50, low=10, high=200, log=True, ge=1)
         batch_size: int = Field(256, ge=2)
-        lr: float = Field(1e-3, gt=0)
+        lr: float = tunable(1e-3, low=1e-4, high=1e-2, log=True, gt=0)
 
     def build(self, dim: int, old_dim: int) -> Maps:
         return Maps(query=ResidualMLP(dim, old_dim, self.params.hidden))
