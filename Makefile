@@ -1,5 +1,5 @@
 # Every target is one command. `make help` lists them.
-SUITE   ?= fashion
+SUITE   ?= icons_quick
 PYTHON  ?= python3
 BASE    ?= origin/main
 BIN     := .venv/bin
@@ -18,7 +18,7 @@ help:  ## this list
 
 setup: $(READY)  ## make .venv and install the locked requirements into it
 
-bench: $(READY)  ## run what is missing of SUITE (default fashion), then print its tables
+bench: $(READY)  ## run what is missing of SUITE (default icons_quick), then print its tables
 	$(BIN)/compatbench run $(SUITE) $(RUN)
 
 smoke: $(READY)  ## the digits suite: every method, seconds each

@@ -14,6 +14,7 @@ from compatbench.storage.strict_yaml import read_value
 if TYPE_CHECKING:
     from compatbench.plan.selection import Selection
 
+DEFAULT_SUITE = "icons_quick"
 SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
 Methods = Annotated[
     str,

@@ -15,6 +15,7 @@ from compatbench.cli.console import plain_console
 from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
+    DEFAULT_SUITE,
     Data,
     Datasets,
     Methods,
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    suite: SuiteArgument = "fashion",
+    suite: SuiteArgument = DEFAULT_SUITE,
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",
@@ -105,7 +106,7 @@ def run(
 
 
 def plan(
-    suite: SuiteArgument = "fashion",
+    suite: SuiteArgument = DEFAULT_SUITE,
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",
@@ -126,7 +127,7 @@ def plan(
 
 
 def status(
-    suite: SuiteArgument = "fashion",
+    suite: SuiteArgument = DEFAULT_SUITE,
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",
@@ -148,7 +149,7 @@ def status(
 
 
 def report(
-    suite: SuiteArgument = "fashion",
+    suite: SuiteArgument = DEFAULT_SUITE,
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",

@@ -1,4 +1,4 @@
-"""Commands about trust in results: verify, submit, tables, reproduce."""
+"""Commands about trust in results: verify, submit, tables, reproduce, order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from compatbench.cli.console import plain_console
 from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
+    DEFAULT_SUITE,
     Data,
     Datasets,
     Methods,
@@ -28,7 +29,7 @@ Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    for command in (verify, submit, tables, reproduce):
+    for command in (verify, submit, tables, reproduce, order):
         app.command()(command)
 
 
@@ -76,7 +77,7 @@ def verify(
 
 
 def submit(
-    suite: Annotated[str, typer.Argument(help="A built-in suite by name.")] = "fashion",
+    suite: Annotated[str, typer.Argument(help="A built-in suite by name.")] = DEFAULT_SUITE,
     methods: Methods = "",
     scenarios: Scenarios = "",
     seeds: Seeds = "",
@@ -157,3 +158,43 @@ def reproduce(
     print(f"not reproduced {how}" if outcome.differences else f"reproduced {how}")
     if outcome.differences:
         raise typer.Exit(1)
+
+
+def order(
+    suite: Annotated[str, typer.Argument(help="A suite that was run, such as one of frozen trunks.")] = "icons",
+    other: Annotated[str, typer.Argument(help="Another one with scenarios of the same names.")] = "icons_end_to_end",
+    scenarios: Scenarios = "",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Compare the order of methods in two suites: Spearman's rank correlation of their Γ, with its interval."""
+    from compatbench.records.record import read_record
+    from compatbench.records.store import Store
+    from compatbench.report.rows.agreement import agreement
+    from compatbench.report.rows.row import MethodRow, method_rows
+    from compatbench.report.rows.runs import scenarios as sorted_runs
+    from compatbench.report.rows.scores import ScoreReader
+
+    store = Store(runs)
+    reader = ScoreReader(store.arrays)
+
+    def rows_of(name: str) -> dict[str, list[MethodRow]]:
+        records = [read_record(path) for path in sorted(store.records(name).rglob("*.json"))]
+        if not records:
+            raise RequestError(f"suite '{name}' has no records in {runs}; run it first")
+        newest = max(record.protocol_version for record in records)
+        current = [record for record in records if record.protocol_version == newest]
+        return {one.scenario: method_rows(one, reader) for one in sorted_runs(current)}
+
+    ones, others = rows_of(suite), rows_of(other)
+    wanted = selection_of("", scenarios, "")[0].scenarios
+    shared = [name for name in ones if name in others and (not wanted or name in wanted)]
+    if not shared:
+        raise RequestError(f"suites '{suite}' and '{other}' share no such scenario")
+    console = plain_console(soft_wrap=True)
+    for name in shared:
+        found = agreement(name, ones[name], others[name])
+        rho = found.correlation
+        value, low, high = (f"{one:.2f}" if one is not None else "–" for one in (rho.value, rho.low, rho.high))
+        console.print(f"{name}: Spearman's ρ {value} [{low}, {high}] over {len(found.labels)} methods")
+        console.print(f"  {suite}: {', '.join(found.labels)}")
+        console.print(f"  {other}: {', '.join(found.others)}")

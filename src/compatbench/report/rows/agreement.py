@@ -1,0 +1,77 @@
+"""Whether two suites put the same methods in the same order: the rank correlation, scenario by scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from compatbench.errors import RequestError
+from compatbench.evaluation.bootstrap import Values, interval_estimate
+from compatbench.evaluation.compatibility import gain_share
+from compatbench.evaluation.estimate import Estimate
+from compatbench.report.rows.estimates import bootstrap
+from compatbench.report.rows.row import MethodRow
+from compatbench.vocabulary import Entry, MetricName, Need, Role
+
+FEWEST = 3
+"""Methods that a rank correlation needs."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The orders of the methods that two suites share in one scenario, by Γ on mAP."""
+
+    scenario: str
+    labels: tuple[str, ...]
+    """In the order of the first suite, the best first."""
+    others: tuple[str, ...]
+    """The same in the order of the second."""
+    correlation: Estimate
+    """Spearman's ρ. Draws of seeds and queries are those of the rows' own intervals; noise pulls ρ towards 0."""
+
+
+def agreement(scenario: str, one: Sequence[MethodRow], other: Sequence[MethodRow]) -> Agreement:
+    """Compare the rows of `scenario` in two suites. Raises RequestError if they share fewer than three methods.
+
+    Controls and references are left out, and methods that train their own first generation.
+    """
+    rows, others = _methods(one), _methods(other)
+    labels = sorted(rows.keys() & others.keys())
+    if len(labels) < FEWEST:
+        raise RequestError(
+            f"scenario '{scenario}': the suites share {len(labels)} finished methods; run {FEWEST} in both"
+        )
+    points, draws = zip(*(_gains([found[label] for label in labels]) for found in (rows, others)), strict=True)
+    first, second = (tuple(labels[place] for place in np.argsort(-gains[0])) for gains in points)
+    value = spearman(*points)[0]
+    return Agreement(scenario, first, second, interval_estimate(value, spearman(*draws)))
+
+
+def spearman(ones: Values, others: Values) -> Values:
+    """Rank correlation (B,) of values (B, N) and (B, N), equals at their mean place; NaN where all of one are equal."""
+    first, second = (rankdata(values, axis=1) for values in (ones, others))
+    first, second = (places - places.mean(axis=1, keepdims=True) for places in (first, second))
+    norm = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    found: Values = (first * second).sum(axis=1) / np.where(norm > 0, norm, np.nan)
+    return found
+
+
+def _methods(rows: Sequence[MethodRow]) -> dict[str, MethodRow]:
+    return {
+        row.label: row
+        for row in rows
+        if row.role == Role.METHOD and row.scores is not None and Need.OWN_FIRST_GENERATION not in row.runs.method.needs
+    }
+
+
+def _gains(rows: Sequence[MethodRow]) -> tuple[Values, Values]:
+    """Γ of each row (1, N), and in every draw (B, N)."""
+    found = bootstrap({row.label: row.scores for row in rows if row.scores is not None}, (MetricName.MAP,))
+    entries = (Entry.OLD, Entry.CROSS, Entry.REFERENCE)
+    keys = [[(row.label, MetricName.MAP, entry) for entry in entries] for row in rows]
+    points = [gain_share(*(np.asarray([found.means[key]]) for key in own)) for own in keys]
+    draws = [gain_share(*(found.draws[key] for key in own)) for own in keys]
+    return np.stack(points, axis=1), np.stack(draws, axis=1)
