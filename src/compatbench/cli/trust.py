@@ -166,7 +166,7 @@ def order(
     scenarios: Scenarios = "",
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Compare the order of methods in two suites: Spearman's rank correlation of their Γ, with its interval."""
+    """Compare the order of methods in two suites: Spearman's rank correlation of their A, with its interval."""
     from compatbench.records.record import read_record
     from compatbench.records.store import Store
     from compatbench.report.rows.agreement import agreement

@@ -10,19 +10,19 @@ from scipy.stats import rankdata
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.bootstrap import Values, interval_estimate
-from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.rows.estimates import bootstrap
+from compatbench.report.rows.estimates import resampled
 from compatbench.report.rows.row import MethodRow
-from compatbench.vocabulary import Entry, MetricName, Need, Role
+from compatbench.vocabulary import MetricName, Role
 
+NUMBER = MetricName.BACKFILL_SHARE
 FEWEST = 3
 """Methods that a rank correlation needs."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The orders of the methods that two suites share in one scenario, by Γ on mAP."""
+    """The orders of the methods that two suites share in one scenario, by A on mAP."""
 
     scenario: str
     labels: tuple[str, ...]
@@ -44,8 +44,8 @@ def agreement(scenario: str, one: Sequence[MethodRow], other: Sequence[MethodRow
         raise RequestError(
             f"scenario '{scenario}': the suites share {len(labels)} finished methods; run {FEWEST} in both"
         )
-    points, draws = zip(*(_gains([found[label] for label in labels]) for found in (rows, others)), strict=True)
-    first, second = (tuple(labels[place] for place in np.argsort(-gains[0])) for gains in points)
+    points, draws = zip(*(_shares([found[label] for label in labels]) for found in (rows, others)), strict=True)
+    first, second = (tuple(labels[place] for place in np.argsort(-shares[0])) for shares in points)
     value = spearman(*points)[0]
     return Agreement(scenario, first, second, interval_estimate(value, spearman(*draws)))
 
@@ -63,15 +63,12 @@ def _methods(rows: Sequence[MethodRow]) -> dict[str, MethodRow]:
     return {
         row.label: row
         for row in rows
-        if row.role == Role.METHOD and row.scores is not None and Need.OWN_FIRST_GENERATION not in row.runs.method.needs
+        if row.role == Role.METHOD and row.number(NUMBER).value is not None and not row.own_first_generation
     }
 
 
-def _gains(rows: Sequence[MethodRow]) -> tuple[Values, Values]:
-    """Γ of each row (1, N), and in every draw (B, N)."""
-    found = bootstrap({row.label: row.scores for row in rows if row.scores is not None}, (MetricName.MAP,))
-    entries = (Entry.OLD, Entry.CROSS, Entry.REFERENCE)
-    keys = [[(row.label, MetricName.MAP, entry) for entry in entries] for row in rows]
-    points = [gain_share(*(np.asarray([found.means[key]]) for key in own)) for own in keys]
-    draws = [gain_share(*(found.draws[key] for key in own)) for own in keys]
-    return np.stack(points, axis=1), np.stack(draws, axis=1)
+def _shares(rows: Sequence[MethodRow]) -> tuple[Values, Values]:
+    """A of each row (1, N), and in every draw (B, N)."""
+    draws = resampled({row.label: row.scores for row in rows if row.scores is not None}, NUMBER)
+    points = [[row.number(NUMBER).value for row in rows]]
+    return np.array(points, dtype=np.float64), np.stack([draws[row.label] for row in rows], axis=1)
