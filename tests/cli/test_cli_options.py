@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.cli.options import assignments, parse_seeds, split_folders, split_list
+from compatbench.cli.options import assignments, parse_seeds, ranking_number, split_folders, split_list
 from compatbench.errors import RequestError
 
 
@@ -52,3 +52,16 @@ def test_what_is_no_assignment_is_named_with_its_option(word: str) -> None:
         assignments("--option", [word], "slurm_partition=gpu")
     assert str(refused.value).startswith(f"--option {word}: ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("A", "backfill_share"), ("gamma", "update_gain"), ("Φ", "final_share"), ("update_gain", "update_gain")],
+)
+def test_a_number_to_rank_by_has_the_names_of_its_column(word: str, number: str) -> None:
+    assert ranking_number(word) == number
+
+
+def test_another_number_to_rank_by_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"--rank-by tax: give A \(while a backfill runs\), gamma"):
+        ranking_number("tax")

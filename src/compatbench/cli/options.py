@@ -13,6 +13,7 @@ from compatbench.storage.strict_yaml import read_value
 
 if TYPE_CHECKING:
     from compatbench.plan.selection import Selection
+    from compatbench.vocabulary import MetricName
 
 DEFAULT_SUITE = "icons_quick"
 SuiteArgument = Annotated[str, typer.Argument(help="A suite by name (see `compatbench list`), or a .yaml file.")]
@@ -32,6 +33,10 @@ DatasetSettings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="An option of the dataset; may be given several times."),
 ]
+RankBy = Annotated[
+    str,
+    typer.Option("--rank-by", help="A: gain while a backfill runs; gamma: with no backfill; phi: after the backfill."),
+]
 DEFAULT_RUNS = Path("results/runs")
 DEFAULT_DATA = Path("data")
 
@@ -42,6 +47,17 @@ def selection_of(methods: str, scenarios: str, seeds: str) -> tuple[Selection, t
 
     names, folders = split_folders(methods)
     return Selection(names, split_list(scenarios), parse_seeds(seeds)), folders
+
+
+def ranking_number(word: str) -> MetricName:
+    """The number that `--rank-by` names. Raises RequestError for any other word."""
+    from compatbench.vocabulary import RANKED_BY
+
+    names = {name: number for number in RANKED_BY for name in (number.value, number.heading.lower())}
+    names |= {"gamma": names["γ"], "phi": names["φ"]}
+    if word.lower() not in names:
+        raise RequestError(f"--rank-by {word}: give A (while a backfill runs), gamma (without one) or phi (after it)")
+    return names[word.lower()]
 
 
 def split_folders(methods: str) -> tuple[tuple[str, ...], tuple[Path, ...]]:

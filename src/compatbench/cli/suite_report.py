@@ -24,10 +24,18 @@ from compatbench.report.site.terminal import print_report
 from compatbench.report.tables.overview import overview_table
 from compatbench.report.tables.published import scores_table
 from compatbench.storage.builtin import builtin_folder
+from compatbench.vocabulary import MetricName
 
 
-def write_and_print(bench: Bench, console: Console, into: Path | None = None, *, again: bool = True) -> list[Record]:
-    """Write the tables of all records of the suite, and print those of the selected scenarios.
+def write_and_print(
+    bench: Bench,
+    console: Console,
+    into: Path | None = None,
+    *,
+    again: bool = True,
+    rank_by: MetricName = MetricName.BACKFILL_SHARE,
+) -> list[Record]:
+    """Write the tables of all records of the suite, and print those of the selected scenarios in the suite's order.
 
     Returns the records of the selected cells. A selection narrows what is run, never what is written: a row
     that was measured earlier stays in the tables. `into` is a Markdown file with marks, see `insert_tables`. Unless
@@ -47,22 +55,23 @@ def write_and_print(bench: Bench, console: Console, into: Path | None = None, *,
         console.print("no records yet: run the suite first")
         return records
     out, selected = bench.store.suite(bench.name), {cell.spec.scenario for cell in bench.cells}
-    made_from = inputs(*_inputs(bench))
+    made_from = inputs(*_inputs(bench, rank_by))
     if not again and is_current(out, made_from):
-        done, found = "up to date", _scores(everything, bench.store)
+        done, found = "up to date", _scores(bench, everything, rank_by)
     else:
-        done, found = "written", _write(bench, everything, out, made_from, into)
+        done, found = "written", _write(bench, everything, out, made_from, into, rank_by)
     shown = [(scores, one) for scores, one in found if one.runs.scenario in selected]
     print_report(overview_table([one for _, one in shown]), shown, console)
     console.print(f"{done}: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
     return records
 
 
-def _inputs(bench: Bench) -> tuple[dict[str, Any], list[Path]]:
+def _inputs(bench: Bench, rank_by: MetricName) -> tuple[dict[str, Any], list[Path]]:
     """What the report of a suite is made from, beside the code: facts, and files."""
     dataset = bench.dataset
     facts = {
         "title": bench.suite.title,
+        "ranked by": rank_by,
         "classes": dataset.class_names,
         "images": [split.names for split in (dataset.query, dataset.gallery)],
     }
@@ -71,22 +80,28 @@ def _inputs(bench: Bench) -> tuple[dict[str, Any], list[Path]]:
     return facts, [*records, published, bench.store.speed]
 
 
-def _scores(records: Sequence[Record], store: Store) -> list[tuple[Table, ScenarioRows]]:
+def _scores(bench: Bench, records: Sequence[Record], rank_by: MetricName) -> list[tuple[Table, ScenarioRows]]:
     """The scores of every scenario, without the rest of its report."""
-    reader = ScoreReader(store.arrays)
-    found = [scenario_rows(runs, reader) for runs in scenarios(records)]
-    return [(scores_table(one), one) for one in found]
+    reader = ScoreReader(bench.store.arrays)
+    found = [scenario_rows(runs, reader, rank_by) for runs in scenarios(records)]
+    return [(scores_table(one), one) for one in sorted(found, key=_place(bench))]
+
+
+def _place(bench: Bench) -> Callable[[ScenarioRows], int]:
+    """The order of the suite's scenarios."""
+    names = list(bench.suite.scenarios)
+    return lambda found: names.index(found.runs.scenario) if found.runs.scenario in names else len(names)
 
 
 def _write(
-    bench: Bench, records: Sequence[Record], out: Path, made_from: str, into: Path | None
+    bench: Bench, records: Sequence[Record], out: Path, made_from: str, into: Path | None, rank_by: MetricName
 ) -> list[tuple[Table, ScenarioRows]]:
     """Write the whole report, and return the scores of every scenario."""
     from compatbench.report.site.insert import insert_tables
     from compatbench.report.site.scenario_report import scenario_reports
     from compatbench.report.site.write import write_report
 
-    reports = scenario_reports(records, bench.store.arrays)
+    reports = sorted(scenario_reports(records, bench.store.arrays, rank_by), key=_place(bench))
     speed = bench.store.speed
     try:
         files = write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))

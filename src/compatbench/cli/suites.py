@@ -19,11 +19,13 @@ from compatbench.cli.options import (
     Data,
     Datasets,
     Methods,
+    RankBy,
     Runs,
     Scenarios,
     Seeds,
     SuiteArgument,
     assignments,
+    ranking_number,
     selection_of,
     split_folders,
 )
@@ -157,14 +159,16 @@ def report(
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
     into: Annotated[Path | None, typer.Option("--into", help="Also put the tables between this file's marks.")] = None,
+    rank_by: RankBy = "A",
 ) -> None:
     """Write and print the tables of a suite's records so far."""
     console = plain_console()
+    number = ranking_number(rank_by)
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
 
     from compatbench.cli.suite_report import write_and_print
 
-    write_and_print(bench, console, into)
+    write_and_print(bench, console, into, rank_by=number)
 
 
 def list_all(methods: Methods = "", datasets: Datasets = None) -> None:

@@ -143,6 +143,32 @@ def test_bold_and_ranks_do_not_cross_leagues(bench):
     assert cells["weak"]["phi"] == "1.00 [1.00, 1.00]", "alone in its league"
 
 
+def test_a_published_row_stands_under_its_tuned_one_unranked_and_with_the_distance(bench):
+    """The tuned row has 50 and 62.5 in M(n,o) and M(n,n), so 0.6 · 50 + 0.4 · 62.5 = 55; the published one 5 less."""
+    records = []
+    for seed in range(3):
+        for setting, cross, new in (("tuned", 0.5, 0.625), ("published", 0.45, 0.575)):
+            scores = {"oo": [0.25] * 4, "no": [cross] * 4, "nn": [new] * 4, "ss": [0.75] * 4}
+            records.append(bench.record(f"both(x=1,{setting})", seed, scores, setting=setting))
+    cells = written(scenario_reports(records, bench.folder)[0].scores)
+    assert list(cells) == ["status quo", "both(x=1,tuned)", "both(x=1,published)"]
+    assert [cells[label]["rank"] for label in list(cells)[1:]] == ["1", "–"]
+    assert cells["both(x=1,published)"]["tuning"] == "5.0 [5.0, 5.0]"
+    assert cells["both(x=1,tuned)"]["tuning"] == "–"
+
+
+def test_a_published_row_stands_there_also_where_a_better_one_is_between(bench):
+    def three(label, cross, setting=None):
+        scores = {"oo": [0.25] * 4, "no": [cross] * 4, "nn": [cross] * 4, "ss": [0.75] * 4}
+        return [bench.record(label, seed, scores, setting=setting) for seed in range(3)]
+
+    records = [*three("a(tuned)", 0.5, "tuned"), *three("a(published)", 0.3, "published"), *three("b", 0.4)]
+    cells = written(scenario_reports(records, bench.folder)[0].scores)
+    assert [(cells[label]["rank"], label) for label in list(cells)[1:]] == [
+        ("1", "a(tuned)"), ("–", "a(published)"), ("2", "b"),
+    ]  # fmt: skip
+
+
 def test_marks_are_explained(golden):
     assert list(golden.scores.footnotes) == ["†", "n.s.", "‡"]
     assert "short: seed 2 ✗ oom" in golden.scores.footnotes["‡"]

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from compatbench.evaluation.bootstrap import Bootstrap, Values
+from compatbench.evaluation.bootstrap import Bootstrap, Values, mean_estimate
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import corrected_p_values, sign
@@ -53,6 +53,20 @@ def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
             if found.means.keys() >= {*keys}:
                 numbers[label][metric, word] = found.estimate(formula, *keys)
     return {**numbers}
+
+
+def tuning_gain(tuned: Scores, published: Scores) -> Estimate:
+    """How much mAP the tuned setting of a method has more than the published one, on average during a backfill.
+
+    Paired over the seeds that both have; undefined without one.
+    """
+    seeds = [seed for seed in tuned.seeds if seed in published.seeds]
+    if not seeds or any((MetricName.MAP, MEAN) not in one.values for one in (tuned, published)):
+        return Estimate()
+    first, second = (
+        one.of(MetricName.MAP, MEAN)[[one.seeds.index(seed) for seed in seeds]] for one in (tuned, published)
+    )
+    return mean_estimate(first - second)
 
 
 def resampled(rows: Mapping[str, Scores], number: MetricName) -> dict[str, Values]:

@@ -16,7 +16,7 @@ from compatbench.records.record import Metric, Record
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
-from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status, league
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, ParameterSetting, Role, Status, league
 
 RANKED_SEEDS = 3
 """Rows with fewer finished seeds are shown and not ranked."""
@@ -65,6 +65,19 @@ class MethodRow:
         return league(self.role, self.runs.method.needs)
 
     @property
+    def setting(self) -> ParameterSetting | None:
+        """Where its parameters come from, in a suite with tuned values."""
+        return self.runs.method.setting
+
+    @property
+    def under(self) -> str:
+        """Label of the tuned row under which tables show it; empty for a row of its own."""
+        if self.setting is not ParameterSetting.PUBLISHED:
+            return ""
+        before, _, after = self.label.rpartition(ParameterSetting.PUBLISHED)
+        return before + ParameterSetting.TUNED + after
+
+    @property
     def section(self) -> Role | League:
         """Where tables show it: by league if it is a method, else by role."""
         return self.league or self.role
@@ -81,13 +94,14 @@ class MethodRow:
             return ""
         if self.scores is None:
             return outcome(self.runs.records, name_seeds=False)
-        if self.closed:
-            return "the scenario is not ranked"
-        if len(self.runs.finished) < RANKED_SEEDS:
-            return f"{len(self.runs.finished)} of {RANKED_SEEDS} seeds"
-        if self.number(MetricName.UPDATE_GAIN).value is None:
-            return "nothing to gain: M(*,*) ≤ M(o,o)"
-        return "" if self.number(MetricName.BACKFILL_SHARE).value is not None else "A was not measured"
+        against = {
+            "the published setting, beside the tuned one": self.setting is ParameterSetting.PUBLISHED,
+            "the scenario is not ranked": self.closed,
+            f"{len(self.runs.finished)} of {RANKED_SEEDS} seeds": len(self.runs.finished) < RANKED_SEEDS,
+            "nothing to gain: M(*,*) ≤ M(o,o)": self.number(MetricName.UPDATE_GAIN).value is None,
+            "A was not measured": self.number(MetricName.BACKFILL_SHARE).value is None,
+        }
+        return next((reason for reason, holds in against.items() if holds), "")
 
     def cross(self, subset: str = "all", distance: str = "cosine") -> float | None:
         """M(n,o) on mAP by `distance` over the queries of `subset` (seen, unseen), mean over seeds."""
@@ -127,7 +141,7 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
 def in_order(rows: Iterable[MethodRow], rank_by: MetricName) -> tuple[MethodRow, ...]:
     """Ranked rows first, by this number on mAP and then the one that decides between equals; the others follow alike.
 
-    Where the number is undefined, by the cross gain.
+    Where the number is undefined, by the cross gain. A published row comes directly under its tuned one.
     """
 
     def key(row: MethodRow) -> tuple[object, ...]:
@@ -137,7 +151,9 @@ def in_order(rows: Iterable[MethodRow], rank_by: MetricName) -> tuple[MethodRow,
         shown = row.number(MetricName.CROSS_GAIN).value if first is None else first
         return int(not row.ranked), first is None, -(shown or 0.0), -(second or 0.0), row.label
 
-    return tuple(sorted(rows, key=key))
+    ordered = sorted(rows, key=key)
+    places = {row.label: place for place, row in enumerate(ordered)}
+    return tuple(sorted(ordered, key=lambda row: (places.get(row.under, places[row.label]), row.under != "")))
 
 
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:

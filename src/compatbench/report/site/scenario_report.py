@@ -26,6 +26,7 @@ from compatbench.report.tables.chains import chain_table, matrix_table, step_cos
 from compatbench.report.tables.costs import costs_table
 from compatbench.report.tables.flips import flips_table
 from compatbench.report.tables.index_search import index_table, recall_table
+from compatbench.report.tables.models import models_table
 from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.thresholds import thresholds_table
 from compatbench.vocabulary import MetricName
@@ -112,6 +113,7 @@ def scenario_reports(
             "thresholds": thresholds_table(runs, rows, reader),
             "recall": recall_table(runs, rows),
             "indexes": index_table(runs, rows),
+            "models": models_table(found),
             "costs": costs_table(runs, rows),
             "steps": step_cost_table(runs, chains),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
 from compatbench.report.rows.controls import ScenarioRows, ordering, verdict
-from compatbench.report.rows.estimates import Tested, best_rows
+from compatbench.report.rows.estimates import Tested, best_rows, tuning_gain
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import plain, points
@@ -45,6 +45,8 @@ class _Line:
     ranks: Mapping[MetricName, float]
     """By each of RANKED_BY; empty where it has none."""
     rank_by: MetricName
+    tuning: Estimate
+    """Of a published row: how much more the tuned one has."""
     show_l2: bool
 
 
@@ -96,6 +98,18 @@ _SCORES = (
     _number("tax", MetricName.TAX, order=6, tested=True),
     _number("gain", MetricName.CROSS_GAIN, 8, (Place.README,)),
     replace(_number("shared_gain", MetricName.SHARED_GAIN, 8, (Place.README,)), optional=True),
+    _Score(
+        Column(
+            "tuning",
+            "tuned more",
+            "How much more the tuned row above has than this published one: mean M(β) of a backfill, mAP in points.",
+            interval=True,
+            places=tuple(Place),
+            order=8.5,
+        ),
+        lambda line: points(line.tuning),
+        optional=True,
+    ),
     _number("oo", Entry.OLD, order=9),
     _number("no", Entry.CROSS, order=10, tested=True),
     _number("nn", Entry.NEW, order=11, tested=True),
@@ -195,8 +209,11 @@ def leaderboard(found: ScenarioRows) -> Table:
     ranks = found.ranks
     lines = _status_quo(found)
     partial: dict[str, list[str]] = {}
+    scores = {row.label: row.scores for row in rows}
     for row in rows:
-        facts = _Line(row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, show_l2)
+        tuned, own = scores.get(row.under), row.scores
+        tuning = tuning_gain(tuned, own) if tuned is not None and own is not None else Estimate()
+        facts = _Line(row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, tuning, show_l2)
         cells = {score.column.key: score.cell(facts) for score in _SCORES}
         for key, tied in (one for several in best for one in several.items()):
             if row.label in tied:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.compatibility import compatibility
-from compatbench.records.record import Record
+from compatbench.records.record import Convergence, Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
@@ -18,6 +18,7 @@ from compatbench.report.site.page_data.numbers import Json, interval, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.report.tables.models import convergences
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import RANKED_BY, Entry, MetricName
 
@@ -26,6 +27,7 @@ _LOSS_DIGITS = 4
 _BUTTONS = {
     "Compatibility": "scores",
     "Flips": "flips",
+    "Models": "models",
     "Costs": "costs",
     "Backfill": "backfill",
     "Chain": "chain",
@@ -101,7 +103,9 @@ def _row(row: MethodRow, ranks: Mapping[MetricName, float], examples: ChosenExam
         "needs": list(method.needs),
         "point": _point(row),
         "records": [_record(record) for record in row.runs.records],
+        "under": row.under,
         "seeds": _seeds(row),
+        "models": [_model(*one) for one in convergences(row)],
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
         "examples": examples.sheets(row.runs.records),
     }
@@ -151,6 +155,13 @@ def _seeds(row: MethodRow) -> Json:
             ]
         )
     return lines
+
+
+def _model(seed: int, generation: str, found: Convergence) -> Json:
+    """Seed, generation, accuracy on training and on held-out images (percent), and whether it has converged."""
+    ends = [curve[-1] if curve else None for curve in (found.accuracy, found.held_out_accuracy)]
+    training, held_out = (None if end is None else rounded(100 * end, 1) for end in ends)
+    return [seed, generation, training, held_out, found.converged]
 
 
 def _losses(record: Record, own_first_generation: bool) -> Json:

@@ -8,7 +8,7 @@ function showDetails(scenario, row, place) {
       h("div", {}, h("h2", { id: "details-title" }, row.label), h("p", { class: "caption" }, `${scenario.scenario} on ${scenario.dataset}, suite ${scenario.suite} · ${scenario.backbones}`)),
       h("button", { type: "button", "aria-label": "Close", click: () => dialog.close() }, "✕"),
     ),
-    h("div", { class: "inside" }, facts(row), seedNumbers(row), records(row), losses(row), examples(row)),
+    h("div", { class: "inside" }, facts(row), seedNumbers(row), models(row), records(row), losses(row), examples(row)),
   );
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -53,6 +53,16 @@ function seedNumbers(row) {
     h("h3", { id: "details-numbers" }, "What each seed gave"),
     lines.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Numbers of each seed" }, table) : h("p", {}, "No seed ended well; the reasons are below."),
   ];
+}
+
+function models(row) {
+  if (!row.models.length) return null;
+  const heads = ["seed", "generation", "training accuracy", "held-out accuracy", "converged"].map((title, index) => h("th", { scope: "col", class: index ? "right" : null }, title));
+  const lines = row.models.map(([seed, generation, training, heldOut, converged]) =>
+    h("tr", {}, h("th", { scope: "row" }, `seed ${seed}`), [`${Number(generation) + 1}`, number(training, "points"), number(heldOut, "points"), converged ? "yes" : "no"].map((text) => h("td", { class: "right" }, text))),
+  );
+  const table = h("table", {}, h("caption", {}, h("span", {}, "Of the last epoch, in percent.")), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, lines));
+  return [h("h3", {}, "How well its models learned"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Accuracy of each model" }, table)];
 }
 
 function records(row) {

@@ -90,7 +90,10 @@ function ranked(lines, place) {
     return { number, cells: cells.with(place, row?.ranks[state.rankBy] ?? null), rank: row?.ranks[state.rankBy] ?? null, share: row?.shares[state.rankBy] ?? null, method: row?.role === "method" };
   });
   if (placed.every(({ method }) => method)) placed.sort((a, b) => compared(a.rank, b.rank, 1) || compared(a.share, b.share, -1));
-  return placed.map(({ number, cells }) => [number, cells]);
+  const own = placed.filter(({ number }) => number === null || !current().rows[number].under);
+  const published = placed.filter((one) => !own.includes(one));
+  const together = own.flatMap((one) => [one, ...published.filter(({ number }) => one.number !== null && current().rows[number].under === current().rows[one.number].label)]);
+  return [...together, ...published.filter((one) => !together.includes(one))].map(({ number, cells }) => [number, cells]);
 }
 
 function sortedLines(lines) {
