@@ -89,15 +89,6 @@ def league(role: Role, needs: Collection[Need]) -> League | None:
     return League.INDEX_REWRITTEN if Need.GALLERY_REWRITE in needs else League.INDEX_UNTOUCHED
 
 
-class ParameterSetting(Word):
-    """Where the parameters of a row come from, in a suite with tuned values."""
-
-    TUNED = "tuned", "The best of the trials of `compatbench tune`, by A on held-out images; ranked."
-    PUBLISHED = "published", "The constants of the paper or its code, beside a tuned row; not ranked."
-    BOTH = "tuned = published", "The published constants, which were the best of the trials; ranked."
-    UNTUNED = "not tuned", "The published constants of a method that has ranges and no tuned values yet; ranked."
-
-
 class Expectation(Word):
     """The expected behaviour of a reference or control; if it fails, the table's banner turns red."""
 

@@ -162,8 +162,15 @@ def test_a_published_row_stands_there_also_where_a_better_one_is_between(bench):
         scores = {"oo": [0.25] * 4, "no": [cross] * 4, "nn": [cross] * 4, "ss": [0.75] * 4}
         return [bench.record(label, seed, scores, setting=setting) for seed in range(3)]
 
-    records = [*three("a(tuned)", 0.5, "tuned"), *three("a(published)", 0.3, "published"), *three("b", 0.4)]
-    cells = written(scenario_reports(records, bench.folder)[0].scores)
+    records = [
+        *three("a(tuned)", 0.5, "tuned"),
+        *three("a(published)", 0.3, "published"),
+        *three("b", 0.4, "not tuned"),
+    ]
+    table = scenario_reports(records, bench.folder)[0].scores
+    cells = written(table)
+    assert cells["b"]["method"] == "b ~"
+    assert "no tuned values yet" in table.footnotes["~"]
     assert [(cells[label]["rank"], label) for label in list(cells)[1:]] == [
         ("1", "a(tuned)"), ("–", "a(published)"), ("2", "b"),
     ]  # fmt: skip

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from compatbench.evaluation.bootstrap import Values
 from compatbench.evaluation.significance import sign
+from compatbench.report.rows.closing import closed
 from compatbench.report.rows.contests import point_ranks
-from compatbench.report.rows.gates import closed
 from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader

@@ -16,6 +16,7 @@ from compatbench.report.tables.method_rows import (
     METHOD,
     NEEDS,
     OWN_OLD,
+    SETTINGS,
     TIME,
     grouped,
     method_cell,
@@ -235,6 +236,7 @@ def leaderboard(found: ScenarioRows) -> Table:
             OWN_OLD: "trains its own first generation: M(o,o), the gain and shares are against its own old model; gain "
             "on shared is against the status quo.",
             NOT_SIGNIFICANT: "not significantly below the best of its column (bold).",
+            **{mark: setting.sentence for setting, mark in SETTINGS.items()},
             PARTIAL: f"fewer seeds than the scenario has. {reasons}.",
         },
     )

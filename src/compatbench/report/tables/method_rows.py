@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.vocabulary import League, Role
+from compatbench.vocabulary import League, ParameterSetting, Role
 
 METHOD = Column(
     "method",
@@ -36,9 +36,14 @@ OWN_OLD = "†"
 """The mark of rows that train their own first generation."""
 
 
+SETTINGS = {ParameterSetting.BOTH: "=", ParameterSetting.UNTUNED: "~"}
+"""Marks of rows whose name does not say where their parameters come from."""
+
+
 def method_cell(row: MethodRow) -> Cell:
-    """The name of a row, marked if its old model is its own."""
-    return Cell(row.label, marks=own_old(row))
+    """The name of a row, marked if its old model is its own, and if it has published parameters among tuned ones."""
+    setting = (SETTINGS[row.setting],) if row.setting in SETTINGS else ()
+    return Cell(row.label, marks=(*own_old(row), *setting))
 
 
 def method_row(row: MethodRow, cells: Mapping[str, Cell]) -> Row:

@@ -7,8 +7,8 @@ from statistics import fmean
 
 from compatbench.records.record import Convergence, Record
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.rows.closing import shared_model
 from compatbench.report.rows.controls import ScenarioRows
-from compatbench.report.rows.gates import shared_model
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.method_rows import OWN_OLD, grouped, method_row, own_old, scenario_table
 from compatbench.vocabulary import League, Role

@@ -104,6 +104,7 @@ def _row(row: MethodRow, ranks: Mapping[MetricName, float], examples: ChosenExam
         "point": _point(row),
         "records": [_record(record) for record in row.runs.records],
         "under": row.under,
+        "setting": [row.setting, row.setting.sentence] if row.setting else None,
         "seeds": _seeds(row),
         "models": [_model(*one) for one in convergences(row)],
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],

@@ -30,6 +30,7 @@ function facts(row) {
     fact("Source", h("a", { href: `../methods/${encodeURIComponent(row.name)}.py` }, `methods/${row.name}.py`)),
     fact("Kind", row.kind === "adapter" ? "adapter on frozen embeddings" : "trained with the new model"),
     fact("Role", row.role === "method" ? `method, ${row.ranked ? "ranked" : "not ranked"}` : `${row.role}, never ranked`),
+    row.setting ? fact("Setting", `${row.setting[0]}: ${row.setting[1]}`) : null,
     fact("Parameters", params.length ? params : "none"),
     fact("Needs", needs.length ? needs : "nothing beyond the new training data"),
   );
