@@ -69,6 +69,16 @@ def compare(
         str,
         typer.Option("--metric", help="Number by which systems are judged: mAP, CMC@1; with judgements nDCG@10 …"),
     ] = MetricName.MAP.value,
+    count: Annotated[
+        str | None, typer.Option("--items", metavar="N", help="Items in your index, e.g. 200M: what a backfill costs.")
+    ] = None,
+    tokens_per_item: Annotated[float | None, typer.Option("--tokens-per-item", min=0, help="With the price.")] = None,
+    price_per_million: Annotated[
+        float | None, typer.Option("--price-per-million", min=0, help="Price of a million tokens.")
+    ] = None,
+    items_per_second: Annotated[
+        float | None, typer.Option("--items-per-second", min=1e-9, help="Speed of the new encoder.")
+    ] = None,
     require: Annotated[
         list[str] | None,
         typer.Option("--require", help="Exit with 1 where this does not hold, e.g. 'cross-gain>0'; may be repeated."),
@@ -105,6 +115,7 @@ def compare(
         raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
+    from compatbench.compare.costs import backfill_costs
     from compatbench.compare.evaluate import Settings
     from compatbench.compare.evaluate import compare as run
     from compatbench.compare.fitting import choose_adapters
@@ -116,7 +127,9 @@ def compare(
     from compatbench.records.environment import device
 
     chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
-    settings = Settings(queries, fit_pairs, effort, metric_named(metric), similarity, fit_on, seed, chosen, folders)
+    costs = backfill_costs(count, tokens_per_item, price_per_million, items_per_second)
+    judged_by = metric_named(metric)
+    settings = Settings(queries, fit_pairs, effort, judged_by, costs, similarity, fit_on, seed, chosen, folders)
     check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
@@ -160,6 +173,7 @@ def _command(context: typer.Context) -> str:
 
 
 def _print(comparison: Comparison) -> None:
+    from compatbench.compare.backfill_tables import backfill_table, costs_table, sentences
     from compatbench.compare.tables import WITH_INTERVAL, numbers_table, scores_table, thresholds_table
     from compatbench.report.render.table import Place
     from compatbench.report.render.terminal import print_table
@@ -172,11 +186,12 @@ def _print(comparison: Comparison) -> None:
             print(f"{outcome.name} skipped: {outcome.skipped}")
     print(textwrap.fill(table.caption, 120))
     print()
-    for further in (numbers_table(comparison), thresholds_table(comparison)):
+    tables = numbers_table, backfill_table, costs_table, thresholds_table
+    for further in (make(comparison) for make in tables):
         if further is not None:
             print_table(further, console)
     print()
-    for line in comparison.verdict:
+    for line in (*comparison.verdict, *sentences(comparison)):
         print(line)
     for gate in comparison.gates:
         print(f"{'✓' if gate.met else '✗'} required: {gate.requirement}")

@@ -8,12 +8,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.compare.costs import Backfill
 from compatbench.compare.effort import Effort
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.record import Environment
-from compatbench.vocabulary import MetricName, Need
+from compatbench.vocabulary import MetricName, Need, Order
 
 SCHEMA_VERSION = 2
 
@@ -97,6 +98,24 @@ class Outcome(_Model):
         return Need.GALLERY_REWRITE in self.needs
 
 
+class CurvePoint(_Model):
+    """Retrieval at one share of the backfill."""
+
+    share: float
+    value: Estimate
+
+
+class MixedCurve(_Model):
+    """Retrieval while items are re-embedded, from one list of old and new vectors."""
+
+    serving: str
+    """`rank merge` (both encoders online), or the adapter that maps queries for old vectors."""
+    order: Order
+    queries: int
+    """The first ones of those that are scored."""
+    points: list[CurvePoint]
+
+
 class Gate(_Model):
     """One requirement, and whether an adapter met it."""
 
@@ -123,6 +142,9 @@ class Comparison(_Model):
     verdict: list[str]
     notices: list[Notice] = Field(default_factory=list)
     """What was left out or decided, beside what `parts` counts."""
+    curves: list[MixedCurve] = Field(default_factory=list)
+    costs: Backfill | None = None
+    """Of a full backfill of the user's own index; None where nothing is said of it."""
     gates: list[Gate] = Field(default_factory=list)
     command: str
     environment: Environment

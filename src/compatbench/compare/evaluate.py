@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from compatbench.compare.backfill_curve import Searched, backfill_curves
 from compatbench.compare.comparison import (
     FULL_BACKFILL,
     ORACLE,
@@ -19,8 +20,10 @@ from compatbench.compare.comparison import (
     Inputs,
     Outcome,
 )
+from compatbench.compare.costs import Backfill
 from compatbench.compare.effort import Effort
 from compatbench.compare.fitting import Fit, Pairs, choose_adapters
+from compatbench.compare.index_check import index_notices
 from compatbench.compare.inputs import Items, length_notices
 from compatbench.compare.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.compare.rows import Rows
@@ -28,7 +31,7 @@ from compatbench.compare.side_by_side import Watch, fit_all
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import Sides, build_systems, query_milliseconds, self_test
-from compatbench.compare.verdict import verdict
+from compatbench.compare.verdict import best_adapter, verdict
 from compatbench.data.vectors.notices import Notice
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, RETRIEVAL, QueryResults
@@ -66,6 +69,7 @@ class Settings:
     effort: Effort = Effort.QUICK
     metric: MetricName = MetricName.MAP
     """Systems are judged by it."""
+    costs: Backfill | None = None
     similarity: Similarity = Similarity.COSINE
     fit_on: FitOn = FitOn.DOCUMENTS
     seed: int = 0
@@ -97,6 +101,8 @@ def compare(
             f"queries have {queries.old.dim} (old) and {queries.new.dim} (new) dimensions, items {gallery.old.dim} and "
             f"{gallery.new.dim}: embed both by the same two models"
         )
+    with stages.stage("check"):
+        notices = [*_notices(gallery, queries, settings), *index_notices(gallery, settings.seed)]
     with stages.stage("split"):
         if queries is None and settings.fit_on is not FitOn.DOCUMENTS:
             raise RequestError(
@@ -111,7 +117,9 @@ def compare(
         searched = relevance.among(split.gallery, split.queries)
         times = {fit.plugin.name: query_milliseconds(fit.adapter, sides.new, sides.old) for fit in fits if fit.adapter}
         usual = _usual_length(gallery, asked, split)
-        systems, chunks = build_systems(fits, sides, searched, gallery, split.gallery, settings.similarity, usual)
+        systems, chunks, ranking = build_systems(
+            fits, sides, searched, gallery, split.gallery, settings.similarity, usual
+        )
         transfer = _transfer(systems, searched, split.queries)
         results = score(
             systems,
@@ -126,6 +134,12 @@ def compare(
         )
     with stages.stage("intervals"):
         outcomes = _outcomes(fits, results, transfer, times, settings.metric)
+    with stages.stage("backfill"):
+        best = best_adapter(outcomes, settings.metric)
+        on = Searched(
+            sides, split.queries, searched, gallery, split.gallery, ranking, usual, settings.metric, settings.seed
+        )
+        curves = backfill_curves(on, next((fit for fit in fits if best and fit.plugin.name == best.name), None))
     found = Comparison(
         inputs=_inputs(gallery, queries, relevance),
         parts=split.counts,
@@ -137,7 +151,9 @@ def compare(
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
         verdict=verdict(outcomes, settings.metric),
-        notices=_notices(gallery, queries, settings),
+        notices=notices,
+        curves=curves,
+        costs=settings.costs,
         command=command,
         environment=environment(),
         started=started,

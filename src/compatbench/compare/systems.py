@@ -64,8 +64,8 @@ def build_systems(
     searched: Rows,
     similarity: Similarity = Similarity.COSINE,
     usual_length: float = 1.0,
-) -> tuple[dict[str, System], Chunks]:
-    """All systems, by name, for the `queries`, and the passes over the `searched` part of the gallery.
+) -> tuple[dict[str, System], Chunks, Ranking]:
+    """All systems, by name, for the `queries`, the passes over the `searched` part of the gallery, and how it ranks.
 
     Mapped queries have the `usual_length` of old vectors; stored vectors keep the lengths that they had.
     """
@@ -110,7 +110,7 @@ def build_systems(
                 for name, version in versions.items()
             }
 
-    return systems, chunks
+    return systems, chunks, ranking
 
 
 def _document_means(gallery: Items, searched: Rows) -> Chunks:

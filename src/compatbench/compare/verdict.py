@@ -53,6 +53,14 @@ def verdict(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) ->
     return sentences
 
 
+def best_adapter(outcomes: Sequence[Outcome], metric: MetricName) -> Outcome | None:
+    """Of the adapters that serve with the new encoder alone the one with the greatest gain, of those with two else."""
+    name = gain_of(metric)
+    adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
+    alone = [one for one in adapters if not one.needs_both_encoders] or adapters
+    return max(alone, key=lambda one: one.metric(name).value or 0.0, default=None)
+
+
 def beats_the_old_model(outcome: Outcome, metric: MetricName = MetricName.MAP) -> bool:
     """The cross gain is above 0 by its interval and by the permutation test corrected for all adapters."""
     gain = outcome.metric(gain_of(metric))

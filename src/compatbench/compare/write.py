@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
+from compatbench.compare.backfill_tables import backfill_table, costs_table, sentences
 from compatbench.compare.comparison import Comparison, to_json
 from compatbench.compare.plot import CAPTION, gains_svg
 from compatbench.compare.tables import numbers_table, scores_table, thresholds_table
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
+from compatbench.report.render.table import Table
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_html import templates, to_html
 from compatbench.report.render.to_markdown import escape, to_markdown
 from compatbench.storage.files import write_files
 
+TABLES: tuple[Callable[[Comparison], Table | None], ...] = (
+    scores_table,
+    costs_table,
+    backfill_table,
+    numbers_table,
+    thresholds_table,
+)
 DEFAULT = Path("results/compare")
 
 
@@ -50,7 +59,7 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
     for outcome in comparison.outcomes:
         if outcome.name in results:
             outcome.arrays = results[outcome.name].write(folder / "arrays")
-    made = scores_table(comparison), numbers_table(comparison), thresholds_table(comparison)
+    made = [make(comparison) for make in TABLES]
     tables = [table for table in made if table is not None]
     title = f"Keep the index? {comparison.inputs.old} → {comparison.inputs.new}"
     contents = {
@@ -80,4 +89,9 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
 
 def _lines(comparison: Comparison) -> list[str]:
     gates = [f"{'✓' if gate.met else '✗'} required: {gate.requirement}" for gate in comparison.gates]
-    return [*comparison.verdict, *gates, *(f"Note: {notice.text}" for notice in comparison.notices)]
+    return [
+        *comparison.verdict,
+        *sentences(comparison),
+        *gates,
+        *(f"Note: {notice.text}" for notice in comparison.notices),
+    ]

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "columns", "numbers", "dimensions", "bad rows", "unpaired rows", "lengths", "judgements", "ids", "documents"
+    "columns",
+    "numbers",
+    "dimensions",
+    "bad rows",
+    "unpaired rows",
+    "lengths",
+    "judgements",
+    "ids",
+    "documents",
+    "index",
 ]
 
 LISTED = 20
