@@ -11,7 +11,7 @@ COMPUTE := tests/compare tests/discovery/contract tests/evaluation tests/executi
            tests/test_encoders.py tests/test_heads.py tests/trust
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test older lint check new torture fuzz speed
+.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test older lint check new torture fuzz error-rates speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
 
 fuzz: $(READY)  ## a hundred thousand broken and hostile inputs to the readers of files
 	$(BIN)/pytest -m fuzz -s tests/fuzz
+
+error-rates: $(READY)  ## the error rates of the rule of significance, simulated, into docs/protocol.md (ten minutes of one core)
+	$(BIN)/python tests/evaluation/error_rates.py && $(BIN)/pytest -m simulation tests/evaluation
 
 speed: $(READY)  ## the speed suites; their results appear in the next report
 	@mkdir -p results/runs

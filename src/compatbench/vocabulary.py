@@ -98,6 +98,21 @@ class Expectation(Word):
     SELF_EQUALS_INDEPENDENT = "self equals independent", "M(n,n) is M(*,*), seed by seed."
 
 
+class Verdict(Word):
+    """The verdict on an upgrade, by the one rule of significance; one seed of a training gives none."""
+
+    COMPATIBLE = "compatible", "M(n,o) > M(o,o) on mAP, significantly."
+    UNDECIDED = "undecided", "The data do not tell whether M(n,o) is above or below M(o,o)."
+    NOT_COMPATIBLE = "not compatible", "M(n,o) < M(o,o) on mAP, significantly."
+
+
+class Behaviour(Word):
+    """The verdict on a row with expectations."""
+
+    AS_EXPECTED = "as expected", "Every expectation was met."
+    NOT_AS_EXPECTED = "✗ not as expected", "An expectation was not met; the banner says which."
+
+
 class Status(Word):
     """How a cell ended."""
 

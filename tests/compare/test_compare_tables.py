@@ -39,7 +39,7 @@ def test_adapters_stand_by_their_gain_and_skipped_ones_last_with_the_reason() ->
     table = scores_table(comparison(skipped, row("mlp", -0.02), row("slerp", 0.005, 0.01), row("ridge", 0.03)))
     cells = [one.cells for one in table.groups[1].rows]
     assert [one["name"].value for one in cells] == ["ridge", "slerp", "mlp", "fct"]
-    assert [one["verdict"].value for one in cells] == ["better", "n.s.", "worse", "skipped: no time"]
+    assert [one["verdict"].value for one in cells] == ["compatible", "undecided", "not compatible", "skipped: no time"]
     assert (cells[0]["gain"].value, cells[0]["gain"].low, cells[0]["gain"].high) == pytest.approx((3, 2, 4))
 
 

@@ -1,9 +1,8 @@
 """The suite behind the golden files, and the command that writes them: `python tests/report/golden_case.py`.
 
-Every query of a seed has the same average precision, a multiple of 1/8. So means are exact, intervals over queries
-have no width, and an interval over three seeds runs from the lowest seed to the highest: of 27 equally likely draws
-of three seeds, one (3.7%, more than 2.5%) is three times the lowest, and one three times the highest. That makes all
-numbers of the tables checkable by hand; tests/report/test_leaderboard.py does so.
+Every query of a seed has the same average precision, a multiple of 1/8. So means are exact, and all that varies is the
+seed: intervals are those of Student's t. That makes all numbers of the tables checkable by hand;
+tests/report/test_leaderboard.py does so.
 """
 
 from __future__ import annotations

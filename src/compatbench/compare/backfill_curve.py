@@ -18,7 +18,7 @@ from compatbench.compare.rows import Rows
 from compatbench.compare.similarity import Ranking
 from compatbench.compare.systems import Sides
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.bootstrap import Bootstrap
+from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System, score
 from compatbench.generations.adapters import FittedAdapter
@@ -96,8 +96,8 @@ def _follow(searched: Searched, adapter: FittedAdapter | None, name: str, order:
             members=None if members is None else members.sizes(searched.rows),
         ).values()
     values = {share: one.per_query(searched.metric) for share, one in results.items()}
-    bootstrap = Bootstrap(values)
-    points = [CurvePoint(share=share, value=bootstrap.mean(share)) for share in SHARES]
+    means = Means(values)
+    points = [CurvePoint(share=share, value=means.mean(share)) for share in SHARES]
     return MixedCurve(serving=name or RANK_MERGE, order=order, queries=len(followed), points=points)
 
 

@@ -78,7 +78,7 @@ class Outcome(_Model):
     query_ms: float | None = None
     """Time that mapping one query takes, median of single queries."""
     p_value: float | None = None
-    """Of the cross gain on the comparison's metric: paired permutation test, Holm-corrected over the adapters."""
+    """Of the cross gain on the comparison's metric, on the same queries, Holm-corrected over the adapters."""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     arrays: str | None = None
     """Sha256 of the parquet file with the per-query results."""

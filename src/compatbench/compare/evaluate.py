@@ -31,7 +31,7 @@ from compatbench.compare.side_by_side import Watch, fit_all
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.compare.split import Split, make_split
 from compatbench.compare.systems import Sides, build_systems, query_milliseconds, self_test
-from compatbench.compare.verdict import best_adapter, verdict
+from compatbench.compare.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, RETRIEVAL, QueryResults
@@ -150,7 +150,7 @@ def compare(
         metric=settings.metric,
         rates=sorted(transfer.rates, reverse=True),
         outcomes=outcomes,
-        verdict=verdict(outcomes, settings.metric),
+        verdict=conclusion(outcomes, settings.metric),
         notices=notices,
         curves=curves,
         costs=settings.costs,

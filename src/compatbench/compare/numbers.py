@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO
 from compatbench.errors import RequestError
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
-from compatbench.evaluation.bootstrap import Bootstrap, Values
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
+from compatbench.evaluation.means import Means, ratio
 from compatbench.evaluation.significance import corrected_p_values
 from compatbench.vocabulary import MetricName
 
@@ -25,19 +24,19 @@ def retrieval_numbers(results: Results) -> dict[str, dict[str, Estimate]]:
     """By system and name: RETRIEVAL as measured, `cross_gain:`, `update_gain:` and `retention:` of each, NFR@k
     and PFR@k.
 
-    Everything is against the system STATUS_QUO on the same queries, with intervals of one paired bootstrap.
+    Everything is against the system STATUS_QUO on the same queries, with paired intervals.
     """
     columns = {(name, metric): one.per_query(metric) for name, one in results.items() for metric in one.names}
-    bootstrap = Bootstrap(columns)
+    means = Means(columns)
     flips = flip_estimates({name: [(results[STATUS_QUO], one)] for name, one in results.items()}, CUTOFFS)
     found: dict[str, dict[str, Estimate]] = {}
     for name, one in results.items():
-        numbers = {str(metric): bootstrap.mean((name, metric)) for metric in one.names}
+        numbers = {str(metric): means.mean((name, metric)) for metric in one.names}
         for metric in one.names:
             old, own, full = (STATUS_QUO, metric), (name, metric), (FULL_BACKFILL, metric)
-            numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = bootstrap.estimate(np.subtract, own, old)
-            numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = bootstrap.estimate(gain_share, old, own, full)
-            numbers[f"{MetricName.RETENTION}:{metric}"] = bootstrap.estimate(_retention, own, full)
+            numbers[f"{MetricName.CROSS_GAIN}:{metric}"] = means.estimate(np.subtract, own, old)
+            numbers[f"{MetricName.UPDATE_GAIN}:{metric}"] = means.estimate(gain_share, old, own, full)
+            numbers[f"{MetricName.RETENTION}:{metric}"] = means.estimate(ratio, own, full)
         found[name] = numbers | flips[name]
     return found
 
@@ -52,12 +51,12 @@ def metric_named(text: str) -> MetricName:
 
 def tax(results: Results, name: str, after_backfill: str, metric: str = MetricName.MAP) -> Estimate:
     """M(n,n) − M(*,*) of an adapter with a map for new vectors, with a paired interval."""
-    bootstrap = Bootstrap({one: results[one].per_query(metric) for one in (after_backfill, FULL_BACKFILL)})
-    return bootstrap.estimate(np.subtract, after_backfill, FULL_BACKFILL)
+    means = Means({one: results[one].per_query(metric) for one in (after_backfill, FULL_BACKFILL)})
+    return means.estimate(np.subtract, after_backfill, FULL_BACKFILL)
 
 
 def gain_p_values(results: Results, adapters: Sequence[str], metric: str = MetricName.MAP) -> dict[str, float]:
-    """Of each adapter's cross gain: paired permutation test on the queries, Holm-corrected over the adapters."""
+    """Of each adapter's cross gain: on the same queries, Holm-corrected over the adapters."""
     old = results[STATUS_QUO].per_query(metric)
     return corrected_p_values({name: results[name].per_query(metric) - old for name in adapters})
 
@@ -82,8 +81,3 @@ def acceptance_numbers(
         if kind == "transfer":
             found[name][f"{prefix}FAR@FAR={rate:g}"] = far
     return found
-
-
-def _retention(own: ArrayLike, full: ArrayLike) -> Values:
-    undefined: Values = np.full(np.shape(own), np.nan)
-    return np.divide(own, full, out=undefined, where=np.asarray(full) > 0)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from compatbench.compare.comparison import ORACLE, Comparison, Outcome
 from compatbench.compare.similarity import Similarity
-from compatbench.compare.verdict import beats_the_old_model, gain_of, second_to
+from compatbench.compare.verdict import gain_of, judgement, second_to
 from compatbench.evaluation.arrays import RETRIEVAL
-from compatbench.evaluation.significance import sign
+from compatbench.evaluation.significance import FAMILY
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.tables.cells import plain, points
-from compatbench.vocabulary import MetricName
+from compatbench.vocabulary import MetricName, Verdict
 
 WITH_INTERVAL = ("score", "gain")
 """The columns that have their intervals in the terminal."""
@@ -97,8 +97,8 @@ _COLUMNS = (
     Column(
         "verdict",
         "verdict",
-        "Better or worse than the old model by the interval of the gain and, for better, by the Holm-corrected "
-        "permutation test; n.s. is neither.",
+        f"{' '.join(f'{word}: {word.sentence}' for word in Verdict)} Over the queries, for these two models ({FAMILY} "
+        "over all adapters).",
         Unit.TEXT,
     ),
 )
@@ -165,7 +165,7 @@ def thresholds_table(comparison: Comparison) -> Table | None:
         title="Thresholds",
         caption="Where a system cuts by score: pairs of a query and an item are accepted above a threshold on their "
         f"{_THRESHOLDS[comparison.similarity]}. Genuine pairs are relevant ones, all others impostors. Intervals: "
-        "bootstrap over queries, the threshold held fixed.",
+        "over queries, the threshold held fixed.",
         columns=tuple(columns),
         groups=_groups(
             ("References", [_rates(one, columns) for one in references if one.name != ORACLE]),
@@ -215,7 +215,7 @@ def _caption(comparison: Comparison) -> str:
         f"Adapters are fitted on {' and '.join(fitted)}, which are {neither}",
         *both,
         *left_out,
-        "95% intervals: bootstrap over queries",
+        "95% intervals over queries: the two models are given",
         "The best of several adapters is a little luckier than it is good",
     ]
     return ". ".join(sentences) + "."
@@ -245,7 +245,7 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
         "pairs": Cell(outcome.pairs),
         "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": Cell(outcome.query_ms),
-        "verdict": Cell(_judgement(outcome, metric) if outcome.role == "adapter" else outcome.summary),
+        "verdict": Cell(judgement(outcome, metric) if outcome.role == "adapter" else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
 
@@ -256,12 +256,6 @@ def _online(outcome: Outcome) -> str:
         *(["index rewritten once"] if outcome.rewrites_index else []),
     ]
     return ", ".join(needs) or "nothing"
-
-
-def _judgement(outcome: Outcome, metric: MetricName) -> str:
-    if beats_the_old_model(outcome, metric):
-        return "better"
-    return "worse" if sign(outcome.metric(gain_of(metric))) < 0 else "n.s."
 
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:

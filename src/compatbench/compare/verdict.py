@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from compatbench.compare.comparison import FULL_BACKFILL, Outcome
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import sign
+from compatbench.evaluation.significance import sign, verdict
 from compatbench.report.render.table import Unit, number
-from compatbench.vocabulary import MetricName, Need
+from compatbench.vocabulary import MetricName, Need, Verdict
 
 _STRICT_RATE = "FAR=0.001"
 _MOVED = 1.5
@@ -25,7 +25,7 @@ def second_to(metric: MetricName) -> MetricName:
     return MetricName.MAP if metric is MetricName.CMC1 else MetricName.CMC1
 
 
-def verdict(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) -> list[str]:
+def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) -> list[str]:
     """The decision by a retrieval number in one sentence, and further remarks in a few more."""
     name = gain_of(metric)
 
@@ -39,12 +39,15 @@ def verdict(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) ->
         return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
     if not winners:
         best = max(adapters, key=size)
+        unsure = judgement(best, metric) is Verdict.UNDECIDED
+        word = Verdict.UNDECIDED if unsure else Verdict.NOT_COMPATIBLE
+        clause = "no adapter beats the old model beyond doubt" if unsure else "every adapter is worse than the old one"
         return [
-            f"keep the old model: no adapter beats it (best: {best.name}, {_points(best.metric(name))} "
-            f"points); {_of_the_backfill(backfill)}."
+            f"{word}: {clause} (best: {best.name}, {_points(best.metric(name))} points); {_of_the_backfill(backfill)}."
         ]
     best = winners[0]
-    sentences = [f"{_gain_clause(best, metric)}; {_of_the_backfill(backfill)}.", *_remarks(best, backfill, metric)]
+    sentences = [f"{Verdict.COMPATIBLE}: {_gain_clause(best, metric)}; {_of_the_backfill(backfill)}."]
+    sentences += _remarks(best, backfill, metric)
     plain = next((one for one in winners if not one.needs_both_encoders and not one.rewrites_index), None)
     if plain is not None and plain is not best:
         sentences.append(f"With one encoder and an unchanged index: {_gain_clause(plain, metric)}.")
@@ -61,10 +64,17 @@ def best_adapter(outcomes: Sequence[Outcome], metric: MetricName) -> Outcome | N
     return max(alone, key=lambda one: one.metric(name).value or 0.0, default=None)
 
 
+def judgement(outcome: Outcome, metric: MetricName = MetricName.MAP) -> Verdict | None:
+    """The verdict on an adapter, one of the family of all adapters; None if it has no numbers.
+
+    The two models are given, so the queries are all that varies.
+    """
+    return None if outcome.p_value is None else verdict(outcome.metric(gain_of(metric)), outcome.p_value)
+
+
 def beats_the_old_model(outcome: Outcome, metric: MetricName = MetricName.MAP) -> bool:
-    """The cross gain is above 0 by its interval and by the permutation test corrected for all adapters."""
-    gain = outcome.metric(gain_of(metric))
-    return outcome.p_value is not None and sign(gain, outcome.p_value) > 0
+    """The adapter is compatible."""
+    return judgement(outcome, metric) is Verdict.COMPATIBLE
 
 
 def _gain_clause(outcome: Outcome, metric: MetricName) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import Columns
-from compatbench.evaluation.bootstrap import Bootstrap, Key, interval_estimate
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import Key, Means, ratio
 
 Counts = NDArray[np.int64]
 
@@ -48,22 +48,19 @@ class Acceptance(Columns):
 
 
 def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Estimate, Estimate]]:
-    """TAR and FAR of each system, given its acceptances a seed, with hierarchical bootstrap intervals.
+    """TAR and FAR of each system, given its acceptances a seed, with intervals.
 
-    Several seeds give the shares of the pairs of all of them. The threshold is held fixed in the bootstrap.
-    Systems with equally many seeds share the draws.
+    Several seeds give the shares of the pairs of all of them. The intervals hold the threshold fixed.
     """
     columns = {
         (key, name): np.stack([getattr(one, name) for one in seeds]).astype(np.float64)
         for key, seeds in systems.items()
         for name in ("genuine", "impostors", "accepted_genuine", "accepted_impostors")
     }
-    draws = Bootstrap(columns).draws
+    means = Means(columns)
 
     def rate(key: Key, accepted: str, pairs: str) -> Estimate:
-        with np.errstate(invalid="ignore"):  # a draw may have no genuine pair
-            samples = draws[key, accepted] / draws[key, pairs]
-        return interval_estimate(_share(columns[key, accepted], columns[key, pairs]), samples)
+        return means.estimate(ratio, (key, accepted), (key, pairs)).within(0.0, 1.0)
 
     return {
         key: (rate(key, "accepted_genuine", "genuine"), rate(key, "accepted_impostors", "impostors")) for key in systems

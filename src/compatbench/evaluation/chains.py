@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
+from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.compatibility import chain_numbers
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import ROUNDING, sign
+from compatbench.evaluation.means import Means
+from compatbench.evaluation.significance import sign
+from compatbench.evaluation.spread import ROUNDING
 
 Entries = Mapping[tuple[int, int], ArrayLike]
 """Per-query scores (S, Q), or (Q,) for one seed, of M[query][gallery] for all gallery ≤ query."""
@@ -32,21 +34,21 @@ class Chain:
 
 
 def chain_estimates(entries: Entries) -> Chain:
-    """Of a chain of T ≥ 2 generations, with hierarchical bootstrap intervals; all entries share the draws."""
-    bootstrap = Bootstrap(entries)
-    matrix = _matrix({at: np.asarray(mean) for at, mean in bootstrap.means.items()})
-    samples = _matrix(bootstrap.draws)
+    """Of a chain of T ≥ 2 generations; the intervals of its numbers are those of draws that all entries share."""
+    found = Means(entries)
+    matrix = _matrix({at: np.asarray(mean) for at, mean in found.means.items()})
+    samples = _matrix(found.draws)
     below = np.zeros(matrix.shape, dtype=np.bool_)
     for query, gallery in entries:
         if gallery < query:
-            difference = bootstrap.estimate(np.subtract, (query, gallery), (gallery, gallery))
+            difference = found.estimate(np.subtract, (query, gallery), (gallery, gallery))
             below[query, gallery] = sign(difference) < 0
     resampled = chain_numbers(samples, None, ROUNDING)
     numbers = {
         name: interval_estimate(value, resampled[name]) if name in resampled else Estimate(float(value))
         for name, value in chain_numbers(matrix, below, ROUNDING).items()
     }
-    return Chain(matrix, {at: bootstrap.mean(at) for at in entries}, below, numbers)
+    return Chain(matrix, {at: found.mean(at) for at in entries}, below, numbers)
 
 
 def _matrix(values: Mapping[tuple[int, int], NDArray[np.float64]]) -> NDArray[np.float64]:

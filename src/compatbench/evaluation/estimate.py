@@ -17,6 +17,12 @@ class Estimate:
         """The same in percent points."""
         return Estimate(*(None if value is None else 100 * value for value in (self.value, self.low, self.high)))
 
+    def within(self, lowest: float, highest: float) -> Estimate:
+        """The same with an interval cut to what the number can be."""
+        if self.low is None or self.high is None:
+            return self
+        return Estimate(self.value, max(self.low, lowest), min(self.high, highest))
+
     @property
     def margin(self) -> float:
         """Half the interval; 0 if there is none."""

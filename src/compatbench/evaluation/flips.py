@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.bootstrap import Bootstrap, Key
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import Key, Means, ratio
 
 Pair = tuple[QueryResults, QueryResults]
 
@@ -53,10 +53,10 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
     By name, with intervals. h = hit in the first `k`, for all `cutoffs`; means are over the answerable queries.
     Undefined where there is nothing to divide by.
 
-    A system is one pair (old, system) of results a seed; systems with equally many seeds share the draws. Several
-    seeds give the ratio of means over all of them, not the mean of ratios.
+    A system is one pair (old, system) of results a seed. Several seeds give the ratio of means over all of them, not
+    the mean of ratios.
     """
-    bootstrap = Bootstrap(
+    means = Means(
         {
             (key, k, name): np.stack([column(*pair, k) for pair in pairs])
             for key, pairs in systems.items()
@@ -67,16 +67,11 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
     found: dict[Key, dict[str, Estimate]] = {key: {} for key in systems}
     for key in systems:
         for k in cutoffs:
-            found[key][f"NFR@{k}"] = bootstrap.mean((key, k, "negative"))
-            found[key][f"PFR@{k}"] = bootstrap.mean((key, k, "positive"))
-            found[key][f"relative_NFR@{k}"] = bootstrap.estimate(_share, (key, k, "negative"), (key, k, "hits"))
+            found[key][f"NFR@{k}"] = means.mean((key, k, "negative"))
+            found[key][f"PFR@{k}"] = means.mean((key, k, "positive"))
+            relative = means.estimate(ratio, (key, k, "negative"), (key, k, "hits"))
+            found[key][f"relative_NFR@{k}"] = relative.within(0.0, 1.0)
     return found
-
-
-def _share(negative: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Element by element; NaN where there is nothing to divide by."""
-    with np.errstate(invalid="ignore"):  # no hit means no negative flip: 0 / 0
-        return negative / hits
 
 
 def _hits(old: QueryResults, system: QueryResults, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

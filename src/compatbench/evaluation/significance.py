@@ -1,33 +1,45 @@
-"""The one rule for a significant difference, and its tests. Knows nothing of torch."""
+"""The one rule of significance, for tables, verdicts, `compare` and bold type. Knows nothing of torch.
+
+A difference is significant where its own 95% interval excludes 0 and, if it is one of a family, its corrected p-value
+is below ERROR_RATE too. Interval and p-value come from the same `compatbench.evaluation.spread`. In a family
+
+- the variance from seeds counts at least as much as it does on average over the family, and then has the degrees of
+  freedom of all of them: of three seeds two may agree by luck, and among 30 rows some do;
+- p-values are corrected by Holm. Where rows are compared with the one that came out first, which was chosen by
+  looking, all pairs of rows count.
+
+docs/protocol.md has the error rates of this rule, as tests/evaluation/test_error_rates.py simulates them.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import mean_estimate
+from compatbench.evaluation.spread import ROUNDING, spread
+from compatbench.vocabulary import Verdict
 
 ERROR_RATE = 0.05
-"""Of a family of comparisons, after Holm's correction."""
-ROUNDING = 1e-12
-"""Fractions closer to 0 than this differ from it by the order of summation only."""
-PERMUTATIONS = 10_000
-_BLOCK_VALUES = 2**19
-"""Signs as float64 at once: 4 MiB, which stays in the processor's cache."""
+"""Of a family of comparisons, after the correction."""
 
+INTERVALS = "95% intervals over seeds and queries, with Student's t for the part of the seeds"
+FAMILY = "interval and p-value of the same variances, Holm-corrected"
+"""For captions."""
+
+Values = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 
 
 def sign(difference: Estimate, p_value: float | None = None) -> Literal[-1, 0, 1]:
-    """1 if a difference is significantly above 0, −1 below, else 0.
-
-    Its 95% interval must exclude 0, and where it is one of a family, its corrected p-value must be below ERROR_RATE
-    too: the permutation test knows of the other comparisons, and the interval of the spread over seeds.
-    """
+    """1 if a difference is significantly above 0, −1 below, else 0; of one of a family, with its corrected p-value."""
     if p_value is not None and not p_value < ERROR_RATE:
         return 0
     if difference.low is not None and difference.low > ROUNDING:
@@ -35,49 +47,58 @@ def sign(difference: Estimate, p_value: float | None = None) -> Literal[-1, 0, 1
     return -1 if difference.high is not None and difference.high < -ROUNDING else 0
 
 
+def verdict(gain: Estimate, p_value: float | None = None) -> Verdict:
+    """The verdict on a cross gain; of one of a family, with its corrected p-value."""
+    return {1: Verdict.COMPATIBLE, 0: Verdict.UNDECIDED, -1: Verdict.NOT_COMPATIBLE}[sign(gain, p_value)]
+
+
 def corrected_p_values(
     differences: Mapping[Key, ArrayLike], family: Callable[[Key], Hashable] = lambda key: None
 ) -> dict[Key, float]:
-    """p-values of mean = 0 of each difference (S, Q), or (Q,) for one seed; Holm-corrected within its `family`.
-
-    By the paired permutation test, on signs that all differences share.
-    """
-    if not differences:
-        return {}
-    over_seeds = [np.atleast_2d(values).mean(axis=0, keepdims=True) for values in differences.values()]
-    raw = dict(zip(differences, paired_permutation_test(np.stack(over_seeds), 0.0), strict=True))
+    """p-values of mean = 0 of each difference (S, Q), or (Q,) for one seed; Holm-corrected within its `family`."""
     families: dict[Hashable, list[Key]] = defaultdict(list)
     for key in differences:
         families[family(key)].append(key)
-    return {
-        key: float(value)
-        for members in families.values()
-        for key, value in zip(members, holm([raw[key] for key in members]), strict=True)
+    found: dict[Key, float] = {}
+    for members in families.values():
+        tables = [np.atleast_2d(np.asarray(differences[key], dtype=np.float64)) for key in members]
+        typical = _Seeds.of([_seed_means(table) for table in tables])
+        raw = [typical.p_value(table) for table in tables]
+        found |= dict(zip(members, holm(raw).tolist(), strict=True))
+    return {key: found[key] for key in differences}
+
+
+def behind_the_first(rows: Mapping[Key, Values], seeds: Mapping[Key, Sequence[int]]) -> set[Key]:
+    """The rows that are significantly below the first of `rows`, the one with the highest mean.
+
+    Values are (S, Q), in the order of the row's `seeds`. Rows are compared on the seeds that they share; without one
+    they cannot be told apart.
+    """
+    if len(rows) < 2:
+        return set()
+    shared = {
+        (one, other): [seed for seed in seeds[one] if seed in seeds[other]] for one, other in combinations(rows, 2)
     }
 
+    def of_seeds(key: Key, chosen: Sequence[int]) -> Values:
+        return rows[key][[seeds[key].index(seed) for seed in chosen]]
 
-def paired_permutation_test(
-    first: ArrayLike, second: ArrayLike, permutations: int = PERMUTATIONS, seed: int = 0
-) -> NDArray[np.float64]:
-    """Two-sided p-values of mean(first) = mean(second), for per-query values (…, S, Q); the result is (…).
-
-    A query's difference is averaged over the seeds; under the null hypothesis its sign is a fair coin, so the sum
-    of differences is compared with sums of randomly flipped ones: p = (1 + #{|T*| ≥ |T|}) / (1 + permutations).
-    A query that is NaN on one side is left out. Leading dimensions are several tests on shared signs, which costs
-    hardly more than one.
-    """
-    pairs = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    differences = np.nan_to_num(pairs.mean(axis=-2))
-    flat = differences.reshape(-1, differences.shape[-1])
-    total = flat.sum(axis=1)
-    reached = np.abs(total) - 1e-12 * np.abs(flat).sum(axis=1)  # equal sums differ by rounding
-    extreme = np.zeros(len(flat))
-    generator = np.random.default_rng(seed)
-    height = max(1, _BLOCK_VALUES // flat.shape[1])
-    for begin in range(0, permutations, height):
-        coins = generator.integers(0, 2, size=(min(height, permutations - begin), flat.shape[1]), dtype=np.uint8)
-        extreme += (np.abs(2 * (coins.astype(np.float64) @ flat.T) - total) >= reached).sum(axis=0)
-    return ((1 + extreme) / (1 + permutations)).reshape(differences.shape[:-1])
+    by_seed = {key: _seed_means(values) for key, values in rows.items()}
+    typical = _Seeds.of(
+        [
+            np.array([by_seed[one][seeds[one].index(seed)] - by_seed[other][seeds[other].index(seed)] for seed in both])
+            for (one, other), both in shared.items()
+        ],
+        independent=(len(rows) - 1) / len(shared),
+    )
+    first, *others = rows
+    compared = {key: of_seeds(first, both) - of_seeds(key, both) for key in others if (both := shared[first, key])}
+    p_values = holm([typical.p_value(table) for table in compared.values()]) * len(rows) / 2
+    return {
+        key
+        for (key, table), p_value in zip(compared.items(), p_values.tolist(), strict=True)
+        if p_value < ERROR_RATE and sign(mean_estimate(table), p_value) > 0
+    }
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -91,3 +112,32 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1)
     return adjusted
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """The variance of one seed's mean, on average over a family, and its degrees of freedom; 0 without any."""
+
+    variance: float
+    df: float
+
+    @classmethod
+    def of(cls, seed_means: Sequence[Values], independent: float = 1.0) -> _Seeds:
+        """From the means (S,) of each difference's seeds, of which this share is independent of the others."""
+        several = [means for means in seed_means if len(means) > 1]
+        df = sum(len(means) - 1 for means in several)
+        total = sum(float(((means - means.mean()) ** 2).sum()) for means in several)
+        return cls(total / df, df * independent) if df else cls(0.0, 0.0)
+
+    def p_value(self, table: Values) -> float:
+        """Of the mean of one difference (S, Q); 1 if it has fewer than two queries."""
+        own = spread(table)
+        if own is None:
+            return 1.0
+        typical = own.at_least(self.variance / len(table), self.df) if self.df else own
+        return typical.p_value(float(np.nanmean(table)))
+
+
+def _seed_means(table: Values) -> Values:
+    means: Values = np.nanmean(table, axis=1)
+    return means

@@ -8,10 +8,10 @@ import numpy as np
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first
-from compatbench.evaluation.bootstrap import Bootstrap, interval_estimate
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.curves import BackfillMeans, QueryCurves, area, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import Means, mean_estimate
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
@@ -110,20 +110,18 @@ def share_metrics(entry: BackfilledQueries, means: BackfillMeans, results: Matri
     for name in DERIVED_FROM if results.keys() >= {*ends} else ():
         columns = {at: results[at].per_query(name)[results[at].rows(ids)] for at in ends}
         columns[entry.at] = means.values[name][means.answerable].astype(np.float64)
-        bootstrap = Bootstrap(columns)
+        found = Means(columns)
         for share, at in ((MetricName.BACKFILL_SHARE, entry.at), (MetricName.FINAL_SHARE, (new, new))):
-            yield metric(f"{share}:{name}", entry.at, bootstrap.estimate(gain_share, ends[1], at, ends[2]), len(ids))
+            yield metric(f"{share}:{name}", entry.at, found.estimate(gain_share, ends[1], at, ends[2]), len(ids))
 
 
 def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
     """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
     values = curves.per_query(curve.metric)
-    draws = Bootstrap(dict(zip(curve.beta, values.T, strict=True))).draws
     numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
-    areas = area(curve.beta, np.stack(list(draws.values()), axis=1))
     found = {
-        "backfill_area": interval_estimate(numbers.area, areas),
-        "backfill_min": interval_estimate(numbers.minimum, draws[numbers.minimum_beta]),
+        "backfill_area": mean_estimate(area(curve.beta, values)),
+        "backfill_min": mean_estimate(values[:, curve.beta.index(numbers.minimum_beta)]),
         "backfill_crossing": Estimate(numbers.crossing),
     }
     for name, number in found.items():

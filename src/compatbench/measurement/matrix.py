@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
-from compatbench.evaluation.bootstrap import mean_estimate
+from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.similarity import Distance
 from compatbench.measurement.numbers import metric
@@ -53,7 +53,7 @@ def _scored(chain: ServedChain, entry: MatrixEntry, distance: Distance) -> str:
 def entry_metrics(
     results: QueryResults, entry: ArrayRef, subset: Subset = "all", mask: NDArray[np.bool_] | None = None
 ) -> Iterator[Metric]:
-    """The retrieval numbers of one entry over the queries in `mask` (Q,), with 95% bootstrap intervals."""
+    """The retrieval numbers of one entry over the queries in `mask` (Q,), with 95% intervals."""
     chosen = results.answerable if mask is None else results.answerable & mask
     for name in results.names:
         values = results.per_query(name)[chosen]

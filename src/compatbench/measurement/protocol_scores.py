@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from compatbench.evaluation.acceptance import supported_rates
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.bootstrap import mean_estimate
+from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.measurement.numbers import metric

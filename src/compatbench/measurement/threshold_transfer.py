@@ -48,7 +48,7 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
 
 
 def acceptance_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
-    """TAR and, at a transferred threshold, FAR of one entry, with 95% bootstrap intervals over queries."""
+    """TAR and, at a transferred threshold, FAR of one entry, with 95% intervals over queries."""
     tar, far = acceptance_rates({"": [accepted]})[""]
     prefix = "transfer_" if entry.transferred else ""
     yield metric(f"{prefix}TAR@FAR={entry.rate:g}", entry.at, tar, entry.queries)

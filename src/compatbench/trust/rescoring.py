@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.curves import STEP, QueryCurves
 from compatbench.measurement.metrics import ArrayScorer
@@ -46,7 +47,8 @@ class Rescorer:
             yield f"lacks {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}; run its cell again"
         for at, metric in found.items():
             if at in said:
-                yield from _compare(at, said[at], metric)
+                same_rule = record.protocol_version == PROTOCOL_VERSION  # protocol 1 had other intervals
+                yield from _compare(at, said[at], metric, intervals=same_rule)
         for at in said:
             if at not in found and at[0] in RETRIEVAL and at[3] == "all":
                 yield f"{_name(at)} has no per-query arrays"
@@ -108,10 +110,10 @@ def _name(at: Coordinates) -> str:
     return f"{name}({query},{gallery}{''.join(', ' + word for word in details)})"
 
 
-def _compare(at: Coordinates, said: Metric, found: Metric) -> Iterator[str]:
+def _compare(at: Coordinates, said: Metric, found: Metric, *, intervals: bool) -> Iterator[str]:
     if (said.n, said.direction) != (found.n, found.direction):
         yield f"{_name(at)} is over {found.n} queries ({found.direction} is better), the record says otherwise"
-    for part in ("value", "ci_low", "ci_high"):
+    for part in ("value", "ci_low", "ci_high") if intervals else ("value",):
         one, other = getattr(said, part), getattr(found, part)
         if not _equal(one, other):
             yield f"{_name(at)}: {part} is {other} by its arrays, the record says {one}"

@@ -1,11 +1,9 @@
-import itertools
-
 import numpy as np
 import pytest
 
-from compatbench.evaluation.bootstrap import hierarchical_bootstrap
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import holm, paired_permutation_test, sign
+from compatbench.evaluation.means import mean_estimate
+from compatbench.evaluation.significance import behind_the_first, sign
 from compatbench.report.rows.estimates import best_rows, contributions, estimate
 from compatbench.report.rows.scores import Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
@@ -26,7 +24,7 @@ def on_map(numbers):
 
 
 def near(value, low, high):
-    return [pytest.approx(number, abs=1e-12) for number in (value, low, high)]
+    return [pytest.approx(number, abs=1e-6) for number in (value, low, high)]
 
 
 def triple(estimate):
@@ -58,15 +56,15 @@ def random_rows(generator, names, queries=60):
 
 def test_numbers_follow_the_protocol():
     numbers = on_map(estimate({"a": constant(0.25, (0.25, 0.375, 0.5), 0.625, 0.75)})["a"])
-    # 27 equally likely draws of three seeds; 1/27 > 2.5% are three times the lowest, so intervals end there
+    margin = 4.302653 * 0.125 / np.sqrt(3)  # three seeds that are 0.125 apart, t with 2 degrees of freedom
     assert triple(numbers[Entry.OLD]) == near(0.25, 0.25, 0.25)
-    assert triple(numbers[Entry.CROSS]) == near(0.375, 0.25, 0.5)
-    assert triple(numbers[MetricName.CROSS_GAIN]) == near(0.125, 0.0, 0.25)
-    assert triple(numbers[MetricName.BACKFILL_GAIN]) == near(0.25, 0.125, 0.375)
-    assert triple(numbers[MetricName.UPDATE_GAIN]) == near(0.25, 0.0, 0.5)
+    assert triple(numbers[Entry.CROSS]) == near(0.375, 0.375 - margin, 0.375 + margin)
+    assert triple(numbers[MetricName.CROSS_GAIN]) == near(0.125, 0.125 - margin, 0.125 + margin)
+    assert triple(numbers[MetricName.BACKFILL_GAIN]) == near(0.25, 0.25 - margin, 0.25 + margin)
+    assert triple(numbers[MetricName.UPDATE_GAIN]) == near(0.25, 0.25 - 2 * margin, 0.25 + 2 * margin)
     assert triple(numbers[MetricName.TAX]) == near(-0.125, -0.125, -0.125)
     assert sign(numbers[MetricName.CROSS_GAIN]) == 0
-    assert sign(numbers[MetricName.BACKFILL_GAIN]) == 1
+    assert sign(numbers[MetricName.BACKFILL_GAIN]) == 0
     assert sign(numbers[MetricName.TAX]) == -1
 
 
@@ -76,16 +74,11 @@ def test_update_gain_is_undefined_where_nothing_is_to_gain():
     assert triple(numbers[MetricName.CROSS_GAIN]) == near(0.125, 0.125, 0.125)
 
 
-def test_intervals_are_those_of_paired_draws():
+def test_intervals_are_paired():
     row = random_rows(np.random.default_rng(0), ["a"])["a"]
     numbers = on_map(estimate({"a": row, "other": constant(0.5, 0.5, 0.5, 0.75)})["a"])
-    draws = hierarchical_bootstrap({name: row.of("mAP", name) for name in (Entry.OLD, Entry.CROSS, Entry.REFERENCE)})
-    gains = [
-        (cross - old) / (reference - old)
-        for old, cross, reference in zip(draws[Entry.OLD], draws[Entry.CROSS], draws[Entry.REFERENCE], strict=True)
-    ]
-    assert numbers[MetricName.UPDATE_GAIN].low == pytest.approx(np.percentile(gains, 2.5))
-    assert numbers[MetricName.UPDATE_GAIN].high == pytest.approx(np.percentile(gains, 97.5))
+    expected = mean_estimate(row.of("mAP", Entry.CROSS) - row.of("mAP", Entry.OLD))
+    assert triple(numbers[MetricName.CROSS_GAIN]) == near(*triple(expected))
 
 
 def test_contributions_average_to_the_number():
@@ -97,37 +90,25 @@ def test_contributions_average_to_the_number():
     assert contributions(constant(0.75, 0.875, 0.625, 0.75), MetricName.UPDATE_GAIN) is None
 
 
-def test_best_rows_agree_with_one_test_at_a_time():
+def test_best_rows_are_those_not_behind_the_first():
     rows = random_rows(np.random.default_rng(2), ["a", "b", "c", "d", "e"])
     found = best_rows(rows, [Entry.CROSS, Entry.NEW, MetricName.UPDATE_GAIN, MetricName.TAX])
     sizes = set()
     for number in (Entry.CROSS, Entry.NEW, MetricName.UPDATE_GAIN, MetricName.TAX):
         values = {label: contributions(row, number) for label, row in rows.items()}
         order = sorted(values, key=lambda label: -values[label].mean())
-        p_values = holm([paired_permutation_test(values[order[0]], values[label]) for label in order[1:]])
-        expected = [order[0]]
-        for label, p_value in zip(order[1:], p_values, strict=True):
-            draws = hierarchical_bootstrap({"difference": values[order[0]] - values[label]})["difference"]
-            if p_value >= 0.05 or np.percentile(draws, 2.5) <= 0:
-                expected.append(label)
-        assert found[number] == expected
-        sizes.add(len(expected))
+        behind = behind_the_first({label: values[label] for label in order}, dict.fromkeys(order, (0, 1, 2)))
+        assert found[number] == [label for label in order if label not in behind]
+        sizes.add(len(found[number]))
     assert max(sizes) < 5  # something was told apart
     assert max(sizes) > 1  # and something tied
 
 
 def test_seed_noise_alone_makes_a_tie():
     rows = {"a": constant(0.25, 0.5, 0.5, 0.75), "b": constant(0.25, (0.25, 0.375, 0.5), 0.5, 0.75)}
-    assert paired_permutation_test(rows["a"].of("mAP", Entry.CROSS), rows["b"].of("mAP", Entry.CROSS)) < 0.001
     assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a", "b"]
-    rows["b"] = constant(0.25, (0.25, 0.375, 0.4375), 0.5, 0.75)
+    rows["b"] = constant(0.25, (0.24, 0.25, 0.26), 0.5, 0.75)
     assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a"]
-
-
-def test_few_queries_make_a_tie():
-    # of 2³ sign patterns of three equal differences two are as extreme: p = 0.25
-    rows = {name: constant(0.25, cross, 0.5, 0.75, queries=3) for name, cross in (("a", 0.5), ("b", 0.25))}
-    assert best_rows(rows, [Entry.CROSS])[Entry.CROSS] == ["a", "b"]
 
 
 def test_rows_are_compared_on_the_seeds_they_share():
@@ -145,10 +126,3 @@ def test_no_row_with_a_number_gives_no_best():
     assert best_rows({"a": constant(0.75, 0.875, 0.625, 0.75)}, [MetricName.UPDATE_GAIN]) == {
         MetricName.UPDATE_GAIN: []
     }
-
-
-def test_the_interval_of_three_seeds_is_exact():
-    """The enumeration behind the hand-computed intervals of these tests."""
-    means = [np.mean(draw) for draw in itertools.product((0.25, 0.375, 0.5), repeat=3)]
-    assert np.mean(np.isclose(means, 0.25)) > 0.025
-    assert np.mean(np.isclose(means, 0.5)) > 0.025

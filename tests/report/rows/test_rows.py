@@ -4,7 +4,7 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.rows.controls import ordering, verdict
+from compatbench.report.rows.controls import judgement, ordering
 from compatbench.report.rows.row import in_order, method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
@@ -19,10 +19,10 @@ def rows(bench, records):
     return method_rows(scenarios(records)[0], ScoreReader(bench.folder))
 
 
-def row_with(bench, gain, backfill):
-    """A row without expectations that has these numbers."""
-    row = rows(bench, [bench.record("a", 0, flat(0.5))])[0]
-    return replace(row, numbers={("mAP", "cross_gain"): gain, ("mAP", "backfill_gain"): backfill})
+def row_with(bench, gain, backfill, p_value=0.01):
+    """A row of two seeds without expectations that has these numbers."""
+    row = rows(bench, [bench.record("a", seed, flat(0.5)) for seed in range(2)])[0]
+    return replace(row, gain_p_value=p_value, numbers={("mAP", "cross_gain"): gain, ("mAP", "backfill_gain"): backfill})
 
 
 ABOVE, ABOVE_NS = Estimate(0.1, 0.05, 0.15), Estimate(0.1, -0.05, 0.25)
@@ -33,25 +33,44 @@ BELOW, BELOW_NS, ZERO = Estimate(-0.1, -0.2, -0.05), Estimate(-0.1, -0.2, 0.05),
     ("gain", "words"),
     [
         (ABOVE, "compatible"),
-        (ABOVE_NS, "compatible, n.s."),
+        (ABOVE_NS, "undecided"),
         (BELOW, "not compatible"),
-        (BELOW_NS, "not compatible, n.s."),
-        (ZERO, "not compatible, n.s."),
+        (BELOW_NS, "undecided"),
+        (ZERO, "undecided"),
     ],
 )
-def test_verdict_is_the_criterion_and_its_interval(bench, gain, words):
-    assert verdict(row_with(bench, gain, ABOVE)) == words
+def test_the_verdict_is_the_sign_of_the_gain(bench, gain, words):
+    assert judgement(row_with(bench, gain, ABOVE)) == words
+    assert judgement(row_with(bench, gain, ABOVE, p_value=0.05)) == "undecided"
+
+
+def test_one_seed_gives_no_verdict(bench):
+    row = rows(bench, [bench.record("a", 0, flat(0.5))])[0]
+    assert row.number("cross_gain").low == 0.25
+    assert (row.verdict, judgement(row), ordering(row)) == (None, "one seed", "one seed")
+
+
+def test_verdicts_are_corrected_over_the_rows_of_the_scenario(bench):
+    """The gain is compatible alone, with p = 0.02, and undecided among five such rows."""
+    values = {"oo": [0.25] * 20, "nn": [0.75] * 20, "ss": [0.75] * 20, "no": [0.75] * 6 + [0.25] * 14}
+    records = [bench.record(label, seed, values) for label in "abcde" for seed in range(3)]
+    found = rows(bench, records)
+    alone = rows(bench, [record for record in records if record.spec.method.label == "a"])[0]
+    assert found[0].gain_p_value == pytest.approx(5 * alone.gain_p_value)
+    assert alone.gain_p_value < 0.05 < found[0].gain_p_value
+    assert [row.verdict for row in found] == ["undecided"] * 5
+    assert alone.verdict == "compatible"
 
 
 @pytest.mark.parametrize(
     ("gain", "backfill", "word"),
     [
         (ABOVE, ABOVE, "yes"),
-        (ABOVE_NS, ABOVE, "yes, n.s."),
-        (ABOVE, ABOVE_NS, "yes, n.s."),
+        (ABOVE_NS, ABOVE, "undecided"),
+        (ABOVE, ABOVE_NS, "undecided"),
         (BELOW, ABOVE, "no"),
-        (ABOVE, BELOW_NS, "no"),
-        (ABOVE, ZERO, "no"),
+        (ABOVE, BELOW_NS, "undecided"),
+        (ABOVE_NS, BELOW, "no"),
     ],
 )
 def test_ordering_needs_both_steps(bench, gain, backfill, word):

@@ -79,7 +79,7 @@ def test_the_criterion_is_counted_where_the_row_was_measured(bench):
     _, rows = by_label(bench, records_of(bench) + row(bench, "worse", 0.2, "one") + row(bench, "even", 0.25, "two"))
     assert (rows["a"].compatible, rows["a"].measured) == (3, 3)
     assert (rows["worse"].compatible, rows["worse"].measured) == (0, 1)
-    assert (rows["even"].compatible, rows["even"].compatible_not_significant) == (0, 0)
+    assert (rows["even"].compatible, rows["even"].undecided) == (0, 1)
 
 
 def test_no_rank_crosses_leagues(bench):

@@ -58,7 +58,7 @@ def test_all_files_are_written_and_named(bench, tmp_path):
     assert (out / "tables/extended_data.csv").read_text() == (GOLDEN / "scores.csv").read_text()
     assert (out / "tables/extended_data.tex").read_text() == (GOLDEN / "scores.tex").read_text()
     frame = pd.read_csv(out / "tables/extended_data.csv").set_index("method")
-    assert frame.loc["varied", ["gamma", "gamma_low", "gamma_high"]].tolist() == [0.25, 0.0, 0.5]
+    assert frame.loc["varied", ["gamma", "gamma_low", "gamma_high"]].tolist() == [0.25, -0.371034, 0.871034]
 
 
 def test_backfill_curves_are_a_table_and_a_picture(bench, tmp_path):

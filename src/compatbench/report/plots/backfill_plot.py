@@ -125,13 +125,13 @@ def _draw(axes: Axes, panel: _Panel) -> None:
     _draw_scale(axes, panel)
     for one in panel.backfills:
         x, gain, color = panel.x(one.betas), _gain(one, one.mean), COLORS[one.order]
-        if one.order == "random":
+        if one.order is Order.RANDOM:
             band = panel.y(_gain(one, one.low)), panel.y(_gain(one, one.high))
             axes.fill_between(x, *band, color=color, alpha=0.2, linewidth=0)
             if (gain < 0).any():
                 axes.fill_between(x, panel.y(np.minimum(gain, 0)), panel.y(0), color=_BELOW, alpha=0.2, linewidth=0)
         y = np.where(gain < panel.low, np.nan, panel.y(gain))
-        axes.plot(x, y, color=color, linewidth=1.3 if one.order == "random" else 0.9)
+        axes.plot(x, y, color=color, linewidth=1.3 if one.order is Order.RANDOM else 0.9)
     lowest = min(float(_gain(one, one.mean).min()) for one in panel.backfills)
     if lowest < panel.low:
         axes.text(panel.left + 0.05, panel.bottom + 0.05, f"lowest {number(lowest, Unit.POINTS)}", fontsize=6.5)

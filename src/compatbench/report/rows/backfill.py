@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.bootstrap import Bootstrap, Values, interval_estimate
 from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import Means, Values, mean_estimate
 from compatbench.evaluation.significance import sign
 from compatbench.records.record import BackfillCurve, Record
 from compatbench.report.rows.row import MethodRow
@@ -60,8 +60,7 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
             entries = [(record, curve) for record in row.runs.finished if (curve := _curve(record, order)) is not None]
             if entries and len(entries) == len(row.runs.finished):
                 found.append((row, [curve for _, curve in entries], _columns(row, entries, reader)))
-    bootstrap = Bootstrap({(n, at): one for n, (*_, columns) in enumerate(found) for at, one in columns.items()})
-    return [_row_backfill(row, curves, bootstrap, n) for n, (row, curves, _) in enumerate(found)]
+    return [_row_backfill(row, curves, columns) for row, curves, columns in found]
 
 
 def _curve(record: Record, order: Order) -> BackfillCurve | None:
@@ -89,18 +88,12 @@ def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], re
     return {None: np.stack(status_quo)} | {beta: stacked[:, :, step] for step, beta in enumerate(first.betas)}
 
 
-def _row_backfill(
-    row: MethodRow,
-    curves: Sequence[BackfillCurve],
-    bootstrap: Bootstrap[tuple[int, float | None]],
-    n: int,
-) -> RowBackfill:
+def _row_backfill(row: MethodRow, curves: Sequence[BackfillCurve], columns: Columns) -> RowBackfill:
     betas = tuple(curves[0].beta)
-    mean = np.array([bootstrap.means[n, beta] for beta in betas])
-    status_quo = float(bootstrap.means[n, None])
-    numbers = backfill_numbers(betas, mean, status_quo)
-    areas = area(betas, np.stack([bootstrap.draws[n, beta] for beta in betas], axis=1))
-    lowest = n, numbers.minimum_beta
+    found = Means(columns)
+    mean = np.array([found.means[beta] for beta in betas])
+    numbers = backfill_numbers(betas, mean, float(found.means[None]))
+    lowest = numbers.minimum_beta
     return RowBackfill(
         row=row,
         order=curves[0].order,
@@ -109,10 +102,10 @@ def _row_backfill(
         low=np.min([curve.low for curve in curves], axis=0),
         high=np.max([curve.high for curve in curves], axis=0),
         queries=curves[0].n,
-        status_quo=bootstrap.mean((n, None)),
-        area=interval_estimate(numbers.area, areas),
-        minimum=bootstrap.mean(lowest),
-        minimum_beta=numbers.minimum_beta,
-        dip=bootstrap.estimate(np.subtract, lowest, (n, None)),
+        status_quo=found.mean(None),
+        area=mean_estimate(area(betas, np.stack([columns[beta] for beta in betas], axis=-1))),
+        minimum=found.mean(lowest),
+        minimum_beta=lowest,
+        dip=found.estimate(np.subtract, lowest, None),
         crossing=numbers.crossing,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.evaluation.bootstrap import RESAMPLES, Values
-from compatbench.evaluation.significance import ROUNDING
+from compatbench.evaluation.spread import ROUNDING
 from compatbench.report.rows.estimates import resampled
 from compatbench.report.rows.row import MethodRow
 from compatbench.vocabulary import RANKED_BY, MetricName

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from compatbench.evaluation.bootstrap import Values
+from compatbench.evaluation.means import Values
 from compatbench.evaluation.significance import sign
 from compatbench.report.rows.closing import closed
 from compatbench.report.rows.contests import point_ranks
 from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
-from compatbench.vocabulary import RANKED_BY, Entry, Expectation, League, MetricName, Status
+from compatbench.vocabulary import RANKED_BY, Behaviour, Entry, Expectation, League, MetricName, Status, Verdict
 
 SAME_SELF = 1e-4
 """How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
@@ -125,37 +124,27 @@ def _points(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-class Verdict(StrEnum):
-    """The sign of the cross gain on mAP, `n.s.` if its interval contains 0; or whether an expectation was met."""
-
-    COMPATIBLE = "compatible"
-    COMPATIBLE_NOT_SIGNIFICANT = "compatible, n.s."
-    NOT_COMPATIBLE = "not compatible"
-    NOT_COMPATIBLE_NOT_SIGNIFICANT = "not compatible, n.s."
-    AS_EXPECTED = "as expected"
-    NOT_AS_EXPECTED = "✗ not as expected"
+ONE_SEED = "one seed"
+"""Stands where a verdict would: intervals over queries alone say nothing of another training."""
 
 
-def verdict(row: MethodRow) -> Verdict | None:
-    """The verdict on a row; None if no seed ended well."""
+def judgement(row: MethodRow) -> str | None:
+    """The verdict on a row, ONE_SEED, or whether its expectations were met; None if no seed ended well."""
     if row.scores is None:
         return None
     if row.runs.method.expects:
-        return Verdict.NOT_AS_EXPECTED if misbehaviour(row) else Verdict.AS_EXPECTED
-    gain = row.number(MetricName.CROSS_GAIN)
-    if gain.value is not None and gain.value > 0:
-        return Verdict.COMPATIBLE if sign(gain) else Verdict.COMPATIBLE_NOT_SIGNIFICANT
-    return Verdict.NOT_COMPATIBLE if sign(gain) else Verdict.NOT_COMPATIBLE_NOT_SIGNIFICANT
+        return Behaviour.NOT_AS_EXPECTED if misbehaviour(row) else Behaviour.AS_EXPECTED
+    return row.verdict or ONE_SEED
 
 
 def ordering(row: MethodRow) -> str | None:
-    """Whether M(n,n) > M(n,o) > M(o,o); `n.s.` if the interval of one step contains 0; None as for the verdict."""
-    steps = (row.number(MetricName.CROSS_GAIN), row.number(MetricName.BACKFILL_GAIN))
+    """Whether M(n,n) > M(n,o) > M(o,o), both significantly; None as for the judgement."""
     if row.scores is None:
         return None
-    if not all(step.value is not None and step.value > 0 for step in steps):
-        return "no"
-    return "yes" if all(sign(step) for step in steps) else "yes, n.s."
+    if len(row.scores.seeds) == 1:
+        return ONE_SEED
+    steps = [sign(row.number(step)) for step in (MetricName.CROSS_GAIN, MetricName.BACKFILL_GAIN)]
+    return {1: "yes", 0: Verdict.UNDECIDED, -1: "no"}[min(steps)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Values and intervals of a row's numbers, and significant differences of rows: the only statistics of the report.
 
-The estimator is the hierarchical bootstrap of `compatbench.evaluation.bootstrap`; all numbers are fractions.
+Intervals are those of `compatbench.evaluation.means`; all numbers are fractions.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from itertools import product
 
 import numpy as np
 
-from compatbench.evaluation.bootstrap import Bootstrap, Values, mean_estimate
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import corrected_p_values, sign
+from compatbench.evaluation.means import Means, Values, mean_estimate
+from compatbench.evaluation.significance import behind_the_first
 from compatbench.report.rows.scores import FOLLOWED_OLD, FOLLOWED_REFERENCE, MEAN, SHARED_OLD, Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
@@ -36,14 +36,9 @@ _FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[str, ...]]] = 
 """Every number that is made of per-query scores: its formula, and the columns of `Scores` that it takes."""
 
 
-def bootstrap(rows: Mapping[str, Scores]) -> Bootstrap[tuple[str, str, str]]:
-    """The means of all scores by row, retrieval number and column; rows with equally many seeds share draws."""
-    return Bootstrap({(label, *key): column for label, scores in rows.items() for key, column in scores.values.items()})
-
-
 def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
     """The numbers of every row; those of absent columns are left out."""
-    found = bootstrap(rows)
+    found = Means({(label, *key): column for label, one in rows.items() for key, column in one.values.items()})
     numbers: dict[str, dict[tuple[MetricName, Tested], Estimate]] = {label: {} for label in rows}
     for label, metric in product(rows, DERIVED_FROM):
         for entry in Entry:
@@ -70,9 +65,9 @@ def tuning_gain(tuned: Scores, published: Scores) -> Estimate:
 
 
 def resampled(rows: Mapping[str, Scores], number: MetricName) -> dict[str, Values]:
-    """The resampled values (B,) of a number on mAP by row, NaN where undefined."""
+    """The resampled values (B,) of a number on mAP by row, NaN where undefined; equally many seeds share the draws."""
     formula, columns = _FORMULAS[number]
-    draws = Bootstrap(
+    draws = Means(
         {(label, name): one.of(MetricName.MAP, name) for label, one in rows.items() for name in columns}
     ).draws
     return {label: formula(*(draws[label, name] for name in columns)) for label in rows}
@@ -102,19 +97,10 @@ def best_rows(rows: Mapping[str, Scores], numbers: Iterable[Tested]) -> dict[Tes
     By the rule of `compatbench.evaluation.significance`; the family is all rows of a number. Rows are compared on the
     seeds that they share; without one they cannot be told apart.
     """
-    orders: dict[Tested, list[str]] = {}
-    differences: dict[tuple[Tested, str], Values] = {}
+    best: dict[Tested, list[str]] = {}
     for number in numbers:
         values = {label: found for label, one in rows.items() if (found := contributions(one, number)) is not None}
-        orders[number] = sorted(values, key=lambda label: (-float(values[label].mean()), label))
-        for label in orders[number][1:]:
-            best = orders[number][0]
-            seeds = [seed for seed in rows[best].seeds if seed in rows[label].seeds]
-            if seeds:
-                first = values[best][[rows[best].seeds.index(seed) for seed in seeds]]
-                second = values[label][[rows[label].seeds.index(seed) for seed in seeds]]
-                differences[number, label] = first - second
-    p_values = corrected_p_values(differences, family=lambda key: key[0])
-    compared = Bootstrap(differences)
-    below = {key for key in differences if sign(compared.mean(key), p_values[key]) > 0}
-    return {number: [label for label in order if (number, label) not in below] for number, order in orders.items()}
+        order = sorted(values, key=lambda label: (-float(values[label].mean()), label))
+        behind = behind_the_first({label: values[label] for label in order}, {key: rows[key].seeds for key in order})
+        best[number] = [label for label in order if label not in behind]
+    return best

@@ -12,11 +12,23 @@ from typing import Any
 
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import corrected_p_values, verdict
 from compatbench.records.record import Metric, Record
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
-from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, ParameterSetting, Role, Status, league
+from compatbench.vocabulary import (
+    RANKED_BY,
+    Entry,
+    League,
+    MetricName,
+    Need,
+    ParameterSetting,
+    Role,
+    Status,
+    Verdict,
+    league,
+)
 
 RANKED_SEEDS = 3
 """Rows with fewer finished seeds are shown and not ranked."""
@@ -34,6 +46,9 @@ class MethodRow:
     """None where no seed ended well."""
     numbers: Numbers
     """Empty where no seed ended well."""
+    gain_p_value: float | None
+    """Of the cross gain on mAP, Holm-corrected over the scenario's rows without expectations, or over those with; None
+    for one seed."""
     relative_time: float | None
     """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
     median over seeds."""
@@ -53,6 +68,11 @@ class MethodRow:
     def number(self, word: Tested, metric: MetricName = MetricName.MAP) -> Estimate:
         """An entry of the matrix, or a number made of its entries; undefined if no seed ended well."""
         return self.numbers.get((metric, word), Estimate())
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """By the cross gain on mAP; None for one seed."""
+        return None if self.gain_p_value is None else verdict(self.number(MetricName.CROSS_GAIN), self.gain_p_value)
 
     @property
     def own_first_generation(self) -> bool:
@@ -127,11 +147,19 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     if shared is not None:
         scores |= {label: scores[label].against(shared) for label in own & scores.keys()}
     numbers = estimate(scores)
+    gains = {
+        label: one.of(MetricName.MAP, Entry.CROSS) - one.of(MetricName.MAP, Entry.OLD)
+        for label, one in scores.items()
+        if len(one.seeds) > 1
+    }
+    expecting = {runs.label for runs in scenario.rows if runs.method.expects}
+    p_values = corrected_p_values(gains, family=lambda label: label in expecting)
     return [
         MethodRow(
             runs=runs,
             scores=scores.get(runs.label),
             numbers=numbers.get(runs.label, {}),
+            gain_p_value=p_values.get(runs.label),
             relative_time=_relative_time(runs, scenario.independent),
         )
         for runs in scenario.rows

@@ -11,12 +11,13 @@ from typing import Literal
 
 from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import ROUNDING, sign
+from compatbench.evaluation.significance import sign
+from compatbench.evaluation.spread import ROUNDING
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
-from compatbench.report.rows.controls import ScenarioRows, Verdict, verdict
+from compatbench.report.rows.controls import ScenarioRows, judgement
 from compatbench.report.rows.row import MethodRow, outcome
-from compatbench.vocabulary import League, MetricName, Role
+from compatbench.vocabulary import League, MetricName, Role, Verdict
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
 """`not ranked`: it has numbers, but is no method, or something speaks against it. `missing`: it has no record."""
@@ -57,8 +58,8 @@ class Entry:
     """Ranked rows of its league in the scenario."""
     why: str
     """Why it has no rank: `skipped: …`, `✗ oom`, `2 of 3 seeds`; empty where it has one, and for other roles."""
-    verdict: Verdict | None
-    """None where no seed ended well."""
+    judgement: str | None
+    """The verdict, or what stands in its place; None where no seed ended well."""
     records: tuple[Record, ...]
     """By seed, whatever their status."""
     missing_seeds: tuple[int, ...]
@@ -99,17 +100,17 @@ class Standing:
     @property
     def measured(self) -> int:
         """Scenarios with numbers of the row."""
-        return sum(entry.verdict is not None for entry in self.entries)
+        return sum(entry.judgement is not None for entry in self.entries)
 
     @property
     def compatible(self) -> int:
-        """Scenarios with M(n,o) > M(o,o) beyond the interval of the gain."""
-        return sum(entry.verdict is Verdict.COMPATIBLE for entry in self.entries)
+        """Scenarios in which it is compatible."""
+        return sum(entry.judgement == Verdict.COMPATIBLE for entry in self.entries)
 
     @property
-    def compatible_not_significant(self) -> int:
-        """Scenarios with M(n,o) > M(o,o) within that interval."""
-        return sum(entry.verdict is Verdict.COMPATIBLE_NOT_SIGNIFICANT for entry in self.entries)
+    def undecided(self) -> int:
+        """Scenarios whose data do not tell."""
+        return sum(entry.judgement == Verdict.UNDECIDED for entry in self.entries)
 
     @property
     def missing(self) -> int:
@@ -241,7 +242,7 @@ def _entry(label: str, its_league: League | None, table: _Table) -> Entry:
         rank=table.ranks.get(label),
         competitors=len(table.contests.get(its_league, ())) if its_league else 0,
         why=why,
-        verdict=verdict(row) if row else None,
+        judgement=judgement(row) if row else None,
         records=row.runs.records if row else (),
         missing_seeds=tuple(seed for seed in plan.seeds if seed not in left) if plan and planned else (),
     )

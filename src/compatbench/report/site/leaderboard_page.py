@@ -20,7 +20,7 @@ from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnail
 from compatbench.report.site.page_data.scenario import scenario_json
 from compatbench.report.site.page_data.standing import standings_json
 from compatbench.report.site.page_data.tables import Columns
-from compatbench.report.site.page_data.terms import GENERAL, Terms
+from compatbench.report.site.page_data.terms import GENERAL, NEED_FILTERS, SIGNS, Terms
 from compatbench.vocabulary import RANKED_BY, League, Role
 
 MOST_BYTES = 2_000_000
@@ -66,6 +66,9 @@ def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
     data: dict[str, Json] = {
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
+        "filters": [[name, list(needs)] for name, needs in NEED_FILTERS.items()],
+        "signs": {**SIGNS},
+        "roles": {role: role.heading for role in (Role.METHOD, Role.REFERENCE, Role.CONTROL)},
         "scenarios": scenarios,
         "rank by": [[number.heading, number.sentence] for number in RANKED_BY],
         "leagues": [[league, league.heading, league.sentence] for league in League],

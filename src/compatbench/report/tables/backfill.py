@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.significance import INTERVALS
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.runs import ScenarioRuns
@@ -65,7 +66,7 @@ def _caption(shown: Sequence[RowBackfill]) -> str:
         f"(generation {entry.gallery_generation} is replaced by generation {entry.query_generation}). "
         f"Over {' or '.join(f'{number:,}' for number in queries)} queries and the whole gallery. "
         f"Random and class-wise orders: mean over {entry.repeats} seeded ones. {Order.UNCERTAINTY.heading}: "
-        f"{Order.UNCERTAINTY.sentence} 95% intervals: hierarchical bootstrap over seeds, then queries."
+        f"{Order.UNCERTAINTY.sentence} {INTERVALS}."
     )
 
 

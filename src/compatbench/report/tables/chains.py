@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from compatbench.evaluation.significance import INTERVALS
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_seconds
 from compatbench.report.rows.row import MethodRow
@@ -38,7 +39,7 @@ def chain_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | N
         "chain",
         "the chain",
         f"Over all {len(chains[0].matrix)} generations, on mAP; M(i,j): queries of generation i, gallery of "
-        "generation j. 95% intervals: hierarchical bootstrap over seeds, then queries. Nothing is ranked here.",
+        "generation j. 95% intervals: bootstrap over seeds and queries. Nothing is ranked here.",
         (METHOD, *_NUMBERS),
         grouped((chain.row.section, method_row(chain.row, of)) for chain, of in zip(chains, cells, strict=True)),
         _OWN_OLD,
@@ -63,8 +64,8 @@ def matrix_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table | 
         "matrix",
         "compatibility matrices",
         "M(i,j): mAP in points of queries embedded by generation i on a gallery embedded by generation j. On the "
-        "diagonal a gallery that was re-embedded, left of it one that was not. 95% intervals: hierarchical "
-        "bootstrap over seeds, then queries.",
+        "diagonal a gallery that was re-embedded, left of it one that was not. "
+        f"{INTERVALS}.",
         (METHOD, Column("queries", "queries", "The generation i that embeds the queries.", Unit.COUNT), *galleries),
         grouped((chain.row.section, line) for chain in chains for line in _matrix_rows(chain)),
         _OWN_OLD,

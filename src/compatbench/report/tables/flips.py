@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.significance import INTERVALS
 from compatbench.report.render.table import Column, Row, Table
 from compatbench.report.rows.flips import CROSS, FULL, flip_rates
 from compatbench.report.rows.row import MethodRow
@@ -40,8 +41,8 @@ def flips_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: Score
         "flips",
         "flips",
         "Queries that the upgrade breaks (negative flips) and mends (positive flips), against the old system: old "
-        "queries on the old gallery. Lower NFR is better. 95% intervals: hierarchical bootstrap over seeds, then "
-        "queries.",
+        "queries on the old gallery. Lower NFR is better. "
+        f"{INTERVALS}.",
         (METHOD, *(Column(key, _title(key), text, interval=True) for key, text in _RATES.items())),
         grouped((row.section, line(row)) for row in shown),
         {OWN_OLD: "against its own old model."},

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.significance import FAMILY, INTERVALS
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
-from compatbench.report.rows.controls import ScenarioRows, ordering, verdict
+from compatbench.report.rows.controls import ScenarioRows, judgement, ordering
 from compatbench.report.rows.estimates import Tested, best_rows, tuning_gain
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
 from compatbench.report.rows.runs import ScenarioRuns
@@ -25,7 +26,7 @@ from compatbench.report.tables.method_rows import (
     own_old,
     scenario_table,
 )
-from compatbench.vocabulary import RANKED_BY, Entry, League, MetricName, Role
+from compatbench.vocabulary import RANKED_BY, Entry, League, MetricName, Role, Verdict
 
 STATUS_QUO = "status quo"
 """The row of the old model as it is."""
@@ -119,19 +120,19 @@ _SCORES = (
         Column(
             "verdict",
             "verdict",
-            "Compatible means M(n,o) > M(o,o) on mAP; n.s. means that the interval of the cross gain contains 0. "
-            "References and controls with an expectation: whether it was met. Else how the cells ended.",
+            f"{' '.join(f'{word}: {word.sentence}' for word in Verdict)} One seed gives none. References and controls "
+            "with an expectation: whether it was met. Else how the cells ended.",
             Unit.TEXT,
             places=tuple(Place),
             order=7,
         ),
-        lambda line: Cell(verdict(line.row) or outcome(line.row.runs.records, name_seeds=False)),
+        lambda line: Cell(judgement(line.row) or outcome(line.row.runs.records, name_seeds=False)),
     ),
     _Score(
         Column(
             "ordering",
             MetricName.ORDERING.heading,
-            f"{MetricName.ORDERING.sentence} n.s.: as in the verdict.",
+            f"{MetricName.ORDERING.sentence} Undecided, and one seed: as in the verdict.",
             Unit.TEXT,
             places=(Place.README,),
             order=13,
@@ -249,11 +250,9 @@ def _caption(found: ScenarioRows, l2_differs: bool) -> str:
         f"Ranks within a league: by {first.heading}, then {second.heading}." if found.contests else "",
         "M(q,g): mAP in points by cosine similarity, queries embedded by q and gallery by g; o old, n new, "
         "* new trained independently.",
-        "95% intervals: hierarchical bootstrap over seeds, then queries"
-        + (" (one seed: over queries only)." if seeds == 1 else f" ({seeds} seeds)."),
+        f"{INTERVALS}" + (" (one seed: over queries only)." if seeds == 1 else f" ({seeds} seeds)."),
         "References and controls are never ranked.",
-        "Bold: the best ranked row of a league and all that are not significantly below it (paired permutation "
-        "test, Holm-corrected, and paired bootstrap interval).",
+        f"Bold: the best ranked row of a league and all that are not significantly below it ({FAMILY} over all pairs).",
         "Time: training images/s of the row independent ÷ own, and 1 more where the method needs that model; same "
         "suite, scenario and seed, median over seeds.",
     ]

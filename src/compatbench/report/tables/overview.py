@@ -7,7 +7,6 @@ from statistics import fmean
 
 from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.significance import sign
 from compatbench.report.render.table import Cell, Column, Place, Row, Table, Unit
 from compatbench.report.rows.contests import averages
 from compatbench.report.rows.controls import ScenarioRows
@@ -15,7 +14,7 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.cells import plain
 from compatbench.report.tables.leaderboard import STATUS_QUO
 from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, grouped, method_row, needs_cell, used
-from compatbench.vocabulary import Entry, League, MetricName, Role
+from compatbench.vocabulary import Entry, League, MetricName, Role, Verdict
 
 ABOVE, BELOW, RED, UNRANKED = "↑", "↓", "✗", "○"
 FULL_BACKFILL = "full backfill"
@@ -31,8 +30,8 @@ _TAX = Column(
     "tax", "mean tax", f"{MetricName.TAX.sentence} Mean over all scenarios, mAP in points.", places=(Place.COMPACT,)
 )
 _FOOTNOTES = {
-    ABOVE: "more than the status quo: the 95% interval of the gain lies above 0, uncorrected for the number of cells.",
-    BELOW: "less than the status quo: that interval lies below 0.",
+    ABOVE: f"{Verdict.COMPATIBLE}: {Verdict.COMPATIBLE.sentence}",
+    BELOW: f"{Verdict.NOT_COMPATIBLE}: {Verdict.NOT_COMPATIBLE.sentence}",
     OWN_OLD: "trains its own first generation: the gain is against its own old model.",
     UNRANKED: "this scenario ranks nobody (see its table), and counts for no mean of a share.",
     RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
@@ -55,9 +54,7 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
         found.append((order, (known.section, _row(known, rows, scenarios, signs, mean))))
     lines = [line for _, line in sorted(found, key=lambda one: one[0])]
     one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
-    intervals = (
-        "Intervals are over queries only, as there is one seed." if one_seed else "Intervals: seeds, then queries."
-    )
+    verdicts = "There is one seed, so there are no verdicts." if one_seed else ""
     meaning = "M(n,o) − M(o,o) in {}, mAP in points; – where the row did not run or did not end."
     names = [scenario.runs.scenario for scenario in scenarios]
     groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
@@ -67,7 +64,7 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
         title="All scenarios: what queries gain on day one",
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
         "has M(o,o) itself, as that of the full backfill has M(*,*); of a chain, the newest generation's on the first "
-        f"one's gallery. {intervals} Methods stand by league, within it by mean {number.heading}"
+        f"one's gallery. {verdicts} Methods stand by league, within it by mean {number.heading}"
         f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}.",
         columns=(
             METHOD,
@@ -114,8 +111,8 @@ def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:
 
 
 def _sign(row: MethodRow | None) -> int:
-    """1 where the gain is significantly above 0, −1 below, else 0."""
-    return sign(row.number(MetricName.CROSS_GAIN)) if row is not None else 0
+    """1 where the row is compatible, −1 where it is not, else 0."""
+    return {Verdict.COMPATIBLE: 1, Verdict.NOT_COMPATIBLE: -1}.get(row.verdict, 0) if row and row.verdict else 0
 
 
 def _row(

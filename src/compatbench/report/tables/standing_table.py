@@ -9,7 +9,7 @@ from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Group
 from compatbench.report.rows.standing import Entry, Standing, Standings
 from compatbench.report.tables.cells import plain
 from compatbench.report.tables.method_rows import METHOD, NEEDS, needs_cell
-from compatbench.vocabulary import RANKED_BY, League, Role
+from compatbench.vocabulary import RANKED_BY, League, Role, Verdict
 
 SUMMARY = (
     Column(
@@ -52,8 +52,8 @@ SUMMARY = (
     Column(
         "compatible",
         "compatible in",
-        "Scenarios with M(n,o) > M(o,o), significantly, of those in which the row was measured; n.s.: further ones "
-        "in which the interval of the gain contains 0.",
+        f"Scenarios in which the row is {Verdict.COMPATIBLE}, of those in which it was measured, and further ones that "
+        f"are {Verdict.UNDECIDED}.",
         Unit.TEXT,
     ),
 )
@@ -104,7 +104,7 @@ def short_state(entry: Entry) -> str:
     """The rank, or in a word or two why there is none."""
     if entry.rank is not None:
         return number(entry.rank, Unit.COUNT if entry.rank.is_integer() else Unit.POINTS)
-    return entry.why.partition(":")[0] or entry.verdict or ""
+    return entry.why.partition(":")[0] or entry.judgement or ""
 
 
 def _scenario_column(suite: str, scenario: str, name_suites: bool) -> Column:
@@ -116,7 +116,7 @@ def _scenario_column(suite: str, scenario: str, name_suites: bool) -> Column:
 def _row(row: Standing, standings: Standings, shown: Sequence[int], first: str) -> Row:
     mean, relative = row.mean_rank, row.relative_rank
     marks = (NOT_SIGNIFICANT,) if row.tied_with_first and row.label != first else ()
-    more = f" + {row.compatible_not_significant} {NOT_SIGNIFICANT}" if row.compatible_not_significant else ""
+    more = f" + {row.undecided} {Verdict.UNDECIDED}" if row.undecided else ""
     judged = row.role == Role.METHOD and row.measured
     cells = {
         "place": Cell(row.place),

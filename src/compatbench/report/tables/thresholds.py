@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.significance import INTERVALS
 from compatbench.report.render.table import Column, Row, Table, Unit
 from compatbench.report.rows.acceptance import CROSS, CROSS_MOVED, NEW, NEW_MOVED, OLD, REFERENCE, Place, accepted
 from compatbench.report.rows.row import MethodRow
@@ -39,8 +40,8 @@ def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: 
         "Systems that cut by score: a pair of a query and a gallery item is accepted above a threshold on its "
         "cosine. TAR: genuine pairs accepted, FAR: impostor pairs accepted, both in %. Thresholds are set for a FAR "
         f"of {100 * found.rate:g}%: each system's own, or that of old queries on old vectors (old t). Over "
-        f"{' or '.join(f'{number:,}' for number in found.queries)} queries and the whole gallery. 95% intervals: "
-        "hierarchical bootstrap over seeds, then queries, the threshold held fixed.",
+        f"{' or '.join(f'{number:,}' for number in found.queries)} queries and the whole gallery. {INTERVALS}; "
+        "the threshold is held fixed.",
         (METHOD, *columns),
         grouped((row.section, line(row)) for row in rows if row.label in shown),
         {OWN_OLD: "against its own old model."},

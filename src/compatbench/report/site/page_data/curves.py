@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.evaluation.significance import sign
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.chains import ChainRow
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.vocabulary import Entry, MetricName, Order
+from compatbench.vocabulary import Entry, Order, Verdict
 
 
 def backfill_json(backfills: Sequence[RowBackfill], labels: Sequence[str]) -> Json:
@@ -55,7 +54,7 @@ def _upgrade(number: int, row: MethodRow) -> Json:
     if row.scores is None:
         return None
     entries = [row.number(entry).value for entry in (Entry.OLD, Entry.CROSS, Entry.NEW)]
-    below: list[Json] = [1] if sign(row.number(MetricName.CROSS_GAIN)) < 0 else []
+    below: list[Json] = [1] if row.verdict is Verdict.NOT_COMPATIBLE else []
     return [number, [None if value is None else _points(value) for value in entries], below]
 
 

@@ -29,7 +29,7 @@ def _row(row: Standing) -> Json:
         "relative": interval(row.relative_rank, 2),
         "competed": row.competed,
         "measured": row.measured,
-        "compatible": [row.compatible, row.compatible_not_significant],
+        "compatible": [row.compatible, row.undecided],
         "missing": row.missing,
         "cells": [
             [
@@ -37,7 +37,7 @@ def _row(row: Standing) -> Json:
                 None if entry.rank is None else rounded(entry.rank, 1),
                 entry.competitors,
                 entry.why,
-                entry.verdict or "",
+                entry.judgement or "",
                 list(entry.missing_seeds),
             ]
             for entry in row.entries

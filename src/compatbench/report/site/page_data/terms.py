@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from compatbench.evaluation.significance import FAMILY, INTERVALS
 from compatbench.report.rows.row import LONGEST_REASON, RANKED_SEEDS
 from compatbench.report.tables.standing_table import SUMMARY
-from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status, Verdict
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,16 @@ class Term:
     text: str
 
 
+NEED_FILTERS = {
+    "no old model at training time": (Need.OLD_ENCODER, Need.OLD_CLASSIFIER, Need.OLD_FEATURES, Need.OLD_WEIGHTS),
+    "no second encoder online": (Need.BOTH_ENCODERS_ONLINE,),
+    "gallery untouched": (Need.GALLERY_REWRITE,),
+}
+"""The reader may hide the rows that have any of these needs."""
+
+SIGNS = {Verdict.COMPATIBLE: "✓", "yes": "✓", Verdict.NOT_COMPATIBLE: "✗", "no": "✗"}
+"""Short for verdicts, and before them."""
+
 GENERAL = {
     "M(q,g)": "Retrieval quality (mAP unless another number is named) of queries embedded by the model q against a "
     "gallery embedded by g. o: the old model; n: the new one; *: a new model trained independently, without any "
@@ -27,10 +38,10 @@ GENERAL = {
     "scenario": "What differs between the old and the new generation: more data, more or other classes, another "
     "backbone, dimension or loss, or a chain of several upgrades.",
     "backbone pair": "The encoders of the generations, oldest first; one name where all are the same.",
-    "95% interval": "In brackets: hierarchical bootstrap over seeds, then queries. With one seed, over queries only.",
-    "n.s.": "Not significant. In a verdict: the 95% interval contains 0. Beside a number: the row is not significantly "
-    "below the best of the column, which is bold (paired permutation test on the same queries, Holm-corrected, and "
-    "paired bootstrap interval).",
+    "95% interval": f"In brackets. {INTERVALS}. With one seed, over queries only.",
+    "n.s.": "Not significant. Beside a number: the row is not significantly below the best of the column, which is "
+    f"bold ({FAMILY} over all pairs of rows).",
+    **{word: word.sentence for word in Verdict},
     **{role: role.sentence for role in (Role.REFERENCE, Role.CONTROL)},
     "ranked": f"Methods with at least {RANKED_SEEDS} seeds that ended well, within their league, by A, Γ or Φ, in "
     "scenarios with converged models, 50 classes or judgements, and a full backfill that gains 5 points. All others "
@@ -54,9 +65,7 @@ GENERAL = {
     "Pareto front": "The methods that no other one of their league beats in Γ and tax at once.",
     "loss curve": "Mean of each loss term per epoch of training, one line a seed.",
     **{f"needs: {need}": need.sentence for need in Need},
-    "no old model at training time": "Rows that need none of: old encoder, old classifier, old features, old weights.",
-    "no second encoder online": "Rows that do not need both encoders at serving time.",
-    "gallery untouched": "Rows that do not change the stored vectors.",
+    **{name: f"Rows that need none of: {', '.join(needs)}." for name, needs in NEED_FILTERS.items()},
 }
 
 

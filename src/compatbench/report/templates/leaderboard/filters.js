@@ -2,7 +2,7 @@
 const RANKINGS = { A: "on average while a backfill runs", Γ: "with no backfill", Φ: "after the backfill" };
 
 function startFilters(changed, ranked) {
-  const boxes = NEED_FILTERS.map(([name], number) =>
+  const boxes = data.filters.map(([name], number) =>
     h(
       "label",
       {},

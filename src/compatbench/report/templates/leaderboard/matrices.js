@@ -11,7 +11,7 @@ function drawMatrices() {
   }
   const [low, high] = d3.extent(values);
   const size = scenario.generations.length;
-  const panels = ROLES.flatMap((role) => matrices.filter(([index]) => scenario.rows[index].role === role)).map(([index, entries, below]) =>
+  const panels = Object.keys(data.roles).flatMap((role) => matrices.filter(([index]) => scenario.rows[index].role === role)).map(([index, entries, below]) =>
     h(
       "li",
       {},

@@ -11,7 +11,7 @@ function drawStanding() {
     standingHead(`mean ${state.rankBy}`, "mean share"), standingHead("competed", "competed"), standingHead("compatible", "compatible in"),
     ...scenarios.map(([suite, scenario]) => scenarioHead(suite, scenario, suites > 1)),
   ];
-  const sections = [...data.leagues.map(([league, title]) => [title, (row) => row.league === league, contests[league] ?? 0]), ["References", (row) => row.role === "reference", 0], ["Controls", (row) => row.role === "control", 0]];
+  const sections = [...data.leagues.map(([league, title]) => [title, (row) => row.league === league, contests[league] ?? 0]), ...["reference", "control"].map((role) => [data.roles[role], (row) => row.role === role, 0])];
   const groups = sections.map(([title, belongs, several]) => {
     const members = rows.filter(belongs);
     const lines = members.map((row) => standingRow(row, worst, several));
@@ -52,7 +52,7 @@ function standingRow(row, worst, contests) {
     h("td", {}, row.rank ? h("span", { class: "with-spread" }, spread(row.rank, worst), h("b", {}, number(row.rank[0], "share")), h("small", {}, interval(row.rank[1], row.rank[2], "share"))) : UNDEFINED),
     h("td", { class: "right" }, row.share ? [number(row.share[0], "share"), h("small", {}, interval(row.share[1], row.share[2], "share"))] : UNDEFINED),
     h("td", {}, method ? `${row.competed} of ${contests}` : "never ranked"),
-    h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} not significant`) : null),
+    h("td", {}, `${sure} of ${row.measured}`, unsure ? h("small", {}, `and ${unsure} undecided`) : null),
     row.cells.map((cell, index) => placeCell(row, cell, scenarios[index])),
   );
 }
@@ -62,7 +62,7 @@ function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenari
   const there = index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label);
   const words = [`${row.label} in ${scenario}`, rank === null ? why || kind : `rank ${rank} of ${competitors}`, verdict].filter(Boolean).join(": ");
   const skipped = why.startsWith("skipped");
-  const shown = rank !== null ? String(rank) : skipped ? "skip" : kind === "not ranked" && verdict ? { c: "✓", n: "✗" }[verdict[0]] ?? SIGNS[kind] : SIGNS[kind];
+  const shown = rank !== null ? String(rank) : skipped ? "skip" : kind === "not ranked" && verdict ? data.signs[verdict] ?? SIGNS[kind] : SIGNS[kind];
   const cell = h("td", { class: "place", title: words }, there
     ? h("a", { href: address(data.scenarios[index], row.label), class: rank === null ? "none" : null, "aria-label": words, tabindex: "-1" }, shown)
     : h("span", { "aria-label": words, role: "img" }, shown));

@@ -1,12 +1,5 @@
 // What the records say, and what the reader chose to see of it.
 const data = JSON.parse(part("data").textContent);
-const NEED_FILTERS = [
-  ["no old model at training time", ["old encoder", "old classifier", "old features", "old weights"]],
-  ["no second encoder online", ["both encoders online"]],
-  ["gallery untouched", ["gallery rewrite"]],
-];
-const ROLES = ["method", "reference", "control"];
-
 const state = { scenario: 0, table: "Compatibility", sort: null, words: [], without: new Set(), order: 0, curves: null, rankBy: data["rank by"][0][0] };
 
 function current() {
@@ -51,5 +44,5 @@ function termLink(name) {
 }
 
 function refused(row) {
-  return [...state.without].some((number) => NEED_FILTERS[number][1].some((need) => row.needs.includes(need)));
+  return [...state.without].some((number) => data.filters[number][1].some((need) => row.needs.includes(need)));
 }

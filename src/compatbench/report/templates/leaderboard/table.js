@@ -77,7 +77,7 @@ function bodyElement(title, lines, columns, name) {
       content ?? listed.map((cell, index) => (index === name ? nameCell(row, cell) : valueCell(row, cell, columns[index]))),
     );
   });
-  const role = { References: "reference", Controls: "control" }[title] ?? "method";
+  const role = Object.keys(data.roles).find((one) => data.roles[one] === title) ?? "method";
   const heading = h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: columns.length }, h("span", {}, title)));
   return h("tbody", { class: role }, heading, rows);
 }
@@ -149,9 +149,7 @@ function valueCell(row, cell, column) {
 
 function verdictContent(text) {
   if (text === null) return UNDEFINED;
-  const [word, doubt] = text.split(", ");
-  const sign = { compatible: "✓ ", yes: "✓ ", "not compatible": "✗ ", no: "✗ " }[word] ?? "";
-  return doubt === "n.s." ? [`${sign}${word}`, h("span", { class: "tag" }, "not significant")] : `${sign}${text}`;
+  return text in data.signs ? `${data.signs[text]} ${text}` : text;
 }
 
 function marks(several) {

@@ -1,0 +1,93 @@
+"""Means over seeds and queries, numbers made of them, and their intervals. Knows nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import cached_property
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from compatbench.evaluation.bootstrap import hierarchical_bootstrap
+from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.spread import spread
+
+Values = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
+
+_STEP = 2.0**-12
+"""For slopes: small beside differences of scores that a formula divides by, and large beside their rounding."""
+
+
+class Means(Generic[Key]):
+    """Means of columns of per-query values, the source of every number of a comparison.
+
+    Columns are (S, Q), or (Q,) for one seed; those of one number must have one shape, the same seeds and queries.
+    """
+
+    def __init__(self, columns: Mapping[Key, ArrayLike]) -> None:
+        self._columns = {key: np.asarray(column, dtype=np.float64) for key, column in columns.items()}
+        self.means = {key: _mean(column) for key, column in self._columns.items()}
+        """NaN where a column has no value."""
+
+    def mean(self, key: Key) -> Estimate:
+        """The mean of one column; that of shares stays between 0 and 1."""
+        column = self._columns[key]
+        found = _estimate(self.means[key], column)
+        shares = not ((column < 0) | (column > 1)).any()
+        return found.within(0.0, 1.0) if shares else found
+
+    def estimate(self, formula: Callable[..., ArrayLike | None], *keys: Key) -> Estimate:
+        """`formula` of the means of these columns.
+
+        Its interval is that of the formula's tangent: the mean, over seeds and queries, of the columns' values times
+        the formula's slopes (delta method). The formula must be smooth, such as a difference or a ratio.
+        """
+        centre = [float(self.means[key]) for key in keys]
+        value = _number(formula(*centre))
+        if np.isnan(value):
+            return Estimate()
+        slopes = [_slope(formula, centre, place) for place in range(len(keys))]
+        return _estimate(value, sum(slope * self._columns[key] for slope, key in zip(slopes, keys, strict=True)))
+
+    @cached_property
+    def draws(self) -> dict[Key, Values]:
+        """(B,) resampled means of each column, for what is not smooth; columns of one shape share the draws."""
+        found: dict[Key, Values] = {}
+        for shape in dict.fromkeys(column.shape for column in self._columns.values()):
+            found |= hierarchical_bootstrap({key: one for key, one in self._columns.items() if one.shape == shape})
+        return found
+
+
+def mean_estimate(values: ArrayLike) -> Estimate:
+    """The mean of `values` (S, Q), or (Q,) for one seed; undefined if there are none."""
+    return Means({"": values}).mean("") if np.size(values) else Estimate()
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """A formula for `Means.estimate`; None where there is nothing to divide by."""
+    return part / whole if whole > 0 else None
+
+
+def _estimate(value: float | np.float64, contributions: ArrayLike) -> Estimate:
+    if np.isnan(value):
+        return Estimate()
+    found = spread(contributions)
+    if found is None:
+        return Estimate(float(value))
+    margin = found.margin()
+    return Estimate(float(value), float(value - margin), float(value + margin))
+
+
+def _slope(formula: Callable[..., ArrayLike | None], centre: list[float], place: int) -> float:
+    ends = [_number(formula(*centre[:place], centre[place] + step, *centre[place + 1 :])) for step in (-_STEP, _STEP)]
+    return (ends[1] - ends[0]) / (2 * _STEP)
+
+
+def _number(value: ArrayLike | None) -> float:
+    return np.nan if value is None else float(np.asarray(value))
+
+
+def _mean(column: Values) -> np.float64:
+    return np.float64(np.nan if np.isnan(column).all() else np.nanmean(column))
