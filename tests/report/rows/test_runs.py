@@ -86,7 +86,8 @@ def test_two_records_of_a_cell_or_two_versions_of_a_method_are_refused(bench):
     with pytest.raises(RequestError, match="two records of one cell"):
         scenarios([bench.record("a", 0), bench.record("a", 0)])
     changed = bench.record("a", 1)
-    changed.spec.method.source_hash = "0" * 64
+    method = changed.spec.method.model_copy(update={"source_hash": "0" * 64})
+    changed = changed.model_copy(update={"spec": changed.spec.model_copy(update={"method": method})})
     with pytest.raises(RequestError, match="versions of one method"):
         scenarios([bench.record("a", 0), changed])
 
