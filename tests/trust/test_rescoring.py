@@ -37,7 +37,7 @@ def test_a_right_record_has_none(store: Store) -> None:
 @pytest.mark.parametrize(("part", "by"), [("value", 1e-5), ("ci_low", -1e-5), ("ci_high", 1e-5), ("n", 1)])
 def test_every_number_that_is_changed_is_found(record: Record, store: Store, part: str, by: float) -> None:
     changed = []
-    record.protocol_version = PROTOCOL_VERSION  # whose intervals are compared
+    record = record.model_copy(update={"protocol_version": PROTOCOL_VERSION})  # whose intervals are compared
     for metric in record.metrics:
         old = getattr(metric, part)
         if metric.subset == "all" and old is not None:  # the others take the labels, see below
