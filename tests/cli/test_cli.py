@@ -150,7 +150,7 @@ def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_pat
     [
         (["run", "digts"], "no suite 'digts'; did you mean 'digits'?"),
         (["plan", "none.yaml"], "none.yaml: cannot be read: No such file or directory"),
-        (["run", "digits", "--methods", "bcd"], "no method 'bcd'; did you mean 'bct'?"),
+        (["run", "digits", "--methods", "bctt"], "no method 'bctt'; did you mean 'bct'?"),
         (["run", "digits", "--scenarios", "backbone"], "the suite has no scenario 'backbone'"),
         (["run", "digits", "--seeds", "0,one"], "--seeds 0,one: give whole numbers, e.g. --seeds 0,1,2"),
         (
@@ -160,7 +160,7 @@ def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_pat
         (["check", "nobody"], "no method or dataset nobody"),
         (["data", "get", "digit"], "no dataset 'digit'; did you mean 'digits'?"),
         (["plan", "wrong.yaml"], "wrong.yaml: recipe.epoch: unknown key; did you mean 'epochs'?"),
-        (["plan", "unknown.yaml"], "suite unknown.yaml, methods: no method 'bcd'; did you mean 'bct'?"),
+        (["plan", "unknown.yaml"], "suite unknown.yaml, methods: no method 'bctt'; did you mean 'bct'?"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(
@@ -169,7 +169,7 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(
     (tmp_path / "file").touch()
     suite = "title: t\ndataset: digits\nimage_size: 16\ndefaults: {backbone: test_vit}\nscenarios: {one: [{}, {}]}\n"
     (tmp_path / "wrong.yaml").write_text(suite + "recipe: {epoch: 1}\nmethods: [bct]\n")
-    (tmp_path / "unknown.yaml").write_text(suite + "recipe: {epochs: 1}\nmethods: [bcd]\n")
+    (tmp_path / "unknown.yaml").write_text(suite + "recipe: {epochs: 1}\nmethods: [bctt]\n")
     outcome = command(*words)
     assert outcome.code == 2
     assert outcome.err.startswith(f"error: {message}")
