@@ -128,7 +128,9 @@ def test_what_is_printed_and_written_is_what_was_found() -> None:
     table = pd.read_csv("out/compare.csv").set_index("name")
     assert table.loc["ridge", "gain"] == pytest.approx(gain, abs=1e-5)
     page = Path("out/index.html").read_text()
-    assert found.verdict[0] in page
+    assert f"<h1>{found.verdict[0]}</h1>" in page
+    assert page.count("<dd><strong>") == 3
+    assert f"<strong>+{gain:.1f}</strong>" in page
     assert "<svg" in page
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "")
 

@@ -30,6 +30,7 @@ def gains_svg(comparison: Comparison) -> Markup:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
+        axes.patch.set_alpha(0)
         for place, row in enumerate(rows):
             _mark(axes, place, row, comparison.metric)
         axes.axvline(0, color=INK, linewidth=1)

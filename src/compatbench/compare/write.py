@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compatbench.compare.backfill_tables import backfill_table, costs_table, sentences
 from compatbench.compare.comparison import Comparison, to_json
+from compatbench.compare.headline import headline
 from compatbench.compare.plot import CAPTION, gains_svg
 from compatbench.compare.tables import numbers_table, scores_table, thresholds_table
 from compatbench.errors import RequestError
@@ -70,6 +71,11 @@ def write_comparison(comparison: Comparison, results: Mapping[str, QueryResults]
             title=title,
             comparison=comparison,
             tables=[to_html(table) for table in tables],
+            names=[table.title for table in tables[1:]],
+            figures=headline(comparison),
+            remarks=[*comparison.verdict[1:], *sentences(comparison)],
+            warnings=[notice for notice in comparison.notices if notice.kind == "index"],
+            notices=[notice for notice in comparison.notices if notice.kind != "index"],
             plot=gains_svg(comparison),
             plot_caption=CAPTION.format(comparison.metric),
         ),
