@@ -101,6 +101,17 @@ def test_no_rank_crosses_leagues(bench):
     assert rows["own"].mean_share.value == pytest.approx(0.6 * gamma + 0.4 * phi, abs=1e-6)
 
 
+def test_a_published_row_follows_its_tuned_one_without_a_place(bench):
+    records = records_of(bench) + row(bench, "d(tuned)", 0.75, "one", setting="tuned")
+    records += row(bench, "d(published)", 0.7, "one", setting="published")
+    found, rows = by_label(bench, records)
+    assert [one.label for one in found.of("method")] == ["b", "a", "c", "d(tuned)", "d(published)"]
+    one = next(entry for entry in rows["d(published)"].entries if entry.scenario == "one")
+    assert (one.rank, one.why) == (None, "the published setting, beside the tuned one")
+    assert one.gain.value == pytest.approx(0.45, abs=1e-6)
+    assert next(entry for entry in rows["a"].entries if entry.scenario == "one").competitors == 4, "no rival"
+
+
 def test_the_reader_may_rank_by_what_remains_after_the_backfill(bench):
     records = [one for label, new in (("a", 0.5), ("b", 0.75)) for one in row(bench, label, 0.5, "one", new=new)]
     suite = board_suite(bench, records + row(bench, "independent", 0.125, "one", role="reference"))

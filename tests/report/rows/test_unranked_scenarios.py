@@ -4,9 +4,11 @@ import pytest
 from boards import row
 
 from compatbench.records.record import Convergence
+from compatbench.report.render.table import Place
 from compatbench.report.rows.controls import scenario_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.report.site.scenario_report import scenario_reports
 
 
 def rows(bench, **changes):
@@ -43,6 +45,15 @@ def test_a_full_backfill_must_gain_five_points(bench, full, ranks):
     assert closed(bench, records) == (
         () if ranks else ("a full backfill gains 4.7 points, and shares of less than 5 are noise",)
     )
+
+
+def test_shares_of_little_are_not_shown(bench):
+    scores = {"oo": [0.25] * 4, "no": [0.28125] * 4, "nn": [0.265625] * 4, "ss": [0.28125] * 4}
+    records = [bench.record("a", seed, scores) for seed in range(3)]
+    table = scenario_reports(records, bench.folder)[0].scores.narrow(Place.COMPACT)
+    keys = [column.key for column in table.columns]
+    assert {"A", "gamma", "phi", "rank"}.isdisjoint(keys)
+    assert table.groups[1].rows[0].cells["gain"].value == 3.125
 
 
 def test_shared_models_must_have_converged(bench):

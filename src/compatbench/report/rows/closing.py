@@ -38,12 +38,22 @@ def shared_model(generation: str) -> str:
     return "the independent new model" if generation == "*1" else f"the independent model {generation}"
 
 
+def little_gain(status_quo: MethodRow | None) -> bool:
+    """Whether a full backfill gains so little that shares of it are noise."""
+    gain = _full_gain(status_quo)
+    return gain is not None and gain < LEAST_GAIN
+
+
+def _full_gain(status_quo: MethodRow | None) -> float | None:
+    old, full = (status_quo.number(entry).value if status_quo else None for entry in (Entry.OLD, Entry.REFERENCE))
+    return None if old is None or full is None else full - old
+
+
 def _little_gain(status_quo: MethodRow | None) -> list[str]:
-    ends = [status_quo.number(entry).value for entry in (Entry.OLD, Entry.REFERENCE)] if status_quo else []
-    old, full = ends if len(ends) == 2 else (None, None)
-    if old is None or full is None or full - old >= LEAST_GAIN:
+    gain = _full_gain(status_quo)
+    if gain is None or gain >= LEAST_GAIN:
         return []
-    return [f"a full backfill gains {100 * (full - old):.1f} points, and shares of less than 5 are noise"]
+    return [f"a full backfill gains {100 * gain:.1f} points, and shares of less than 5 are noise"]
 
 
 def _few_classes(rows: Sequence[MethodRow]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from compatbench.evaluation.means import Values
 from compatbench.evaluation.significance import sign
-from compatbench.report.rows.closing import closed
+from compatbench.report.rows.closing import closed, little_gain
 from compatbench.report.rows.contests import point_ranks
 from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
 from compatbench.report.rows.runs import ScenarioRuns
@@ -165,6 +165,11 @@ class ScenarioRows:
         """What its numbers cannot say, one line each."""
         lines = [f"not ranked: {reason}" for reason in self.closed]
         return (*lines, "one seed: no verdicts") if len(self.runs.seeds) == 1 else tuple(lines)
+
+    @property
+    def in_points(self) -> bool:
+        """Its tables have no shares of the gain, since they would be noise."""
+        return little_gain(self.status_quo)
 
     @property
     def contests(self) -> dict[League, tuple[MethodRow, ...]]:

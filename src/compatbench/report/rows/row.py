@@ -92,10 +92,7 @@ class MethodRow:
     @property
     def under(self) -> str:
         """Label of the tuned row under which tables show it; empty for a row of its own."""
-        if self.setting is not ParameterSetting.PUBLISHED:
-            return ""
-        before, _, after = self.label.rpartition(ParameterSetting.PUBLISHED)
-        return before + ParameterSetting.TUNED + after
+        return tuned_label(self.label) if self.setting is ParameterSetting.PUBLISHED else ""
 
     @property
     def section(self) -> Role | League:
@@ -137,6 +134,12 @@ class MethodRow:
         columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
         known = entries and not any(None in column for column in columns)
         return Estimate(*map(fmean, columns)) if known else Estimate()
+
+
+def tuned_label(published: str) -> str:
+    """Label of the tuned row beside a published one: `bct(tuned)` for `bct(published)`."""
+    before, word, after = published.rpartition(ParameterSetting.PUBLISHED)
+    return before + ParameterSetting.TUNED + after if word else ""
 
 
 def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:

@@ -16,7 +16,7 @@ from compatbench.evaluation.spread import ROUNDING
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
 from compatbench.report.rows.controls import ScenarioRows, judgement
-from compatbench.report.rows.row import MethodRow, outcome
+from compatbench.report.rows.row import MethodRow, outcome, tuned_label
 from compatbench.vocabulary import League, MetricName, Role, Verdict
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
@@ -60,6 +60,8 @@ class Entry:
     """Why it has no rank: `skipped: …`, `✗ oom`, `2 of 3 seeds`; empty where it has one, and for other roles."""
     judgement: str | None
     """The verdict, or what stands in its place; None where no seed ended well."""
+    gain: Estimate
+    """M(n,o) − M(o,o) on mAP."""
     records: tuple[Record, ...]
     """By seed, whatever their status."""
     missing_seeds: tuple[int, ...]
@@ -162,7 +164,13 @@ def standings(suites: Sequence[SuiteRows], rank_by: MetricName = MetricName.BACK
         complete = {label: one for label, one in found.items() if one.competed == number > 0}
         rows += [_standing(label, role, its_league, tables, found.get(label), complete) for label, role in members]
     names = tuple((table.suite.name, table.scenario) for table in tables)
-    return Standings(names, rank_by, contests, tuple(sorted(rows, key=_order)))
+    ordered = sorted(rows, key=_order)
+    places = {row.label: place for place, row in enumerate(ordered)}
+    under = {row.label: tuned_label(row.label) for row in rows}
+    together = sorted(
+        ordered, key=lambda row: (places.get(under[row.label], places[row.label]), under[row.label] in places)
+    )
+    return Standings(names, rank_by, contests, tuple(together))
 
 
 def _standing(
@@ -243,6 +251,7 @@ def _entry(label: str, its_league: League | None, table: _Table) -> Entry:
         competitors=len(table.contests.get(its_league, ())) if its_league else 0,
         why=why,
         judgement=judgement(row) if row else None,
+        gain=row.number(MetricName.CROSS_GAIN) if row else Estimate(),
         records=row.runs.records if row else (),
         missing_seeds=tuple(seed for seed in plan.seeds if seed not in left) if plan and planned else (),
     )

@@ -50,6 +50,8 @@ class _Line:
     tuning: Estimate
     """Of a published row: how much more the tuned one has."""
     show_l2: bool
+    in_points: bool
+    """Shares of the gain are not shown."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,15 @@ def _number(
     share = word in RANKED_BY
 
     def cell(line: _Line) -> Cell:
+        if share and line.in_points:
+            return Cell()
         marks = own_old(line.row) if word is Entry.OLD and line.row.scores is not None else ()
         return (plain if share else points)(line.row.number(word), marks)
 
     text = word.sentence if share else f"{word.sentence} mAP in points."
     unit = Unit.SHARE if share else Unit.POINTS
     column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), order=order)
-    return _Score(column, cell, word if tested else None)
+    return _Score(column, cell, word if tested else None, optional=share)
 
 
 _SCORES = (
@@ -99,7 +103,7 @@ _SCORES = (
     _number("phi", MetricName.FINAL_SHARE, order=5, tested=True),
     _number("tax", MetricName.TAX, order=6, tested=True),
     _number("gain", MetricName.CROSS_GAIN, 8, (Place.README,)),
-    replace(_number("shared_gain", MetricName.SHARED_GAIN, 8, (Place.README,)), optional=True),
+    replace(_number("shared_gain", MetricName.SHARED_GAIN, 12, (Place.README,)), optional=True),
     _Score(
         Column(
             "tuning",
@@ -107,7 +111,7 @@ _SCORES = (
             "How much more the tuned row above has than this published one: mean M(β) of a backfill, mAP in points.",
             interval=True,
             places=tuple(Place),
-            order=8.5,
+            order=12,
         ),
         lambda line: points(line.tuning),
         optional=True,
@@ -215,7 +219,9 @@ def leaderboard(found: ScenarioRows) -> Table:
     for row in rows:
         tuned, own = scores.get(row.under), row.scores
         tuning = tuning_gain(tuned, own) if tuned is not None and own is not None else Estimate()
-        facts = _Line(row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, tuning, show_l2)
+        facts = _Line(
+            row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, tuning, show_l2, found.in_points
+        )
         cells = {score.column.key: score.cell(facts) for score in _SCORES}
         for key, tied in (one for several in best for one in several.items()):
             if row.label in tied:
@@ -231,7 +237,7 @@ def leaderboard(found: ScenarioRows) -> Table:
         "",
         "compatibility",
         _caption(found, show_l2),
-        [one.column for one in _SCORES if not one.optional or one.column.key in filled],
+        [_placed(one.column, found) for one in _SCORES if not one.optional or one.column.key in filled],
         grouped(lines),
         {
             OWN_OLD: "trains its own first generation: M(o,o), the gain and shares are against its own old model; gain "
@@ -241,6 +247,11 @@ def leaderboard(found: ScenarioRows) -> Table:
             PARTIAL: f"fewer seeds than the scenario has. {reasons}.",
         },
     )
+
+
+def _placed(column: Column, found: ScenarioRows) -> Column:
+    """The gain stands in narrow tables too where there are no shares of it."""
+    return replace(column, places=tuple(Place)) if found.in_points and column.key == "gain" else column
 
 
 def _caption(found: ScenarioRows, l2_differs: bool) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from compatbench.report.render.table import Unit
 from compatbench.report.rows.standing import Standing, Standings
-from compatbench.report.site.page_data.numbers import Json, interval, rounded
+from compatbench.report.site.page_data.numbers import Json, interval, rounded, shown
 
 
 def standings_json(standings: Standings) -> Json:
@@ -39,6 +40,7 @@ def _row(row: Standing) -> Json:
                 entry.why,
                 entry.judgement or "",
                 list(entry.missing_seeds),
+                None if entry.gain.value is None else shown(100 * entry.gain.value, Unit.POINTS),
             ]
             for entry in row.entries
         ],

@@ -19,7 +19,7 @@ function drawStanding() {
   });
   const ranked = methods.filter((row) => row.place !== null).length;
   part("standing-body").replaceChildren(
-    h("p", { class: "caption" }, "Methods are ranked among those that ask the same of the serving system, their ", h("a", { href: termLink("league") }, "league"), `, by ${state.rankBy}. ${plural(ranked, "method")} of ${methods.length} competed in all scenarios of the league with a rival and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there; without one ✓ or ✗ for compatible or not, skip, fail, or ? for not run. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first of the league."),
+    h("p", { class: "caption" }, "Methods are ranked among those that ask the same of the serving system, their ", h("a", { href: termLink("league") }, "league"), `, by ${state.rankBy}. ${plural(ranked, "method")} of ${methods.length} competed in all scenarios of the league with a rival and ${ranked === 1 ? "has" : "have"} a `, h("a", { href: termLink("mean rank") }, "mean rank"), ", with its 95% bootstrap interval over scenarios, seeds and queries. In the columns of scenarios: the rank there, and M(n,o) − M(o,o) in points; without a rank ✓ or ✗ for compatible or not, skip, fail, or ? for not run. ", h("span", { class: "tag good" }, "tied with first"), ": not significantly behind the first of the league."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Standing over all scenarios" },
       h("table", { class: "standing" }, h("caption", { class: "hidden-label" }, "Mean ranks over all scenarios, and the rank in each"), h("thead", {}, h("tr", {}, heads)), groups)),
     missingCells(rows, scenarios, missing),
@@ -57,7 +57,7 @@ function standingRow(row, worst, contests) {
   );
 }
 
-function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenario]) {
+function placeCell(row, [kind, rank, competitors, why, verdict, , gain], [suite, scenario]) {
   const index = find(suite, scenario);
   const there = index >= 0 && data.scenarios[index].rows.some((one) => one.label === row.label);
   const words = [`${row.label} in ${scenario}`, rank === null ? why || kind : `rank ${rank} of ${competitors}`, verdict].filter(Boolean).join(": ");
@@ -65,7 +65,8 @@ function placeCell(row, [kind, rank, competitors, why, verdict], [suite, scenari
   const shown = rank !== null ? String(rank) : skipped ? "skip" : kind === "not ranked" && verdict ? data.signs[verdict] ?? SIGNS[kind] : SIGNS[kind];
   const cell = h("td", { class: "place", title: words }, there
     ? h("a", { href: address(data.scenarios[index], row.label), class: rank === null ? "none" : null, "aria-label": words, tabindex: "-1" }, shown)
-    : h("span", { "aria-label": words, role: "img" }, shown));
+    : h("span", { "aria-label": words, role: "img" }, shown),
+    gain === null ? null : h("small", {}, `${gain > 0 ? "+" : ""}${number(gain, "points")}`));
   if (rank !== null && competitors > 1) colour(cell, 1 - (rank - 1) / (competitors - 1));
   return cell;
 }
