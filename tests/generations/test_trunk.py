@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset
 from compatbench.data.sampling import only_classes
-from compatbench.errors import ContractError, InvalidResultError
+from compatbench.discovery.datasets import load
+from compatbench.discovery.plugins import discover
+from compatbench.errors import ContractError, InvalidResultError, RequestError
+from compatbench.execution.cell import RunContext, run_cell
 from compatbench.generations import trunk as trunk_module
 from compatbench.generations.augmentation import augment
 from compatbench.generations.chain import ChainTrainer
@@ -25,8 +29,11 @@ from compatbench.generations.trunk import BLOCK, build_trunk, weights_hash
 from compatbench.machine.seeds import stream
 from compatbench.method import Batch, Need, TrainingMethod
 from compatbench.model import View
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
 from compatbench.storage import artefacts
 from compatbench.suite.encoder_spec import BackboneSpec, EncoderSpec
+from compatbench.suite.suite import parse_suite
 
 Trainer = Callable[..., ChainTrainer]
 
@@ -369,3 +376,47 @@ def test_mixed_precision_trains_a_head_that_is_nearly_the_same(trainer: Trainer)
     )
     assert exact != mixed
     assert exact == pytest.approx(mixed, rel=0.02)
+
+
+def test_an_encoder_without_a_head_serves_the_vectors_that_a_dataset_brings(tmp_path: Path) -> None:
+    """M(o,o) and M(n,n) of a whole cell are those of the raw vectors, by scikit-learn."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    data = tmp_path / "data"
+    raw: dict[str, np.ndarray] = {}
+    for part in ("train", "gallery"):
+        (data / "mine" / part).mkdir(parents=True)
+        for trunk, dim, noise in (("old", 6, 3.0), ("new", 8, 1.0)):
+            centres = np.random.default_rng(dim).normal(size=(3, dim))
+            raw[trunk] = (centres[labels] + noise * rng.normal(size=(60, dim))).astype(np.float32) * 40
+            np.savez(data / "mine" / part / f"{trunk}.npz", vectors=raw[trunk], labels=labels)
+    suite = parse_suite(
+        {
+            "title": "t", "dataset": "vectors", "dataset_options": {"path": "mine"}, "recipe": {"epochs": 2},
+            "index_search": [], "defaults": {"frozen": True, "head": "none"},
+            "scenarios": {"raw": [{"backbone": "vectors/old", "dim": 6}, {"backbone": "vectors/new", "dim": 8}]},
+            "methods": ["procrustes", "bct"],
+        },
+        "t",
+    )  # fmt: skip
+    dataset = load(suite.dataset, suite.image_size, data, suite.dataset_options)
+    cells = {cell.spec.method.name: cell for cell in make_plan("t", suite, dataset, discover(), Selection())}
+    assert cells["bct"].skip == "it trains an encoder, and these embeddings are those of a published one"
+    context = RunContext(tmp_path / "runs", data)
+    record = run_cell(cells["procrustes"].spec, context, lambda stage, share: None, lambda line: None)
+    assert record.status == "ok", record.error or record.reason
+    for generation, trunk in (("0", "old"), ("1", "new")):
+        at = ("mAP", generation, generation, "all", "cosine")
+        found = next(one.value for one in record.metrics if one.coordinates == at)
+        unit = raw[trunk] / np.linalg.norm(raw[trunk], axis=1, keepdims=True)
+        scores = unit @ unit.T
+        others = ~np.eye(60, dtype=bool)
+        expected = np.mean(
+            [average_precision_score(labels[others[row]] == labels[row], scores[row][others[row]]) for row in range(60)]
+        )
+        assert found == pytest.approx(expected, abs=2e-3), "float16 moves a rank here and there"
+    wrong = suite.model_dump(mode="json", exclude={"scenarios"}) | {
+        "scenarios": {"raw": [{"backbone": "vectors/other", "dim": 6}] * 2}
+    }
+    with pytest.raises(RequestError, match="the dataset has no vectors 'vectors/other'"):
+        make_plan("t", parse_suite(wrong, "t"), dataset, discover(), Selection())

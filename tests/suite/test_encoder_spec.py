@@ -78,7 +78,7 @@ def test_a_tower_takes_the_weights_of_its_generation_unless_it_names_its_own() -
     [
         ({"weights": "zip"}, "weights: 'zip' must be hub (timm's own) or package"),
         ({"weights": "package", "pretrained": False}, "pretrained: false takes no weights"),
-        ({"head": "deep"}, "must be linear, or hidden layers such as {mlp: [512]}"),
+        ({"head": "deep"}, "must be linear, none, or hidden layers such as {mlp: [512]}"),
         ({"head": {"mlp": [0]}}, "widths of hidden layers are positive"),
         ({"head": {"dropout": 0.5}}, "batch_norm and dropout belong to hidden layers"),
         ({"head": {"mlp": [8], "dropout": 1}}, "less than 1"),

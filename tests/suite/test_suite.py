@@ -105,7 +105,7 @@ def test_a_misspelt_key_is_named_with_the_right_one(
 
 
 IMPOSSIBLE = [
-    (("image_size",), 3, "image_size: input should be greater than or equal to 4 (got 3)"),
+    (("image_size",), 3, "image_size: must be at least 4, or 0 for texts and vectors (got 3)"),
     (("image_size",), "big", "image_size: input should be a valid integer"),
     (("title",), ["a"], "title: input should be a valid string"),
     (("seeds",), [], "seeds: tuple should have at least 1 item"),
@@ -153,7 +153,7 @@ def test_an_impossible_value_is_named_with_what_is_possible(
     assert refusal(changed(*path, to=value)).startswith(message)
 
 
-@pytest.mark.parametrize("key", ["title", "dataset", "image_size", "recipe", "scenarios", "methods"])
+@pytest.mark.parametrize("key", ["title", "dataset", "recipe", "scenarios", "methods"])
 def test_a_missing_key_is_named(refusal: Callable[[Any], str], key: str) -> None:
     assert refusal({name: value for name, value in WRITTEN.items() if name != key}) == f"{key}: is required"
 

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.data.image_files import ImageFiles, Images, in_order, read, read_batches
+from compatbench.data.image_files import Images, in_order, read, read_batches
+from compatbench.data.items import Items
 from compatbench.data.judgements import Judgements
 from compatbench.data.pairs import Pairs
 from compatbench.errors import RequestError
@@ -29,7 +30,7 @@ class Split:
     """Images, labels and sample ids, row by row. Users of a split need no more than its public names."""
 
     images: Images
-    """(N, C, H, W) uint8, in memory, or in files where they are too many for it."""
+    """(N, C, H, W) uint8, in memory, or in files where they are too many for it; or texts or vectors."""
     labels: Tensor
     """(N,) int64: class ids 0 … K−1 of the dataset."""
     ids: Tensor
@@ -53,20 +54,26 @@ class Split:
 
     @property
     def channels(self) -> int:
-        """C: 1 for grey, 3 for RGB."""
+        """C: 1 for grey, 3 for RGB; 0 for items that are no images."""
         return self.images.shape[1]
 
     @property
     def image_size(self) -> int:
-        """Side of the square images, in pixels."""
+        """Side of the square images, in pixels; 0 for items that are no images."""
         return self.images.shape[-1]
+
+    @property
+    def item_shape(self) -> tuple[int, int, Mapping[str, int]]:
+        """C, S, and F of each trunk whose features come with the items: what an encoder has to know."""
+        brought = self.images.brought if isinstance(self.images, Items) else {}
+        return self.channels, self.image_size, brought
 
     @cached_property
     def content_sha256(self) -> str:
-        """Over ids, labels, shape and images: the bytes of image files, else the pixels."""
+        """Over ids, labels, shape and images: the bytes of files or texts, the vectors, else the pixels."""
         state = _sha256(self.ids, self.labels)
         state.update(f"{self.channels}x{self.image_size}".encode())
-        if isinstance(self.images, ImageFiles):
+        if not isinstance(self.images, Tensor):
             state.update(self.images.content_sha256.encode())
             return state.hexdigest()
         for block in self.chunks():
@@ -87,9 +94,11 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device), self.ids.to(device), self.names)
 
     def chunks(self) -> Iterator[Tensor]:
-        """All images in order, as blocks (≤ 4096, C, H, W) uint8 of some 64 MiB at most."""
+        """All images in order, as blocks (≤ 4096, C, H, W) uint8 of some 64 MiB at most; none of other items."""
+        if isinstance(self.images, Items):
+            return
         fitting = CHUNK_BYTES // max(1, self.channels * self.image_size**2)
-        return read_batches(self.images, in_order(len(self), max(1, min(CHUNK, fitting))))
+        yield from read_batches(self.images, in_order(len(self), max(1, min(CHUNK, fitting))))
 
 
 @dataclass(frozen=True, eq=False)

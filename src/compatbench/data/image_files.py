@@ -20,12 +20,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from compatbench.data.image_file import Decoding, decode
+from compatbench.data.items import Index, Items
 from compatbench.errors import RequestError
 
 PREFETCHED = 2
 """Batches that each worker keeps ready."""
-
-Index = Tensor | slice
 
 CPU = torch.device("cpu")
 
@@ -141,12 +140,14 @@ def load_all(images: ImageFiles) -> Tensor:
     return out
 
 
-Images = Tensor | ImageFiles
-"""Images (N, C, S, S) uint8 in memory or in files: `len`, `shape`, `[index]` and `to` are the same for both."""
+Images = Tensor | ImageFiles | Items
+"""Images (N, C, S, S) uint8 in memory or in files, or other items: `len`, `shape`, `[index]` and `to` are the same."""
 
 
 def read_batches(images: Images, indices: Sequence[Index]) -> Iterator[Tensor]:
-    """The images (B, C, S, S) uint8 at each of `indices` in turn, on the images' device."""
+    """The images (B, C, S, S) uint8 at each of `indices` in turn, on the images' device; other items have none."""
+    if isinstance(images, Items):
+        raise ValueError("texts and vectors have no pixels")
     if isinstance(images, ImageFiles):
         yield from images.batches(indices, workers=max(1, torch.get_num_threads()))
     else:

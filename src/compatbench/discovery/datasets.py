@@ -44,6 +44,8 @@ def load(
 ) -> Dataset:
     """Load dataset `name` from below `root`, checked, its images resized to `image_size` (None: as they are).
 
+    `image_size` 0 is for datasets of texts and vectors.
+
     Raises RequestError, in one line, if the name, an option or the data are wrong.
     """
     found = family(name, folders)
@@ -55,10 +57,12 @@ def load_dataset(family: Family[Any], image_size: int | None, root: Path, option
     from compatbench.data.dataset import check_dataset
     from compatbench.data.resize import resized
 
-    if image_size is not None and image_size < 1:
+    if image_size is not None and image_size < 0:
         raise RequestError(f"dataset '{family.name}': image_size is {image_size}; it must be at least 1")
     dataset = family.load(root, options, image_size)
     check_dataset(dataset)
+    if image_size == 0 and dataset.train.image_size:
+        raise RequestError(f"dataset '{family.name}' has images: say their size, e.g. image_size: 32")
     return dataset if image_size is None else resized(dataset, image_size)
 
 

@@ -165,7 +165,7 @@ class ChainTrainer:
 
     def compute_features(self) -> None:
         """Compute the missing features of the chain's frozen trunks."""
-        shape = self.dataset.train.channels, self.dataset.train.image_size
+        shape = self.dataset.train.item_shape
         encoders = [encoder for spec in self.chain for encoder in (spec.encoder(*shape), spec.documents(*shape))]
         self.features.compute(dict.fromkeys(one.trunk for one in encoders if one is not None and one.frozen))
 
@@ -284,7 +284,7 @@ class ChainTrainer:
             task = replace(task, old_dim=old.dim)
         with global_stream(self.seed, "method modules", generation):
             method: TrainingMethod = plugin.cls(params, task)
-        shape = self.dataset.train.channels, self.dataset.train.image_size
+        shape = self.dataset.train.item_shape
         dim = {"dim": method.encoder_dim(task.dim)}
         with global_stream(self.seed, "encoder", generation):
             encoder = Encoder(self.chain[generation].encoder(*shape).model_copy(update=dim), self.data)

@@ -1,8 +1,8 @@
-"""Frozen trunks: features of a dataset's images, computed once and kept for all methods, seeds and scenarios."""
+"""Frozen trunks: features of a dataset's items, computed once and kept for all methods, seeds and scenarios."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
-from compatbench.data.image_files import CPU, in_order, read_batches
+from compatbench.data.image_files import CPU, Images, in_order, read_batches
+from compatbench.data.items import Items, Texts, Vectors
 from compatbench.data.normalization import Normalization
 from compatbench.data.published_weights import package_of
+from compatbench.data.text.trunks import load_text_trunk, packages_of
 from compatbench.encoders import build_backbone
 from compatbench.errors import InvalidResultError
 from compatbench.generations.augmentation import augment
@@ -29,7 +31,7 @@ from compatbench.storage.artefacts import Notify, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.storage.disk_cache import cached_on_disk
 from compatbench.storage.matrices import Matrix, get_or_fill_together, is_stored
-from compatbench.suite.encoder_spec import BackboneSpec
+from compatbench.suite.encoder_spec import VECTORS, BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.splits import held_out_indices, training_indices
@@ -51,7 +53,12 @@ def build_trunk(spec: BackboneSpec, data: Path) -> nn.Module:
 
 
 def weights_hash(spec: BackboneSpec) -> str:
-    """Sha256 (hex) of the weights of a trunk: that of their package, or of the tensors."""
+    """Sha256 (hex) of the weights of a trunk: that of their package, or of the tensors.
+
+    Nothing for vectors that come with the items, whose hash covers them, and for text trunks of the hub.
+    """
+    if not spec.image_size:
+        return " ".join(one.sha256 for one in packages_of(spec.backbone))
     if spec.pretrained and spec.weights == "package":
         return package_of(spec.backbone).sha256
     return _built_weights_hash(spec)
@@ -198,7 +205,7 @@ class TrunkFeatures:
             if part.view is None
             else [self.recipe.augmentation.model_dump(mode="json"), part.view],
         }
-        return f"{spec.backbone}--{part.name.replace(' ', '-')}--{digest(content)}"
+        return f"{spec.backbone.replace('/', '-')}--{part.name.replace(' ', '-')}--{digest(content)}"
 
     def _matrix(self, spec: BackboneSpec, part: Part, *, leave_to_others: bool = False) -> Matrix:
         """Found, checked once and kept open; or computed."""
@@ -215,18 +222,42 @@ class TrunkFeatures:
         return self._found[spec, part.name]
 
     def _blocks(self, spec: BackboneSpec, part: Part) -> Iterator[NDArray[np.float16]]:
-        images = part.split.images if part.pool is None else part.split.images[part.pool]
-        trunk = build_trunk(spec, self.data).to(self.device).to(memory_format=torch.channels_last)
-        normalize = trunk_normalization(trunk, spec.channels)
-        generator = stream(VIEWS_SEED, "trunk view", part.view or 0)
-        places = in_order(len(images), BLOCK)
-        for place, block in zip(places, read_batches(images, places), strict=True):
-            self.progress(f"{STAGE} of {spec.backbone}, {part.name}", place.start / len(images))
-            drawn = block if part.view is None else augment(block, self.recipe.augmentation, generator)
-            own = drawn[processes.share(len(drawn))].to(self.device)
-            with torch.inference_mode():
-                computed = trunk(channels_last(normalize(own)))
-            features = processes.gather(computed, len(drawn)).half()
+        items = part.split.images if part.pool is None else part.split.images[part.pool]
+        places = in_order(len(items), BLOCK)
+        if isinstance(items, Items):
+            shares = self._of_items(spec, items, places)
+        else:
+            shares = self._of_images(spec, items, places, part.view)
+        for place in places:
+            self.progress(f"{STAGE} of {spec.backbone}, {part.name}", place.start / len(items))
+            features = processes.gather(next(shares), place.stop - place.start).half()
             if not torch.isfinite(features).all():
                 raise InvalidResultError(f"features of '{spec.backbone}' are not finite in 16 bits ({part.name})")
             yield features.cpu().numpy()
+
+    def _of_images(
+        self, spec: BackboneSpec, images: Images, places: Sequence[slice], view: int | None
+    ) -> Iterator[Tensor]:
+        """Features (B, F) of this process's share of each block, in one augmented view or in none."""
+        trunk = build_trunk(spec, self.data).to(self.device).to(memory_format=torch.channels_last)
+        normalize = trunk_normalization(trunk, spec.channels)
+        generator = stream(VIEWS_SEED, "trunk view", view or 0)
+        for block in read_batches(images, places):
+            drawn = block if view is None else augment(block, self.recipe.augmentation, generator)
+            own = drawn[processes.share(len(drawn))].to(self.device)
+            with torch.inference_mode():
+                yield trunk(channels_last(normalize(own)))
+
+    def _of_items(self, spec: BackboneSpec, items: Items, places: Sequence[slice]) -> Iterator[Tensor]:
+        """Features (B, F) of this process's share of each block, scaled to length √F, so that one recipe fits all."""
+        trunk = load_text_trunk(spec.backbone, self.data, self.device) if isinstance(items, Texts) else None
+        for place in places:
+            own = items[place][processes.share(place.stop - place.start)]
+            with torch.inference_mode():
+                if isinstance(own, Vectors):
+                    part = torch.from_numpy(own.read(spec.backbone.removeprefix(VECTORS)))
+                else:
+                    assert trunk is not None
+                    assert isinstance(own, Texts)
+                    part = trunk.embed(own.read(), own.role)
+                yield part * part.shape[1] ** 0.5 / torch.linalg.vector_norm(part, dim=1, keepdim=True)

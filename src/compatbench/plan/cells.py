@@ -148,7 +148,7 @@ def _resolve(scenario: str, step: GenerationSpec, dataset: Dataset) -> Generatio
     try:
         step.class_ids(dataset.train_classes)
         resolved = step.with_full_names()
-        shape = dataset.train.channels, dataset.train.image_size
+        shape = dataset.train.item_shape
         for encoder in (resolved.encoder(*shape), resolved.documents(*shape)):
             if encoder is not None:
                 check_encoder(encoder)
@@ -197,6 +197,8 @@ def _skip_reason(
         reason: str | None = method.skip(task) if trains_it else None
         if chain[position].two_encoders and _has_no_classifier(method) and trains_it:
             reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
+        if chain[position].head.none and plugin.kind == "training" and plugin.name != BASELINE:
+            reason = reason or "it trains an encoder, and these embeddings are those of a published one"
         if reason:
             return reason
         dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from compatbench.data.dataset import Dataset
+from compatbench.data.text.trunks import is_text_trunk, text_seconds
 from compatbench.encoders import Encoder
 from compatbench.generations.trunk import TrunkFeatures
 from compatbench.plan.cells import Cell
@@ -81,6 +82,9 @@ def _seconds(
         trunks |= {(one.trunk, training.spec.train_limit): recipe for one in training.encoders if one.frozen}
     for (trunk, limit), recipe in trunks.items():
         missing = TrunkFeatures(dataset, limit, recipe, features, NOWHERE).missing(trunk)
+        if not trunk.image_size:
+            seconds += missing * (text_seconds(trunk.backbone) if is_text_trunk(trunk.backbone) else 0.0)
+            continue
         seconds += missing * pass_seconds(EncoderSpec(dim=1, **trunk.model_dump()), recipe)
     return seconds
 
@@ -97,7 +101,7 @@ def training_rate(spec: EncoderSpec, batch_size: int) -> float:
     try:
         with torch.random.fork_rng():
             model = Encoder(spec.model_copy(update={"pretrained": False}))
-            images = torch.randn_like(model.blank(batch_size, where))
+            images = torch.randn_like(model.blank(batch_size, where), requires_grad=spec.head.none)
         model.to(where).to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
         labels = torch.zeros(batch_size, dtype=torch.long, device=where)

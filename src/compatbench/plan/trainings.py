@@ -48,7 +48,7 @@ def parents(cell: Cell) -> tuple[str, ...]:
 
 def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
     """Every model that `cells` train, in the order of training; skipped cells train none."""
-    shape = dataset.train.channels, dataset.train.image_size
+    shape = dataset.train.item_shape
 
     @cache
     def images(generation: GenerationSpec, limit: int | None) -> int:

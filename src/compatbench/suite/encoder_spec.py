@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from compatbench.data.text.trunks import check_text_trunk, is_text_trunk
 from compatbench.errors import RequestError
 from compatbench.storage.disk_cache import cached_on_disk
 
@@ -38,6 +39,9 @@ class Setting(BaseModel):
         }
 
 
+VECTORS = "vectors/"
+"""Of the backbones whose features a dataset brings."""
+
 Weights = Literal["package"]
 """How published weights are had where it is not by timm's hub: from a pinned package of the Python package index."""
 
@@ -59,7 +63,9 @@ class Weighted(Setting):
 
 
 class EmbeddingHeadSpec(Setting):
-    """The layers from a backbone's features to embeddings: a linear one, after the hidden ones of `mlp`."""
+    """The layers from a backbone's features to embeddings: a linear one, after the hidden ones of `mlp`, or `none`."""
+
+    later = frozenset({"none"})
 
     mlp: tuple[int, ...] = ()
     """Width of each hidden layer, with a ReLU after it."""
@@ -67,6 +73,8 @@ class EmbeddingHeadSpec(Setting):
     """BatchNorm between each hidden layer and its ReLU."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """After each ReLU."""
+    none: bool = False
+    """No layer: the embeddings are the features of a frozen backbone, for suites of adapters."""
 
     @field_validator("mlp")
     @classmethod
@@ -79,10 +87,10 @@ class EmbeddingHeadSpec(Setting):
     @classmethod
     def _linear_is_a_word(cls, data: Any) -> Any:
         if isinstance(data, str):
-            if data != "linear":
-                raise ValueError("must be linear, or hidden layers such as {mlp: [512]}")
-            return {}
-        if isinstance(data, dict) and not data.get("mlp") and set(data) & {"batch_norm", "dropout"}:
+            if data not in ("linear", "none"):
+                raise ValueError("must be linear, none, or hidden layers such as {mlp: [512]}")
+            return {"none": True} if data == "none" else {}
+        if isinstance(data, dict) and not data.get("mlp") and (data.get("batch_norm") or data.get("dropout")):
             raise ValueError("batch_norm and dropout belong to hidden layers, e.g. {mlp: [512], batch_norm: true}")
         return data
 
@@ -94,12 +102,15 @@ Stages = tuple[Annotated[int, Field(ge=0, le=31)], ...]
 class BackboneSpec(Weighted):
     """The parts of a backbone."""
 
-    later = frozenset({"weights", "stages"})
+    later = frozenset({"weights", "image_size", "channels", "stages"})
 
     backbone: str
-    """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`."""
-    image_size: int = Field(ge=4)
-    channels: int = Field(ge=1)
+    """timm model, `arch` or `arch.tag`; records carry the full `arch.tag`. Or `text/NAME`, or `vectors/NAME`."""
+    image_size: int = Field(0, ge=0)
+    """0 for texts and vectors."""
+    channels: int = Field(0, ge=0)
+    brought: int | None = None
+    """F of `vectors/NAME`, which the dataset brings."""
     pretrained: bool = False
     """Start from published weights."""
     weights: Weights | None = None
@@ -113,7 +124,7 @@ class BackboneSpec(Weighted):
 class EncoderSpec(BackboneSpec):
     """The parts of an encoder; in every record and in the cache key of a trained model."""
 
-    later = frozenset({"weights", "stages", "frozen", "head"})
+    later = frozenset({"weights", "image_size", "channels", "stages", "frozen", "head"})
 
     dim: int = Field(ge=1)
     """Embedding dimension D."""
@@ -128,8 +139,9 @@ class EncoderSpec(BackboneSpec):
     def trunk(self) -> BackboneSpec:
         """The backbone of a frozen encoder, as it was published: grey images are given to it in three channels."""
         own = {name: getattr(self, name) for name in BackboneSpec.model_fields}
-        changed = {"channels": 3 if self.channels == 1 else self.channels, "weights": self.pretrained and self.weights}
-        return BackboneSpec.model_validate(own | {name: value or None for name, value in changed.items()})
+        weights = self.weights if self.pretrained else None
+        changed = {"channels": 3 if self.channels == 1 else self.channels, "weights": weights}
+        return BackboneSpec.model_validate(own | changed)
 
 
 @cached_on_disk("timm")
@@ -138,6 +150,12 @@ def full_name(backbone: str) -> str:
 
     Raises RequestError with the nearest names for an unknown model.
     """
+    if is_text_trunk(backbone):
+        check_text_trunk(backbone)
+        return backbone
+    if backbone.startswith(VECTORS):
+        return backbone
+
     import timm
 
     arch = backbone.partition(".")[0]

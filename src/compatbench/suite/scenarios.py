@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from compatbench.errors import RequestError
-from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec, Stages, Weighted, Weights, full_name
+from compatbench.suite.encoder_spec import VECTORS, EmbeddingHeadSpec, EncoderSpec, Stages, Weighted, Weights, full_name
 from compatbench.vocabulary import HeadName
+
+NO_VECTORS: Mapping[str, int] = MappingProxyType({})
 
 TestClasses = Literal["all", "unseen", "held_out"]
 """What a scenario is tested on: every class, or those only that no generation of its chain was trained on.
@@ -114,16 +117,18 @@ class GenerationSpec(Weighted):
         }
         return self.model_copy(update={"backbone": full_name(self.backbone), **towers})
 
-    def encoder(self, channels: int, image_size: int) -> EncoderSpec:
-        """The encoder of this generation's queries for images of the given shape."""
-        return self._encoder(self.query_encoder, channels, image_size)
+    def encoder(self, channels: int, image_size: int, brought: Mapping[str, int] = NO_VECTORS) -> EncoderSpec:
+        """The encoder of this generation's queries for items of the given shape, see `Split.item_shape`."""
+        return self._encoder(self.query_encoder, channels, image_size, brought)
 
-    def documents(self, channels: int, image_size: int) -> EncoderSpec | None:
+    def documents(self, channels: int, image_size: int, brought: Mapping[str, int] = NO_VECTORS) -> EncoderSpec | None:
         """The encoder of its documents, if they have one of their own."""
         tower = self.document_encoder if isinstance(self.document_encoder, TowerSpec) else None
-        return self._encoder(tower, channels, image_size) if self.two_encoders else None
+        return self._encoder(tower, channels, image_size, brought) if self.two_encoders else None
 
-    def _encoder(self, tower: TowerSpec | None, channels: int, image_size: int) -> EncoderSpec:
+    def _encoder(
+        self, tower: TowerSpec | None, channels: int, image_size: int, brought: Mapping[str, int]
+    ) -> EncoderSpec:
         spec = EncoderSpec(
             backbone=self.backbone,
             dim=self.dim,
@@ -137,22 +142,23 @@ class GenerationSpec(Weighted):
             batch_norm=self.batch_norm,
             head=self.head,
         )
-        if tower is None:
-            return spec
-        weights = {} if tower.pretrained is None else {"weights": tower.weights}
-        return spec.model_copy(update=tower.model_dump() | weights)
+        own = {}
+        if tower is not None:
+            own = tower.model_dump() | ({} if tower.pretrained is None else {"weights": tower.weights})
+        backbone = own.get("backbone", self.backbone)
+        return spec.model_copy(update=own | {"brought": brought.get(backbone.removeprefix(VECTORS))})
 
     def class_ids(self, train_classes: Sequence[int]) -> tuple[int, ...]:
         """This generation's classes, of those with training images, in the order of its labels.
 
-        Raises RequestError where they are fewer than two, or more than there are.
+        Raises RequestError where they are more than there are, or fewer than two and a head is to be trained.
         """
         available = len(train_classes)
         bounds = _bounds(self.classes) or (0, available)
         if any(isinstance(bound, float) for bound in bounds):
             bounds = round(bounds[0] * available), round(bounds[1] * available)
         first, last = (int(bound) for bound in bounds)
-        if last > available or last - first < 2:
+        if last > available or last - first < (1 if self.head.none else 2):
             given = list(self.classes) if isinstance(self.classes, tuple) else self.classes
             seen = f"the {first + 1}th to {last}th" if isinstance(self.classes, tuple) else last
             raise RequestError(

@@ -90,7 +90,8 @@ class Suite(BaseModel):
     title: str
     dataset: str
     dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
-    image_size: int = Field(ge=4)
+    image_size: int = Field(0, ge=0)
+    """Pixels a side; 0 where the dataset has texts or vectors."""
     train_limit: int | None = Field(None, ge=2)
     """Use about this many training images, stratified, a fifth of them held out; all where absent."""
     query_limit: int | None = Field(None, ge=2)
@@ -128,6 +129,13 @@ class Suite(BaseModel):
             for name, chain in scenarios.items()
         }
         return {**data, "scenarios": filled}
+
+    @field_validator("image_size")
+    @classmethod
+    def _images_have_pixels(cls, value: int) -> int:
+        if 0 < value < 4:
+            raise ValueError("must be at least 4, or 0 for texts and vectors")
+        return value
 
     @field_validator("defaults")
     @classmethod

@@ -26,7 +26,7 @@ class Picture:
     label: str
     name: str
     image: str
-    """A `data:` address."""
+    """A `data:` address; empty for what is no image."""
 
 
 class Pictures:
@@ -54,7 +54,9 @@ def flip_sheet(flips: FlipList, title: str, pictures: Pictures) -> str:
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """An image (C, H, W), grey or RGB, as a `data:` address."""
+    """An image (C, H, W), grey or RGB, as a `data:` address; empty for what is no image."""
+    if not pixels.size:
+        return ""
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
     file = io.BytesIO()
     if max(image.size) <= LOSSLESS:

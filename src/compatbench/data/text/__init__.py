@@ -1,0 +1,1 @@
+"""Text: frozen trunks by name, and what they are made of."""
