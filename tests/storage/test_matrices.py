@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,17 @@ def test_of_a_large_file_parts_at_even_distances_are_checked(tmp_path: Path, mon
         noticed += [part] * len(told)
         path.write_bytes(content)
     assert noticed == [8, 10, 12], "of 13 parts every second one"
+
+
+def test_memory_is_that_of_a_block_however_many_rows_there_are(tmp_path: Path) -> None:
+    rows, block = 200_000, np.ones((1000, 64), np.float16)
+    tracemalloc.start()
+    try:
+        for _ in range(2):  # written, then found and checked
+            found = get_or_fill_together(tmp_path, "large", rows, lambda: (block for _ in range(rows // 1000)), print)
+            assert found.rows[rows - 1].sum() == 64
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "large.npy").stat().st_size > 25_000_000
+    assert peak < matrices.PART_BYTES + 2_000_000, "one part of the file at a time"
