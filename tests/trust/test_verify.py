@@ -24,6 +24,7 @@ from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
 from compatbench.trust.verify import verify
+from compatbench.vocabulary import ParameterSetting
 
 SPEC = ("spec",)
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
@@ -146,6 +147,25 @@ def with_a_vit(suite: Suite) -> Suite:
     for chain in data["scenarios"].values():
         chain[1]["query_encoder"]["backbone"] = "test_vit2"
     return parse_suite(data, "here")
+
+
+def test_other_tuned_values_make_a_record_outdated(path: Path, suite: Suite) -> None:
+    catalogue = discover()
+    plugin, spec = catalogue.get("bct"), read_record(path).spec
+    found = {"weight": 3.0}
+    method = spec.method.model_copy(
+        update={
+            "label": "bct(tuned)",
+            "setting": ParameterSetting.TUNED,
+            "source_hash": plugin.source_hash,
+            "params": plugin.resolve(found).model_dump(mode="json"),
+        }
+    )
+    tuned = spec.model_copy(update={"method": method, "protocol": PROTOCOL_VERSION})
+    today = suite.model_copy(update={"settings": ("tuned", "published"), "tuned": {"bct": found}})
+    assert list(stale(tuned, today, catalogue)) == []
+    later = today.model_copy(update={"tuned": {"bct": {"weight": 2.0}}})
+    assert list(stale(tuned, later, catalogue)) == ["the suite's tuned values of 'bct(tuned)' changed"]
 
 
 def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:

@@ -8,6 +8,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.plan.cells import cell_spec
+from compatbench.plan.selection import select_methods
 from compatbench.records.record import CellSpec
 from compatbench.suite.suite import Suite
 
@@ -35,3 +36,7 @@ def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator
         yield f"the source of method '{plugin.name}' changed"
     if params != spec.method.params:
         yield f"method '{plugin.name}' has other parameters now"
+    listed = {row.label: row for row in select_methods(suite, catalogue, ())} if suite and spec.method.setting else {}
+    row = listed.get(spec.method.label)
+    if row is not None and plugin.resolve(row.values).model_dump(mode="json") != spec.method.params:
+        yield f"the suite's tuned values of '{spec.method.label}' changed"
