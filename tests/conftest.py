@@ -15,7 +15,8 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.generations import chain as chain_module
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.loop import train
-from compatbench.records.record import CellSpec, Environment, MethodInfo, Metric, Record
+from compatbench.records.parts import Environment, Metric
+from compatbench.records.record import CellSpec, MethodInfo, Record
 from compatbench.records.store import Store
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec

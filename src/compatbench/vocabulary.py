@@ -247,6 +247,67 @@ class MetricName(Word):
     AM = "AM", "Mean of the matrix's lower triangle with the diagonal."
     BC = "BC", "Mean of M(T,i) − M(i,i) over all older generations i: the newest queries on every old gallery."
     FC = "FC", "Mean of M(i,i−1) − M(i,i): what each generation lacks before its own backfill."
+    NFR = (
+        "NFR",
+        "Negative flips at k: the share of all queries with a hit in the first k of the old system alone.",
+    )
+    PFR = "PFR", "Positive flips at k: the share of all queries with a hit in the first k of the new system alone."
+    RELATIVE_NFR = (
+        "relative_NFR",
+        "Negative flips at k as a share of the queries with a hit in the old system's first k.",
+        "relative NFR",
+    )
+    TAR = "TAR", "Share of genuine pairs that a system accepts at its own threshold for a false accept rate."
+    TRANSFER_TAR = (
+        "transfer_TAR",
+        "Share of genuine pairs that a system accepts at the old system's threshold for a false accept rate.",
+        "TAR, old threshold",
+    )
+    TRANSFER_FAR = (
+        "transfer_FAR",
+        "Share of impostor pairs that a system accepts at the old system's threshold for a false accept rate.",
+        "FAR, old threshold",
+    )
+    PAIR_ACCURACY = (
+        "pair_accuracy",
+        "Share of a list's pairs that are judged rightly, each fold at the best threshold of the others.",
+        "accuracy of pairs",
+    )
+    TRANSFER_PAIR_ACCURACY = (
+        "transfer_pair_accuracy",
+        "Accuracy of pairs at the threshold of the gallery's own model.",
+        "accuracy of pairs, old threshold",
+    )
+    PAIR_TAR = "pair_TAR", "Share of a list's same pairs that are accepted at a false accept rate.", "TAR of pairs"
+    TRANSFER_PAIR_TAR = (
+        "transfer_pair_TAR",
+        "The same at the threshold of the gallery's own model.",
+        "TAR of pairs, old threshold",
+    )
+    BACKFILL_AREA = (
+        "backfill_area",
+        "Area under M(β), β the share of new vectors in the gallery: the mean in the course of a backfill.",
+        "area",
+    )
+    BACKFILL_MIN = "backfill_min", "The lowest M(β) of a backfill.", "minimum"
+    BACKFILL_CROSSING = (
+        "backfill_crossing",
+        "The smallest β from which on M(β) stays above M(o,o); undefined if it ends at or below.",
+        "crossing",
+    )
+    CHANCE = "chance", "Mean and range of a score under random orthogonal maps of the query vectors."
+
+    def of(self, *parts: str) -> str:
+        """The number of a metric, and of an order or a protocol if there is one: `tax:mAP`, `mAP:hard`."""
+        return ":".join((self, *parts))
+
+    def at(self, k: int) -> str:
+        """The number of the first `k` items: `NFR@1`."""
+        return f"{self}@{k}"
+
+    def at_rate(self, rate: float) -> str:
+        """The number at a false accept rate: `TAR@FAR=0.001`."""
+        return f"{self}@FAR={rate:g}"
 
 
 RANKED_BY = {
@@ -260,3 +321,10 @@ A for readers who backfill over time, Γ for those who never do, Φ for those wh
 """
 DERIVED_FROM = (MetricName.MAP, MetricName.CMC1)
 """The retrieval numbers that compatibility numbers are made of, and that curves are drawn of; the first one ranks."""
+
+_LOWER = (MetricName.NFR, MetricName.RELATIVE_NFR, MetricName.TRANSFER_FAR, MetricName.BACKFILL_CROSSING)
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether less is better of a number of this name, with all that follows a colon or an @."""
+    return name.partition(":")[0].partition("@")[0] in _LOWER

@@ -8,7 +8,7 @@ from upgrades import references, row
 from compatbench.compare.comparison import Comparison, Inputs, Outcome, Parts
 from compatbench.compare.effort import Effort
 from compatbench.compare.tables import scores_table, thresholds_table
-from compatbench.records.record import Environment
+from compatbench.records.parts import Environment
 
 
 def comparison(*rows: Outcome, rates: tuple[float, ...] = ()) -> Comparison:

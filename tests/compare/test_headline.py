@@ -8,7 +8,7 @@ from compatbench.compare.comparison import Comparison, Inputs, Outcome, Parts
 from compatbench.compare.costs import backfill_costs
 from compatbench.compare.effort import Effort
 from compatbench.compare.headline import headline
-from compatbench.records.record import Environment
+from compatbench.records.parts import Environment
 
 
 def comparison(*rows: Outcome, items: str | None = None) -> Comparison:

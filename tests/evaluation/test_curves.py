@@ -1,4 +1,4 @@
-"""Numbers of a backfill curve by hand, and the files of its per-query values."""
+"""Numbers of a backfill curve by hand, and what is kept of each query."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import write_columns
-from compatbench.evaluation.curves import BETAS, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.curves import BETAS, CurvePoints, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.storage.array_files import ArrayFiles, write_columns
 
 SHARES = (0.0, 0.25, 0.75, 1.0)
 
@@ -65,50 +65,24 @@ def test_the_mean_of_backfills_is_taken_query_by_query() -> None:
     one, other = query_curves(1), query_curves(2)
     mean = mean_curves([one, other])
     expected = (one.values["CMC@1"] + other.values["CMC@1"]) / 2
-    np.testing.assert_allclose(mean.values["CMC@1"], expected, rtol=0, atol=0.5001 / 2**16)
-    kept = mean.values["mAP"]
-    assert kept.dtype == np.float32
-    np.testing.assert_array_equal(kept * 2**16, np.round(kept * 2**16), "a multiple of the step")
+    np.testing.assert_allclose(mean.values["CMC@1"], expected, rtol=1e-6)
 
 
-def test_files_give_back_what_was_written(tmp_path: Path) -> None:
+def test_of_each_query_area_and_minimum_are_kept(tmp_path: Path) -> None:
     curves = query_curves(3)
-    sha256 = curves.write(tmp_path)
-    again = QueryCurves.read(tmp_path, sha256)
-    np.testing.assert_array_equal(again.ids, curves.ids)
-    assert again.betas == BETAS
-    assert list(again.values) == ["mAP", "CMC@1"]
-    for metric, values in curves.values.items():
-        np.testing.assert_array_equal(again.values[metric], values)
-    assert again.write(tmp_path / "again") == sha256
+    files = ArrayFiles()
+    name = CurvePoints.of(curves).put(files, "backfill random")
+    assert name == "own#backfill random"
+    again = CurvePoints.read(tmp_path, f"{files.save(tmp_path)['own']}#backfill random")
+    assert again.ids.tolist() == [3, 1, 7, 5]
+    each = curves.values["mAP"][[0, 1, 3, 4]].astype(np.float64)
+    lowest = each.mean(axis=0).argmin()
+    np.testing.assert_allclose(again.minimum, each[:, lowest], atol=0.5001 / 2**16)
+    trapezoids = ((each[:, 1:] + each[:, :-1]) / 2 / 20).sum(axis=1)
+    np.testing.assert_allclose(again.area, trapezoids, atol=0.5001 / 2**16)
 
 
-def test_the_first_files_had_one_column_for_every_beta(tmp_path: Path) -> None:
-    curves = query_curves(3)
-    columns = {
-        f"{metric} at {beta}": values[:, at]
-        for metric, values in curves.values.items()
-        for at, beta in enumerate(BETAS)
-    }
-    again = QueryCurves.read(tmp_path, write_columns(tmp_path, {"ids": curves.ids, **columns}))
-    np.testing.assert_array_equal(again.ids, curves.ids)
-    assert again.betas == BETAS
-    for metric, values in curves.values.items():
-        np.testing.assert_array_equal(again.values[metric], values)
-
-
-@pytest.mark.parametrize("column", ["beta", "ids"])
-def test_other_arrays_are_refused(tmp_path: Path, column: str) -> None:
-    columns = {"beta": np.repeat([0.0, 1.0], 3), "ids": np.tile([1, 2, 3], 2), "mAP": np.zeros(6, np.float32)}
-    del columns[column]
-    columns["CMC@1"] = np.zeros(6, np.float32)
-    sha256 = write_columns(tmp_path, columns)
-    with pytest.raises(RequestError, match="no backfill curves"):
-        QueryCurves.read(tmp_path, sha256)
-
-
-def test_a_changed_file_is_refused(tmp_path: Path) -> None:
-    sha256 = query_curves(4).write(tmp_path)
-    (tmp_path / f"{sha256}.parquet").write_bytes(b"else")
-    with pytest.raises(RequestError, match="changed after they were written"):
-        QueryCurves.read(tmp_path, sha256)
+def test_other_arrays_are_refused(tmp_path: Path) -> None:
+    sha256 = write_columns(tmp_path, {"ids": np.arange(3), "mAP": np.zeros(3, np.float32)})
+    with pytest.raises(RequestError, match="no CurvePoints"):
+        CurvePoints.read(tmp_path, sha256)

@@ -11,7 +11,7 @@ from known_vectors import known_chain
 
 from compatbench.measurement.examples import example_retrievals
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import FirstFound
+from compatbench.records.parts import FirstFound
 
 ITEMS = 40
 

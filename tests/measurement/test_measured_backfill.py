@@ -16,8 +16,8 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from compatbench.data.dataset import Dataset, Split
-from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.curves import BETAS, STEP, BackfillMeans, QueryCurves
+from compatbench.evaluation.arrays import STEP, QueryResults
+from compatbench.evaluation.curves import BETAS, BackfillMeans, CurvePoints
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.generations.chain import ChainTrainer
 from compatbench.generations.serving import serve, serve_baseline
@@ -30,7 +30,8 @@ from compatbench.measurement.backfill import (
     share_metrics,
 )
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import BackfillCurve
+from compatbench.records.parts import BackfillCurve
+from compatbench.storage.array_files import ArrayFiles
 
 CLASSES, ITEMS = 4, 80
 ROUNDING = 0.5001 * STEP
@@ -60,16 +61,20 @@ def measured(tested: ServedChain) -> dict[tuple[str, str], BackfillCurve]:
     return {(curve.order, curve.metric): curve for curve in backfill_curves(tested, results(tested)[old, old])}
 
 
-def kept(tested: ServedChain, curve: BackfillCurve) -> QueryCurves:
-    return QueryCurves.read(tested.store.arrays, curve.sha256)
+def kept(tested: ServedChain, curve: BackfillCurve) -> CurvePoints:
+    return CurvePoints.read(tested.store.arrays, stored(tested, curve.array))
+
+
+def stored(tested: ServedChain, name: str) -> str:
+    """The lasting reference of an array."""
+    part, _, name = name.partition("#")
+    return f"{tested.arrays.save(tested.store.arrays)[part]}#{name}"
 
 
 def test_curves_run_from_the_cross_entry_to_the_self_entry(tmp_path: Path) -> None:
     tested = world(tmp_path)
     curves = measured(tested)
-    assert set(curves) == {
-        (order, name) for order in ("random", "class-wise", "uncertainty") for name in ("mAP", "CMC@1")
-    }
+    assert set(curves) == {(order, "mAP") for order in ("random", "class-wise", "uncertainty")}
     entries = results(tested)
     for (_, name), curve in curves.items():
         assert curve.beta == list(BETAS)
@@ -102,8 +107,9 @@ def test_derived_numbers_are_those_of_the_curve(tmp_path: Path) -> None:
     for (order, name), curve in measured(tested).items():
         found = {one.name: one for one in curve_metrics(curve, kept(tested, curve))}
         total, lowest, crossing = (found[f"backfill_{what}:{name}:{order}"] for what in ("area", "min", "crossing"))
-        assert total.value == pytest.approx(trapezoid(curve.mean, curve.beta))
-        assert lowest.value == min(curve.mean) == curve.mean[curve.beta.index(curve.minimum_beta)]
+        assert total.value == pytest.approx(trapezoid(curve.mean, curve.beta), abs=STEP)
+        assert lowest.value == pytest.approx(min(curve.mean), abs=STEP)
+        assert min(curve.mean) == curve.mean[curve.beta.index(curve.minimum_beta)]
         for one in (total, lowest):
             assert (one.n, one.direction) == (ITEMS, "higher")
             assert one.value is not None
@@ -115,14 +121,6 @@ def test_derived_numbers_are_those_of_the_curve(tmp_path: Path) -> None:
             assert curve.beta[-1] not in above
         else:
             assert set(above) >= {beta for beta in curve.beta if beta >= crossing.value}
-
-
-def test_per_query_files_give_the_curves_again(tmp_path: Path) -> None:
-    tested = world(tmp_path)
-    for (_, name), curve in measured(tested).items():
-        stored = kept(tested, curve)
-        assert stored.ids.tolist() == tested.dataset.query.ids.tolist()
-        assert stored.curve(name).tolist() == curve.mean
 
 
 def test_a_sample_of_the_queries_is_followed_through_the_whole_gallery(
@@ -170,7 +168,7 @@ def test_the_backfill_share_is_that_of_a_slow_loop_over_mixed_galleries(tmp_path
     assert full > status_quo
     (entry,) = backfilled_queries(tested)
     assert (entry.at, entry.repeats) == (("2", "0"), 3)
-    means = BackfillMeans.read(tested.store.arrays, entry.sha256)
+    means = BackfillMeans.read(tested.store.arrays, stored(tested, entry.array))
     found = {one.name: one for one in share_metrics(entry, means, entries)}["backfill_share:mAP"]
     assert (found.at, found.n, found.direction) == (("2", "0"), ITEMS, "higher")
     assert found.value == pytest.approx((np.mean(curves) - status_quo) / (full - status_quo), abs=1e-6)
@@ -188,7 +186,7 @@ def test_the_backfill_share_is_over_the_queries_that_were_followed(
     entries = results(tested)
     monkeypatch.setattr(module, "SHARE_QUERIES", 20)
     (entry,) = backfilled_queries(tested)
-    means = BackfillMeans.read(tested.store.arrays, entry.sha256)
+    means = BackfillMeans.read(tested.store.arrays, stored(tested, entry.array))
     rows = np.isin(entries["0", "0"].ids, means.ids)
     assert rows.sum() == len(means.ids) == 20
     status_quo, full = (entries[at].metrics(rows)["CMC@1"] for at in (("0", "0"), ("*1", "*1")))
@@ -201,7 +199,8 @@ def test_a_rewritten_gallery_is_what_is_backfilled(tmp_path: Path) -> None:
     tested = world(tmp_path)
     old, new = tested.generations
     plain = measured(tested)["random", "mAP"]
-    rewriting = replace(tested, generations=[old, replace(new, from_previous=lambda stored: stored.roll(1, dims=1))])
+    changed = replace(new, from_previous=lambda vectors: vectors.roll(1, dims=1))
+    rewriting = replace(tested, generations=[old, changed], arrays=ArrayFiles())
     curve = measured(rewriting)["random", "mAP"]
     queries, documents = rewriting.pair(1, 0)
     assert torch.equal(documents.values, old.gallery.roll(1, dims=1))

@@ -17,7 +17,7 @@ from torch import Tensor
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.threshold_transfer import acceptance_metrics, threshold_transfer
-from compatbench.records.record import Metric, VerifiedPairs
+from compatbench.records.parts import Metric, VerifiedPairs
 
 ITEMS = 260
 RATE = 1e-2
@@ -43,11 +43,11 @@ def tested(tmp_path: Path) -> ServedChain:
 
 def metrics(tested: ServedChain, verified: Sequence[VerifiedPairs]) -> list[Metric]:
     """Those of what was kept."""
-    return [
-        metric
-        for entry in verified
-        for metric in acceptance_metrics(entry, Acceptance.read(tested.store.arrays, entry.sha256))
-    ]
+    files, found = tested.arrays.save(tested.store.arrays), []
+    for entry in verified:
+        part, _, name = entry.array.partition("#")
+        found += acceptance_metrics(entry, Acceptance.read(tested.store.arrays, f"{files[part]}#{name}"))
+    return found
 
 
 def roc(query: Tensor, gallery: Tensor, labels: Tensor) -> tuple[Any, Any, Any]:

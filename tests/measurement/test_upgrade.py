@@ -7,7 +7,7 @@ import pytest
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.measurement.upgrade import MatrixResults, upgrade_metrics
-from compatbench.records.record import Metric
+from compatbench.records.parts import Metric
 
 
 def flips(results: MatrixResults) -> dict[tuple[str, str, str], Metric]:

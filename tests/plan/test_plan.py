@@ -15,7 +15,8 @@ from compatbench.errors import RequestError
 from compatbench.execution.cell import Ending, cell_record
 from compatbench.plan.cells import Cell, make_plan, outcome, remaining
 from compatbench.plan.selection import Selection
-from compatbench.records.record import ArrayRef, Measurements, write_record
+from compatbench.records.parts import ArrayRef
+from compatbench.records.record import Measurements, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.suite import parse_suite
 from compatbench.vocabulary import Status
@@ -255,7 +256,7 @@ def test_an_array_file_that_a_record_names_twice_is_one_file(plan: Plan, tmp_pat
     store, told = Store(tmp_path), list[str]()
     cells = plan(seeds=[0], scenarios={"one": [{}, {}]}, methods=["bct"])[:1]
     arrays = [
-        ArrayRef(query_generation=query, gallery_generation="0", sha256=sha256)
+        ArrayRef(query_generation=query, gallery_generation="0", array=sha256)
         for query, sha256 in (("0", "1" * 64), ("1", "2" * 64), ("2", "1" * 64))
     ]
     record = cell_record(cells[0].spec, Ending(Status.OK), STARTED, found=Measurements(arrays=arrays))

@@ -15,7 +15,8 @@ from compatbench.method import ranges
 from compatbench.plan.cells import Cell
 from compatbench.plan.selection import Selection
 from compatbench.plan.trials import SEED, TRIALS, TrialPlan, choose, trial_plan, trial_values
-from compatbench.records.record import Metric, Record
+from compatbench.records.parts import Metric
+from compatbench.records.record import Record
 from compatbench.suite.splits import held_out_indices
 from compatbench.suite.suite import Suite, parse_suite
 from compatbench.vocabulary import Status

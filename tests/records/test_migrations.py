@@ -39,9 +39,19 @@ def lost(before: Any, after: Any, at: str = "record") -> list[str]:
 def test_a_historic_record_is_read_with_all_that_it_said(path: Path) -> None:
     stored, record = json.loads(path.read_text()), read_record(path)
     assert record.schema_version == SCHEMA_VERSION
-    assert lost(stored, json.loads(record.model_dump_json())) == ["record.schema_version"]
+    assert {(one.name, one.direction) for one in record.metrics} == {
+        (one["name"], one["direction"]) for one in stored["metrics"]
+    }
+    renamed = {**stored, "metrics": [{**one} for one in stored["metrics"]]}
+    for entry in renamed["metrics"]:
+        del entry["direction"]
+    for part in ("arrays", "backfill", "backfilled", "verification", "protocols", "pairs"):
+        renamed[part] = [{**one, "array": one["sha256"]} for one in stored.get(part, [])]
+        for entry in renamed[part]:
+            del entry["sha256"]
+    assert lost(renamed, json.loads(record.model_dump_json())) == ["record.schema_version"]
     [first] = [entry for entry in record.arrays if (entry.query_generation, entry.distance) == ("0", "cosine")]
-    mean = QueryResults.read(path.parents[3] / "arrays", first.sha256).metrics()["mAP"]
+    mean = QueryResults.read(path.parents[3] / "arrays", first.array).metrics()["mAP"]
     found = record.metric("mAP", "0", "0")
     assert found is not None
     assert found.value == pytest.approx(mean, abs=1e-12)

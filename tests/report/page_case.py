@@ -9,7 +9,8 @@ from boards import row
 from PIL import Image
 from synthetic import Bench, add_curves, cross_metric
 
-from compatbench.records.record import ExampleRetrieval, FirstFound, Record
+from compatbench.records.parts import ExampleRetrieval, FirstFound
+from compatbench.records.record import Record
 from compatbench.report.rows.standing import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail

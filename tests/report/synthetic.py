@@ -9,18 +9,10 @@ from typing import Any
 import numpy as np
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.curves import BackfillMeans, QueryCurves
-from compatbench.records.record import (
-    ArrayRef,
-    BackfillCurve,
-    BackfilledQueries,
-    CellSpec,
-    Environment,
-    MethodInfo,
-    Metric,
-    Record,
-    Status,
-)
+from compatbench.evaluation.curves import BackfillMeans, CurvePoints, QueryCurves
+from compatbench.records.parts import ArrayRef, BackfillCurve, BackfilledQueries, Environment, Metric
+from compatbench.records.record import CellSpec, MethodInfo, Record, Status
+from compatbench.storage.array_files import write_arrays
 from compatbench.storage.canonical import digest
 
 PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}
@@ -95,13 +87,12 @@ class Bench:
         for pair, values in (precisions or {}).items():
             query, gallery = PAIRS[pair]
             sha256 = results(values).write(self.folder)
-            record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, sha256=sha256))
+            record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, array=sha256))
         if precisions and len(precisions["no"]) == len(precisions["nn"]):
             means = (0.6 * np.asarray(precisions["no"]) + 0.4 * np.asarray(precisions["nn"])).astype(np.float32)
             stored = BackfillMeans(np.arange(len(means)), {"mAP": means, "CMC@1": means})
-            ref = BackfilledQueries(
-                query_generation="1", gallery_generation="0", repeats=3, sha256=stored.write(self.folder)
-            )
+            name = f"{write_arrays(self.folder, {'backfilled': {'ids': stored.ids, **stored.values}})}#backfilled"
+            ref = BackfilledQueries(query_generation="1", gallery_generation="0", repeats=3, array=name)
             record.backfilled.append(ref)
         return record.model_copy(update=changes)
 
@@ -122,24 +113,24 @@ def add_curves(
         np.arange(len(values)) if ids is None else np.asarray(ids), betas, {"mAP": values, "CMC@1": values}
     )
     mean = stored.curve("mAP")
-    for metric in ("mAP", "CMC@1"):
-        record.backfill.append(
-            BackfillCurve(
-                order=order,
-                metric=metric,
-                query_generation="1",
-                gallery_generation="0",
-                repeats=3,
-                n=len(values),
-                status_quo=0.5,
-                beta=list(betas),
-                mean=mean.tolist(),
-                low=(mean - spread).tolist(),
-                high=(mean + spread).tolist(),
-                minimum_beta=betas[int(mean.argmin())],
-                sha256=stored.write(bench.folder),
-            )
+    sha256 = write_arrays(bench.folder, {"curve": CurvePoints.of(stored).columns})
+    record.backfill.append(
+        BackfillCurve(
+            order=order,
+            metric="mAP",
+            query_generation="1",
+            gallery_generation="0",
+            repeats=3,
+            n=len(values),
+            status_quo=0.5,
+            beta=list(betas),
+            mean=mean.tolist(),
+            low=(mean - spread).tolist(),
+            high=(mean + spread).tolist(),
+            minimum_beta=betas[int(mean.argmin())],
+            array=f"{sha256}#curve",
         )
+    )
     return record
 
 

@@ -1,4 +1,4 @@
-"""Folders of runs that are right in every number: those of the oldest schema version, and of cells run just now."""
+"""Folders of runs that are right in every number, of cells run just now."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from compatbench.suite import suite as suite_module
 from compatbench.suite.suite import load_suite
 from compatbench.vocabulary import Status
 
-HISTORIC = Path(__file__).parents[1] / "historic" / "version_1"
+SUITE = Path(__file__).parents[1] / "historic" / "historic.yaml"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    shutil.copytree(HISTORIC, tmp_path / "runs")
+def store(ran: Published, tmp_path: Path) -> Store:
+    shutil.copytree(ran.runs.root, tmp_path / "runs")
     return Store(tmp_path / "runs")
 
 
@@ -38,7 +38,7 @@ def path(store: Store) -> Path:
 def ran(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Published:
     root = tmp_path_factory.mktemp("ran")
     (root / "benchmarks").mkdir()
-    shutil.copy(HISTORIC.parent / "historic.yaml", root / "benchmarks")
+    shutil.copy(SUITE, root / "benchmarks")
     suite = load_suite(str(root / "benchmarks" / "historic.yaml"))[1]
     cells = make_plan("historic", suite, digits, discover(), Selection())
     store = Store(root / "runs")

@@ -11,11 +11,11 @@ from published import Published
 
 from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import array_path
 from compatbench.plan.cells import Cell
 from compatbench.plan.selection import Selection
-from compatbench.records.record import read_record
+from compatbench.records.record import read_record, record_text
 from compatbench.records.store import Store
+from compatbench.storage.array_files import array_path
 from compatbench.trust.board import gather
 from compatbench.trust.problems import serious
 from compatbench.trust.submit import submit
@@ -46,7 +46,7 @@ def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Pu
     for cell in fresh.cells:
         path = fresh.runs.record(cell.spec)
         assert copied.pop(path.relative_to(fresh.runs.root).as_posix()) == path.read_bytes()
-        for sha256 in read_record(path).array_hashes:
+        for sha256 in read_record(path).array_files:
             copied.pop(f"arrays/{sha256}.parquet", None)
     assert not any(name.endswith((".json", ".parquet")) for name in copied)
     assert {"historic/README.md", "historic/tables/extended_class.csv"} <= set(copied)
@@ -60,7 +60,7 @@ def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Pu
 def test_a_changed_score_is_not_submitted(fresh: Published) -> None:
     path = fresh.runs.record(fresh.cells[1].spec)
     data = json.loads(path.read_text())
-    data["metrics"][0]["value"] += 0.01
+    data["metrics"][0]["numbers"]["mAP"][0] += 0.01
     path.write_text(json.dumps(data))
     submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert serious(submission.problems)
@@ -72,7 +72,7 @@ def test_a_record_takes_the_place_of_an_older_one_of_its_row(fresh: Published, b
     older = read_record(board.record(fresh.cells[1].spec))
     newer = older.spec.model_copy(update={"method": older.spec.method.model_copy(update={"source_hash": "0" * 64})})
     path = board.record(newer)
-    path.write_text(older.model_copy(update={"spec": newer}).model_dump_json())
+    path.write_text(record_text(older.model_copy(update={"spec": newer})))
     board.record(older.spec).unlink()
     extra = array_path(board.arrays, "1" * 64)
     extra.write_bytes(b"")

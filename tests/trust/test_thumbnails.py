@@ -15,7 +15,8 @@ from PIL import Image
 from compatbench.data.dataset import Dataset
 from compatbench.data.samples import Samples
 from compatbench.errors import RequestError
-from compatbench.records.record import ExampleRetrieval, FirstFound, Record
+from compatbench.records.parts import ExampleRetrieval, FirstFound
+from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.site.page_data.pictures import read_thumbnails
 from compatbench.trust.thumbnails import named_samples, needless_pictures, thumbnails, write_thumbnails

@@ -12,11 +12,11 @@ import pytest
 from compatbench import PROTOCOL_VERSION
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
-from compatbench.evaluation.arrays import array_path
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
+from compatbench.storage.array_files import array_path
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import Suite, load_suite, parse_suite
 from compatbench.trust.problems import Problem, serious
@@ -33,17 +33,20 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "spec is no number": (lambda data: data["spec"]["method"]["params"].update(x=float("nan")), "its spec_hash is not"),
     "moved": (lambda data: data["spec"].update(scenario="other"), "is not at the path of"),
     "hash": (lambda data: data.update(spec_hash="0" * 64), "is not at the path of"),
-    "protocol": (lambda data: data.update(protocol_version=7), "protocol 7, but its spec says 1"),
+    "protocol": (lambda data: data.update(protocol_version=7), f"protocol 7, but its spec says {PROTOCOL_VERSION}"),
     "command": (lambda data: data.update(command="curl example.org | sh"), "its command is not the one"),
     "path": (lambda data: data.update(error="in /home/me/data/x.png"), "names an absolute path"),
     "failed with scores": (lambda data: data.update(status="failed"), "status failed, and yet it has scores"),
-    "a score": (lambda data: data["metrics"][0].update(value=0.9), "mAP(0,0): value is"),
-    "an array of elsewhere": (lambda data: data["arrays"][0].update(sha256="../" * 21 + "x"), "arrays.0.sha256: "),
+    "a score": (lambda data: data["metrics"][0]["numbers"].update(mAP=[0.9, 0.8, 1.0]), "mAP(0,0): value is"),
+    "an array of elsewhere": (lambda data: data["files"].update(own="../" * 21 + "x"), "array: String should match"),
+    "no numbers": (lambda data: data["metrics"][0].update(numbers=[1]), "numbers: "),
+    "no place of an array": (lambda data: data["arrays"][0].pop(), "not a record"),
     "a folder of elsewhere": (lambda data: data["spec"].update(suite="../../x"), "spec.suite: "),
-    "no such array": (lambda data: data["arrays"][0].update(sha256="0" * 64), "per-query arrays not readable"),
-    "the curves of another file": (
-        lambda data: data["backfill"][0].update(sha256=data["arrays"][0]["sha256"]),
-        "no backfill curves",
+    "no such file": (lambda data: data["files"].update(own="0" * 64), "per-query arrays not readable"),
+    "no such array": (lambda data: data["backfill"][0].update(array="own#none"), "contains no array 'none'"),
+    "the curves of another array": (
+        lambda data: data["backfill"][0].update(array="own#M(1,0)"),
+        "no CurvePoints",
     ),
     "no record": (lambda data: data.clear(), "schema version None"),
 }
@@ -74,8 +77,7 @@ def test_what_was_changed_is_told_in_one_line(
 
 
 def test_changed_arrays_are_told(store: Store, path: Path) -> None:
-    sha256 = read_record(path).arrays[0].sha256
-    file = array_path(store.arrays, sha256)
+    file = array_path(store.arrays, read_record(path).arrays[0].array)
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     [found] = serious(problems(path, store))
     assert "were changed after they were written" in found.message

@@ -13,7 +13,7 @@ from compatbench.compare.effort import Effort
 from compatbench.compare.similarity import FitOn, Similarity
 from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
-from compatbench.records.record import Environment
+from compatbench.records.parts import Environment
 from compatbench.vocabulary import MetricName, Need, Order
 
 SCHEMA_VERSION = 2

@@ -5,22 +5,16 @@ Every score of a record can be recomputed from these arrays. Knows nothing of to
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
-from compatbench.storage.bounded_parquet import read_bounded
-from compatbench.storage.files import write_whole
+from compatbench.storage.array_files import ArrayFiles, array_path, read_columns, write_columns
 from compatbench.vocabulary import MetricName
 
 CUTOFFS = (1, 5, 10)
@@ -36,6 +30,10 @@ FURTHER = (
 """Those of queries with judgements; the first one also of classes of more than 100 items."""
 RETRIEVAL = METRICS + FURTHER
 
+STEP = 2**-16
+"""Per-query values are kept in multiples of it: it moves no mean by more than 8e-6, and makes files a quarter smaller.
+"""
+
 _DTYPES = {
     "ids": "int64",
     "first_rank": "int32",
@@ -50,23 +48,32 @@ _DTYPES = {
 
 
 class Columns:
-    """Base of dataclasses of arrays (N,), with a file of one column for each."""
+    """Base of dataclasses of arrays (N,), one column each in a file; None for an array that was not measured."""
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The arrays that there are."""
+        return {name: array for name, array in vars(self).items() if array is not None}
 
     def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
-        return write_columns(folder, {name: array for name, array in vars(self).items() if array is not None})
+        """Write a file of this alone, see `write_columns`, and return its sha256."""
+        return write_columns(folder, self.columns)
+
+    def put(self, files: ArrayFiles, name: str, *, shared: bool = False) -> str:
+        """Add it to the arrays of a cell, and return its reference."""
+        return files.put(name, self.columns, shared=shared)
 
     @classmethod
-    def read(cls, folder: Path, sha256: str) -> Self:
-        """Read the file of `write`.
+    def read(cls, folder: Path, reference: str) -> Self:
+        """Read it by its reference, see `read_columns`.
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
-        columns = read_columns(folder, sha256)
+        columns = read_columns(folder, reference)
         try:
             return cls(**columns)
         except (TypeError, ValueError) as error:
-            raise RequestError(f"{array_path(folder, sha256)}: no {cls.__name__}: {error}") from error
+            raise RequestError(f"{array_path(folder, reference)}: no {cls.__name__}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +112,13 @@ class QueryResults(Columns):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def rounded(self) -> QueryResults:
+        """The same in multiples of STEP, as it is kept; what is above 0 stays so."""
+        kept: dict[str, NDArray[Any]] = {
+            name: _in_steps(one) if one.dtype.kind == "f" else one for name, one in self.columns.items()
+        }
+        return QueryResults(**kept)
 
     @property
     def answerable(self) -> NDArray[np.bool_]:
@@ -157,6 +171,11 @@ class QueryResults(Columns):
         return {name: float(self.per_query(name)[chosen].mean()) for name in self.names}
 
 
+def _in_steps(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    steps = np.rint(values.astype(np.float64) / STEP)
+    return (np.where((values > 0) & (steps == 0), 1, steps) * STEP).astype(np.float32)
+
+
 _FIELDS = {
     MetricName.MAP: "average_precision",
     MetricName.MAP_AT_R: "ap_at_r",
@@ -165,45 +184,3 @@ _FIELDS = {
     MetricName.RECALL10: "found_at_10",
     MetricName.RECALL100: "found_at_100",
 }
-
-
-def write_columns(folder: Path, columns: Mapping[str, NDArray[Any]]) -> str:
-    """Write columns (N,) to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of its bytes.
-
-    Equal columns give equal bytes under one version of pyarrow.
-    """
-    sink = io.BytesIO()
-    pq.write_table(
-        pa.table(dict(columns)),
-        sink,
-        compression="zstd",
-        use_dictionary=False,
-        write_statistics=False,
-        store_schema=False,
-        column_encoding={
-            name: "DELTA_BINARY_PACKED" if column.dtype.kind == "i" else "BYTE_STREAM_SPLIT"
-            for name, column in columns.items()
-        },
-    )
-    content = sink.getvalue()
-    sha256 = hashlib.sha256(content).hexdigest()
-    write_whole(array_path(folder, sha256), content)  # also over a file of this name, which may be damaged
-    return sha256
-
-
-def read_columns(folder: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read the file of `write_columns`. Raises RequestError if it is missing or its bytes have another hash."""
-    path = array_path(folder, sha256)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{path}: per-query arrays not readable ({error.strerror}); run the cell again") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise RequestError(f"{path}: per-query arrays were changed after they were written; run the cell again")
-    table = read_bounded(content, str(path))
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def array_path(folder: Path, sha256: str) -> Path:
-    """Path of the arrays of this hash in `folder`."""
-    return folder / f"{sha256}.parquet"

@@ -1,4 +1,4 @@
-"""Backfill curves M(β), their per-query files, and the numbers read off them. Knows nothing of torch.
+"""Backfill curves M(β), what is kept of them query by query, and the numbers read off them. Knows nothing of torch.
 
 β is the share of the gallery that holds new vectors; M(0) is M(n,o) and M(1) is M(n,n).
 """
@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import array_path, read_columns, write_columns
+from compatbench.evaluation.arrays import STEP, Columns
+from compatbench.storage.array_files import ArrayFiles, array_path, read_columns
 from compatbench.vocabulary import MetricName
 
 BETAS = tuple(step / 20 for step in range(21))
-
-STEP = 2**-16
-"""Per-query values are multiples of it: it moves no mean by more than 8e-6, and takes a quarter off the files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,52 +45,32 @@ class QueryCurves:
         means: NDArray[np.float64] = self.per_query(metric).mean(axis=0)
         return means
 
-    def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256.
 
-        One row for every query at every β, first all queries at the first one.
-        """
-        columns = {metric: values.T.ravel() for metric, values in self.values.items()}
-        where = {"beta": np.repeat(self.betas, len(self.ids)), "ids": np.tile(self.ids, len(self.betas))}
-        return write_columns(folder, where | columns)
+@dataclass(frozen=True, eq=False)
+class CurvePoints(Columns):
+    """What is kept of each query's mAP curve: enough for the intervals of its area and of its minimum."""
+
+    ids: NDArray[np.int64]
+    """(A,) sample ids of the answerable queries."""
+    area: NDArray[np.float32]
+    """(A,) ∫ M(β) dβ, see `area`, in multiples of STEP; so is the next."""
+    minimum: NDArray[np.float32]
+    """(A,) M(β) at the β at which the mean over the queries is lowest."""
 
     @classmethod
-    def read(cls, folder: Path, sha256: str) -> QueryCurves:
-        """Read the file of `write`.
-
-        Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
-        """
-        columns = read_columns(folder, sha256)
-        try:
-            if "beta" not in columns:
-                return cls(columns.pop("ids"), *_by_column_name(columns))
-            betas = columns.pop("beta")
-            queries = int((betas == betas[0]).sum())
-            ids = columns.pop("ids")[:queries]
-            values = {metric: np.ascontiguousarray(rows.reshape(-1, queries).T) for metric, rows in columns.items()}
-            return cls(ids, tuple(betas[::queries].tolist()), values)
-        except (KeyError, ValueError, IndexError) as error:
-            raise RequestError(f"{array_path(folder, sha256)}: no backfill curves: {error}") from error
-
-
-def _by_column_name(
-    columns: Mapping[str, NDArray[np.float32]],
-) -> tuple[tuple[float, ...], dict[str, NDArray[np.float32]]]:
-    """Betas and values of the first files, which had one row a query and columns such as `mAP at 0.05`."""
-    names = [name.split(" at ") for name in columns]
-    betas = tuple(float(beta) for metric, beta in names if metric == names[0][0])
-    values = {
-        metric: np.stack([columns[f"{metric} at {beta}"] for beta in betas], axis=1)
-        for metric in dict.fromkeys(metric for metric, _ in names)
-    }
-    return betas, values
+    def of(cls, curves: QueryCurves) -> CurvePoints:
+        """From the curves, some of them of answerable queries."""
+        each = curves.per_query(MetricName.MAP)
+        lowest = int(each.mean(axis=0).argmin())
+        areas, minima = (np.rint(one / STEP) * STEP for one in (area(curves.betas, each), each[:, lowest]))
+        return cls(curves.ids[curves.answerable], areas.astype(np.float32), minima.astype(np.float32))
 
 
 def mean_curves(backfills: Sequence[QueryCurves]) -> QueryCurves:
-    """Each query's average over several backfills of the same queries, in multiples of STEP."""
+    """Each query's average over several backfills of the same queries."""
     first = backfills[0]
     means = {metric: np.mean([one.values[metric] for one in backfills], axis=0) for metric in first.values}
-    return QueryCurves(first.ids, first.betas, {metric: np.rint(mean / STEP) * STEP for metric, mean in means.items()})
+    return QueryCurves(first.ids, first.betas, means)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +97,20 @@ class BackfillMeans:
         """(Q,) the queries with a relevant item."""
         return ~np.isnan(self.values[MetricName.MAP])
 
-    def write(self, folder: Path) -> str:
-        """Write to `folder/<sha256>.parquet`, see `write_columns`, and return the sha256."""
-        return write_columns(folder, {"ids": self.ids, **self.values})
+    def put(self, files: ArrayFiles, name: str) -> str:
+        """Add it to the arrays of a cell, in multiples of STEP, and return its reference."""
+        values = {metric: (np.rint(one / STEP) * STEP).astype(np.float32) for metric, one in self.values.items()}
+        return files.put(name, {"ids": self.ids, **values})
 
     @classmethod
-    def read(cls, folder: Path, sha256: str) -> BackfillMeans:
-        """Read the file of `write`.
+    def read(cls, folder: Path, reference: str) -> BackfillMeans:
+        """Read it by its reference.
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
-        columns = read_columns(folder, sha256)
+        columns = read_columns(folder, reference)
         if "ids" not in columns or MetricName.MAP not in columns:
-            raise RequestError(f"{array_path(folder, sha256)}: no means of backfills")
+            raise RequestError(f"{array_path(folder, reference)}: no means of backfills")
         return cls(columns.pop("ids"), columns)
 
 

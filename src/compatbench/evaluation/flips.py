@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import Key, Means, ratio
+from compatbench.vocabulary import MetricName
 
 Pair = tuple[QueryResults, QueryResults]
 
@@ -67,10 +68,10 @@ def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]
     found: dict[Key, dict[str, Estimate]] = {key: {} for key in systems}
     for key in systems:
         for k in cutoffs:
-            found[key][f"NFR@{k}"] = means.mean((key, k, "negative"))
-            found[key][f"PFR@{k}"] = means.mean((key, k, "positive"))
+            found[key][MetricName.NFR.at(k)] = means.mean((key, k, "negative"))
+            found[key][MetricName.PFR.at(k)] = means.mean((key, k, "positive"))
             relative = means.estimate(ratio, (key, k, "negative"), (key, k, "hits"))
-            found[key][f"relative_NFR@{k}"] = relative.within(0.0, 1.0)
+            found[key][MetricName.RELATIVE_NFR.at(k)] = relative.within(0.0, 1.0)
     return found
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.backfill import Permutation, backfill, class_wise_order, highest_first
 from compatbench.evaluation.compatibility import gain_share
-from compatbench.evaluation.curves import BackfillMeans, QueryCurves, area, backfill_numbers, mean_curves
+from compatbench.evaluation.curves import BackfillMeans, CurvePoints, backfill_numbers, mean_curves
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import Means, mean_estimate
 from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.upgrade import MatrixResults
-from compatbench.records.record import BackfillCurve, BackfilledQueries, Metric
+from compatbench.records.parts import BackfillCurve, BackfilledQueries, Metric
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 BACKFILL_QUERIES = 200, 1000
@@ -41,28 +41,27 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
         curves = mean_curves(backfills)
         if not curves.answerable.any():
             continue
-        sha256 = curves.write(chain.store.arrays)
-        for name in DERIVED_FROM:
-            status_quo = unchanged.per_query(name)[unchanged.rows(curves.ids[curves.answerable])]
-            numbers = backfill_numbers(curves.betas, curves.curve(name), float(status_quo.mean()))
-            each = np.stack([one.curve(name) for one in backfills])
-            found.append(
-                BackfillCurve(
-                    order=order,
-                    metric=name,
-                    query_generation=str(new),
-                    gallery_generation=str(old),
-                    repeats=len(backfills),
-                    n=len(status_quo),
-                    status_quo=float(status_quo.mean()),
-                    beta=list(curves.betas),
-                    mean=curves.curve(name).tolist(),
-                    low=each.min(axis=0).tolist(),
-                    high=each.max(axis=0).tolist(),
-                    minimum_beta=numbers.minimum_beta,
-                    sha256=sha256,
-                )
+        name = MetricName.MAP
+        status_quo = unchanged.per_query(name)[unchanged.rows(curves.ids[curves.answerable])]
+        numbers = backfill_numbers(curves.betas, curves.curve(name), float(status_quo.mean()))
+        each = np.stack([one.curve(name) for one in backfills])
+        found.append(
+            BackfillCurve(
+                order=order,
+                metric=name,
+                query_generation=str(new),
+                gallery_generation=str(old),
+                repeats=len(backfills),
+                n=len(status_quo),
+                status_quo=float(status_quo.mean()),
+                beta=list(curves.betas),
+                mean=curves.curve(name).tolist(),
+                low=each.min(axis=0).tolist(),
+                high=each.max(axis=0).tolist(),
+                minimum_beta=numbers.minimum_beta,
+                array=CurvePoints.of(curves).put(chain.arrays, f"backfill {order}"),
             )
+        )
     return found
 
 
@@ -75,8 +74,8 @@ def backfilled_queries(chain: ServedChain) -> list[BackfilledQueries]:
     means = BackfillMeans.of(backfill(before, after, {Order.RANDOM: orders})[Order.RANDOM])
     if not means.answerable.any():
         return []
-    sha256 = means.write(chain.store.arrays)
-    return [BackfilledQueries(query_generation=str(new), gallery_generation="0", repeats=len(orders), sha256=sha256)]
+    name = means.put(chain.arrays, "backfilled")
+    return [BackfilledQueries(query_generation=str(new), gallery_generation="0", repeats=len(orders), array=name)]
 
 
 def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
@@ -112,18 +111,15 @@ def share_metrics(entry: BackfilledQueries, means: BackfillMeans, results: Matri
         columns[entry.at] = means.values[name][means.answerable].astype(np.float64)
         found = Means(columns)
         for share, at in ((MetricName.BACKFILL_SHARE, entry.at), (MetricName.FINAL_SHARE, (new, new))):
-            yield metric(f"{share}:{name}", entry.at, found.estimate(gain_share, ends[1], at, ends[2]), len(ids))
+            yield metric(share.of(name), entry.at, found.estimate(gain_share, ends[1], at, ends[2]), len(ids))
 
 
-def curve_metrics(curve: BackfillCurve, curves: QueryCurves) -> Iterator[Metric]:
+def curve_metrics(curve: BackfillCurve, points: CurvePoints) -> Iterator[Metric]:
     """Area, minimum and crossing of a curve; the minimum's interval is that of M(β) at its β."""
-    values = curves.per_query(curve.metric)
-    numbers = backfill_numbers(curve.beta, curve.mean, curve.status_quo)
     found = {
-        "backfill_area": mean_estimate(area(curve.beta, values)),
-        "backfill_min": mean_estimate(values[:, curve.beta.index(numbers.minimum_beta)]),
-        "backfill_crossing": Estimate(numbers.crossing),
+        MetricName.BACKFILL_AREA: mean_estimate(points.area.astype(np.float64)),
+        MetricName.BACKFILL_MIN: mean_estimate(points.minimum.astype(np.float64)),
+        MetricName.BACKFILL_CROSSING: Estimate(backfill_numbers(curve.beta, curve.mean, curve.status_quo).crossing),
     }
     for name, number in found.items():
-        direction = "lower" if name == "backfill_crossing" else "higher"
-        yield metric(f"{name}:{curve.metric}:{curve.order}", curve.at, number, curve.n, direction=direction)
+        yield metric(name.of(curve.metric, curve.order), curve.at, number, curve.n)

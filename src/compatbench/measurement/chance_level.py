@@ -10,7 +10,8 @@ from compatbench.evaluation.chance import chance_distribution
 from compatbench.evaluation.estimate import Estimate
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import Metric
+from compatbench.records.parts import Metric
+from compatbench.vocabulary import MetricName
 
 ROTATIONS = 100
 """Enough that a row at chance leaves their range once in a hundred times."""
@@ -22,4 +23,4 @@ def chance_metrics(chain: ServedChain) -> Iterator[Metric]:
     for query, gallery in dict.fromkeys([*((step, step - 1) for step in chain.references), (newest, 0)]):
         scores = chance_distribution(*chain.pair(query, gallery), rotations=ROTATIONS, seed=chain.seed)
         level = Estimate(*(float(part) for part in (np.mean(scores), np.min(scores), np.max(scores))))
-        yield metric("chance:mAP", (str(query), str(gallery)), level, len(scores))
+        yield metric(MetricName.CHANCE.of(MetricName.MAP), (str(query), str(gallery)), level, len(scores))

@@ -10,13 +10,13 @@ from compatbench.evaluation.neighbours import first_items
 from compatbench.machine.seeds import stream
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.upgrade import MatrixResults
-from compatbench.records.record import ExampleRetrieval, FirstFound, WorstFlip
+from compatbench.records.parts import ExampleRetrieval, FirstFound, WorstFlip
 
 SHOWN = 5
 """Items that each system finds first."""
 QUERIES = 2
 """Drawn ones: enough to look at, few enough for a page with every row of a suite."""
-WORST = 12
+WORST = 5
 """Worst flips of each system."""
 
 

@@ -14,7 +14,7 @@ from compatbench.evaluation.indexes import RULES, BuiltIndex, Matrix, build, fai
 from compatbench.evaluation.retrieval import Vectors
 from compatbench.evaluation.search import SearchQueries, measure_search, unit_rows
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import IndexSearch
+from compatbench.records.parts import IndexSearch
 from compatbench.storage.artefacts import Artefact, get_or_make, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.vocabulary import IndexKind

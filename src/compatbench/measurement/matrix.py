@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
+from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.evaluation.similarity import Distance
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
-from compatbench.records.record import ArrayRef, Metric
+from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.parts import ArrayRef, Metric
+from compatbench.storage.artefacts import Artefact, get_or_make
 from compatbench.storage.canonical import digest
-from compatbench.storage.files import write_whole
+from compatbench.vocabulary import DERIVED_FROM
 
 Subset = Literal["all", "seen", "unseen"]
 DISTANCES: tuple[Distance, ...] = ("cosine", "l2")
 
 
-def matrix(chain: ServedChain) -> list[ArrayRef]:
-    """Every entry by cosine and by L2 distance, each pair of models scored once for all cells of a runs folder."""
+def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
+    """Every entry by cosine, and by L2 distance if it ranks otherwise, with the results by cosine.
+
+    Each pair of models is scored once for all cells of a runs folder.
+    """
     total = len(chain.generations) * (len(chain.generations) + 1) // 2 + len(chain.references)
-    arrays = []
+    arrays, results = [], {}
     for done, entry in enumerate(chain.entries(), start=1):
-        for distance in DISTANCES:
-            arrays.append(ArrayRef(**entry.place, distance=distance, sha256=_scored(chain, entry, distance)))
+        cosine, l2 = (_scored(chain, entry, distance) for distance in DISTANCES)
+        results[entry.query, entry.gallery] = cosine
+        name = cosine.put(chain.arrays, entry.name, shared=entry.shared)
+        arrays.append(ArrayRef(**entry.place, distance="cosine", array=name))
+        if any(not np.array_equal(one, l2.columns[column], equal_nan=True) for column, one in cosine.columns.items()):
+            name = l2.put(chain.arrays, f"{entry.name} by L2", shared=entry.shared)
+            arrays.append(ArrayRef(**entry.place, distance="l2", array=name))
         chain.progress("evaluate", done / total)
-    return arrays
+    return arrays, results
 
 
-def _scored(chain: ServedChain, entry: MatrixEntry, distance: Distance) -> str:
-    """Hash of the per-query results, from an earlier cell that scored the same vectors where there was one."""
-    store = chain.store
-    described = [entry.id, chain.dataset.fingerprint, distance, RETRIEVAL]
-    pointer = store.evaluations / f"{digest(described)}.json"
-    try:
-        sha256 = str(json.loads(pointer.read_text())["sha256"])
-        QueryResults.read(store.arrays, sha256)
-    except (OSError, ValueError, KeyError, RequestError):  # not scored yet, or damaged
-        results = evaluate(entry.queries.to(chain.device), entry.documents.to(chain.device), distance)
-        sha256 = results.write(store.arrays)
-        write_whole(pointer, json.dumps({"sha256": sha256}))
-    return sha256
+def _scored(chain: ServedChain, entry: MatrixEntry, distance: Distance) -> QueryResults:
+    """The per-query results, from an earlier cell that scored the same vectors if there was one."""
+
+    def make() -> Artefact:
+        results = evaluate(entry.queries.to(chain.device), entry.documents.to(chain.device), distance).rounded()
+        return Artefact({name: torch.from_numpy(column) for name, column in results.columns.items()})
+
+    name = digest([entry.id, chain.dataset.fingerprint, distance, RETRIEVAL])
+    stored = get_or_make(chain.store.evaluations, name, make, chain.notify)
+    return QueryResults(**{name: column.numpy() for name, column in stored.tensors.items()})
 
 
 def entry_metrics(
     results: QueryResults, entry: ArrayRef, subset: Subset = "all", mask: NDArray[np.bool_] | None = None
 ) -> Iterator[Metric]:
-    """The retrieval numbers of one entry over the queries in `mask` (Q,), with 95% intervals."""
+    """The retrieval numbers of one entry over the queries in `mask` (Q,).
+
+    Of all queries by cosine every number with its 95% interval, else those of DERIVED_FROM without.
+    """
+    whole = (subset, entry.distance) == ("all", "cosine")
     chosen = results.answerable if mask is None else results.answerable & mask
-    for name in results.names:
+    for name in results.names if whole else DERIVED_FROM:
         values = results.per_query(name)[chosen]
-        yield metric(name, entry.at, mean_estimate(values), len(values), subset=subset, distance=entry.distance)
+        number = mean_estimate(values) if whole or not len(values) else Estimate(float(values.mean()))
+        yield metric(name, entry.at, number, len(values), subset=subset, distance=entry.distance)

@@ -16,15 +16,15 @@ from compatbench.measurement.metrics import ArrayScorer
 from compatbench.measurement.protocol_scores import pair_scores, protocol_scores
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.threshold_transfer import threshold_transfer
-from compatbench.records.record import Convergence, Measurements
+from compatbench.records.parts import Convergence
+from compatbench.records.record import Measurements
 
 
 def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) -> Measurements:
     """Measure all there is; searches with indexes of `index_kinds`, and the level of chance for rows `at_chance`."""
     scorer = ArrayScorer(chain.store.arrays)
     old = str(chain.upgrade[1])
-    arrays = matrix(chain)
-    results = scorer.by_cosine(arrays)
+    arrays, results = matrix(chain)
     models = {str(step): one.trained for step, one in enumerate(chain.generations)}
     references = {f"*{step}": one.trained for step, one in chain.references.items()}
     found = Measurements(
@@ -48,6 +48,7 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
         costs=costs(chain),
         step_costs=step_costs(chain),
     )
+    found = found.stored(chain.arrays.save(chain.store.arrays))
     metrics = [*scorer.metrics(found, chain.seen), *(chance_metrics(chain) if at_chance else ())]
     return found.model_copy(update={"metrics": metrics})
 

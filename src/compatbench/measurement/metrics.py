@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.acceptance import Acceptance
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.curves import BackfillMeans, QueryCurves
+from compatbench.evaluation.curves import BackfillMeans, CurvePoints
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.measurement.backfill import curve_metrics, share_metrics
 from compatbench.measurement.matrix import entry_metrics
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.measurement.threshold_transfer import acceptance_metrics
 from compatbench.measurement.upgrade import upgrade_metrics
-from compatbench.records.record import ArrayRef, Measurements, Metric
+from compatbench.records.parts import ArrayRef, Metric
+from compatbench.records.record import Measurements
 
 
 @dataclass(frozen=True)
@@ -38,33 +39,33 @@ class ArrayScorer:
         for ref in measured.arrays:
             found += self._entry(ref)
             if seen is not None and ref.distance == "cosine" and seen.any() and not seen.all():
-                found += entry_metrics(self.results(ref.sha256), ref, "seen", seen)
-                found += entry_metrics(self.results(ref.sha256), ref, "unseen", ~seen)
+                found += entry_metrics(self.results(ref.array), ref, "seen", seen)
+                found += entry_metrics(self.results(ref.array), ref, "unseen", ~seen)
         results = self.by_cosine(measured.arrays)
         found += upgrade_metrics(results)
         for means in measured.backfilled:
-            found += share_metrics(means, BackfillMeans.read(self.folder, means.sha256), results)
+            found += share_metrics(means, BackfillMeans.read(self.folder, means.array), results)
         for curve in measured.backfill:
-            found += curve_metrics(curve, QueryCurves.read(self.folder, curve.sha256))
+            found += curve_metrics(curve, CurvePoints.read(self.folder, curve.array))
         for verified in measured.verification:
-            found += acceptance_metrics(verified, Acceptance.read(self.folder, verified.sha256))
+            found += acceptance_metrics(verified, Acceptance.read(self.folder, verified.array))
         for scores in measured.protocols:
-            found += protocol_metrics(scores, self.results(scores.sha256))
-        found += pair_metrics(measured.pairs, lambda sha256: ScoredPairs.read(self.folder, sha256))
+            found += protocol_metrics(scores, self.results(scores.array))
+        found += pair_metrics(measured.pairs, lambda name: ScoredPairs.read(self.folder, name))
         return found
 
     def by_cosine(self, arrays: Sequence[ArrayRef]) -> dict[tuple[str, str], QueryResults]:
         """Per-query results by query and gallery generation."""
-        return {ref.at: self.results(ref.sha256) for ref in arrays if ref.distance == "cosine"}
+        return {ref.at: self.results(ref.array) for ref in arrays if ref.distance == "cosine"}
 
-    def results(self, sha256: str) -> QueryResults:
-        """Per-query results of one file. Raises RequestError if it is missing or damaged."""
-        if sha256 not in self._results:
-            self._results[sha256] = QueryResults.read(self.folder, sha256)
-        return self._results[sha256]
+    def results(self, name: str) -> QueryResults:
+        """Per-query results of one array. Raises RequestError if it is missing or damaged."""
+        if name not in self._results:
+            self._results[name] = QueryResults.read(self.folder, name)
+        return self._results[name]
 
     def _entry(self, ref: ArrayRef) -> Iterator[Metric]:
-        if ref.sha256 not in self._metrics:
-            self._metrics[ref.sha256] = list(entry_metrics(self.results(ref.sha256), ref))
-        place = ref.model_dump(exclude={"sha256"})
-        return (metric.model_copy(update=place) for metric in self._metrics[ref.sha256])
+        if ref.array not in self._metrics:
+            self._metrics[ref.array] = list(entry_metrics(self.results(ref.array), ref))
+        place = ref.model_dump(exclude={"array"})
+        return (metric.model_copy(update=place) for metric in self._metrics[ref.array])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.records.record import Metric
+from compatbench.records.parts import Metric
 
 
 def metric(name: str, at: tuple[str, str], number: Estimate, n: int, **details: Any) -> Metric:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from compatbench.evaluation.acceptance import supported_rates
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import mean_estimate
@@ -12,8 +15,8 @@ from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, corre
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import Metric, PairScores, ProtocolScores
-from compatbench.vocabulary import DERIVED_FROM
+from compatbench.records.parts import Metric, PairScores, ProtocolScores
+from compatbench.vocabulary import DERIVED_FROM, MetricName
 
 
 def protocol_scores(chain: ServedChain) -> list[ProtocolScores]:
@@ -23,8 +26,9 @@ def protocol_scores(chain: ServedChain) -> list[ProtocolScores]:
     for at in chain.entries() if protocols else ():
         for protocol, judgements in protocols.items():
             judged = replace(at.queries, judgements=judgements).to(chain.device)
-            results = evaluate(judged, at.documents.to(chain.device), trapezoid=True)
-            found.append(ProtocolScores(protocol=protocol, **at.place, sha256=results.write(chain.store.arrays)))
+            results = evaluate(judged, at.documents.to(chain.device), trapezoid=True).rounded()
+            name = results.put(chain.arrays, f"{at.name} {protocol}", shared=at.shared)
+            found.append(ProtocolScores(protocol=protocol, **at.place, array=name))
     return found
 
 
@@ -33,17 +37,19 @@ def pair_scores(chain: ServedChain) -> list[PairScores]:
     pairs = chain.dataset.pairs
     if pairs is None:
         return []
-    return [
-        PairScores(**at.place, sha256=score_pairs(at.queries, at.documents, pairs).write(chain.store.arrays))
-        for at in chain.entries()
-    ]
+    found = []
+    for at in chain.entries():
+        scored = score_pairs(at.queries, at.documents, pairs)
+        name = scored.put(chain.arrays, f"{at.name} pairs", shared=at.shared)
+        found.append(PairScores(**at.place, array=name))
+    return found
 
 
 def protocol_metrics(entry: ProtocolScores, results: QueryResults) -> Iterator[Metric]:
     """`mAP:<protocol>` and `CMC@1:<protocol>` of one entry; the AP is the trapezoidal one of the arrays."""
     for name in DERIVED_FROM:
         values = results.per_query(name)[results.answerable]
-        yield metric(f"{name}:{entry.protocol}", entry.at, mean_estimate(values), len(values))
+        yield metric(name.of(entry.protocol), entry.at, mean_estimate(values), len(values))
 
 
 def pair_metrics(entries: Sequence[PairScores], read: Callable[[str], ScoredPairs]) -> Iterator[Metric]:
@@ -51,13 +57,16 @@ def pair_metrics(entries: Sequence[PairScores], read: Callable[[str], ScoredPair
 
     TAR is read at the false accept rates for which there are enough pairs of different people.
     """
-    scored = {entry.at: read(entry.sha256) for entry in entries}
+    scored = {entry.at: read(entry.array) for entry in entries}
     for (query, gallery), system in scored.items():
-        tuned = {"": system} if query == gallery else {"": system, "transfer_": scored[gallery, gallery]}
-        for prefix, tuned_on in tuned.items():
+        tuned = [(MetricName.PAIR_ACCURACY, MetricName.PAIR_TAR, system)]
+        if query != gallery:
+            by_old = scored[gallery, gallery]
+            tuned.append((MetricName.TRANSFER_PAIR_ACCURACY, MetricName.TRANSFER_PAIR_TAR, by_old))
+        for accuracy, tar, tuned_on in tuned:
             rates = supported_rates(int((tuned_on.same == 0).sum()))
-            found = {f"{prefix}pair_accuracy": correct(system, tuned_on)}
+            found: dict[str, NDArray[np.bool_]] = {accuracy: correct(system, tuned_on)}
             for rate, accepted in zip(rates, accepted_same(system, tuned_on, rates), strict=True):
-                found[f"{prefix}pair_TAR@FAR={rate:g}"] = accepted
+                found[tar.at_rate(rate)] = accepted
             for name, values in found.items():
                 yield metric(name, (query, gallery), mean_estimate(values), len(values))

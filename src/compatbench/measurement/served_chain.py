@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from compatbench.evaluation.retrieval import Side, Vectors
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import ServedGeneration, comparable
 from compatbench.records.store import Store
+from compatbench.storage.array_files import ArrayFiles
 from compatbench.storage.artefacts import Notify
 from compatbench.storage.canonical import digest
 
@@ -33,9 +34,29 @@ class MatrixEntry:
     documents: Vectors
 
     @property
+    def name(self) -> str:
+        """Its name among the arrays of a cell."""
+        return entry_name(self.query, self.gallery)
+
+    @property
+    def shared(self) -> bool:
+        """See `is_shared`."""
+        return is_shared(self.query, self.gallery)
+
+    @property
     def place(self) -> dict[str, str]:
         """Query and gallery generation, by the names of a record."""
         return {"query_generation": self.query, "gallery_generation": self.gallery}
+
+
+def entry_name(query: str, gallery: str) -> str:
+    """M(1,0), by the names of generations."""
+    return f"M({query},{gallery})"
+
+
+def is_shared(query: str, gallery: str) -> bool:
+    """Whether the entry is of the old or an independent model alone, which methods of a scenario and seed share."""
+    return query == gallery and (query == "0" or query.startswith("*"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +77,11 @@ class ServedChain:
     seed: int
     device: torch.device
     store: Store
-    """Takes the per-query arrays, and has what other cells scored."""
+    """Takes the files of per-query arrays, and has what other cells scored."""
     progress: StageProgress
     notify: Notify
+    arrays: ArrayFiles = field(default_factory=ArrayFiles)
+    """Takes the per-query arrays until all are measured."""
 
     @classmethod
     def of(

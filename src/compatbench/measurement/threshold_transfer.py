@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.retrieval import transfer_thresholds
 from compatbench.measurement.numbers import metric
-from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.record import Metric, VerifiedPairs
+from compatbench.measurement.served_chain import ServedChain, entry_name, is_shared
+from compatbench.records.parts import Metric, VerifiedPairs
+from compatbench.vocabulary import MetricName
 
 SAMPLED_QUERIES = 500
 """Queries whose pairs with the whole gallery are looked at, drawn in proportion to their labels."""
@@ -40,7 +41,11 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
                     transferred=transferred,
                     threshold=limit,
                     queries=len(queries),
-                    sha256=one.write(chain.store.arrays),
+                    array=one.put(
+                        chain.arrays,
+                        f"{entry_name(*at)} at {rate:g}{', old' if transferred else ''}",
+                        shared=is_shared(*at),
+                    ),
                 )
                 for limit, (rate, one) in zip(found.thresholds[tuned_on], accepted.items(), strict=True)
             ]
@@ -50,7 +55,7 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
 def acceptance_metrics(entry: VerifiedPairs, accepted: Acceptance) -> Iterator[Metric]:
     """TAR and, at a transferred threshold, FAR of one entry, with 95% intervals over queries."""
     tar, far = acceptance_rates({"": [accepted]})[""]
-    prefix = "transfer_" if entry.transferred else ""
-    yield metric(f"{prefix}TAR@FAR={entry.rate:g}", entry.at, tar, entry.queries)
+    name = MetricName.TRANSFER_TAR if entry.transferred else MetricName.TAR
+    yield metric(name.at_rate(entry.rate), entry.at, tar, entry.queries)
     if entry.transferred:
-        yield metric(f"{prefix}FAR@FAR={entry.rate:g}", entry.at, far, entry.queries, direction="lower")
+        yield metric(MetricName.TRANSFER_FAR.at_rate(entry.rate), entry.at, far, entry.queries)

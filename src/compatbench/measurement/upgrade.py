@@ -11,7 +11,7 @@ from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
 from compatbench.measurement.numbers import metric
-from compatbench.records.record import Metric
+from compatbench.records.parts import Metric
 from compatbench.vocabulary import DERIVED_FROM
 
 MatrixResults = Mapping[tuple[str, str], QueryResults]
@@ -40,7 +40,7 @@ def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterato
         return
     for name in DERIVED_FROM:
         for number, value in compatibility(*(entry.metrics()[name] for entry in entries)).items():
-            yield metric(f"{number}:{name}", (new, old), Estimate(value), int(entries[0].answerable.sum()))
+            yield metric(number.of(name), (new, old), Estimate(value), int(entries[0].answerable.sum()))
 
 
 def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
@@ -48,8 +48,7 @@ def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]
     systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
     for at, rates in flip_estimates(systems, CUTOFFS).items():
         for name, rate in rates.items():
-            direction = "higher" if name.startswith("PFR") else "lower"
-            yield metric(name, at, rate, int(results[at].answerable.sum()), direction=direction)
+            yield metric(name, at, rate, int(results[at].answerable.sum()))
 
 
 def chain_metrics(results: MatrixResults, generations: int) -> Iterator[Metric]:

@@ -11,12 +11,12 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import array_path
 from compatbench.generations.chain import embedding_dim, task_of
 from compatbench.method import Method, Task, TrainingMethod, ranges
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
+from compatbench.storage.array_files import array_path
 from compatbench.storage.files import content_hash
 from compatbench.suite.scenarios import GenerationSpec, TestClasses, documents_from
 from compatbench.suite.splits import as_tested
@@ -138,8 +138,7 @@ def remaining(
 def _damage(record: Record | None, store: Store) -> str:
     if record is None:
         return "damaged, or of a version that cannot be read"
-    needed = set(record.array_hashes)  # entries that are equal in every query share a file
-    lost = [sha256 for sha256 in needed if content_hash(array_path(store.arrays, sha256)) != sha256]
+    lost = [sha256 for sha256 in record.array_files if content_hash(array_path(store.arrays, sha256)) != sha256]
     return f"{len(lost)} of its files of per-query arrays are damaged or gone" if lost else ""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from compatbench.records.record import Environment
+from compatbench.records.parts import Environment
 
 RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scipy")
 

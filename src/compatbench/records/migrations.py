@@ -27,5 +27,17 @@ def _to_2(data: Data) -> Data:
     return {**data, "log": "", "environment": environment}
 
 
-MIGRATIONS: dict[int, Callable[[Data], Data]] = {1: _to_2}
+def _to_3(data: Data) -> Data:
+    """Version 3 names arrays in files of several, and says of a number what is better by its name alone."""
+    parts = "arrays", "backfill", "backfilled", "verification", "protocols", "pairs"
+    renamed = {part: [_renamed(entry) for entry in data[part]] for part in parts if part in data}
+    metrics = [{key: value for key, value in one.items() if key != "direction"} for one in data.get("metrics", [])]
+    return {**data, **renamed, "metrics": metrics}
+
+
+def _renamed(entry: Data) -> Data:
+    return {"array" if key == "sha256" else key: value for key, value in entry.items()}
+
+
+MIGRATIONS: dict[int, Callable[[Data], Data]] = {1: _to_2, 2: _to_3}
 """By the version that they start from."""

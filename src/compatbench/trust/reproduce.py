@@ -16,7 +16,8 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
-from compatbench.records.record import Environment, Measurements, Record
+from compatbench.records.parts import Environment
+from compatbench.records.record import Measurements, Record
 from compatbench.vocabulary import Status
 
 TOLERANCE = 0.02

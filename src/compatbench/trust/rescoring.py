@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.evaluation.arrays import RETRIEVAL
-from compatbench.evaluation.curves import STEP, QueryCurves
+from compatbench.evaluation.arrays import RETRIEVAL, STEP
+from compatbench.evaluation.curves import CurvePoints, area
 from compatbench.measurement.metrics import ArrayScorer
-from compatbench.records.record import BackfillCurve, Metric, Record
+from compatbench.records.compact import BOUND_DECIMALS, CURVE_DECIMALS, VALUE_DECIMALS
+from compatbench.records.parts import BackfillCurve, Metric
+from compatbench.records.record import Record
 from compatbench.trust.identities import broken_identities
 
 TOLERANCE = 1e-9
-"""Between means that were summed in another order."""
+"""Between means that were summed in another order, beside what records round them to."""
 
-ROUNDING = 0.5001 * STEP
-"""Between curves in double precision and the steps, in float32, that they are kept in."""
+ROUNDING = 0.51 * STEP + 0.51 * 10**-CURVE_DECIMALS
+"""Between curves as records round them, and the steps of the queries' values."""
 
 Coordinates = tuple[str, str, str, str, str]
 """Name, query generation, gallery generation, subset, distance."""
@@ -34,9 +36,14 @@ class Rescorer:
         self._broken: dict[str, list[str]] = {}
 
     def differences(self, record: Record) -> Iterator[str]:
-        """Differences between `record` and its arrays, each in one line. Raises RequestError for unreadable arrays."""
+        """Differences between `record` and its arrays, each in one line; none for an early record.
+
+        Raises RequestError for unreadable arrays.
+        """
+        if record.is_early:
+            return
         for ref in record.arrays:
-            for broken in self._identities(ref.sha256):
+            for broken in self._identities(ref.array):
                 yield f"{_entry(ref.at)} by {ref.distance}: {broken}"
         yield from self._missing_entries(record)
         said = {metric.coordinates: metric for metric in record.metrics}
@@ -58,14 +65,14 @@ class Rescorer:
 
     def unchecked(self, record: Record) -> list[str]:
         """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
-        found = {metric.coordinates for metric in self.scorer.metrics(record)}
+        found = set() if record.is_early else {metric.coordinates for metric in self.scorer.metrics(record)}
         others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in RETRIEVAL]
         return sorted({name.partition(":")[0] for name in others})
 
-    def _identities(self, sha256: str) -> list[str]:
-        if sha256 not in self._broken:
-            self._broken[sha256] = list(broken_identities(self.scorer.results(sha256)))
-        return self._broken[sha256]
+    def _identities(self, name: str) -> list[str]:
+        if name not in self._broken:
+            self._broken[name] = list(broken_identities(self.scorer.results(name)))
+        return self._broken[name]
 
     def _missing_entries(self, record: Record) -> Iterator[str]:
         newest = len(record.spec.generations) - 1
@@ -73,30 +80,33 @@ class Rescorer:
         needed = {(str(q), str(g)) for q in range(newest + 1) for g in range(q + 1)} | {(f"*{newest}", f"*{newest}")}
         for at in sorted(needed - there):
             yield f"no per-query arrays of {_entry(at)}"
-        first = self.scorer.results(record.arrays[0].sha256) if record.arrays else None
+        first = self.scorer.results(record.arrays[0].array) if record.arrays else None
         for ref in record.arrays:
-            results = self.scorer.results(ref.sha256)
+            results = self.scorer.results(ref.array)
             if first is not None and not np.array_equal(results.ids, first.ids):
                 yield f"{_entry(ref.at)} is of other queries than the first entry"
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
-        """The mean curve and M(o,o) of a backfill against the curves of each query."""
-        curves = QueryCurves.read(self.arrays, curve.sha256)
+        """The mean curve and M(o,o) of a backfill against what is kept of each query's curve."""
+        points = CurvePoints.read(self.arrays, curve.array)
         where = f"backfill {curve.order} {curve.metric}"
-        unchanged = self.scorer.by_cosine(record.arrays).get((curve.gallery_generation, curve.gallery_generation))
-        if tuple(curve.beta) != curves.betas or curve.metric not in curves.values:
-            yield f"{where}: its per-query curves are at other shares, or of another metric"
+        if not len(curve.beta) == len(curve.mean) == len(curve.low) == len(curve.high):
+            yield f"{where}: it has not as many shares as values"
             return
-        mean = curves.curve(curve.metric)
-        if len(curve.mean) != len(mean) or not np.allclose(curve.mean, mean, rtol=0, atol=TOLERANCE):
-            yield f"{where}: the curve is not the mean of its per-query curves"
-        outside = (np.asarray(curve.low) > mean + ROUNDING) | (np.asarray(curve.high) < mean - ROUNDING)
-        if outside.any():
+        minimum, whole = min(curve.mean), float(area(curve.beta, curve.mean))
+        if abs(whole - points.area.mean(dtype=np.float64)) > ROUNDING:
+            yield f"{where}: the area is not the mean of the queries' areas"
+        if abs(minimum - points.minimum.mean(dtype=np.float64)) > ROUNDING:
+            yield f"{where}: the minimum is not the mean of the queries' values there"
+        low, mean, high = (np.asarray(one) for one in (curve.low, curve.mean, curve.high))
+        if (low > mean + ROUNDING).any() or (high < mean - ROUNDING).any():
             yield f"{where}: the mean lies outside of what its repeats reach"
+        if abs(curve.mean[curve.beta.index(curve.minimum_beta)] - minimum) > ROUNDING:
+            yield f"{where}: it is not lowest where the record says"
+        unchanged = self.scorer.by_cosine(record.arrays).get((curve.gallery_generation, curve.gallery_generation))
         if unchanged is not None:
-            rows = unchanged.rows(curves.ids[curves.answerable])
-            status_quo = float(unchanged.per_query(curve.metric)[rows].mean())
-            if not math.isclose(status_quo, curve.status_quo, rel_tol=0, abs_tol=TOLERANCE):
+            status_quo = float(unchanged.per_query(curve.metric)[unchanged.rows(points.ids)].mean())
+            if not math.isclose(status_quo, curve.status_quo, rel_tol=0, abs_tol=ROUNDING):
                 yield f"{where}: M(o,o) over its queries is {status_quo:.6f}, the record says {curve.status_quo:.6f}"
 
 
@@ -115,14 +125,14 @@ def _compare(at: Coordinates, said: Metric, found: Metric, *, intervals: bool) -
         yield f"{_name(at)} is over {found.n} queries ({found.direction} is better), the record says otherwise"
     for part in ("value", "ci_low", "ci_high") if intervals else ("value",):
         one, other = getattr(said, part), getattr(found, part)
-        if not _equal(one, other):
+        if not _equal(one, other, VALUE_DECIMALS if part == "value" else BOUND_DECIMALS):
             yield f"{_name(at)}: {part} is {other} by its arrays, the record says {one}"
 
 
-def _equal(one: float | None, other: float | None) -> bool:
+def _equal(one: float | None, other: float | None, decimals: int) -> bool:
     if one is None or other is None:
         return one is other
-    return math.isclose(one, other, rel_tol=0, abs_tol=TOLERANCE)
+    return math.isclose(one, other, rel_tol=0, abs_tol=TOLERANCE + 0.5 * 10**-decimals)
 
 
 def _subsets(said: dict[Coordinates, Metric]) -> Iterator[str]:
@@ -135,5 +145,5 @@ def _subsets(said: dict[Coordinates, Metric]) -> Iterator[str]:
         total = sum(part.n * part.value for part in there if part.value is not None)
         if len(there) < 2 or sum(part.n for part in there) != whole.n:
             yield f"{_name(at)}: seen and unseen queries do not add up to all"
-        elif whole.value is None or not math.isclose(total / whole.n, whole.value, rel_tol=0, abs_tol=TOLERANCE):
+        elif whole.value is None or not _equal(total / whole.n, whole.value, VALUE_DECIMALS - 1):
             yield f"{_name(at)}: seen and unseen queries have another mean than all"

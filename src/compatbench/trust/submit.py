@@ -9,10 +9,10 @@ from pathlib import Path
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import array_path
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
+from compatbench.storage.array_files import array_path
 from compatbench.storage.files import write_whole
 from compatbench.suite.suite import available_suites
 from compatbench.trust.board import gather
@@ -66,7 +66,7 @@ def submit(
         return submission
     for path, record in records.items():
         target = leaderboard.root / path.relative_to(runs.root)
-        for sha256 in record.array_hashes:
+        for sha256 in record.array_files:
             write_whole(array_path(leaderboard.arrays, sha256), array_path(runs.arrays, sha256).read_bytes())
         write_whole(target, path.read_bytes())
         submission.added.append(target)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compatbench.records.record import WorstFlip
+from compatbench.records.parts import WorstFlip
 from compatbench.report.plots.flip_sheet import LARGEST, Pictures, data_uri, flip_sheet
 from compatbench.report.rows.flips import FlipList, ShownFlip
 

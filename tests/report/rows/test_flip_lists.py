@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records.record import WorstFlip
+from compatbench.records.parts import WorstFlip
 from compatbench.report.rows.flips import WORST
 from compatbench.report.site.flip_files import flip_csv
 from compatbench.report.site.scenario_report import scenario_reports

@@ -30,7 +30,7 @@ def test_queries_without_a_relevant_item_are_left_out(bench):
         one = results([0.5, 0.25])
         one.average_precision[0] = np.nan
         one.first_rank[0] = 0
-        array.sha256 = dataclasses.replace(one, relevant=np.array([0, 3], dtype=np.int32)).write(bench.folder)
+        array.array = dataclasses.replace(one, relevant=np.array([0, 3], dtype=np.int32)).write(bench.folder)
     scores = read(bench, record)
     assert scores.ids.tolist() == [1]
     assert scores.of("mAP", "M(o,o)").tolist() == [[0.25]]
@@ -46,7 +46,7 @@ def test_a_missing_entry_and_a_missing_file_are_named(bench):
     with pytest.raises(RequestError, match=r"a--seed0.*M\(\*1,\*1\)"):
         read(bench, bench.record("a", 0, partial))
     record = bench.record("a", 0, ENTRIES)
-    (bench.folder / f"{record.arrays[0].sha256}.parquet").unlink()
+    (bench.folder / f"{record.arrays[0].array}.parquet").unlink()
     with pytest.raises(RequestError, match="run the cell again"):
         read(bench, record)
 

@@ -3,7 +3,7 @@
 import pytest
 from boards import row
 
-from compatbench.records.record import Convergence
+from compatbench.records.parts import Convergence
 from compatbench.report.render.table import Place
 from compatbench.report.rows.controls import scenario_rows
 from compatbench.report.rows.runs import scenarios

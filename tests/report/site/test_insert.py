@@ -4,7 +4,7 @@ import pytest
 from synthetic import Bench
 
 from compatbench.errors import RequestError
-from compatbench.records.record import Environment
+from compatbench.records.parts import Environment
 from compatbench.report.site.insert import insert_tables
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 

@@ -8,7 +8,7 @@ from golden_case import GOLDEN, QUERIES, golden_records
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
-from compatbench.records.record import WorstFlip
+from compatbench.records.parts import WorstFlip
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 from compatbench.vocabulary import Status

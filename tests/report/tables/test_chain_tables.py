@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from synthetic import results
 
-from compatbench.records.record import ArrayRef
+from compatbench.records.parts import ArrayRef
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 from compatbench.suite.scenarios import GenerationSpec
@@ -35,7 +35,7 @@ def chain_record(bench, label, matrix=MATRIX, seed=0, seconds=(4.0, 1.0, 2.0, 3.
     entries |= {(f"*{step}", f"*{step}"): 0.9 for step in range(1, len(matrix))}
     for (query, gallery), value in entries.items():
         sha256 = results([value] * QUERIES).write(bench.folder)
-        record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, sha256=sha256))
+        record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, array=sha256))
     costs = {str(step): {"train_seconds": one} for step, one in enumerate(seconds)}
     return record.model_copy(update={"step_costs": costs})
 
@@ -75,7 +75,7 @@ def test_noise_is_no_violation(bench):
     noisy = 0.499 + 0.2 * np.where(np.arange(QUERIES) % 2 == 0, 1, -1)
     sha256 = results(noisy.tolist()).write(bench.folder)
     place = next(i for i, a in enumerate(record.arrays) if (a.query_generation, a.gallery_generation) == ("2", "0"))
-    record.arrays[place] = record.arrays[place].model_copy(update={"sha256": sha256})
+    record.arrays[place] = record.arrays[place].model_copy(update={"array": sha256})
     report = scenario_reports([record], bench.folder)[0]
     cells = by_label(report.tables["chain"])["m"]
     assert cells["AC"].value == pytest.approx(2 / 3)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compatbench.records.record import IndexSearch
+from compatbench.records.parts import IndexSearch
 from compatbench.report.render.table import Cell
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.suite.scenarios import GenerationSpec

@@ -1,6 +1,6 @@
 """How well models learned, by hand."""
 
-from compatbench.records.record import Convergence
+from compatbench.records.parts import Convergence
 from compatbench.report.render.table import Cell
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.tables.models import models_table

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from compatbench.evaluation.acceptance import Acceptance
-from compatbench.records.record import Record, VerifiedPairs
+from compatbench.records.parts import VerifiedPairs
+from compatbench.records.record import Record
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 
@@ -33,7 +34,7 @@ def record(
                 transferred=transferred,
                 threshold=0.5,
                 queries=QUERIES,
-                sha256=sha256,
+                array=sha256,
             )
         )
     return made

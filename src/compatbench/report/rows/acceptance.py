@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from compatbench.evaluation.acceptance import FARS, Acceptance, acceptance_rates
 from compatbench.evaluation.estimate import Estimate
-from compatbench.records.record import Record, VerifiedPairs
+from compatbench.records.parts import VerifiedPairs
+from compatbench.records.record import Record
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.scores import ScoreReader
 
@@ -43,7 +44,7 @@ def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
     for row in shown:
         for record in row.runs.finished:
             for place, entry in _pairs(record, rate).items():
-                systems.setdefault((row.label, place), []).append(Acceptance.read(reader.folder, entry.sha256))
+                systems.setdefault((row.label, place), []).append(Acceptance.read(reader.folder, entry.array))
     queries = sorted({entry.queries for row in shown for one in row.runs.finished for entry in one.verification})
     return Accepted(rate, tuple(queries), acceptance_rates(systems))
 

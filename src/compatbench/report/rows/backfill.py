@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.curves import QueryCurves, area, backfill_numbers
+from compatbench.evaluation.curves import CurvePoints, backfill_numbers
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.means import Means, Values, mean_estimate
+from compatbench.evaluation.means import Means, Values
 from compatbench.evaluation.significance import sign
-from compatbench.records.record import BackfillCurve, Record
+from compatbench.records.parts import BackfillCurve
+from compatbench.records.record import Record
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.vocabulary import MetricName, Order
 
-Columns = dict[float | None, Values]
-"""(S, Q) values at every β; None for the status quo."""
+Columns = dict[str, Values]
+"""(S, Q) values of the area, of the minimum and of M(o,o)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,9 @@ class RowBackfill:
     status_quo: Estimate
     area: Estimate
     minimum: Estimate
+    """The lowest M(β) of a seed, mean over the seeds."""
     minimum_beta: float
+    """Where the mean over the seeds is lowest."""
     dip: Estimate
     """Minimum − M(o,o)."""
     crossing: float | None
@@ -64,36 +67,37 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
 
 
 def _curve(record: Record, order: Order) -> BackfillCurve | None:
-    return next((one for one in record.backfill if (one.order, one.metric) == (order, MetricName.MAP)), None)
+    kept = (one for one in record.backfill if "#" in one.array)  # not in early records
+    return next((one for one in kept if (one.order, one.metric) == (order, MetricName.MAP)), None)
 
 
 def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> Columns:
     """The S seeds must have followed the same queries."""
-    curves, status_quo = [], []
+    points, status_quo = [], []
     for record, entry in entries:
-        stored = QueryCurves.read(reader.folder, entry.sha256)
+        points.append(CurvePoints.read(reader.folder, entry.array))
         unchanged = reader.entry(record, entry.gallery_generation, entry.gallery_generation)
-        ids = stored.ids[stored.answerable]
-        curves.append(stored)
         try:
-            status_quo.append(unchanged.per_query(entry.metric)[unchanged.rows(ids)])
+            status_quo.append(unchanged.per_query(entry.metric)[unchanged.rows(points[-1].ids)])
         except ValueError as error:
             raise RequestError(
                 f"{file_of(record)}: its backfill curves are of other queries; run its cell again"
             ) from error
-    first = curves[0]
-    if any(not np.array_equal(one.ids, first.ids) or one.betas != first.betas for one in curves):
+    same_betas = len({tuple(entry.beta) for _, entry in entries}) == 1
+    if not same_betas or any(not np.array_equal(one.ids, points[0].ids) for one in points):
         raise RequestError(f"{row.label}: its records followed different queries; run its cells again")
-    stacked = np.stack([one.per_query(MetricName.MAP) for one in curves])
-    return {None: np.stack(status_quo)} | {beta: stacked[:, :, step] for step, beta in enumerate(first.betas)}
+    return {
+        "area": np.stack([one.area.astype(np.float64) for one in points]),
+        "minimum": np.stack([one.minimum.astype(np.float64) for one in points]),
+        "status quo": np.stack(status_quo),
+    }
 
 
 def _row_backfill(row: MethodRow, curves: Sequence[BackfillCurve], columns: Columns) -> RowBackfill:
     betas = tuple(curves[0].beta)
     found = Means(columns)
-    mean = np.array([found.means[beta] for beta in betas])
-    numbers = backfill_numbers(betas, mean, float(found.means[None]))
-    lowest = numbers.minimum_beta
+    mean = np.mean([curve.mean for curve in curves], axis=0)
+    numbers = backfill_numbers(betas, mean, float(found.means["status quo"]))
     return RowBackfill(
         row=row,
         order=curves[0].order,
@@ -102,10 +106,10 @@ def _row_backfill(row: MethodRow, curves: Sequence[BackfillCurve], columns: Colu
         low=np.min([curve.low for curve in curves], axis=0),
         high=np.max([curve.high for curve in curves], axis=0),
         queries=curves[0].n,
-        status_quo=found.mean(None),
-        area=mean_estimate(area(betas, np.stack([columns[beta] for beta in betas], axis=-1))),
-        minimum=found.mean(lowest),
-        minimum_beta=lowest,
-        dip=found.estimate(np.subtract, lowest, None),
+        status_quo=found.mean("status quo"),
+        area=found.mean("area"),
+        minimum=found.mean("minimum"),
+        minimum_beta=numbers.minimum_beta,
+        dip=found.estimate(np.subtract, "minimum", "status quo"),
         crossing=numbers.crossing,
     )

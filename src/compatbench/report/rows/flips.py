@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from compatbench.errors import RequestError
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates, negative_flips, positive_flips
-from compatbench.records.record import Record, WorstFlip
+from compatbench.records.parts import WorstFlip
+from compatbench.records.record import Record
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns, file_of
 from compatbench.report.rows.scores import ScoreReader

@@ -13,7 +13,8 @@ from typing import Any
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import corrected_p_values, verdict
-from compatbench.records.record import Metric, Record
+from compatbench.records.parts import Metric
+from compatbench.records.record import Record
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
@@ -129,7 +130,7 @@ class MethodRow:
     @cached_property
     def chance(self) -> Estimate:
         """M(n,o) on mAP between unrelated spaces, mean over seeds; undefined unless every finished record has it."""
-        entries = [_entry(record, f"chance:{MetricName.MAP}") for record in self.runs.finished]
+        entries = [_entry(record, MetricName.CHANCE.of(MetricName.MAP)) for record in self.runs.finished]
         ends = ("value", "ci_low", "ci_high")
         columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
         known = entries and not any(None in column for column in columns)

@@ -90,7 +90,7 @@ class ScoreReader:
         refs = [ref for record in runs.finished for ref in record.backfilled]
         if len(refs) < len(runs.finished):
             return {}
-        means = [BackfillMeans.read(self.folder, ref.sha256) for ref in refs]
+        means = [BackfillMeans.read(self.folder, ref.array) for ref in refs]
         ids = means[0].ids[means[0].answerable]
         if any(not np.array_equal(one.ids[one.answerable], ids) for one in means):
             raise RequestError(f"{runs.label}: its records followed different queries; run its cells again")
@@ -104,9 +104,9 @@ class ScoreReader:
 
     def entry(self, record: Record, query: str, gallery: str) -> QueryResults:
         """Per-query results of one entry of a record's matrix. Raises RequestError if there are none."""
-        for array in record.arrays:
-            if (array.query_generation, array.gallery_generation, array.distance) == (query, gallery, "cosine"):
-                if array.sha256 not in self._results:
-                    self._results[array.sha256] = QueryResults.read(self.folder, array.sha256)
-                return self._results[array.sha256]
+        for found in record.arrays:
+            if (found.query_generation, found.gallery_generation, found.distance) == (query, gallery, "cosine"):
+                if found.array not in self._results:
+                    self._results[found.array] = QueryResults.read(self.folder, found.array)
+                return self._results[found.array]
         raise RequestError(f"{file_of(record)}: no per-query arrays of M({query},{gallery}); run its cell again")

@@ -24,7 +24,12 @@ _COLUMNS = (
         "points.",
         interval=True,
     ),
-    Column("minimum", "minimum", "The lowest M(β), mAP in points; its interval is that of M at this β.", interval=True),
+    Column(
+        "minimum",
+        "minimum",
+        "The lowest M(β) of a seed, mean over the seeds, mAP in points; its interval is that of M at these β.",
+        interval=True,
+    ),
     Column("minimum_beta", "at β", "The β of the minimum: 0 is the cross-test, 1 the full backfill.", Unit.SHARE),
     Column(
         "dip",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compatbench.records.record import IndexSearch, Record
+from compatbench.records.parts import IndexSearch
+from compatbench.records.record import Record
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from compatbench.records.record import Convergence, Record
+from compatbench.records.parts import Convergence
+from compatbench.records.record import Record
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.closing import shared_model
 from compatbench.report.rows.controls import ScenarioRows

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compatbench.errors import RequestError
-from compatbench.records.record import ExampleRetrieval, FirstFound, Record
+from compatbench.records.parts import ExampleRetrieval, FirstFound
+from compatbench.records.record import Record
 from compatbench.report.site.page_data.numbers import Json
 from compatbench.storage.bounded_parquet import read_bounded
 

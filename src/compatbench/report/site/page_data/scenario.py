@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.compatibility import compatibility
-from compatbench.records.record import Convergence, Record
+from compatbench.records.parts import Convergence
+from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
