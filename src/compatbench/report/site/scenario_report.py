@@ -56,7 +56,7 @@ class ScenarioReport(ScenarioRows):
     tables: Mapping[str, Table]
     """By kind, in the order of a page; a kind that the records hold no numbers for is absent."""
     points: tuple[Point, ...]
-    """The methods (no references, no controls) for which Γ is defined."""
+    """The methods (no references, no controls) for which Γ is defined; none where shares of the gain are noise."""
     backfills: tuple[RowBackfill, ...]
     flip_lists: tuple[FlipList, ...]
     chains: tuple[ChainRow, ...]
@@ -121,7 +121,7 @@ def scenario_reports(
             ScenarioReport(
                 **vars(found),
                 tables={kind: table for kind, table in tables.items() if table is not None},
-                points=_points(rows),
+                points=() if found.in_points else _points(rows),
                 backfills=tuple(backfills),
                 flip_lists=tuple(flip_lists(rows, reader)),
                 chains=tuple(chains),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench import PROTOCOL_VERSION
@@ -63,7 +63,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
             if kind in tables
         ],
         "unranked": list(report.limits),
-        "rows": [_row(row, report.ranks.get(row.label, {}), examples) for row in report.rows],
+        "rows": [_row(row, report, examples) for row in report.rows],
         "backfill": backfill_json(report.backfills, labels),
         "matrices": matrices_json(report),
     }
@@ -86,7 +86,7 @@ def _backbones(generations: Sequence[GenerationSpec]) -> str:
     return " → ".join(names)
 
 
-def _row(row: MethodRow, ranks: Mapping[MetricName, float], examples: ChosenExamples) -> Json:
+def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Json:
     """The data behind a click on the row."""
     method = row.runs.method
     return {
@@ -96,13 +96,13 @@ def _row(row: MethodRow, ranks: Mapping[MetricName, float], examples: ChosenExam
         "kind": method.kind,
         "league": row.league,
         "ranked": row.ranked,
-        "ranks": {number.heading: rounded(place, 1) for number, place in ranks.items()},
+        "ranks": {number.heading: rounded(place, 1) for number, place in report.ranks.get(row.label, {}).items()},
         "shares": {number.heading: row.number(number).value for number in RANKED_BY},
         "summary": method.summary,
         "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
         "params": [[name, value] for name, value in method.params.items()],
         "needs": list(method.needs),
-        "point": _point(row),
+        "point": None if report.in_points else _point(row),
         "records": [_record(record) for record in row.runs.records],
         "under": row.under,
         "setting": [row.setting, row.setting.sentence] if row.setting else None,
