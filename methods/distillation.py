@@ -24,8 +24,8 @@ class Distillation(TrainingMethod):
     head of its own: only a shared one ties the two spaces. λ = 1, T = 2 as in LwF. `logits` is the form of
     FD-LM (Yan et al., CVPR 2021, arXiv 2011.09161) without its focal weights; `feature` compares the first
     D_o dimensions of the new embedding with the old one. The logits tie the new embedding only within the span of
-    the old class rows: with D_o > C_o (beside softmax, C_o − 1) the other dimensions are free, and with many of them
-    new vectors stray from the old ones at no cost. `feature` ties them all.
+    the old class rows: with D_o > C_o (beside softmax, C_o − 1) the other dimensions are free. `feature` ties them
+    all.
     """
 
     name = "distillation"

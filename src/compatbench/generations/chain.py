@@ -263,7 +263,7 @@ class ChainTrainer:
             spec = model.encoder.spec
             images = self.features.test(spec.trunk, split) if spec.frozen else split.images.to(self.device)
             self.progress(f"embed {generation}", 0.0)
-            embeddings = embed_images(model, images, self.normalize)
+            embeddings = embed_images(model, images, self.normalize).cpu()  # also for the process that made them
             rate = embedding_rate(model, images, self.normalize)
             return Artefact({"embeddings": embeddings}, {"images_per_second": rate})
 
