@@ -21,11 +21,11 @@ NAMES = {
     "cross-gain": (gain_of("{metric}"), 100),
     "cmc1": (MetricName.CMC1, 100),
     "cmc1-gain": (gain_of(MetricName.CMC1), 100),
-    "update-gain": ("update_gain:{metric}", 1),
-    "retention": ("retention:{metric}", 1),
-    "tax": ("tax:{metric}", 100),
-    "nfr1": ("NFR@1", 100),
-    "relative-nfr1": ("relative_NFR@1", 100),
+    "update-gain": (MetricName.UPDATE_GAIN.of("{metric}"), 1),
+    "retention": (MetricName.RETENTION.of("{metric}"), 1),
+    "tax": (MetricName.TAX.of("{metric}"), 100),
+    "nfr1": (MetricName.NFR.at(1), 100),
+    "relative-nfr1": (MetricName.RELATIVE_NFR.at(1), 100),
     "backfill-gain": (gain_of("{metric}"), 100),
 }
 """What can be required: a number of an adapter, and what it is shown times; `backfill-gain` is of the full backfill.

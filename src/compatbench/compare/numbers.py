@@ -76,8 +76,9 @@ def acceptance_numbers(
     }
     found: dict[str, dict[str, Estimate]] = {name: {} for name in own}
     for (name, kind, rate), (tar, far) in acceptance_rates(systems).items():
-        prefix = "transfer_" if kind == "transfer" else ""
-        found[name][f"{prefix}TAR@FAR={rate:g}"] = tar
-        if kind == "transfer":
-            found[name][f"{prefix}FAR@FAR={rate:g}"] = far
+        if kind == "own":
+            found[name][MetricName.TAR.at_rate(rate)] = tar
+        else:
+            found[name][MetricName.TRANSFER_TAR.at_rate(rate)] = tar
+            found[name][MetricName.TRANSFER_FAR.at_rate(rate)] = far
     return found

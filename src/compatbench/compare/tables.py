@@ -70,8 +70,13 @@ _COLUMNS = (
         interval=True,
         places=(Place.COMPACT,),
     ),
-    Column("nfr1", "NFR@1", "Negative flips, in % of all queries.", interval=True),
-    Column("pfr1", "PFR@1", "Positive flips: the first hit becomes relevant, in % of all queries.", interval=True),
+    Column("nfr1", MetricName.NFR.at(1), "Negative flips, in % of all queries.", interval=True),
+    Column(
+        "pfr1",
+        MetricName.PFR.at(1),
+        "Positive flips: the first hit becomes relevant, in % of all queries.",
+        interval=True,
+    ),
     Column(
         "online",
         "needs online",
@@ -152,12 +157,12 @@ def thresholds_table(comparison: Comparison) -> Table | None:
     for rate in comparison.rates:
         shown = f"{100 * rate:g}%"
         columns += [
-            Column(f"TAR@FAR={rate:g}", f"TAR@{shown}", f"Genuine pairs accepted, in %, at the system's own threshold "
-                   f"for {shown} of false accepts.", interval=True),
-            Column(f"transfer_TAR@FAR={rate:g}", f"TAR, old t@{shown}", "Genuine pairs accepted, in %, at the old "
-                   f"system's threshold for {shown} of false accepts.", interval=True),
-            Column(f"transfer_FAR@FAR={rate:g}", f"FAR, old t@{shown}", f"Impostor pairs accepted, in %, at that "
-                   f"threshold; {shown} is what it was set for.", Unit.AMOUNT, interval=True),
+            Column(MetricName.TAR.at_rate(rate), f"TAR@{shown}", "Genuine pairs accepted, in %, at the system's "
+                   f"own threshold for {shown} of false accepts.", interval=True),
+            Column(MetricName.TRANSFER_TAR.at_rate(rate), f"TAR, old t@{shown}", "Genuine pairs accepted, in %, "
+                   f"at the old system's threshold for {shown} of false accepts.", interval=True),
+            Column(MetricName.TRANSFER_FAR.at_rate(rate), f"FAR, old t@{shown}", "Impostor pairs accepted, in %, at "
+                   f"that threshold; {shown} is what it was set for.", Unit.AMOUNT, interval=True),
         ]  # fmt: skip
     references, adapters = _ordered(comparison)
     return Table(
@@ -233,14 +238,14 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
     cells |= {
         "score": points(outcome.metric(metric)),
         "gain": points(outcome.metric(gain_of(metric))),
-        "gamma": plain(outcome.metric(f"update_gain:{metric}")),
-        "retention": plain(outcome.metric(f"retention:{metric}")),
+        "gamma": plain(outcome.metric(MetricName.UPDATE_GAIN.of(metric))),
+        "retention": plain(outcome.metric(MetricName.RETENTION.of(metric))),
         "self": points(outcome.metric(f"self:{metric}")),
         "second": points(outcome.metric(second_to(metric))),
         "second_gain": points(outcome.metric(gain_of(second_to(metric)))),
-        "relative_nfr1": points(outcome.metric("relative_NFR@1")),
-        "nfr1": points(outcome.metric("NFR@1")),
-        "pfr1": points(outcome.metric("PFR@1")),
+        "relative_nfr1": points(outcome.metric(MetricName.RELATIVE_NFR.at(1))),
+        "nfr1": points(outcome.metric(MetricName.NFR.at(1))),
+        "pfr1": points(outcome.metric(MetricName.PFR.at(1))),
         "online": Cell(_online(outcome) if outcome.role == "adapter" else None),
         "pairs": Cell(outcome.pairs),
         "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),

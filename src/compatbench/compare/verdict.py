@@ -10,14 +10,14 @@ from compatbench.evaluation.significance import sign, verdict
 from compatbench.report.render.table import Unit, number
 from compatbench.vocabulary import MetricName, Need, Verdict
 
-_STRICT_RATE = "FAR=0.001"
+_STRICT_RATE = 0.001
 _MOVED = 1.5
 """A false accept rate that is so many times the wished one is worth a sentence."""
 
 
 def gain_of(metric: str) -> str:
     """The name of the cross gain on a retrieval number."""
-    return f"{MetricName.CROSS_GAIN}:{metric}"
+    return MetricName.CROSS_GAIN.of(metric)
 
 
 def second_to(metric: MetricName) -> MetricName:
@@ -93,7 +93,7 @@ def _of_the_backfill(gain: Estimate) -> str:
 
 def _remarks(best: Outcome, backfill: Estimate, metric: MetricName) -> list[str]:
     second = second_to(metric)
-    flips, first = best.metric("relative_NFR@1"), best.metric(gain_of(second))
+    flips, first = best.metric(MetricName.RELATIVE_NFR.at(1)), best.metric(gain_of(second))
     remarks = []
     if Need.LABELS in best.needs and (best.metric(gain_of(metric)).value or 0.0) > (backfill.value or 0.0):
         remarks.append(
@@ -106,10 +106,12 @@ def _remarks(best: Outcome, backfill: Estimate, metric: MetricName) -> list[str]
         remarks.append(f"By {second} it gains {_points(first)} points: the two numbers disagree, so look at both.")
     elif not sign(first):
         remarks.append(f"By {second} its gain is not significant ({_points(first)}).")
-    moved, accepted = (best.metric(f"transfer_{name}@{_STRICT_RATE}") for name in ("FAR", "TAR"))
-    if moved.value is not None and not 1 / _MOVED <= moved.value / 0.001 <= _MOVED:
+    moved, accepted = (
+        best.metric(name.at_rate(_STRICT_RATE)) for name in (MetricName.TRANSFER_FAR, MetricName.TRANSFER_TAR)
+    )
+    if moved.value is not None and not 1 / _MOVED <= moved.value / _STRICT_RATE <= _MOVED:
         remarks.append(
-            f"Where scores are cut, set a new threshold: at the old one for {_percent(0.001)} of false accepts, "
+            f"Where scores are cut, set a new threshold: at the old one for {_percent(_STRICT_RATE)} of false accepts, "
             f"{_percent(moved.value)} of the impostor pairs and {_percent(accepted.value or 0.0)} of the genuine ones "
             "are accepted."
         )

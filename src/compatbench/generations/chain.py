@@ -24,7 +24,7 @@ from compatbench.encoders import DATA, Encoder
 from compatbench.generations.batches import TrainingSet
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.features import Features
-from compatbench.generations.loop import embed_images, embedding_rate, train
+from compatbench.generations.loop import TrainingReport, embed_images, embedding_rate, train
 from compatbench.generations.trunk import FEATURES_VERSION, TrunkFeatures, weights_hash
 from compatbench.machine.seeds import global_stream, stream_seed
 from compatbench.method import Map, Params, Task, TrainingMethod
@@ -102,6 +102,11 @@ class TrainedModel:
     facts: dict[str, Any]
     old: TrainedModel | None
     """The one that embedded the documents before it."""
+
+    @property
+    def report(self) -> TrainingReport:
+        """How it was trained."""
+        return TrainingReport.of(self.facts)
 
     def side(self, side: Side) -> EmbeddingModel:
         """The model as it embeds queries, or as it embeds documents."""
@@ -356,17 +361,7 @@ class ChainTrainer:
             progress=lambda share: self.progress(stage, share),
         )
         weights = model.state_dict()
-        return Artefact(
-            weights,
-            {
-                "losses": report.losses,
-                "accuracy": report.accuracy,
-                "held_out": report.held_out,
-                "train_seconds": report.seconds,
-                "train_images_per_second": report.images_per_second,
-                "weights_sha256": tensors_hash(weights),
-            },
-        )
+        return Artefact(weights, report.facts | {"weights_sha256": tensors_hash(weights)})
 
     def _watched(self, generation: int, encoder: Encoder) -> TrainingSet | None:
         """The held-out images whose loss and accuracy are noted after every epoch; None where there are none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,6 +54,23 @@ class TrainingReport:
     seconds: float
     images_per_second: float
     """Median over the epochs' windows of steps, without set-up."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As an artefact keeps it."""
+        return {
+            "losses": self.losses,
+            "accuracy": self.accuracy,
+            "held_out": self.held_out,
+            "train_seconds": self.seconds,
+            "train_images_per_second": self.images_per_second,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> TrainingReport:
+        """From what `facts` gave; models of earlier versions have no curves of accuracy."""
+        speed = facts["train_seconds"], facts["train_images_per_second"]
+        return cls(facts["losses"], facts.get("accuracy", []), facts.get("held_out", {}), *speed)
 
 
 Progress = Callable[[float], None]

@@ -14,8 +14,8 @@ def costs(chain: ServedChain) -> dict[str, float | None]:
     """Costs of the newest generation, by the names in docs/records.md."""
     new = chain.generations[-1]
     return {
-        "train_seconds": new.trained.facts["train_seconds"],
-        "train_images_per_second": new.trained.facts["train_images_per_second"],
+        "train_seconds": new.trained.report.seconds,
+        "train_images_per_second": new.trained.report.images_per_second,
         "embed_images_per_second": new.embed_images_per_second,
         **_parameters(new),
         "bytes_per_vector": 4.0 * new.gallery.shape[1],
@@ -27,8 +27,8 @@ def step_costs(chain: ServedChain) -> dict[str, dict[str, float | None]]:
     return {
         str(step): {
             "train_images": float(chain.train_images[step]),
-            "train_seconds": one.trained.facts["train_seconds"],
-            "train_images_per_second": one.trained.facts["train_images_per_second"],
+            "train_seconds": one.trained.report.seconds,
+            "train_images_per_second": one.trained.report.images_per_second,
             "fit_seconds": one.adapter.facts["fit_seconds"] if one.adapter else None,
             "bytes_per_vector": 4.0 * one.gallery.shape[1],
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.evaluation.convergence import is_converged, loss_fall
-from compatbench.generations.chain import TrainedModel
+from compatbench.generations.loop import TrainingReport
 from compatbench.measurement.backfill import backfill_curves, backfilled_queries
 from compatbench.measurement.chance_level import chance_metrics
 from compatbench.measurement.costs import costs, step_costs
@@ -41,10 +41,8 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
         verification=threshold_transfer(chain),
         protocols=protocol_scores(chain),
         pairs=pair_scores(chain),
-        losses={label: one.facts["losses"] for label, one in models.items()},
-        convergence={
-            label: _convergence(one) for label, one in (models | references).items() if "accuracy" in one.facts
-        },
+        losses={label: one.report.losses for label, one in models.items()},
+        convergence={label: _convergence(one.report) for label, one in (models | references).items()},
         costs=costs(chain),
         step_costs=step_costs(chain),
     )
@@ -53,13 +51,11 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
     return found.model_copy(update={"metrics": metrics})
 
 
-def _convergence(model: TrainedModel) -> Convergence:
-    losses, accuracy = model.facts["losses"], model.facts.get("accuracy", [])  # not of models of earlier versions
-    held_out = model.facts.get("held_out", {})
+def _convergence(report: TrainingReport) -> Convergence:
     return Convergence(
-        converged=is_converged(losses, accuracy),
-        loss_fall=loss_fall(losses),
-        accuracy=accuracy,
-        held_out_accuracy=held_out.get("accuracy", []),
-        held_out_loss=held_out.get("loss", []),
+        converged=is_converged(report.losses, report.accuracy),
+        loss_fall=loss_fall(report.losses),
+        accuracy=report.accuracy,
+        held_out_accuracy=report.held_out.get("accuracy", []),
+        held_out_loss=report.held_out.get("loss", []),
     )
