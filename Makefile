@@ -11,7 +11,7 @@ COMPUTE := tests/compare tests/discovery/contract tests/evaluation tests/executi
            tests/test_encoders.py tests/test_heads.py tests/trust
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan status report verify submit tables changed list docs test older lint check new torture fuzz error-rates speed
+.PHONY: help setup bench smoke plan tune status report verify submit tables changed list docs test older lint check new torture fuzz error-rates speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ smoke: $(READY)  ## the digits suite: every method, seconds each
 
 plan: $(READY)  ## what `make bench` would run, and for how long
 	$(BIN)/compatbench plan $(SUITE) $(OPTIONS)
+
+tune: $(READY)  ## try eight settings of METHODS of SUITE on held-out images
+	$(BIN)/compatbench tune $(SUITE) $(RUN)
 
 status: $(READY)  ## what of SUITE runs, finished, and failed and why
 	$(BIN)/compatbench status $(SUITE) $(OPTIONS)
