@@ -296,6 +296,9 @@ class MetricName(Word):
         "crossing",
     )
     CHANCE = "chance", "Mean and range of a score under random orthogonal maps of the query vectors."
+    CHANCE_SPREAD = "chance_spread", "Standard deviation of that score over the maps."
+    CHANCE_SKEW = "chance_skew", "Skewness of that score over the maps."
+    CHANCE_CROSS = "chance_cross", "That score without a map, on the same sample of queries and gallery."
 
     def of(self, *parts: str) -> str:
         """The number of a metric, and of an order or a protocol if there is one: `tax:mAP`, `mAP:hard`."""

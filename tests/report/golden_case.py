@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from synthetic import Bench, cross_metric
+from synthetic import Bench, at_chance, cross_metric
 
 from compatbench.records.record import Record
 from compatbench.report.render.table import Place
@@ -24,7 +24,6 @@ from compatbench.vocabulary import Status
 GOLDEN = Path(__file__).parent / "golden"
 QUERIES = 20
 EVIL = "=1+1|<b>&_50%_`x`"
-CHANCE = cross_metric("chance:mAP", 0.125, ci_low=0.0, ci_high=0.25)
 
 
 def golden_records(bench: Bench) -> list[Record]:
@@ -39,12 +38,12 @@ def golden_records(bench: Bench) -> list[Record]:
                 label, seed, precisions, costs={"train_images_per_second": rate, "bytes_per_vector": 32}, **options
             )
 
-        at_chance = {"expects": ["cross at chance"], "extra": [CHANCE]}
+        chance = {"expects": ["cross at chance"], "extra": at_chance(0.125)}
         good = [cross_metric("mAP", 0.375, distance="l2")]
         good += [cross_metric("mAP", 0.75, subset="seen"), cross_metric("mAP", 0.25, subset="unseen")]
         records += [
-            row("independent", 0.125, 0.75, role="reference", **at_chance),
-            row("relational", 0.125, 0.625, role="control", needs=["old encoder"], **at_chance),
+            row("independent", 0.125, 0.75, role="reference", **chance),
+            row("relational", 0.125, 0.625, role="control", needs=["old encoder"], **chance),
             row("good", 0.5, 0.625, rate=500.0, needs=["old encoder", "old features"], extra=good),
             row("varied", (0.25, 0.375, 0.5)[seed], 0.625, rate=(800.0, 1000.0, 1250.0)[seed]),
             row("weak", 0.125, 0.75),

@@ -146,6 +146,13 @@ def results(precisions: Sequence[float]) -> QueryResults:
     )
 
 
+def at_chance(cross: float, mean: float = 0.125, spread: float = 0.05) -> list[Metric]:
+    """The metrics of a cross-test beside random rotations of its queries."""
+    found = {"chance_cross": cross, "chance_spread": spread, "chance_skew": 0.0}
+    level = cross_metric("chance:mAP", mean, ci_low=0.0, ci_high=2 * mean)
+    return [level, *(cross_metric(f"{name}:mAP", value) for name, value in found.items())]
+
+
 def cross_metric(name: str, value: float | None, **fields: Any) -> Metric:
     """A metric of M(n,o)."""
     return Metric(name=name, query_generation="1", gallery_generation="0", value=value, n=4, **fields)

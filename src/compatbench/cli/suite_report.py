@@ -16,7 +16,7 @@ from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.render.table import Table
-from compatbench.report.rows.controls import ScenarioRows, scenario_rows
+from compatbench.report.rows.controls import ScenarioRows, suite_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.current import inputs, is_current, stamp
@@ -83,7 +83,7 @@ def _inputs(bench: Bench, rank_by: MetricName) -> tuple[dict[str, Any], list[Pat
 def _scores(bench: Bench, records: Sequence[Record], rank_by: MetricName) -> list[tuple[Table, ScenarioRows]]:
     """The scores of every scenario, without the rest of its report."""
     reader = ScoreReader(bench.store.arrays)
-    found = [scenario_rows(runs, reader, rank_by) for runs in scenarios(records)]
+    found = suite_rows(scenarios(records), reader, rank_by)
     return [(scores_table(one), one) for one in sorted(found, key=_place(bench))]
 
 

@@ -5,7 +5,7 @@ from boards import row
 
 from compatbench.records.parts import Convergence
 from compatbench.report.render.table import Place
-from compatbench.report.rows.controls import scenario_rows
+from compatbench.report.rows.controls import suite_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.scenario_report import scenario_reports
@@ -21,7 +21,7 @@ def rows(bench, **changes):
 
 
 def closed(bench, records):
-    found = scenario_rows(scenarios(records)[0], ScoreReader(bench.folder))
+    (found,) = suite_rows(scenarios(records), ScoreReader(bench.folder))
     assert bool(found.contests) == (not found.closed)
     assert all(
         (record.unranked == "the scenario is not ranked") == bool(found.closed)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
+from compatbench.evaluation.leaks import leak_p_value
 from compatbench.evaluation.means import Values
-from compatbench.evaluation.significance import sign
+from compatbench.evaluation.significance import ERROR_RATE, holm, sign
 from compatbench.report.rows.closing import closed, little_gain
 from compatbench.report.rows.contests import point_ranks
 from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
@@ -67,15 +69,14 @@ def misbehaviour(row: MethodRow) -> list[str]:
 
 
 def _cross_at_chance(row: MethodRow) -> str | None:
-    """Means over the seeds are compared, as in the table.
-
-    The band is that of single seeds, hence wider than that of their mean: what exceeds it is no accident.
-    """
-    end = row.chance.high
-    if end is None:
-        return "its records contain no chance band to compare M(n,o) with"
-    cross = float(_seed_means(row, Entry.CROSS).mean())
-    return f"M(n,o) = {_points(cross)} is above chance, which ends at {_points(end)}" if cross > end else None
+    """All seeds together, on the samples that were rotated."""
+    if row.leak_p_value is None:
+        return "its records contain no rotations to compare M(n,o) with"
+    if row.leak_p_value >= ERROR_RATE:
+        return None
+    cross, mean = (fmean(getattr(one, name) for one in row.rotated) for name in ("cross", "mean"))
+    values = f"random rotations give {_points(mean)} (p = {row.leak_p_value:.2g})"
+    return f"M(n,o) = {_points(cross)} is above chance: {values}"
 
 
 def _cross_below_old(row: MethodRow) -> str | None:
@@ -93,7 +94,13 @@ def _self_equals_independent(row: MethodRow) -> str | None:
 
 
 def _cross_equals_old(row: MethodRow) -> str | None:
-    return _equal(row, Entry.CROSS, Entry.OLD, SAME_CROSS)
+    """The same scores, and no query whose first hit is lost, though others may gain as much."""
+    if unequal := _equal(row, Entry.CROSS, Entry.OLD, SAME_CROSS):
+        return unequal
+    assert row.scores is not None  # only finished rows are checked
+    old, cross = (row.scores.of(MetricName.CMC1, entry) for entry in (Entry.OLD, Entry.CROSS))
+    flips = int(((old == 1) & (cross == 0)).sum())
+    return f"NFR@1 should be 0, and {flips} first hits are lost" if flips else None
 
 
 CHECKS: dict[Expectation, Check] = {
@@ -193,11 +200,27 @@ class ScenarioRows:
         return _status_quo(self.rows)
 
 
-def scenario_rows(
-    runs: ScenarioRuns, reader: ScoreReader, rank_by: MetricName = MetricName.BACKFILL_SHARE
-) -> ScenarioRows:
-    """The rows of `runs`. Raises RequestError if per-query arrays are missing or do not fit each other."""
-    rows = method_rows(runs, reader)
+def suite_rows(
+    several: Sequence[ScenarioRuns], reader: ScoreReader, rank_by: MetricName = MetricName.BACKFILL_SHARE
+) -> list[ScenarioRows]:
+    """The rows of each scenario of a suite. Raises RequestError for missing arrays, or arrays that do not fit."""
+    tables = with_leaks([method_rows(runs, reader) for runs in several])
+    return [_scenario_rows(runs, rows, rank_by) for runs, rows in zip(several, tables, strict=True)]
+
+
+def with_leaks(tables: Sequence[Sequence[MethodRow]]) -> list[list[MethodRow]]:
+    """The rows of all scenarios of a suite with p-values of their checks at chance, Holm-corrected over all checks."""
+    checked = {
+        (table, row.label): leak_p_value(row.rotated)
+        for table, rows in enumerate(tables)
+        for row in rows
+        if Expectation.CROSS_AT_CHANCE in row.runs.method.expects and row.rotated
+    }
+    corrected = dict(zip(checked, holm([*checked.values()]).tolist(), strict=True))
+    return [[replace(row, leak_p_value=corrected.get((n, row.label))) for row in rows] for n, rows in enumerate(tables)]
+
+
+def _scenario_rows(runs: ScenarioRuns, rows: Sequence[MethodRow], rank_by: MetricName) -> ScenarioRows:
     reasons = closed(rows, _status_quo(rows))
     ordered = in_order([replace(row, closed=bool(reasons)) for row in rows], rank_by)
     return ScenarioRows(runs, ordered, banner(runs, ordered), rank_by, reasons)

@@ -12,6 +12,7 @@ from typing import Any
 
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.leaks import Rotated
 from compatbench.evaluation.significance import corrected_p_values, verdict
 from compatbench.records.parts import Metric
 from compatbench.records.record import Record
@@ -53,6 +54,8 @@ class MethodRow:
     relative_time: float | None
     """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
     median over seeds."""
+    leak_p_value: float | None = None
+    """Of a cross-test above chance, Holm-corrected over the suite; None where none is expected or sampled."""
     closed: bool = False
     """Its scenario ranks nobody."""
 
@@ -135,6 +138,19 @@ class MethodRow:
         columns: list[list[Any]] = [[getattr(entry, end, None) for entry in entries] for end in ends]
         known = entries and not any(None in column for column in columns)
         return Estimate(*map(fmean, columns)) if known else Estimate()
+
+    @cached_property
+    def rotated(self) -> tuple[Rotated, ...]:
+        """M(n,o) of every seed beside random rotations; none unless every finished record has them."""
+        names = (MetricName.CHANCE_CROSS, MetricName.CHANCE, MetricName.CHANCE_SPREAD, MetricName.CHANCE_SKEW)
+        found = []
+        for record in self.runs.finished:
+            entries = [_entry(record, name.of(MetricName.MAP)) for name in names]
+            values = [entry.value for entry in entries if entry is not None and entry.value is not None]
+            if len(values) < len(names):
+                return ()
+            found.append(Rotated(*values))
+        return tuple(found)
 
 
 def tuned_label(published: str) -> str:

@@ -16,7 +16,7 @@ from compatbench.report.plots.pareto import Point, pareto_svg, plot_caption
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
 from compatbench.report.rows.chains import ChainRow, chain_rows
-from compatbench.report.rows.controls import ScenarioRows, scenario_rows
+from compatbench.report.rows.controls import ScenarioRows, suite_rows
 from compatbench.report.rows.flips import FlipList, flip_lists
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import scenarios
@@ -100,8 +100,8 @@ def scenario_reports(
     """
     reader = ScoreReader(arrays_folder)
     reports = []
-    for runs in scenarios(records):
-        found = scenario_rows(runs, reader, rank_by)
+    for found in suite_rows(scenarios(records), reader, rank_by):
+        runs = found.runs
         rows, backfills = found.rows, row_backfills(found.rows, reader)
         chains = chain_rows(runs, rows, reader)
         tables = {
