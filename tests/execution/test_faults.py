@@ -133,8 +133,8 @@ def damage_record(cells: Sequence[Cell], faulty: Faulty) -> None:
 
 
 def damage_arrays(cells: Sequence[Cell], faulty: Faulty) -> None:
-    others = {sha for cell in (cells[0], cells[2]) for sha in read_record(faulty.store.record(cell.spec)).array_hashes}
-    own = set(read_record(faulty.store.record(cells[1].spec)).array_hashes) - others
+    others = {sha for cell in (cells[0], cells[2]) for sha in read_record(faulty.store.record(cell.spec)).array_files}
+    own = set(read_record(faulty.store.record(cells[1].spec)).array_files) - others
     path = faulty.store.arrays / f"{min(own)}.parquet"
     path.write_bytes(path.read_bytes()[::-1])
 
