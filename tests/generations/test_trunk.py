@@ -405,6 +405,7 @@ def test_an_encoder_without_a_head_serves_the_vectors_that_a_dataset_brings(tmp_
     context = RunContext(tmp_path / "runs", data)
     record = run_cell(cells["procrustes"].spec, context, lambda stage, share: None, lambda line: None)
     assert record.status == "ok", record.error or record.reason
+    assert {one.converged for one in record.convergence.values()} == {True}, "nothing is trained that counts"
     for generation, trunk in (("0", "old"), ("1", "new")):
         at = ("mAP", generation, generation, "all", "cosine")
         found = next(one.value for one in record.metrics if one.coordinates == at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.evaluation.convergence import is_converged, loss_fall
-from compatbench.generations.loop import TrainingReport
+from compatbench.generations.chain import TrainedModel
 from compatbench.measurement.backfill import backfill_curves, backfilled_queries
 from compatbench.measurement.chance_level import chance_metrics
 from compatbench.measurement.costs import costs, step_costs
@@ -42,7 +42,7 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
         protocols=protocol_scores(chain),
         pairs=pair_scores(chain),
         losses={label: one.report.losses for label, one in models.items()},
-        convergence={label: _convergence(one.report) for label, one in (models | references).items()},
+        convergence={label: _convergence(one) for label, one in (models | references).items()},
         costs=costs(chain),
         step_costs=step_costs(chain),
     )
@@ -51,9 +51,11 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
     return found.model_copy(update={"metrics": metrics})
 
 
-def _convergence(report: TrainingReport) -> Convergence:
+def _convergence(trained: TrainedModel) -> Convergence:
+    """An encoder without a head is as it was published: the classifier on top changes no embedding."""
+    report = trained.report
     return Convergence(
-        converged=is_converged(report.losses, report.accuracy),
+        converged=trained.model.encoder.spec.head.none or is_converged(report.losses, report.accuracy),
         loss_fall=loss_fall(report.losses),
         accuracy=report.accuracy,
         held_out_accuracy=report.held_out.get("accuracy", []),
