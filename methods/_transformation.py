@@ -21,10 +21,6 @@ class TransformationParams(Params):
     warmup: int = Field(5, ge=0)
 
 
-QUICK = {"steps": 320, "batch_size": 128, "inner": 512, "lr": 1e-3, "warmup": 0}
-"""A hundredth of the work, for a first look."""
-
-
 class Transformation(nn.Module):
     """h(f_o, s) for old embeddings (B, D_o) and side information s, which is f_o itself: (B, D_n).
 

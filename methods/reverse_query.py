@@ -1,5 +1,7 @@
 """A query's way back to the old space, trained so that both galleries' distances fit into one list."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ class ReverseQuery(Adapter):
 
     name = "reverse_query"
     needs = frozenset({Need.OLD_FEATURES, Need.LABELS})
+    quick: ClassVar = {"steps": 400}
 
     class Params(Params):
         regression: float = tunable(1.0, low=0.1, high=30, log=True, ge=0)

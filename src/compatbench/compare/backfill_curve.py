@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.compare.backfill_tables import RANK_MERGE
-from compatbench.compare.comparison import CurvePoint, MixedCurve
+from compatbench.compare.comparison import FULL_BACKFILL, STATUS_QUO, CurvePoint, MixedCurve
 from compatbench.compare.fitting import Fit
 from compatbench.compare.inputs import Items
 from compatbench.compare.rows import Rows
 from compatbench.compare.similarity import Ranking
-from compatbench.compare.systems import Sides
+from compatbench.compare.systems import Sides, self_test
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance
@@ -48,6 +48,8 @@ class Searched:
     usual_length: float
     metric: MetricName
     seed: int
+    results: Mapping[str, QueryResults]
+    """Of the systems before and after the backfill, on all queries."""
 
 
 def backfill_curves(searched: Searched, adapter: Fit | None) -> list[MixedCurve]:
@@ -82,20 +84,24 @@ def _follow(searched: Searched, adapter: FittedAdapter | None, name: str, order:
     place[positions] = np.arange(size)
     queries = _queries(searched, adapter, followed)
     relevance, ids = searched.relevance[followed], searched.ids[followed]
-    results: dict[float, QueryResults] = {}
-    for share in SHARES:
-        chunks = _mixed(searched, adapter, place < round(share * size))
-        members = searched.gallery.documents
-        (results[share],) = score(
-            {"mixed": System(queries, "mixed")},
-            chunks,
-            relevance,
-            ids,
-            chunk_items=_CHUNK_ITEMS,
-            block_scores=_BLOCK_SCORES,
-            members=None if members is None else members.sizes(searched.rows),
-        ).values()
-    values = {share: one.per_query(searched.metric) for share, one in results.items()}
+    renewed = {f"{share:g}": place < round(share * size) for share in SHARES[1:-1]}
+    members = searched.gallery.documents
+    between = score(
+        {share: System(queries, share) for share in renewed},
+        _mixed(searched, adapter, renewed),
+        relevance,
+        ids,
+        chunk_items=_CHUNK_ITEMS,
+        block_scores=_BLOCK_SCORES,
+        members=None if members is None else members.sizes(searched.rows),
+    )
+    before, after = (name, self_test(name)) if name else (STATUS_QUO, FULL_BACKFILL)
+    ends = searched.results[before], searched.results[after if after in searched.results else FULL_BACKFILL]
+    values = {float(share): one.per_query(searched.metric) for share, one in between.items()}
+    values |= {
+        share: one.per_query(searched.metric)[: len(followed)]
+        for share, one in zip((SHARES[0], SHARES[-1]), ends, strict=True)
+    }
     means = Means(values)
     points = [CurvePoint(share=share, value=means.mean(share)) for share in SHARES]
     return MixedCurve(serving=name or RANK_MERGE, order=order, queries=len(followed), points=points)
@@ -114,21 +120,23 @@ def _queries(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> T
     return torch.cat([searched.ranking.query(*side) for side in sides], dim=1)
 
 
-def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: NDArray[np.bool_]) -> Chunks:
+def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: Mapping[str, NDArray[np.bool_]]) -> Chunks:
     """Passes over the items: each with its old or its new vector, and zeros in the place of the other."""
 
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
         gallery, rows = searched.gallery, searched.rows
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size]
-            is_new = torch.from_numpy(_of_vectors(gallery, part, renewed[begin : begin + size]))
             sides = Sides.of(gallery, gallery.rows_of(part))
             old, new = sides.old, sides.new
             if adapter is not None:
                 old, new = adapter.gallery(old), adapter.new(new, sides.old)
             stored = searched.ranking.gallery(old, sides.old_lengths), searched.ranking.gallery(new, sides.new_lengths)
-            kept = (~is_new)[:, None] * stored[0], is_new[:, None] * stored[1]
-            yield {"mixed": torch.cat(kept, dim=1)}
+            versions = {}
+            for share, flags in renewed.items():
+                is_new = torch.from_numpy(_of_vectors(gallery, part, flags[begin : begin + size]))[:, None]
+                versions[share] = torch.cat((~is_new * stored[0], is_new * stored[1]), dim=1)
+            yield versions
 
     return chunks
 

@@ -137,7 +137,16 @@ def compare(
     with stages.stage("backfill"):
         best = best_adapter(outcomes, settings.metric)
         on = Searched(
-            sides, split.queries, searched, gallery, split.gallery, ranking, usual, settings.metric, settings.seed
+            sides,
+            split.queries,
+            searched,
+            gallery,
+            split.gallery,
+            ranking,
+            usual,
+            settings.metric,
+            settings.seed,
+            results,
         )
         curves = backfill_curves(on, next((fit for fit in fits if best and fit.plugin.name == best.name), None))
     found = Comparison(
