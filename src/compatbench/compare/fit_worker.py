@@ -61,7 +61,10 @@ def serve(folder: Path, requests: IO[str], answers: IO[str]) -> None:
 
 
 def _report(done: list[int], ended: threading.Event, answers: IO[str]) -> None:
+    parent = os.getppid()
     while not ended.wait(_REPORT_SECONDS):
+        if os.getppid() != parent:  # a parent that was killed cannot end its workers
+            os._exit(1)
         _tell(answers, {"steps": done[0]})
 
 
