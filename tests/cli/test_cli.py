@@ -16,6 +16,7 @@ from compatbench import cli
 from compatbench.cli.bench import prepare
 from compatbench.cli.console import plain_console
 from compatbench.plan.selection import Selection
+from compatbench.records.record import read_record
 from compatbench.records.store import Store
 
 VARIANT = "bct(variant=prototypes)"
@@ -69,12 +70,8 @@ def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_pa
     records = sorted((tmp_path / "mine" / "digits" / "records" / "extended_data").glob("*.json"))
     assert [path.name.partition("--")[0] for path in records] == ["bct_variant=prototypes", "independent"]
     row = next(line for line in first.out.splitlines() if line.startswith(VARIANT))
-    metrics = json.loads(records[0].read_text())["metrics"]
-    values = {
-        (entry["query_generation"], entry["gallery_generation"]): entry["value"]
-        for entry in metrics
-        if (entry["name"], entry["subset"], entry["distance"]) == ("mAP", "all", "cosine")
-    }
+    record = read_record(records[0])
+    values = {ref.at: record.metric("mAP", *ref.at).value for ref in record.arrays}
     shown = row.removeprefix(VARIANT).split()[4:7]  # after A, Γ, Φ and tax
     assert shown == [f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1"))]
     assert "○ not ranked: 10 classes, fewer than 50, and no judgements" in first.out.splitlines()
