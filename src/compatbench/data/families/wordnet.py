@@ -1,4 +1,4 @@
-"""WordNet 3.0's glosses of nouns (Fellbaum, "WordNet: An Electronic Lexical Database", 1998)."""
+"""WordNet 3.0's glosses of nouns, https://wordnet.princeton.edu (Fellbaum, "WordNet", MIT Press 1998)."""
 
 from __future__ import annotations
 
