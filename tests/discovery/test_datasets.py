@@ -26,7 +26,7 @@ def test_every_family_says_what_it_is(name: str) -> None:
 def test_unknown_names_come_with_the_nearest(call) -> None:
     with pytest.raises(RequestError, match=r"no dataset 'fashion-mnist'; did you mean 'fashion_mnist'\?"):
         call("fashion-mnist")
-    with pytest.raises(RequestError, match=r"no dataset 'xyz'; known: cars196, cifar10, .*, digits, .*, svhn$"):
+    with pytest.raises(RequestError, match=r"no dataset 'xyz'; known: beir, bible, cars196, .*, digits, .*, wordnet$"):
         call("xyz")
 
 
@@ -38,7 +38,9 @@ def test_images_have_the_size_asked_for() -> None:
 
 
 def test_impossible_sizes_and_options_are_named() -> None:
-    with pytest.raises(RequestError, match="image_size is 0; it must be at least 1"):
+    with pytest.raises(RequestError, match="image_size is -1; it must be at least 1"):
+        load("digits", -1, Path(), {})
+    with pytest.raises(RequestError, match="dataset 'digits' has images: say their size"):
         load("digits", 0, Path(), {})
     with pytest.raises(RequestError, match="dataset 'digits', option path: unknown key; there are none"):
         load("digits", None, Path(), {"path": "x"})
