@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from compatbench.compare import evaluate
+from compatbench.compare import backfill_curve, evaluate
 from compatbench.compare.evaluate import Settings, compare
 from compatbench.compare.inputs import read_items
 from compatbench.compare.relevance import by_class
@@ -41,6 +41,7 @@ def peak(folder: Path, items: int) -> int:
 def test_memory_does_not_grow_with_the_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "BLOCK_ROWS", 4096)
     monkeypatch.setattr(evaluate, "CHUNK_ITEMS", (2048, 2048))
+    monkeypatch.setattr(backfill_curve, "_CHUNK_ITEMS", 2048)
     peak(tmp_path, 2_000)  # imports
     small, large = peak(tmp_path, 10_000), peak(tmp_path, 50_000)
     more = 2 * 40_000 * DIM * 4  # the further items of both files in float32: 41 MB

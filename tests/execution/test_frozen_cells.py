@@ -21,7 +21,7 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection
-from compatbench.records.record import Record
+from compatbench.records.record import Record, read_record, write_record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import reproduce
 from compatbench.vocabulary import Status
@@ -88,6 +88,8 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     assert fall is not None
     assert record.convergence["1"].loss_fall == fall
     assert not record.convergence["1"].converged, "few images are classified right after three epochs"
+    write_record(record, tmp_path / "record.json")
+    record = read_record(tmp_path / "record.json")
     context = RunContext(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         found = reproduce(record, context, display, timeout_seconds=250)
@@ -113,6 +115,7 @@ def test_the_time_of_a_cell_begins_once_its_features_are_there(
                 self.offset += 0.7 * LIMIT
                 self.words += 1
 
+    monkeypatch.setattr(local, "CLOSING_SECONDS", 0)  # in which a cell of seconds would come to its end
     context = RunContext(tmp_path / "runs", tmp_path / "data")
     first, other = (one for one in cells if one.is_baseline)
     for cell, stage, status in ((first, "features", Status.OK), (other, "train independent", Status.TIMEOUT)):

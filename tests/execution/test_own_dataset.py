@@ -11,7 +11,7 @@ from compatbench.execution.cell import RunContext
 from compatbench.execution.code_version import code_version
 from compatbench.execution.ray import WorkerInputs, run_on_worker
 from compatbench.plan.cells import Selection
-from compatbench.records.record import Record
+from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.vocabulary import Status
 
@@ -32,7 +32,8 @@ def test_a_worker_elsewhere_gets_the_file(tmp_path: Path) -> None:
     (text, log), files = run_on_worker(
         spec.model_dump_json(), WorkerInputs(code_version(), context, 250, code), {}, mailbox
     )
-    record = Record.model_validate_json(text)
+    (tmp_path / "record.json").write_text(text)
+    record = read_record(tmp_path / "record.json")
     assert record.status is Status.OK, f"{record.reason}{record.error}{log}"
     assert record.spec == spec
     assert any(name.startswith("models/") for name in files)

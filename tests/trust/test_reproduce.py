@@ -17,7 +17,7 @@ from compatbench.execution.cell import RunContext, run_cell
 from compatbench.execution.display import Display
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
-from compatbench.records.record import Record, read_record
+from compatbench.records.record import Record, read_record, write_record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import Reproduction, reproduce, same_environment
 from compatbench.vocabulary import Status
@@ -73,6 +73,8 @@ def test_a_record_of_ones_own_images_is_reproduced(ran: Published, tmp_path: Pat
     context = RunContext(tmp_path / "runs", tmp_path / "data")
     first = run_cell(cell.spec, context, lambda *told: None, lambda line: None)
     assert first.status is Status.OK, first.error
+    write_record(first, tmp_path / "first.json")
+    first = read_record(tmp_path / "first.json")
     second = again(first, tmp_path)
     assert second.differences == []
     assert second.again.metrics == first.metrics

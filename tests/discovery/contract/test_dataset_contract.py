@@ -13,7 +13,7 @@ from compatbench.discovery.contract import Report, check
 from compatbench.discovery.datasets import DATASETS
 
 FILES = sorted(DATASETS.builtin.glob("[!_]*.py"))
-OPTIONS = {"folder": {"path": "x"}, "hub": {"path": "x"}}
+OPTIONS = {name: {"path": "x"} for name in ("beir", "folder", "hub", "vectors")}
 
 SOUND = '''
 """Stripes (ours)."""
