@@ -322,3 +322,14 @@ def test_fastfills_own_curve_begins_where_its_variance_is_highest(trainer: Train
     assert halves == [set(torch.argsort(variance, descending=True)[: len(variance) // 2].tolist())]
     by_hand = mixed_map((new.query, new.query), (rewritten, new.gallery), small_test.query, halves[0])
     assert (curve.repeats, curve.mean[10]) == (1, pytest.approx(by_hand, abs=ROUNDING))
+
+
+def test_the_crossing_is_that_of_the_curve_in_the_file(tmp_path: Path) -> None:
+    tested = world(tmp_path)
+    curve = measured(tested)["random", "mAP"]
+    points = kept(tested, curve)
+    steps = list(np.linspace(0.1, 0.9, len(BETAS)))
+    near = curve.model_copy(update={"mean": [*steps[:10], 0.50004, *steps[11:]], "status_quo": 0.5000086})
+    written = near.model_copy(update={"mean": [*steps[:10], 0.5, *steps[11:]]})
+    crossings = [one.value for each in (near, written) for one in curve_metrics(each, points) if "crossing" in one.name]
+    assert crossings == [BETAS[11], BETAS[11]]

@@ -16,6 +16,7 @@ from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.compact import CURVE_DECIMALS, VALUE_DECIMALS
 from compatbench.records.parts import BackfillCurve, BackfilledQueries, Metric
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
@@ -119,7 +120,13 @@ def curve_metrics(curve: BackfillCurve, points: CurvePoints) -> Iterator[Metric]
     found = {
         MetricName.BACKFILL_AREA: mean_estimate(points.area.astype(np.float64)),
         MetricName.BACKFILL_MIN: mean_estimate(points.minimum.astype(np.float64)),
-        MetricName.BACKFILL_CROSSING: Estimate(backfill_numbers(curve.beta, curve.mean, curve.status_quo).crossing),
+        MetricName.BACKFILL_CROSSING: Estimate(_crossing(curve)),
     }
     for name, number in found.items():
         yield metric(name.of(curve.metric, curve.order), curve.at, number, curve.n)
+
+
+def _crossing(curve: BackfillCurve) -> float | None:
+    """The crossing of the curve as the record's file has it: more digits may lie on the other side of M(o,o)."""
+    written = np.round(curve.mean, CURVE_DECIMALS)
+    return backfill_numbers(curve.beta, written, round(curve.status_quo, VALUE_DECIMALS)).crossing
