@@ -304,6 +304,7 @@ def test_the_banner_is_red_where_a_control_misbehaves(opened):
     assert "red" in page.locator("#banner").get_attribute("class")
     assert "relational" in page.locator("#banner").inner_text()
     assert "green" in page.locator("#scenario-head .banner").get_attribute("class")
+    assert "null" not in page.locator("#scenario-head").inner_text(), "a part that is left out leaves no word"
     to_scenario(page, "backbone")
     assert "red" in page.locator("#scenario-head .banner").get_attribute("class")
 

@@ -46,7 +46,7 @@ function drawHead() {
   );
   part("scenario-head").replaceChildren(
     banner,
-    scenario.unranked.length ? h("ul", { class: "limits" }, scenario.unranked.map((one) => h("li", {}, one))) : null,
+    ...(scenario.unranked.length ? [h("ul", { class: "limits" }, scenario.unranked.map((one) => h("li", {}, one)))] : []),
     h("p", { class: "caption" }, `Suite “${scenario["suite title"]}” · ${plural(scenario.seeds.length, "seed")} · protocol ${scenario.protocol}`),
     h("details", {}, h("summary", {}, `What the ${scenario.generations.length} generations are`), h("ol", { class: "caption" }, steps)),
   );
