@@ -64,6 +64,15 @@ def test_a_record_with_any_value_anywhere(tmp_path: Path, data: st.DataObject) -
         assert record_text(read_record(again)) == record_text(record)
 
 
+def test_an_empty_end_of_a_curve_stays_empty(tmp_path: Path) -> None:
+    record = copy.deepcopy(next(one for one in RECORDS if one["backfill"]))
+    record["backfill"][0]["low"] = []
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    write_record(read_record(path), path)
+    assert read_record(path).backfill[0].low == []
+
+
 @pytest.mark.parametrize("name", ["../x", "..", ".hidden", "a/b", "a\\b", "", "x" * 101, "a\nb"])
 @pytest.mark.parametrize("field", ["suite", "scenario"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, field: str, name: str) -> None:

@@ -15,6 +15,7 @@ from compatbench.evaluation.chance import sample
 from compatbench.evaluation.retrieval import Side, Vectors
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import ServedGeneration, comparable
+from compatbench.records.compact import is_shared
 from compatbench.records.store import Store
 from compatbench.storage.array_files import ArrayFiles
 from compatbench.storage.artefacts import Notify
@@ -52,11 +53,6 @@ class MatrixEntry:
 def entry_name(query: str, gallery: str) -> str:
     """M(1,0), by the names of generations."""
     return f"M({query},{gallery})"
-
-
-def is_shared(query: str, gallery: str) -> bool:
-    """Whether the entry is of the old or an independent model alone, which methods of a scenario and seed share."""
-    return query == gallery and (query == "0" or query.startswith("*"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.retrieval import transfer_thresholds
 from compatbench.measurement.numbers import metric
-from compatbench.measurement.served_chain import ServedChain, entry_name, is_shared
+from compatbench.measurement.served_chain import ServedChain, entry_name
+from compatbench.records.compact import is_shared
 from compatbench.records.parts import Metric, VerifiedPairs
 from compatbench.vocabulary import MetricName
 

@@ -106,6 +106,11 @@ class CurveForm(_Model):
     array: str
 
 
+def is_shared(query: str, gallery: str) -> bool:
+    """Whether the entry is of the old or an independent model alone, which methods of a scenario and seed share."""
+    return query == gallery and (query == "0" or query.startswith("*"))
+
+
 def compact(data: Data) -> Data:
     """The form for a file."""
     data = {**data}
@@ -236,8 +241,7 @@ def _files(data: Data) -> dict[str, str]:
         sha256, mark, _ = one["array"].partition("#")
         at = one["query_generation"], one["gallery_generation"]
         if mark and len(sha256) == 64:
-            shared = at[0] == at[1] and (at[0] == "0" or at[0].startswith("*"))
-            parts["shared" if shared else "own"] = sha256
+            parts["shared" if is_shared(*at) else "own"] = sha256
     return parts
 
 
@@ -328,7 +332,8 @@ def _whole_curve(curve: CurveForm) -> Data:
     data = {_LONG.get(name, name): value for name, value in curve.model_dump(mode="json").items()}
     if isinstance(curve.beta, int):
         data["beta"] = _equal_steps(curve.beta)
-    return {**data, "low": curve.low or curve.mean, "high": curve.high or curve.mean}
+    ends = {"low": curve.low, "high": curve.high}
+    return {**data, **{name: curve.mean if end is None else end for name, end in ends.items()}}
 
 
 def _equal_steps(steps: int) -> list[float]:
