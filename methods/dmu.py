@@ -32,8 +32,9 @@ class DMU(BiCT):
         targets = self.row_of_class[batch.labels]
         known = (-influence(old, old.embeddings, self.rows, targets)).exp()
         backward = influence(old, new.embeddings, self.rows, targets)
-        distances = (self.gallery(old.embeddings) - new.normalized.detach()).square().sum(dim=1)
-        lifted = new.embeddings.detach().norm(dim=1, keepdim=True) * self.gallery(old.embeddings)
+        mapped = self.gallery(old.embeddings)
+        distances = (mapped - new.normalized.detach()).square().sum(dim=1)
+        lifted = new.embeddings.detach().norm(dim=1, keepdim=True) * mapped
         logits = new.score(lifted, new.head.weight.detach())
         return {
             "backward": self.params.backward * (known * backward).mean(),

@@ -19,7 +19,7 @@ import torch
 
 from compatbench.compare.effort import Effort
 from compatbench.compare.fit_worker import write_pairs
-from compatbench.compare.fitting import Fit, Pairs, Plan, counted_steps, fit_planned, plan_fit
+from compatbench.compare.fitting import Fit, Pairs, Plan, fit_planned, plan_fit
 from compatbench.discovery.plugins import Plugin
 from compatbench.generations.adapters import restore
 from compatbench.machine.cores import cores
@@ -102,8 +102,7 @@ def _fit_here(waiting: Sequence[Plan], pairs: Pairs, seed: int, progress: Progre
             name = plan.plugin.name
             progress.shares[name] = 0.0
             watch(progress)
-            with counted_steps([0]):
-                found[name] = fit_planned(plan, pairs, seed)
+            found[name] = fit_planned(plan, pairs, seed)
             progress.shares[name] = 1.0
             watch(progress)
     finally:

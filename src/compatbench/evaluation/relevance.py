@@ -152,7 +152,7 @@ class Relevance:
         used, group = np.unique(self.group[queries], return_inverse=True)
         return Relevance.of(kept(self.listed.take(used)), group, own, ignored, len(gallery), by_label=True)
 
-    @property
+    @cached_property
     def grade_table(self) -> Grades:
         """(Q, widest) grades by place; 0 if there is no relevant item, and for the query's own sample."""
         places = self.listed.places.take(self.group)

@@ -34,6 +34,7 @@ class Rescorer:
         self.arrays = arrays
         self.scorer = ArrayScorer(arrays)
         self._broken: dict[str, list[str]] = {}
+        self._last: tuple[Record, dict[Coordinates, Metric]] | None = None
 
     def differences(self, record: Record) -> Iterator[str]:
         """Differences between `record` and its arrays, each in one line; none for an early record.
@@ -49,7 +50,7 @@ class Rescorer:
         said = {metric.coordinates: metric for metric in record.metrics}
         if len(said) < len(record.metrics):
             yield "a number is there twice"
-        found = {metric.coordinates: metric for metric in self.scorer.metrics(record)}
+        found = self._found(record)
         if missing := [_name(at) for at in found if at not in said]:
             yield f"lacks {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}; run its cell again"
         for at, metric in found.items():
@@ -65,9 +66,15 @@ class Rescorer:
 
     def unchecked(self, record: Record) -> list[str]:
         """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
-        found = set() if record.is_early else {metric.coordinates for metric in self.scorer.metrics(record)}
+        found = {} if record.is_early else self._found(record)
         others = [one.name for one in record.metrics if one.coordinates not in found and one.name not in RETRIEVAL]
         return sorted({name.partition(":")[0] for name in others})
+
+    def _found(self, record: Record) -> dict[Coordinates, Metric]:
+        """The numbers by the arrays. Those of the last record are kept: both questions are asked of one record."""
+        if self._last is None or self._last[0] is not record:
+            self._last = record, {metric.coordinates: metric for metric in self.scorer.metrics(record)}
+        return self._last[1]
 
     def _identities(self, name: str) -> list[str]:
         if name not in self._broken:

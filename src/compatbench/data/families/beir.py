@@ -161,13 +161,14 @@ def _read(name: str, files: tuple[Path, Path, Path], options: BeirOptions) -> Da
         raise RequestError(f"{files[0]}: document {clash[0]} is to be trained on, and is judged; take its split away")
     label_of = {one.id: one.label or UNLABELLED for one in documents}
     names = sorted(set(label_of.values()))
+    number = {name: place for place, name in enumerate(names)}
     ids = {one.id: row for row, one in enumerate(documents)}
 
     def split(chosen: Sequence[Document], labels: Mapping[str, str], first: int, asked: bool) -> Split:
         role: Literal["query", "passage"] = "query" if asked or options.symmetric else "passage"
         return Split(
             Texts.of([one.text for one in chosen], role),
-            torch.tensor([names.index(labels[one.id]) for one in chosen]),
+            torch.tensor([number[labels[one.id]] for one in chosen]),
             torch.arange(first, first + len(chosen)) if asked else torch.tensor([ids[one.id] for one in chosen]),
             tuple(one.text[:NAME_LENGTH] for one in chosen),
         )
