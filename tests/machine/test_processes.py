@@ -256,7 +256,7 @@ def from_files(folder: Path) -> tuple[Array, Array]:
         np.zeros((FILES, 32), np.uint8),
         Decoding(channels=1),
         16,
-        torch.arange(FILES),
+        rows=torch.arange(FILES),
     )
     images = files if processes.size() > 1 else load_all(files)
     method = Plain(Params(), Task(0, "test_vit", 6, "softmax", (0, 1), 2))

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from compatbench.data.image_file import Decoding, decode
-from compatbench.data.items import Index, Items
+from compatbench.data.items import Index, Items, Unread
 from compatbench.errors import RequestError
 
 PREFETCHED = 2
 """Batches that each worker keeps ready."""
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True, eq=False)
-class ImageFiles:
+class ImageFiles(Unread):
     """Images (N, C, S, S) uint8, each in its file. `images[index]` picks rows without reading them, as of a tensor."""
 
     folder: Path
@@ -41,37 +39,13 @@ class ImageFiles:
     decoding: Decoding
     size: int
     """S."""
-    rows: Tensor
-    """(N,) int64: which of the files, in the order of the images."""
     boxes: NDArray[np.int64] | None = None
     """(M, 4) the part of each image that counts: left, top, right, bottom in pixels of the file."""
-    device: torch.device = CPU
-    """Where batches go."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Index) -> ImageFiles:
-        return replace(self, rows=self.rows[index.cpu() if isinstance(index, Tensor) else index])
-
-    def to(self, device: str | torch.device) -> ImageFiles:
-        """The same images; their batches go to `device`."""
-        return replace(self, device=torch.device(device))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, C, S, S)."""
         return len(self), self.decoding.channels, self.size, self.size
-
-    @property
-    def ndim(self) -> int:
-        """4, as for a tensor of images."""
-        return len(self.shape)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """uint8, as for a tensor of images."""
-        return torch.uint8
 
     def decode(self, row: int) -> Tensor:
         """Image `row` (C, S, S) uint8. Raises RequestError, naming the file, if it can no longer be read."""

@@ -1,4 +1,4 @@
-"""Items that are not images: texts, or vectors that somebody else has computed."""
+"""Items that are read when they are asked for; among them those that are not images: texts, and others' vectors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Items(ABC):
-    """N items that only frozen trunks read. `len`, `shape`, `[index]` and `to` are those of images."""
+class Unread(ABC):
+    """N items in memory or in files. `[index]` picks some without reading them, as of a tensor of images."""
 
     rows: Tensor
     """(N,) int64: which of those in memory or in files, in order."""
     device: torch.device = CPU
+    """Where batches go."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -34,13 +35,13 @@ class Items(ABC):
         return replace(self, rows=self.rows[index.cpu() if isinstance(index, Tensor) else index])
 
     def to(self, device: str | torch.device) -> Self:
-        """The same items: only their features ever are on a device."""
+        """The same items; their batches go to `device`."""
         return replace(self, device=torch.device(device))
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, 0, 0, 0): no channels and no pixels."""
-        return len(self), 0, 0, 0
+        """(N, C, S, S)."""
 
     @property
     def ndim(self) -> int:
@@ -53,14 +54,23 @@ class Items(ABC):
         return torch.uint8
 
     @property
-    def brought(self) -> Mapping[str, int]:
-        """Dimensions F of each trunk, by its name, whose features come with the items."""
-        return {}
-
-    @property
     @abstractmethod
     def content_sha256(self) -> str:
         """Hash (hex) of the items, in order."""
+
+
+class Items(Unread):
+    """Those that only frozen trunks read: only their features ever are on a device."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, 0, 0, 0): no channels and no pixels."""
+        return len(self), 0, 0, 0
+
+    @property
+    def brought(self) -> Mapping[str, int]:
+        """Dimensions F of each trunk, by its name, whose features come with the items."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.data.image_files import CPU, Images
-from compatbench.data.items import Index
+from compatbench.data.image_files import Images
+from compatbench.data.items import CPU, Index
 
 
 @dataclass(frozen=True, eq=False)

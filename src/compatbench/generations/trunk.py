@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
-from compatbench.data.image_files import CPU, Images, in_order, read_batches
-from compatbench.data.items import Items, Texts, Vectors
+from compatbench.data.image_files import Images, in_order, read_batches
+from compatbench.data.items import CPU, Items, Texts, Vectors
 from compatbench.data.normalization import Normalization
 from compatbench.data.published_weights import package_of
 from compatbench.data.text.trunks import load_text_trunk, packages_of
