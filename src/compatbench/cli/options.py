@@ -37,6 +37,14 @@ RankBy = Annotated[
     str,
     typer.Option("--rank-by", help="A: gain while a backfill runs; gamma: with no backfill; phi: after the backfill."),
 ]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")]
+ExecutorName = Annotated[str, typer.Option("--executor", help="Where cells run: local, ray or slurm.")]
+Address = Annotated[
+    str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; one is started where absent.")
+]
+ExecutorOptions = Annotated[
+    list[str] | None, typer.Option("--option", help="Of Slurm jobs, e.g. slurm_partition=gpu; may be repeated.")
+]
 DEFAULT_RUNS = Path("results/runs")
 DEFAULT_DATA = Path("data")
 

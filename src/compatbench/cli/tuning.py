@@ -11,8 +11,12 @@ from compatbench.cli.console import plain_console
 from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
+    Address,
     Data,
     Datasets,
+    ExecutorName,
+    ExecutorOptions,
+    Jobs,
     Methods,
     Runs,
     Scenarios,
@@ -39,15 +43,11 @@ def tune(
     suite: SuiteArgument,
     methods: Methods = "",
     scenarios: Scenarios = "",
-    jobs: Annotated[int, typer.Option("--jobs", min=0, help="Cells at a time; 0 chooses.")] = 0,
+    jobs: Jobs = 0,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
-    executor: Annotated[str, typer.Option("--executor", help="Where cells run: local, ray or slurm.")] = "local",
-    address: Annotated[
-        str | None, typer.Option("--address", envvar="RAY_ADDRESS", help="A Ray cluster; one is started where absent.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", help="Of Slurm jobs, e.g. slurm_partition=gpu; may be repeated.")
-    ] = None,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    option: ExecutorOptions = None,
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
