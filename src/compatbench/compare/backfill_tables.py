@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import FULL_BACKFILL, Comparison, CurvePoint, MixedCurve, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Comparison, CurvePoint, MixedCurve, Outcome, fitted_adapters
 from compatbench.compare.costs import Backfill
 from compatbench.compare.verdict import gain_of
 from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
@@ -52,7 +52,7 @@ def costs_table(comparison: Comparison) -> Table | None:
     if costs.hours is not None:
         columns.append(Column("hours", "hours", "At the given items a second.", Unit.AMOUNT))
     columns.append(Column("online", "needs", "Beside the new encoder.", Unit.TEXT))
-    adapters = [one for one in comparison.outcomes if one.role == "adapter" and not one.skipped]
+    adapters = fitted_adapters(comparison.outcomes)
     adapters.sort(key=lambda one: -(one.metric(gain_of(comparison.metric)).value or 0.0))
     return Table(
         name="costs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,6 +97,11 @@ class Outcome(_Model):
     def rewrites_index(self) -> bool:
         """Every stored vector is mapped once, from itself and not from its item."""
         return Need.GALLERY_REWRITE in self.needs
+
+
+def fitted_adapters(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The adapters that were not skipped."""
+    return [one for one in outcomes if one.role == "adapter" and not one.skipped]
 
 
 class CurvePoint(_Model):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compatbench.compare.comparison import FULL_BACKFILL, Gate, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Gate, Outcome, fitted_adapters
 from compatbench.compare.verdict import gain_of
 from compatbench.errors import RequestError
 from compatbench.evaluation.estimate import Estimate
@@ -87,7 +87,7 @@ def check_gates(
 
     Where none meets them all, each is judged by the adapter that meets most of them, the earliest of such.
     """
-    adapters = {one.name: one for one in outcomes if one.role == "adapter" and not one.skipped}
+    adapters = {one.name: one for one in fitted_adapters(outcomes)}
     open_to_all = [one for one in requirements if one.adapter is None and one.name != "backfill-gain"]
     best = max(adapters.values(), key=lambda row: sum(one.met_by(row, metric) for one in open_to_all), default=None)
     gates = []

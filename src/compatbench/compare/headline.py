@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compatbench.compare.comparison import FULL_BACKFILL, Comparison, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Comparison, Outcome, fitted_adapters
 from compatbench.compare.verdict import beats_the_old_model, best_adapter, gain_of
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Unit, number
+from compatbench.vocabulary import MetricName
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def headline(comparison: Comparison) -> list[Figure]:
 def _chosen(comparison: Comparison) -> Outcome | None:
     """The best of the adapters that beat the old model, else the best one that serves with one encoder."""
     name = gain_of(comparison.metric)
-    adapters = [one for one in comparison.outcomes if one.role == "adapter" and not one.skipped]
+    adapters = fitted_adapters(comparison.outcomes)
     better = [one for one in adapters if beats_the_old_model(one, comparison.metric)]
     best = max(better, key=lambda one: one.metric(name).value or 0.0, default=None)
     return best or best_adapter(comparison.outcomes, comparison.metric)
@@ -60,7 +61,7 @@ def _price(comparison: Comparison, chosen: Outcome | None) -> Figure:
     if costs is not None and costs.hours is not None:
         return Figure(f"{costs.hours:,.0f} h", "", f"for re-embedding {costs.items:,.0f} items")
     outcome = chosen or comparison.outcome(FULL_BACKFILL)
-    broken = outcome.metric("relative_NFR@1")
+    broken = outcome.metric(MetricName.RELATIVE_NFR.at(1))
     value = "–" if broken.value is None else f"{number(100 * broken.value, Unit.POINTS)}%"
     return Figure(value, "", f"of the queries whose first hit is right today lose it with {outcome.name}")
 

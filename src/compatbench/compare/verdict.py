@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.compare.comparison import FULL_BACKFILL, Outcome
+from compatbench.compare.comparison import FULL_BACKFILL, Outcome, fitted_adapters
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign, verdict
 from compatbench.report.render.table import Unit, number
@@ -33,7 +33,7 @@ def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP)
         return outcome.metric(name).value or 0.0
 
     backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(name)
-    adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
+    adapters = fitted_adapters(outcomes)
     winners = sorted((one for one in adapters if beats_the_old_model(one, metric)), key=size, reverse=True)
     if not adapters:
         return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
@@ -59,7 +59,7 @@ def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP)
 def best_adapter(outcomes: Sequence[Outcome], metric: MetricName) -> Outcome | None:
     """Of the adapters that serve with the new encoder alone the one with the greatest gain, of those with two else."""
     name = gain_of(metric)
-    adapters = [one for one in outcomes if one.role == "adapter" and not one.skipped]
+    adapters = fitted_adapters(outcomes)
     alone = [one for one in adapters if not one.needs_both_encoders] or adapters
     return max(alone, key=lambda one: one.metric(name).value or 0.0, default=None)
 

@@ -33,6 +33,10 @@ def compatibility(oo: float, no: float, nn: float, reference: float) -> dict[Met
     }
 
 
+LEAST_GAIN = 0.05
+"""M(*,*) − M(o,o) on mAP; below it shares of the gain divide by noise."""
+
+
 def gain_share(oo: ArrayLike, score: ArrayLike, reference: ArrayLike) -> Values:
     """(score − M(o,o)) / (M(*,*) − M(o,o)): the share of a full backfill's gain that `score` reaches.
 

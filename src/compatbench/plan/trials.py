@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
+from compatbench.evaluation.compatibility import LEAST_GAIN
 from compatbench.method import Params, ranges
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection, select_methods
@@ -23,8 +24,6 @@ TRIALS = 8
 """Settings of each method that are tried, the published one included."""
 SEED = 7919
 """Of the models of all trials, and of the values that are tried."""
-LEAST_GAIN = 0.05
-"""A scenario counts if a full backfill gains so much mAP on held-out images: below, A divides by noise."""
 
 Outcome = Callable[[Cell], Record | None]
 
@@ -90,7 +89,8 @@ def trial_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, 
 def choose(plan: TrialPlan, outcome: Outcome) -> dict[str, TunedMethod]:
     """The trials of each row with their scores, and the values of the best one; of equal ones the first.
 
-    A score is the mean of A over the scenarios that count and that the method can run in. Rows that can run in none
+    A score is the mean of A over the scenarios in which a full backfill gains LEAST_GAIN, on held-out images, and that
+    the method can run in. Rows that can run in none
     are left out.
     """
     records: dict[str, dict[str, Record]] = {}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.evaluation.compatibility import LEAST_GAIN
 from compatbench.report.rows.row import MethodRow
 from compatbench.vocabulary import Entry
 
-LEAST_GAIN = 0.05
-"""M(*,*) − M(o,o) on mAP; below it shares of the gain divide by noise."""
 LEAST_CLASSES = 50
 """Of the queries, unless relevance is judged query by query: with few classes whole clusters land by luck."""
 
@@ -50,9 +49,10 @@ def _full_gain(status_quo: MethodRow | None) -> float | None:
 
 
 def _little_gain(status_quo: MethodRow | None) -> list[str]:
-    gain = _full_gain(status_quo)
-    if gain is None or gain >= LEAST_GAIN:
+    if not little_gain(status_quo):
         return []
+    gain = _full_gain(status_quo)
+    assert gain is not None
     return [f"a full backfill gains {100 * gain:.1f} points, and shares of less than 5 are noise"]
 
 

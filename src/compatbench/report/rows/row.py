@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from compatbench.errors import one_line
 from compatbench.evaluation.estimate import Estimate
@@ -199,9 +199,29 @@ def in_order(rows: Iterable[MethodRow], rank_by: MetricName) -> tuple[MethodRow,
         shown = row.number(MetricName.CROSS_GAIN).value if first is None else first
         return int(not row.ranked), first is None, -(shown or 0.0), -(second or 0.0), row.label
 
-    ordered = sorted(rows, key=key)
+    return tuple(published_beneath(sorted(rows, key=key)))
+
+
+class Labelled(Protocol):
+    """What has the label of a row."""
+
+    @property
+    def label(self) -> str:
+        """Of the row."""
+
+
+OneRow = TypeVar("OneRow", bound=Labelled)
+
+
+def published_beneath(ordered: Sequence[OneRow]) -> list[OneRow]:
+    """The same order, but for published rows: each comes directly under its tuned one, if that is there."""
     places = {row.label: place for place, row in enumerate(ordered)}
-    return tuple(sorted(ordered, key=lambda row: (places.get(row.under, places[row.label]), row.under != "")))
+
+    def key(row: OneRow) -> tuple[int, bool]:
+        tuned = places.get(tuned_label(row.label))
+        return (places[row.label], False) if tuned is None else (tuned, True)
+
+    return sorted(ordered, key=key)
 
 
 def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:

@@ -16,7 +16,7 @@ from compatbench.evaluation.spread import ROUNDING
 from compatbench.records.record import Record
 from compatbench.report.rows.contests import Average, averages, point_ranks
 from compatbench.report.rows.controls import ScenarioRows, judgement
-from compatbench.report.rows.row import MethodRow, outcome, tuned_label
+from compatbench.report.rows.row import MethodRow, outcome, published_beneath
 from compatbench.vocabulary import League, MetricName, Role, Verdict
 
 State = Literal["ranked", "not ranked", "unfinished", "missing", "not planned"]
@@ -164,13 +164,7 @@ def standings(suites: Sequence[SuiteRows], rank_by: MetricName = MetricName.BACK
         complete = {label: one for label, one in found.items() if one.competed == number > 0}
         rows += [_standing(label, role, its_league, tables, found.get(label), complete) for label, role in members]
     names = tuple((table.suite.name, table.scenario) for table in tables)
-    ordered = sorted(rows, key=_order)
-    places = {row.label: place for place, row in enumerate(ordered)}
-    under = {row.label: tuned_label(row.label) for row in rows}
-    together = sorted(
-        ordered, key=lambda row: (places.get(under[row.label], places[row.label]), under[row.label] in places)
-    )
-    return Standings(names, rank_by, contests, tuple(together))
+    return Standings(names, rank_by, contests, tuple(published_beneath(sorted(rows, key=_order))))
 
 
 def _standing(
