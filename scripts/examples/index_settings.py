@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from compatbench.compare.inputs import read_items
+from compatbench.comparison.inputs import read_items
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_threads
 from compatbench.evaluation.search import SearchQueries
 

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from compatbench.cli import app
-from compatbench.compare.comparison import Comparison
-from compatbench.compare.inputs import read_items
-from compatbench.compare.relevance import by_class
-from compatbench.compare.split import make_split
+from compatbench.comparison.comparison import Comparison
+from compatbench.comparison.inputs import read_items
+from compatbench.comparison.relevance import by_class
+from compatbench.comparison.split import make_split
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.retrieval import Vectors, evaluate

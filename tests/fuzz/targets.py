@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 
-from compatbench.compare.rows import Checked
+from compatbench.comparison.rows import Checked
 from compatbench.data.vectors.embeddings import read_table
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compatbench.compare.inputs import Items
+    from compatbench.comparison.inputs import Items
     from compatbench.generations.adapters import FittedAdapter
 
 Folders = Annotated[
@@ -64,7 +64,7 @@ def fit(
     import torch
     import torch.nn.functional as F
 
-    from compatbench.compare.inputs import length_notices, read_items
+    from compatbench.comparison.inputs import length_notices, read_items
     from compatbench.generations import adapters
 
     items = read_items(old, new, labels, options, more_old=True)
@@ -105,8 +105,8 @@ def apply(
     if side is Side.ORDER and output.suffix != ".npy":
         raise RequestError(f"{output}: scores are written to a .npy file")
 
-    from compatbench.compare.inputs import pair_items
-    from compatbench.compare.rows import Checked, select
+    from compatbench.comparison.inputs import pair_items
+    from compatbench.comparison.rows import Checked, select
     from compatbench.data.vectors.embeddings import EmbeddingTable, read_table, write_table
     from compatbench.generations import adapters
 

@@ -14,14 +14,14 @@ from compatbench.cli.adapters import Folders
 from compatbench.cli.console import plain_console, shown_progress
 from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
-from compatbench.compare.effort import Effort
-from compatbench.compare.similarity import FitOn, Similarity
+from compatbench.comparison.effort import Effort
+from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 from compatbench.vocabulary import MetricName
 
 if TYPE_CHECKING:
-    from compatbench.compare.comparison import Comparison
+    from compatbench.comparison.comparison import Comparison
 
 
 def register(app: typer.Typer) -> None:
@@ -99,12 +99,12 @@ def compare(
     options: InputOptions,
 ) -> None:
     """Keep the index, or re-embed everything? Fit every adapter between OLD and NEW, and score each."""
-    from compatbench.compare.gates import check_gates, check_names, parse_requirement
+    from compatbench.comparison.gates import check_gates, check_names, parse_requirement
 
     if new is None:
         if qrels is not None or old_queries is not None or new_queries is not None:
             raise RequestError(f"{old} alone has queries and judgements of its own: give NEW, or none of these options")
-        from compatbench.compare.folder import find_files
+        from compatbench.comparison.folder import find_files
 
         found = find_files(old, options)
         old, new, old_queries, new_queries, qrels = astuple(found)
@@ -115,14 +115,14 @@ def compare(
         raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
-    from compatbench.compare.costs import backfill_costs
-    from compatbench.compare.evaluate import Settings
-    from compatbench.compare.evaluate import compare as run
-    from compatbench.compare.fitting import choose_adapters
-    from compatbench.compare.inputs import read_items
-    from compatbench.compare.numbers import metric_named
-    from compatbench.compare.relevance import by_class, read_qrels, shared_ids
-    from compatbench.compare.write import new_folder, prepare_folder, write_comparison
+    from compatbench.comparison.costs import backfill_costs
+    from compatbench.comparison.evaluate import Settings
+    from compatbench.comparison.evaluate import compare as run
+    from compatbench.comparison.fitting import choose_adapters
+    from compatbench.comparison.inputs import read_items
+    from compatbench.comparison.numbers import metric_named
+    from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
+    from compatbench.comparison.write import new_folder, prepare_folder, write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
@@ -173,8 +173,8 @@ def _command(context: typer.Context) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from compatbench.compare.backfill_tables import backfill_table, costs_table, sentences
-    from compatbench.compare.tables import WITH_INTERVAL, numbers_table, scores_table, thresholds_table
+    from compatbench.comparison.backfill_tables import backfill_table, costs_table, sentences
+    from compatbench.comparison.tables import WITH_INTERVAL, numbers_table, scores_table, thresholds_table
     from compatbench.report.render.table import Place
     from compatbench.report.render.terminal import print_table
 

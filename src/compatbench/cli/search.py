@@ -41,9 +41,9 @@ def search(
     if output is not None and output.suffix not in (".csv", ".md"):
         raise RequestError(f"{output}: the table is written to a .csv or .md file")
 
-    from compatbench.compare.embedding_search import search_embeddings
-    from compatbench.compare.inputs import length_notices, read_items
-    from compatbench.compare.search_table import search_table
+    from compatbench.comparison.embedding_search import search_embeddings
+    from compatbench.comparison.inputs import length_notices, read_items
+    from compatbench.comparison.search_table import search_table
     from compatbench.generations import adapters
     from compatbench.report.render.terminal import print_table
     from compatbench.report.render.to_csv import to_csv

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from compatbench.compare.inputs import Items, pair_items
-from compatbench.compare.rows import Checked, refuse_bad_rows
+from compatbench.comparison.inputs import Items, pair_items
+from compatbench.comparison.rows import Checked, refuse_bad_rows
 from compatbench.data.vectors import embeddings
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, write_table
 from compatbench.data.vectors.embeddings import read_table as read_unchecked

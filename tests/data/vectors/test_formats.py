@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compatbench.compare.inputs import read_items
+from compatbench.comparison.inputs import read_items
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_table
 from compatbench.data.vectors.formats import delimited, jsonl
 from compatbench.data.vectors.formats.registry import FORMATS

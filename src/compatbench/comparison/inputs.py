@@ -1,0 +1,181 @@
+"""The items to compare, by both models: read from files, checked, and paired row for row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compatbench.comparison.documents import Documents
+from compatbench.comparison.rows import Checked, Rows, pair, select
+from compatbench.data.vectors.columns import EITHER
+from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, read_table
+from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.notices import Notice
+from compatbench.data.vectors.options import DEFAULT, InputOptions
+from compatbench.errors import RequestError
+
+EQUAL_LENGTHS = 1.02
+"""Lengths of vectors that differ by less are those of rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The same items embedded by the old and by the new model, in the order of the new table."""
+
+    old: EmbeddingTable
+    new: EmbeddingTable
+    old_rows: Rows | None
+    """(N,) row in `old` of each item; None where it is the same."""
+    new_rows: Rows | None
+    """(N,) row in `new` of each item; None where it is the same."""
+    labels: Values | None
+    """(N,) class of each item."""
+    documents: Documents | None = None
+    """Which rows each document has, where one may have several; None: each row is one."""
+    notices: tuple[Notice, ...] = ()
+    lengths: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 1.0), (1.0, 1.0))
+    """The least and the greatest length of old and of new vectors."""
+
+    def __len__(self) -> int:
+        return len(self.new) if self.new_rows is None else len(self.new_rows)
+
+    @property
+    def has_ids(self) -> bool:
+        """The files name their rows; else an item's name is the number of its row."""
+        return self.new.ids is not None
+
+    @cached_property
+    def ids(self) -> Values:
+        """(N,) the name of each item, as text."""
+        ids = np.arange(len(self.new)) if self.new.ids is None else self.new.ids
+        chosen = select(ids, self.new_rows)
+        assert chosen is not None
+        return chosen.astype(str)
+
+    @property
+    def searched(self) -> Values:
+        """(M,) the names of everything searched, as text: items, or documents of several rows."""
+        return self.ids if self.documents is None else self.documents.names
+
+    @property
+    def searched_labels(self) -> Values | None:
+        """(M,) the class of each."""
+        if self.documents is None or self.labels is None:
+            return self.labels
+        return self.documents.alike(self.labels, "classes")
+
+    def rows_of(self, searched: Rows) -> Rows:
+        """The rows of some of the searched items or documents."""
+        return searched if self.documents is None else self.documents.rows(searched)
+
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """The ids in either file without an item, as text."""
+        if self.new_rows is None and self.old_rows is None:
+            return frozenset()
+        every = [np.arange(len(one)) if one.ids is None else one.ids for one in (self.old, self.new)]
+        return frozenset(np.concatenate([ids.astype(str) for ids in every]).tolist()) - frozenset(self.ids.tolist())
+
+    def new_vectors(self, rows: Rows) -> Tensor:
+        """Unit vectors (n, D_n) of these items by the new model."""
+        return _unit(self.raw_new(rows))
+
+    def old_vectors(self, rows: Rows) -> Tensor:
+        """Unit vectors (n, D_o) of these items by the old model."""
+        return _unit(self.raw_old(rows))
+
+    def raw_new(self, rows: Rows) -> NDArray[np.float32]:
+        """The stored new vectors (n, D_n)."""
+        return self.new.gather(rows if self.new_rows is None else self.new_rows[rows])
+
+    def raw_old(self, rows: Rows) -> NDArray[np.float32]:
+        """The stored old vectors (n, D_o)."""
+        return self.old.gather(rows if self.old_rows is None else self.old_rows[rows])
+
+
+def read_items(
+    old: Path,
+    new: Path,
+    labels: Path | None = None,
+    options: InputOptions = DEFAULT,
+    *,
+    more_old: bool = False,
+) -> Items:
+    """The items of two files of embeddings, with the classes in them or in `labels`, a .npy in the order of `new`.
+
+    With `more_old` the old file may contain further items. Raises RequestError for files that cannot be read, rows
+    without a counterpart, and classes that contradict.
+    """
+    old_table, new_table = Checked.of(read_table(old, options, "old")), Checked.of(read_table(new, options, "new"))
+    return pair_items(old_table, new_table, labels, options, more_old=more_old)
+
+
+def pair_items(
+    old: Checked, new: Checked, labels: Path | None, options: InputOptions, *, more_old: bool = False
+) -> Items:
+    """The items of two tables, as `read_items` gives them."""
+    for role in EITHER:
+        asked = getattr(options, role)
+        found = [one.table for one in (old, new) if getattr(one.table, role) is not None]
+        if asked is not None and not found and (role != "labels" or labels is None):
+            raise RequestError(f"neither {old.table.name} nor {new.table.name} has a column '{asked}' for --{role}")
+    pairing = pair(old, new, options, more_old=more_old)
+    beside = select(old.table.labels, pairing.old)
+    given = new.table.labels if labels is None else read_labels(labels, len(new.table))
+    classes = select(given, pairing.new)
+    if classes is not None and beside is not None and (row := _different(classes, beside)) is not None:
+        source = new.table.name if labels is None else str(labels)
+        place = row if pairing.new is None else pairing.new[row]
+        raise RequestError(
+            f"row {place} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old.table.name}; "
+            "correct one of them, or leave the labels out of one file"
+        )
+    group = select(new.table.group, pairing.new)
+    group = select(old.table.group, pairing.old) if group is None else group
+    documents = None if group is None else Documents.of(group)
+    notices = [*old.table.notices, *new.table.notices, *pairing.notices]
+    if documents is not None:
+        text = f"{len(documents):,} documents of {len(documents.order):,} vectors, each scored by its best one"
+        notices.append(Notice("documents", len(documents), text))
+    return Items(
+        old.table,
+        new.table,
+        pairing.old,
+        pairing.new,
+        beside if classes is None else classes,
+        documents,
+        tuple(notices),
+        (old.lengths, new.lengths),
+    )
+
+
+def length_notices(items: Items) -> tuple[Notice, ...]:
+    """A warning if vectors differ in length, since cosine ignores length."""
+    unequal = [
+        f"{table.name} ({low:.3g} to {high:.3g})"
+        for table, (low, high) in zip((items.old, items.new), items.lengths, strict=True)
+        if high > EQUAL_LENGTHS * low
+    ]
+    if not unequal:
+        return ()
+    text = f"vectors differ in length, which cosine does not see: {' and '.join(unequal)}; if the index ranks by inner "
+    return (Notice("lengths", len(items), f"{text}product or distance, --similarity dot or l2 of compare shows that"),)
+
+
+def _different(classes: Values, others: Values) -> int | None:
+    """The first row where they differ, 7 and "7" being the same; None where they do not."""
+    if (classes.dtype.kind == "U") != (others.dtype.kind == "U"):
+        classes, others = classes.astype(str), others.astype(str)
+    rows = np.flatnonzero(classes != others)
+    return int(rows[0]) if len(rows) else None
+
+
+def _unit(vectors: NDArray[np.float32]) -> Tensor:
+    return F.normalize(torch.from_numpy(vectors))

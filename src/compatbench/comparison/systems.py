@@ -1,0 +1,157 @@
+"""The systems of a comparison: the queries of each, and its version of the gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from compatbench.comparison.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED
+from compatbench.comparison.fitting import Fit
+from compatbench.comparison.inputs import Items
+from compatbench.comparison.rows import Rows
+from compatbench.comparison.similarity import Ranking, Similarity
+from compatbench.evaluation.oracle import oracle_queries
+from compatbench.evaluation.relevance import Relevance
+from compatbench.evaluation.scoring import Chunks, System
+from compatbench.generations.adapters import FittedAdapter
+from compatbench.method import to_dim
+
+OLD, NEW = "old", "new"
+"""The versions of the gallery that need no adapter."""
+
+_TIMED_QUERIES = 100
+
+Version = Callable[[Tensor, Tensor], Tensor]
+"""New and old vectors of a chunk of the gallery, (n, D_n) and (n, D_o), to what is stored."""
+
+
+def self_test(name: str) -> str:
+    """The name of an adapter's system after a backfill, if it maps new vectors too."""
+    return f"{name} after a backfill"
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Unit vectors by both models, and their former lengths."""
+
+    new: Tensor
+    """(n, D_n)"""
+    old: Tensor
+    """(n, D_o)"""
+    new_lengths: Tensor
+    """(n,)"""
+    old_lengths: Tensor
+    """(n,)"""
+
+    @classmethod
+    def of(cls, items: Items, rows: Rows) -> Sides:
+        """Of these rows."""
+        new, old = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
+        return cls(F.normalize(new), F.normalize(old), _lengths(new), _lengths(old))
+
+
+def build_systems(
+    fits: Sequence[Fit],
+    queries: Sides,
+    relevance: Relevance,
+    gallery: Items,
+    searched: Rows,
+    similarity: Similarity = Similarity.COSINE,
+    usual_length: float = 1.0,
+) -> tuple[dict[str, System], Chunks, Ranking]:
+    """All systems, by name, for the `queries`, the passes over the `searched` part of the gallery, and how it ranks.
+
+    Mapped queries have the `usual_length` of old vectors; stored vectors keep the lengths that they had.
+    """
+    new, old = queries.new, queries.old
+    versions: dict[str, Version] = {OLD: lambda new, old: old, NEW: lambda new, old: new}
+    by_new_model = {NEW}
+    usual = torch.full((len(old),), usual_length)
+    cut = to_dim(new * queries.new_lengths[:, None], old.shape[1])
+    oracle = oracle_queries(relevance, _document_means(gallery, searched), OLD, old)
+    asked = {
+        STATUS_QUO: (old, queries.old_lengths, OLD),
+        FULL_BACKFILL: (new, queries.new_lengths, NEW),
+        UNADAPTED: (F.normalize(to_dim(new, old.shape[1])), _lengths(cut), OLD),
+        ORACLE: (oracle, usual, OLD),
+    }
+    for fit in fits:
+        if fit.adapter is None:
+            continue
+        name, adapter = fit.plugin.name, fit.adapter
+        if adapter.maps.gallery is not None:
+            versions[name] = _rewritten(adapter)
+        asked[name] = (adapter.query(new, old), usual, name if name in versions else OLD)
+        if adapter.maps.new is not None:
+            after = self_test(name)
+            versions[after] = adapter.new
+            by_new_model.add(after)
+            asked[after] = (adapter.new(new, old), queries.new_lengths, after)
+    longest = max(float(lengths.max()) for _, lengths, _ in asked.values())
+    ranking = Ranking(similarity, longest, max(high for _, high in gallery.lengths))
+    systems = {
+        name: System(ranking.query(directions, lengths), version)
+        for name, (directions, lengths, version) in asked.items()
+    }
+
+    def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
+        for begin in range(0, len(searched), size):
+            sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
+            yield {
+                name: ranking.gallery(
+                    version(sides.new, sides.old), sides.new_lengths if name in by_new_model else sides.old_lengths
+                )
+                for name, version in versions.items()
+            }
+
+    return systems, chunks, ranking
+
+
+def _document_means(gallery: Items, searched: Rows) -> Chunks:
+    """Passes over the old vectors, the mean of its unit vectors standing for a document of several."""
+
+    def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
+        for begin in range(0, len(searched), size):
+            part = searched[begin : begin + size]
+            vectors = gallery.old_vectors(gallery.rows_of(part))
+            if gallery.documents is not None:
+                sizes = torch.from_numpy(gallery.documents.sizes(part))
+                vectors = torch.segment_reduce(vectors, "mean", lengths=sizes)
+            yield {OLD: vectors}
+
+    return chunks
+
+
+def _lengths(vectors: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(vectors, dim=1)
+    return lengths
+
+
+def query_milliseconds(adapter: FittedAdapter, new: Tensor, old: Tensor) -> float:
+    """Milliseconds to map one query on one thread: median of single queries, after a warm-up."""
+    seconds = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other beside other work would be what is timed
+    try:
+        for row in range(min(_TIMED_QUERIES, len(new)) + 1):
+            place = slice(row % len(new), row % len(new) + 1)
+            begun = time.perf_counter()
+            adapter.query(new[place], old[place])
+            seconds.append(time.perf_counter() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    return 1000 * median(seconds[1:])
+
+
+def _rewritten(adapter: FittedAdapter) -> Version:
+    def version(new: Tensor, old: Tensor) -> Tensor:
+        with torch.no_grad():
+            return adapter.gallery(old)
+
+    return version
