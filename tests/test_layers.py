@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PAGE = ROOT / "docs" / "architecture.md"
 
-OWN_ROOMS = ("report", "data.families", "data.text", "data.vectors", "discovery.contract")
+OWN_ROOMS = ("report", "data.families", "data.text", "data.vectors", "discovery.contract", "comparison.api")
 """Packages inside a package that are rooms of their own; of `report` every package is."""
 
 ROOT_MODULES = 8

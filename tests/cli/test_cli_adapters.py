@@ -48,7 +48,7 @@ def test_fit_and_apply_do_what_the_library_does(files: dict[str, Any], monkeypat
     output = run("fit", "old.npy", "new.npy", "-o", "a.safetensors", "--method", "ridge", "--param", "epsilon=1e-3")
     assert "written: a.safetensors: ridge, 6 → 5 dimensions, fitted on 50 pairs" in output
     assert "written: q.npy: 50 × 5" in run("apply", "a.safetensors", "new.npy", "-o", "q.npy")
-    by_hand = adapters.fit("ridge", files["new"], files["old"], params={"epsilon": 1e-3}).query(files["new"])
+    by_hand = adapters.fit("ridge", files["old"], files["new"], params={"epsilon": 1e-3}).query(files["new"])
     assert np.allclose(np.load("q.npy"), by_hand.numpy(), atol=1e-6)
     cosine = torch.nn.functional.cosine_similarity(by_hand, files["old"]).mean()
     assert f"mean cosine of a mapped new vector and its old one: {cosine:.3f}" in output
@@ -60,7 +60,7 @@ def test_rows_are_paired_by_id_and_keep_their_ids(files: dict[str, Any]) -> None
     mapped = read_table(Path("q.parquet"))
     assert mapped.ids is not None
     assert mapped.ids.tolist() == IDS.tolist()
-    by_hand = adapters.fit("procrustes", files["new"], files["old"]).query(files["new"])
+    by_hand = adapters.fit("procrustes", files["old"], files["new"]).query(files["new"])
     assert np.allclose(mapped.vectors, by_hand.numpy(), atol=1e-6)
 
 
@@ -81,7 +81,7 @@ def test_old_vectors_and_labels_come_from_files_of_their_own(files: dict[str, An
     slerp = ["--method", "slerp", "--labels", "labels.npy", "--seed", "5"]
     run("fit", "old.npy", "new.npy", "-o", "a.safetensors", *slerp)
     run("apply", "a.safetensors", "new.npz", "--old", "old.npz", "-o", "q.npz")
-    adapter = adapters.fit("slerp", files["new"], files["old"], files["labels"], seed=5)
+    adapter = adapters.fit("slerp", files["old"], files["new"], files["labels"], seed=5)
     expected = adapter.query(files["new"], files["old"])
     assert np.allclose(read_table(Path("q.npz")).vectors, expected.numpy(), atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_old_vectors_and_labels_come_from_files_of_their_own(files: dict[str, An
     ],
 )
 def test_a_wrong_request_is_refused_and_leaves_nothing(files: dict[str, Any], words: str, message: str) -> None:
-    adapters.fit("procrustes", files["new"], files["old"]).save(Path("good.safetensors"))
+    adapters.fit("procrustes", files["old"], files["new"]).save(Path("good.safetensors"))
     before = sorted(Path().iterdir())
     with pytest.raises(RequestError, match=message):
         run(*words.split())
@@ -135,7 +135,7 @@ def test_dumps_are_fitted_and_applied_without_their_bad_rows(files: dict[str, An
     )
     assert "note: vectors differ in length, which cosine does not see: old.faiss (" in output
     kept = [row for row in range(1, 50) if row not in (3, 4)]
-    by_hand = adapters.fit("ridge", files["new"][kept], files["old"][kept])
+    by_hand = adapters.fit("ridge", files["old"][kept], files["new"][kept])
     output = run("apply", "a.safetensors", "new.csv", "-o", "q.npz", *columns)
     assert "written: q.npz: 48 × 5" in output
     mapped = np.load("q.npz")
@@ -148,5 +148,5 @@ def test_an_adapter_of_the_first_dimensions(files: dict[str, Any]) -> None:
     assert "note: new.npy: the first 4 of 6 dimensions" in run(
         "apply", "a.safetensors", "new.npy", "-o", "q.npy", "--dims", "4"
     )
-    by_hand = adapters.fit("procrustes", files["new"][:, :4], files["old"][:, :3])
+    by_hand = adapters.fit("procrustes", files["old"][:, :3], files["new"][:, :4])
     assert np.allclose(np.load("q.npy"), by_hand.query(files["new"][:, :4]).numpy(), atol=1e-6)

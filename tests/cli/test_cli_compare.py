@@ -88,7 +88,7 @@ def test_every_row_scores_what_its_vectors_score(files: dict[str, Any]) -> None:
         "no adapter": scored(F.pad(sides["new"], (0, 2)), sides["old"]),
     }
     for name in ("procrustes", "ridge", "slerp", "lambda_orthogonal", "rank_merge"):
-        fitted = adapters.fit(name, *(sides[one][torch.from_numpy(split.fit)] for one in ("new", "old")),
+        fitted = adapters.fit(name, *(sides[one][torch.from_numpy(split.fit)] for one in ("old", "new")),
                               files["labels"][split.fit])  # fmt: skip
         expected[name] = scored(fitted.query(sides["new"], sides["old"]), fitted.gallery(sides["old"]))
         if name == "lambda_orthogonal":

@@ -25,7 +25,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save("new.npy", new)
     np.save("old.npy", old)
     np.save("one.npy", old[:1])
-    adapter = adapters.fit("procrustes", torch.from_numpy(new), torch.from_numpy(old))
+    adapter = adapters.fit("procrustes", torch.from_numpy(old), torch.from_numpy(new))
     for path in ("a.safetensors", "folder/a.safetensors"):
         adapter.save(Path(path))
     adapters.fit("procrustes", torch.from_numpy(old), torch.from_numpy(old)).save(Path("other.safetensors"))

@@ -41,7 +41,7 @@ def test_curves_rank_old_and_new_vectors_in_one_list(upgrade: Upgrade) -> None:
     ]
     split = make_split(by_class(read_items(Path("old.npy"), Path("new.npy"), Path("labels.npy")), None), 100, 2000, 0)
     old, new = F.normalize(torch.from_numpy(upgrade.old)), F.normalize(torch.from_numpy(upgrade.new))
-    fitted = adapters.fit("lambda_orthogonal", new[split.fit], old[split.fit], upgrade.labels[split.fit])
+    fitted = adapters.fit("lambda_orthogonal", old[split.fit], new[split.fit], upgrade.labels[split.fit])
     items, size = split.gallery, len(split.gallery)
     shuffled = np.random.default_rng(stream_seed(0, "compare", "backfill")).permutation(size)
     own = np.argsort(-fitted.order(old[items]).numpy(), kind="stable")

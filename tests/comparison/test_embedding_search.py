@@ -56,7 +56,7 @@ def recall(kind: str, query: torch.Tensor, stored: torch.Tensor, trained: torch.
 
 def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch.Tensor], items: Items) -> None:
     new, old = vectors
-    ridge = adapters.fit("ridge", new, old)
+    ridge = adapters.fit("ridge", old, new)
     found = searches(items, adapters={"mine": ridge})
     for kind in ("flat", "hnsw", "ivfpq"):
         expected = {
@@ -73,7 +73,7 @@ def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch
 
 def test_a_rewritten_gallery_has_an_index_of_its_own(vectors: tuple[torch.Tensor, torch.Tensor], items: Items) -> None:
     new, old = vectors
-    fct = adapters.fit("fct", new, old, params={"epochs": 2, "inner": 8})
+    fct = adapters.fit("fct", old, new, params={"epochs": 2, "inner": 8})
     found = searches(items, adapters={"fct": fct})
     name = "new queries, fct on rewritten old vectors"
     assert found["ivfpq", name].numbers.recall == pytest.approx(recall("ivfpq", new, fct.gallery(old)))
@@ -87,7 +87,7 @@ def test_new_vectors_of_the_old_dimension_go_into_the_old_index_too(
     new, old = vectors[0][:, :6], vectors[1]
     np.save(tmp_path / "new.npy", new)
     np.save(tmp_path / "old.npy", old)
-    turned = adapters.fit("random_rotation", new, old)
+    turned = adapters.fit("random_rotation", old, new)
     found = searches(read_items(tmp_path / "old.npy", tmp_path / "new.npy"), adapters={"turned": turned})
     assert [name for index, name in found if name.endswith(REFILLED)] == [
         f"new queries on new vectors{REFILLED}", f"new queries, turned on new vectors{REFILLED}",

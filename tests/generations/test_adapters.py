@@ -29,7 +29,7 @@ def pairs(dim: int = 6, old_dim: int = 4, count: int = 60) -> tuple[Tensor, Tens
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(count, 5, generator=generator)
     new, old = (hidden @ torch.randn(5, size, generator=generator) for size in (dim, old_dim))
-    return new, old, torch.arange(count) % 3
+    return old, new, torch.arange(count) % 3
 
 
 def fitted(name: str, **params: Any) -> FittedAdapter:
@@ -48,7 +48,7 @@ def test_a_saved_adapter_is_loaded_to_the_same_bytes(tmp_path: Path, name: str) 
     adapter.save(tmp_path / "a.safetensors")
     torch.manual_seed(1)
     again = load(tmp_path / "a.safetensors")
-    new, old, _ = pairs(count=7)
+    old, new, _ = pairs(count=7)
     first, second = applied(adapter, new, old), applied(again, new, old)
     assert first.keys() == second.keys()
     for side, mapped in first.items():
@@ -61,7 +61,7 @@ def test_a_saved_adapter_is_loaded_to_the_same_bytes(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_queries_meet_the_gallery_in_one_space_and_have_unit_length(name: str) -> None:
-    mapped = applied(fitted(name), *pairs()[:2])
+    mapped = applied(fitted(name), *reversed(pairs()[:2]))
     assert mapped["query"].shape == mapped["gallery"].shape
     for side in ("query", "gallery", "new"):
         assert torch.allclose(mapped[side].norm(dim=1), torch.ones(60), atol=1e-5)
@@ -81,16 +81,16 @@ def test_a_seed_decides_what_is_drawn(name: str) -> None:
 
 
 def test_vectors_are_taken_at_any_length_and_of_any_kind() -> None:
-    new, old, _ = pairs()
+    old, new, _ = pairs()
     scale = torch.arange(1.0, 61)[:, None]
-    adapter, scaled = fit("ridge", new, old), fit("ridge", (new * scale).double().numpy(), (old / scale).numpy())
+    adapter, scaled = fit("ridge", old, new), fit("ridge", (old / scale).numpy(), (new * scale).double().numpy())
     assert torch.allclose(adapter.query(new), scaled.query(new * scale), atol=1e-5)
 
 
 def test_arrays_are_mapped_as_tensors_are() -> None:
-    new, old, labels = pairs()
+    old, new, labels = pairs()
     arrays = new.double().numpy(), old.double().numpy()
-    slerp, fastfill = fit("slerp", new, old, labels), fit("fastfill", new, old, labels, params={"epochs": 1})
+    slerp, fastfill = fit("slerp", old, new, labels), fit("fastfill", old, new, labels, params={"epochs": 1})
     assert torch.equal(slerp.query(*arrays), slerp.query(new, old))
     assert torch.equal(slerp.new(*arrays), slerp.new(new, old))
     assert torch.equal(fastfill.gallery(arrays[1]), fastfill.gallery(old))
@@ -98,10 +98,10 @@ def test_arrays_are_mapped_as_tensors_are() -> None:
 
 
 def test_labels_may_be_numbers_with_gaps_or_text() -> None:
-    new, old, labels = pairs()
+    old, new, labels = pairs()
     alike = [labels, labels.numpy() * 10 - 7, np.array(["dog", "cat", "eel"])[labels], ["c", "a", "b"] * 20]
     params = {"epochs": 2}
-    found = [fit("lambda_orthogonal", new, old, given, params=params).maps.new.weight for given in alike]  # type: ignore[union-attr]
+    found = [fit("lambda_orthogonal", old, new, given, params=params).maps.new.weight for given in alike]  # type: ignore[union-attr]
     for weight in found[1:]:
         assert torch.allclose(weight, found[0], atol=1e-6)
 
@@ -119,8 +119,8 @@ def test_fitted_numbers_are_weights_and_statistics_but_no_counters() -> None:
 
 
 def test_facts_say_what_it_was_fitted_on(tmp_path: Path) -> None:
-    new, old, labels = pairs()
-    fit("slerp", new, old, labels, seed=3).save(tmp_path / "a.safetensors")
+    old, new, labels = pairs()
+    fit("slerp", old, new, labels, seed=3).save(tmp_path / "a.safetensors")
     facts = load(tmp_path / "a.safetensors").facts
     assert (facts["pairs"], facts["seed"]) == (60, 3)
     assert facts["fit_seconds"] >= 0
@@ -135,8 +135,8 @@ def test_facts_say_what_it_was_fitted_on(tmp_path: Path) -> None:
         (("procrusted", *pairs()), "did you mean 'procrustes'?"),
         (("bct", *pairs()), "is trained with the new model .* these can: .*procrustes"),
         (("slerp", *pairs()[:2]), "'slerp' needs labels"),
-        (("ridge", pairs()[0][:5], pairs()[1]), r"not \(5, 6\) and \(60, 4\)"),
-        (("ridge", pairs()[0][0], pairs()[1]), r"not \(6,\) and"),
+        (("ridge", pairs()[0][:5], pairs()[1]), r"not \(5, 4\) and \(60, 6\)"),
+        (("ridge", pairs()[0][0], pairs()[1]), r"not \(4,\) and"),
         (("slerp", *pairs()[:2], [1, 2]), r"one a row, 60 of them, not \(2,\)"),
     ],
 )
@@ -161,7 +161,7 @@ def test_params_out_of_bounds_are_refused() -> None:
     ],
 )
 def test_what_cannot_be_applied_is_refused(call: Any, words: str) -> None:
-    new, old, _ = pairs()
+    old, new, _ = pairs()
     with pytest.raises(RequestError, match=words):
         call(fitted("rank_merge"), new, old)
 
@@ -259,7 +259,7 @@ def test_a_file_holds_tensors_by_the_names_of_their_maps(tmp_path: Path) -> None
     artefact, _ = read_artefact(tmp_path / "a.safetensors")
     assert artefact is not None
     assert sorted(artefact.tensors) == ["probe.gallery", "probe.new", "probe.query", "query.weight"]
-    new = pairs()[0]
+    new = pairs()[1]
     by_hand = F.normalize(F.normalize(new) @ artefact.tensors["query.weight"].T)
     assert torch.allclose(adapter.query(new), by_hand, atol=1e-6)
 
@@ -267,8 +267,8 @@ def test_a_file_holds_tensors_by_the_names_of_their_maps(tmp_path: Path) -> None
 def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "adapters.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    new, old, _ = pairs()
+    old, new, _ = pairs()
     names = {"new": new.numpy(), "old": old.numpy(), "queries": new[:5].numpy()}
     monkeypatch.chdir(tmp_path)
     exec(example, names)
-    assert torch.equal(names["mapped"], fit("procrustes", new, old).query(new[:5]))
+    assert torch.equal(names["mapped"], fit("procrustes", old, new).query(new[:5]))

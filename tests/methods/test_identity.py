@@ -14,7 +14,7 @@ from compatbench.method import Expectation, Role
 @pytest.mark.parametrize(("dim", "old_dim"), [(6, 6), (6, 4), (4, 6)])
 def test_nothing_changes(pairs, dim, old_dim):
     new, old, labels = pairs(dim, old_dim, count=60)
-    identity = adapters.fit("identity", new, old)
+    identity = adapters.fit("identity", old, new)
     ids = torch.arange(60)
 
     def search(queries, gallery):

@@ -20,7 +20,7 @@ def bunches():
 def test_a_rotation_is_found_without_pairs(bunches):
     rotation = torch.from_numpy(ortho_group.rvs(8, random_state=0)).float()
     new = bunches @ rotation.T
-    adapter = fit("unpaired", new, bunches, params=FEW)
+    adapter = fit("unpaired", bunches, new, params=FEW)
     centred = bunches - bunches.mean(dim=0)
     assert F.cosine_similarity(adapter.query(new) - bunches.mean(dim=0), centred).min() > 0.8
     assert F.cosine_similarity(new - new.mean(dim=0), centred).mean() < 0.5

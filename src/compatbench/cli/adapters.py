@@ -69,11 +69,11 @@ def fit(
 
     items = read_items(old, new, labels, options, more_old=True)
     rows = np.arange(len(items))
-    vectors = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
+    vectors = torch.from_numpy(items.raw_old(rows)), torch.from_numpy(items.raw_new(rows))
     adapter = adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=methods or [])
     adapter.save(output)
     print_notices((*items.notices, *length_notices(items)))
-    cosine = F.cosine_similarity(adapter.query(*vectors), adapter.gallery(vectors[1])).mean()
+    cosine = F.cosine_similarity(adapter.query(vectors[1], vectors[0]), adapter.gallery(vectors[0])).mean()
     print(
         f"written: {output}: {method}, {adapter.dim} → {adapter.old_dim} dimensions, fitted on {len(items)} pairs "
         f"in {adapter.facts['fit_seconds']:.1f} s; mean cosine of a mapped new vector and its old one: {cosine:.3f}"

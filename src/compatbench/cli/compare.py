@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,24 +109,21 @@ def compare(
         found = find_files(old, options)
         old, new, old_queries, new_queries, qrels = astuple(found)
     assert new is not None
-    if (old_queries is None) != (new_queries is None):
-        raise RequestError("queries are needed by both models: give --old-queries and --new-queries, or neither")
-    if qrels is not None and (labels is not None or options.labels is not None or query_labels is not None):
-        raise RequestError("--qrels and --labels both say what is relevant: give one of them")
     requirements = [parse_requirement(text) for text in require or []]
 
     from compatbench.comparison.costs import backfill_costs
     from compatbench.comparison.evaluate import Settings
     from compatbench.comparison.evaluate import compare as run
     from compatbench.comparison.fitting import choose_adapters
-    from compatbench.comparison.inputs import read_items
     from compatbench.comparison.numbers import metric_named
-    from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
+    from compatbench.comparison.request import Sources, check_sources, read_request
     from compatbench.comparison.write import new_folder, prepare_folder, write_comparison
     from compatbench.machine.stopwatch import Stopwatch
     from compatbench.records.environment import device
 
     chosen, folders = tuple(split_list(adapters)), tuple(methods or ())
+    sources = Sources(old, new, labels, qrels, old_queries, new_queries, query_labels)
+    check_sources(sources, options)
     costs = backfill_costs(count, tokens_per_item, price_per_million, items_per_second)
     judged_by = metric_named(metric)
     settings = Settings(queries, fit_pairs, effort, judged_by, costs, similarity, fit_on, seed, chosen, folders)
@@ -134,19 +131,11 @@ def compare(
     folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
     with stages.stage("read"):
-        items = read_items(old, new, labels, options)
-        asked = (
-            read_items(old_queries, new_queries, query_labels, replace(options, group=None))
-            if old_queries and new_queries
-            else None
-        )
-        if qrels is None:
-            relevance, said = by_class(items, asked, options), shared_ids(items, asked, options) if asked else ()
-        else:
-            relevance, said = read_qrels(qrels, items, asked, options)
+        request = read_request(sources, options)
+    asked = request.items, request.queries, request.relevance
     with shown_progress() as watch:
-        comparison, results = run(items, asked, relevance, settings, _command(context), device(), stages, watch)
-    comparison.notices += said
+        comparison, results = run(*asked, settings, _command(context), device(), stages, watch)
+    comparison.notices += request.notices
     comparison.gates = check_gates(requirements, comparison.outcomes, comparison.metric)
     written = write_comparison(comparison, results, folder)
     _print(comparison)

@@ -166,7 +166,10 @@ class Comparison(_Model):
         raise KeyError(name)
 
 
-STATUS_QUO, FULL_BACKFILL, UNADAPTED, ORACLE = "status quo", "full backfill", "no adapter", "oracle ceiling"
+STATUS_QUO: str = "status quo"
+FULL_BACKFILL: str = "full backfill"
+UNADAPTED: str = "no adapter"
+ORACLE: str = "oracle ceiling"
 """The reference rows."""
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from compatbench.comparison.documents import Documents
 from compatbench.comparison.rows import Checked, Rows, pair, select
 from compatbench.data.vectors.columns import EITHER
-from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, read_table
+from compatbench.data.vectors.embeddings import EmbeddingTable, Vectors, read_labels, read_table
 from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
@@ -101,24 +101,24 @@ class Items:
 
 
 def read_items(
-    old: Path,
-    new: Path,
-    labels: Path | None = None,
+    old: Vectors,
+    new: Vectors,
+    labels: str | Path | ArrayLike | None = None,
     options: InputOptions = DEFAULT,
     *,
     more_old: bool = False,
 ) -> Items:
-    """The items of two files of embeddings, with the classes in them or in `labels`, a .npy in the order of `new`.
+    """The items of two files of embeddings, or of two tables in memory, with the classes in them or in `labels`.
 
-    With `more_old` the old file may contain further items. Raises RequestError for files that cannot be read, rows
-    without a counterpart, and classes that contradict.
+    These are an array or a .npy, in the order of `new`. With `more_old` the old file may contain further items. Raises
+    RequestError for files that cannot be read, rows without a counterpart, and classes that contradict.
     """
     old_table, new_table = Checked.of(read_table(old, options, "old")), Checked.of(read_table(new, options, "new"))
     return pair_items(old_table, new_table, labels, options, more_old=more_old)
 
 
 def pair_items(
-    old: Checked, new: Checked, labels: Path | None, options: InputOptions, *, more_old: bool = False
+    old: Checked, new: Checked, labels: str | Path | ArrayLike | None, options: InputOptions, *, more_old: bool = False
 ) -> Items:
     """The items of two tables, as `read_items` gives them."""
     for role in EITHER:
@@ -131,7 +131,7 @@ def pair_items(
     given = new.table.labels if labels is None else read_labels(labels, len(new.table))
     classes = select(given, pairing.new)
     if classes is not None and beside is not None and (row := _different(classes, beside)) is not None:
-        source = new.table.name if labels is None else str(labels)
+        source = new.table.name if labels is None else str(labels) if isinstance(labels, str | Path) else "labels"
         place = row if pairing.new is None else pairing.new[row]
         raise RequestError(
             f"row {place} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old.table.name}; "

@@ -12,6 +12,7 @@ from compatbench.comparison.inputs import Items
 from compatbench.comparison.rows import Rows
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
+from compatbench.data.vectors.in_memory import Judgements, judgements_in_memory
 from compatbench.data.vectors.notices import Notice, listing
 from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.data.vectors.qrels import Judged, read_judgements
@@ -72,9 +73,9 @@ def _same_ids(gallery: Items, queries: Items, options: InputOptions) -> Rows:
 
 
 def read_qrels(
-    path: Path, gallery: Items, queries: Items | None, options: InputOptions = DEFAULT
+    source: str | Path | Judgements, gallery: Items, queries: Items | None, options: InputOptions = DEFAULT
 ) -> tuple[Relevance, tuple[Notice, ...]]:
-    """Relevance judgements by id; queries and documents have ids of their own.
+    """Relevance judgements by id, from a file or in memory; queries and documents have ids of their own.
 
     Without a file of queries, the queries are items of the gallery, and do not find themselves. Returns what was left
     out beside. Raises RequestError for a damaged file, for ids that have no vector, and for pairs that are judged
@@ -89,7 +90,8 @@ def read_qrels(
     judged: dict[tuple[int, int], Judged] = {}
     unknown: dict[str, list[Judged]] = {"query": [], "document": []}
     of_left_out, repeated, contradicting = 0, 0, []
-    for one in read_judgements(path):
+    path = Path(source) if isinstance(source, str | Path) else Path("judgements")
+    for one in read_judgements(path) if isinstance(source, str | Path) else judgements_in_memory(source):
         if one.query not in query_of or one.document not in row_of:
             if not left_out.isdisjoint((one.query, one.document)):
                 of_left_out += 1

@@ -1,6 +1,6 @@
 """Fitted adapters: fit on two matrices of paired embeddings, save as safetensors, load and apply.
 
-    adapter = fit("procrustes", new, old)              # (N, D_n) and (N, D_o), row for row the same items
+    adapter = fit("procrustes", old, new)              # (N, D_o) and (N, D_n), row for row the same items
     adapter.save(Path("adapter.safetensors"))
     queries = load(Path("adapter.safetensors")).query(new_queries)
 
@@ -167,21 +167,21 @@ class FittedAdapter:
 
 def fit(
     method: str,
-    new: Any,
     old: Any,
+    new: Any,
     labels: Any = None,
     *,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
     folders: Sequence[Path] = (),
 ) -> FittedAdapter:
-    """Fit the adapter `method` on paired vectors new (N, D_n) and old (N, D_o), tensors or arrays.
+    """Fit the adapter `method` on paired vectors old (N, D_o) and new (N, D_n), tensors or arrays.
 
     `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for
     one that is no adapter, and where it cannot be fitted on such vectors.
     """
     plugin = adapter_of(discover(folders), method)
-    vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (new, old)]
+    vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (old, new)]
     if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):
         raise RequestError(
             f"paired vectors are two matrices with equally many rows, not {tuple(vectors[0].shape)} and "
@@ -194,9 +194,9 @@ def fit(
             raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {values.shape}")
         classes = torch.from_numpy(np.unique(values, return_inverse=True)[1])
     num_classes = int(classes.max()) + 1 if classes is not None else 0
-    task = embeddings_task(vectors[0].shape[1], vectors[1].shape[1], num_classes)
+    task = embeddings_task(vectors[1].shape[1], vectors[0].shape[1], num_classes)
     resolved = plugin.resolve(dict(params or {}))
-    return fit_plugin(plugin, resolved, task, vectors[0], vectors[1], classes, seed, "fit")
+    return fit_plugin(plugin, resolved, task, vectors[1], vectors[0], classes, seed, "fit")
 
 
 def fit_plugin(

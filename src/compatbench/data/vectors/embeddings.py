@@ -6,24 +6,28 @@ Every problem is a RequestError of one line that names the file, the rows and th
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from compatbench.data.vectors.columns import read_columns
 from compatbench.data.vectors.formats.format import Columns, Values, is_matrix
 from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_of
+from compatbench.data.vectors.in_memory import format_in_memory, to_array
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions, Side
 from compatbench.errors import RequestError
 from compatbench.storage.files import whole_file
 
 BLOCK_ROWS = 65_536
+
+Vectors = str | Path | ArrayLike | Mapping[str, ArrayLike]
+"""A file, or what `compatbench.data.vectors.in_memory` reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +99,21 @@ class EmbeddingTable:
         return gathered
 
 
-def read_table(path: Path, options: InputOptions = DEFAULT, side: Side = "new") -> EmbeddingTable:
-    """The embeddings in a file of any of the FORMATS, with unchecked rows.
+def read_table(
+    source: Vectors, options: InputOptions = DEFAULT, side: Side = "new", *, name: str = ""
+) -> EmbeddingTable:
+    """The embeddings in a file of any of the FORMATS, or in memory (messages call these `name`), with unchecked rows.
 
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,
-    pickled or of another kind, and for columns that do not fit each other.
+    pickled or of another kind, for what holds no vectors, and for columns that do not fit each other.
     """
-    columns, notices = read_columns(path, format_of(path), options, side)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        form = format_of(path)
+    else:
+        path = Path(side)  # what messages call them
+        form = format_in_memory(source, str(path))
+    columns, notices = read_columns(path, form, options, side)
     columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
     packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)
@@ -137,11 +149,15 @@ def write_table(path: Path, table: EmbeddingTable) -> None:
         write(temporary, path, columns)
 
 
-def read_labels(path: Path, rows: int) -> Values:
-    """Labels (N,), numbers or text, of `rows` items from a .npy file. Raises RequestError."""
-    if path.suffix != ".npy" or not path.is_file():
+def read_labels(source: str | Path | ArrayLike, rows: int) -> Values:
+    """Labels (N,), numbers or text, of `rows` items from a .npy file or in memory. Raises RequestError."""
+    path = source if isinstance(source, str | Path) else "labels"
+    if not isinstance(source, str | Path):
+        labels = to_array(source, "labels")
+    elif Path(source).suffix != ".npy" or not Path(source).is_file():
         raise RequestError(f"{path}: labels are read from a .npy file with one label a row")
-    labels = np.asarray(FORMATS[".npy"].read(path, ["vectors"])["vectors"])
+    else:
+        labels = np.asarray(FORMATS[".npy"].read(Path(source), ["vectors"])["vectors"])
     if labels.shape != (rows,):
         raise RequestError(f"{path}: expected one label for each of {rows} rows, got shape {labels.shape}")
     _check_kind(str(path), "labels", labels)

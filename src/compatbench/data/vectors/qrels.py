@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +44,8 @@ def read_judgements(path: Path) -> Iterator[Judged]:
         if len(words) not in (3, 4):
             raise RequestError(f"{path}, line {number}: {len(words)} columns; {FORM}")
         if order is None:
-            order = _heading(path, words)
-            if order is not None:
+            if not _is_number(words[-1]):  # a line of judgements has a grade in its last place
+                order = columns_of(str(path), words)
                 continue
             order = {"query": 0, "document": len(words) - 2, "grade": len(words) - 1}
         grade = words[order["grade"]] if order["grade"] < len(words) else ""
@@ -54,15 +54,13 @@ def read_judgements(path: Path) -> Iterator[Judged]:
         yield Judged(number, words[order["query"]].strip(), words[order["document"]].strip(), float(grade))
 
 
-def _heading(path: Path, words: list[str]) -> dict[str, int] | None:
-    """The columns by a heading; None where the first line has a grade in its last place, as judgements do."""
-    if _is_number(words[-1]):
-        return None
+def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
+    """The places of `query`, `document` and `grade` by a heading. Raises RequestError for one that does not say."""
     roles = [_role(word) for word in words]
     order = {role: place for place, role in enumerate(roles) if role is not None}
     if None in roles or len(order) < len(words) or not {"query", "document", "grade"} <= order.keys():
         raise RequestError(
-            f"{path}: its heading is {listing(map(repr, words))}, which does not say which column is what; name them "
+            f"{name}: its heading is {listing(map(repr, words))}, which does not say which column is what; name them "
             "query-id, corpus-id and score"
         )
     return order

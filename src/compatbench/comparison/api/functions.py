@@ -1,0 +1,161 @@
+"""`compare`, `fit` and `load`: the commands, from Python. The old model always comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from compatbench.comparison.api.result import Result
+from compatbench.comparison.api.serving_adapter import ServingAdapter
+from compatbench.comparison.costs import backfill_costs
+from compatbench.comparison.effort import Effort
+from compatbench.comparison.evaluate import Settings
+from compatbench.comparison.evaluate import compare as run
+from compatbench.comparison.inputs import read_items
+from compatbench.comparison.numbers import metric_named
+from compatbench.comparison.request import Sources, check_sources, read_request
+from compatbench.comparison.similarity import FitOn, Similarity
+from compatbench.data.vectors.embeddings import Vectors
+from compatbench.data.vectors.formats.registry import FORMATS
+from compatbench.data.vectors.in_memory import Judgements
+from compatbench.data.vectors.options import InputOptions
+from compatbench.errors import RequestError
+from compatbench.generations import adapters as fitted_adapters
+from compatbench.machine.stopwatch import Stopwatch
+from compatbench.records.environment import device
+from compatbench.vocabulary import MetricName
+
+_Choice = TypeVar("_Choice", Effort, Similarity, FitOn)
+
+
+class Reading(TypedDict, total=False):
+    """How files and data frames are read; each is the option of the command with this name."""
+
+    vectors: str
+    ids: str
+    group: str
+    packed_bits: bool
+    dims: int
+    old_dims: int
+    common: bool
+    skip_bad_rows: bool
+    skip_unknown: bool
+    relevant_from: float
+    separate_ids: bool
+
+
+def compare(
+    old: Vectors,
+    new: Vectors,
+    labels: str | Path | ArrayLike | None = None,
+    *,
+    qrels: str | Path | Judgements | None = None,
+    old_queries: Vectors | None = None,
+    new_queries: Vectors | None = None,
+    query_labels: str | Path | ArrayLike | None = None,
+    adapters: Iterable[str] = (),
+    queries: int = 2000,
+    fit_pairs: int = 10_000,
+    effort: str = Effort.QUICK,
+    similarity: str = Similarity.COSINE,
+    fit_on: str = FitOn.DOCUMENTS,
+    metric: str = MetricName.MAP,
+    items: int | str | None = None,
+    tokens_per_item: float | None = None,
+    price_per_million: float | None = None,
+    items_per_second: float | None = None,
+    seed: int = 0,
+    methods: Iterable[str | Path] = (),
+    watch: Callable[[object], None] | None = None,
+    **reading: Unpack[Reading],
+) -> Result:
+    """Keep the index, or re-embed everything? Fit every adapter between two models, and score each.
+
+    `old` (N, D_o) and `new` (N, D_n) are the same items by both models: files, arrays, tensors, data frames, or
+    mappings with `vectors`, `ids` and `labels`. `labels` (N,) is a column, a .npy file or an array in the order of
+    `new`; `qrels` is a file of judgements, or {query: {document: grade}}. `watch` is called with the progress, for
+    example `print`. The other options are those of `compatbench compare`. Raises RequestError, one line, for wrong
+    input.
+    """
+    labels, options = _options(labels, reading)
+    sources = Sources(old, new, labels, qrels, old_queries, new_queries, query_labels)
+    check_sources(sources, options)
+    if queries < 1 or fit_pairs < 1:
+        raise RequestError("queries and fit_pairs are at least 1")
+    settings = Settings(
+        queries,
+        fit_pairs,
+        _one_of(Effort, "effort", effort),
+        metric_named(metric),
+        backfill_costs(None if items is None else str(items), tokens_per_item, price_per_million, items_per_second),
+        _one_of(Similarity, "similarity", similarity),
+        _one_of(FitOn, "fit_on", fit_on),
+        seed,
+        tuple([adapters] if isinstance(adapters, str) else adapters),
+        tuple(map(Path, methods)),
+    )
+    stages = Stopwatch()
+    with stages.stage("read"):
+        request = read_request(sources, options)
+    comparison, results = run(
+        request.items,
+        request.queries,
+        request.relevance,
+        settings,
+        "compatbench.compare(...), from Python",
+        device(),
+        stages,
+        watch or (lambda progress: None),
+    )
+    comparison.notices += request.notices
+    return Result(comparison, results)
+
+
+def fit(
+    method: str,
+    old: Vectors,
+    new: Vectors,
+    labels: str | Path | ArrayLike | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    methods: Iterable[str | Path] = (),
+    **reading: Unpack[Reading],
+) -> ServingAdapter:
+    """Fit the adapter `method` between `old` (N, D_o) and `new` (N, D_n), given as to `compare`.
+
+    Raises RequestError, one line, for wrong input, an unknown method, and one that cannot be fitted here.
+    """
+    labels, options = _options(labels, reading)
+    items = read_items(old, new, labels, options, more_old=True)
+    rows = np.arange(len(items))
+    vectors = torch.from_numpy(items.raw_old(rows)), torch.from_numpy(items.raw_new(rows))
+    folders = list(map(Path, methods))
+    found = fitted_adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=folders)
+    return ServingAdapter.of(found)
+
+
+def load(path: str | Path, methods: Iterable[str | Path] = ()) -> ServingAdapter:
+    """The adapter in a file of `ServingAdapter.save` or `compatbench fit`. Raises RequestError for anything else."""
+    return ServingAdapter.of(fitted_adapters.load(Path(path), list(map(Path, methods))))
+
+
+def _options(
+    labels: str | Path | ArrayLike | None, reading: Reading
+) -> tuple[str | Path | ArrayLike | None, InputOptions]:
+    """A word that is neither a file nor looks like one is the column of the labels."""
+    if isinstance(labels, str) and Path(labels).suffix not in FORMATS and not Path(labels).exists():
+        return None, InputOptions(labels=labels, **reading)
+    return labels, InputOptions(**reading)
+
+
+def _one_of(kind: type[_Choice], name: str, word: str) -> _Choice:
+    try:
+        return kind(word)
+    except ValueError as error:
+        raise RequestError(f"{name}={word!r}: there are {', '.join(kind)}") from error

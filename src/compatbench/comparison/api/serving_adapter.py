@@ -1,0 +1,60 @@
+"""A fitted adapter as Python users have it: any kind of vectors in, one-line errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compatbench.data.vectors.in_memory import to_array
+from compatbench.errors import RequestError
+from compatbench.generations.adapters import FittedAdapter
+
+_LISTED = 10
+
+
+class ServingAdapter(FittedAdapter):
+    """Maps vectors: `query(new)`, `gallery(old)`, `new(new)` and `order(old)` take (N, D) arrays, tensors or lists."""
+
+    @classmethod
+    def of(cls, fitted: FittedAdapter) -> ServingAdapter:
+        """The same maps."""
+        return cls(**{one.name: getattr(fitted, one.name) for one in fields(FittedAdapter)})
+
+    def save(self, path: str | Path) -> None:
+        """Write the adapter to a .safetensors file, for `load` and the command line. Raises RequestError."""
+        if Path(path).suffix != ".safetensors":
+            raise RequestError(f"{path}: an adapter is saved as a .safetensors file")
+        super().save(Path(path))
+
+    def _tensor(self, matrix: Any, dim: int, side: str) -> Tensor:
+        vectors = as_tensor(matrix, side)
+        if vectors.ndim == 1:
+            raise RequestError(f"{side} vectors are rows (N, D): give a single one as vector[None]")
+        vectors = super()._tensor(vectors, dim, side)
+        norms = torch.linalg.vector_norm(vectors, dim=1)
+        bad = torch.nonzero(~(norms.isfinite() & (norms > 0))).flatten().tolist()
+        if bad:
+            raise RequestError(
+                f"{len(bad):,} of {len(vectors):,} {side} vectors are NaN, infinite or zero: rows {_listed(bad)}; "
+                "embed these again, or leave them out"
+            )
+        return vectors
+
+
+def as_tensor(matrix: Any, name: str) -> Tensor:
+    """Numbers of any kind as a float32 tensor without gradient, on the device of a tensor. Raises RequestError."""
+    if isinstance(matrix, Tensor):
+        return matrix.detach().float()
+    array = to_array(matrix, name)
+    if array.dtype.kind not in "fiu":
+        raise RequestError(f"{name} vectors are {array.dtype}; give numbers (N, D)")
+    return torch.from_numpy(array.astype("float32", order="C"))
+
+
+def _listed(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:_LISTED])) + (f" and {len(rows) - _LISTED:,} more" if len(rows) > _LISTED else "")

@@ -1,0 +1,125 @@
+"""Embeddings, classes and judgements in memory, as other libraries have them. Knows none of these libraries.
+
+Vectors (N, D): an array, a tensor of any device and precision, lists, a data frame of numbers, or with more columns a
+data frame (pandas, polars, pyarrow, duckdb: whatever exports an Arrow stream) or a mapping of names to columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from compatbench.data.vectors.formats.format import Columns, Format, Names, Values, is_matrix
+from compatbench.data.vectors.formats.numbered import families
+from compatbench.data.vectors.qrels import Judged, columns_of
+from compatbench.errors import RequestError, first_line
+
+Judgements = Mapping[str, Mapping[str, float]] | Iterable[tuple[str, str, float]]
+
+
+def format_in_memory(given: object, name: str) -> Format:
+    """`given` as a format, whose columns are read from it and not from a file. Raises RequestError."""
+    if _is_frame(given):
+        return _of_frame(given, name)
+    columns = given if isinstance(given, Mapping) else {"vectors": given}
+    arrays = {str(key): to_array(values, f"{name}: '{key}'") for key, values in columns.items()}
+    return _of_columns(arrays)
+
+
+def to_array(given: object, name: str) -> Values:
+    """One column as an array: vectors (N, D), numbers (N,) or text (N,). Raises RequestError."""
+    tensor: Any = given
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        given = tensor.numpy() if str(tensor.dtype) != "torch.bfloat16" else tensor.float().numpy()
+    if isinstance(given, np.ma.MaskedArray):
+        given = given.filled(np.nan) if given.dtype.kind == "f" else given
+        if np.ma.is_masked(given):
+            raise RequestError(f"{name} has masked values; fill them in, or leave these rows out")
+    try:
+        array = given if isinstance(given, np.ndarray) else np.asarray(given)
+        if array.dtype.kind == "O" and array.ndim == 1 and len(array):
+            array = _unboxed(array)
+    except (ValueError, TypeError) as error:
+        raise RequestError(
+            f"{name} is no array ({first_line(error)}); give every row as many numbers as the others"
+        ) from error
+    if array.dtype.kind == "O" or array.ndim == 0:
+        raise RequestError(f"{name} is of type {type(given).__name__}, which is no array; give numbers (N, D)")
+    return array
+
+
+def judgements_in_memory(given: Any) -> Iterator[Judged]:
+    """From {query: {document: grade}}, from (query, document, grade) one by one, or from a data frame with these names.
+
+    Raises RequestError for anything else.
+    """
+    if isinstance(given, Mapping):
+        given = [(query, one, grade) for query, grades in given.items() for one, grade in dict(grades).items()]
+    elif _is_frame(given):
+        table = _arrow(given, "the judgements")
+        order = columns_of("the judgements", list(table.column_names))
+        given = zip(*(table.column(order[role]).to_pylist() for role in ("query", "document", "grade")), strict=True)
+    for number, row in enumerate(given, start=1):
+        try:
+            query, document, grade = row
+            yield Judged(number, str(query), str(document), float(grade))
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"judgement {number} is {row!r}; give query, document and grade") from error
+
+
+def _of_columns(arrays: Columns) -> Format:
+    names = {key: is_matrix(values.shape, values.dtype) for key, values in arrays.items()}
+    return Format(lambda _: names, lambda _, wanted: {key: arrays[key] for key in wanted})
+
+
+def _of_frame(given: object, name: str) -> Format:
+    from compatbench.data.vectors.formats.arrow_columns import to_numpy
+    from compatbench.storage.bounded_parquet import is_number, item_type
+
+    table = _arrow(given, name)
+    numbers = [field.name for field in table.schema if is_number(field.type)]
+    together = families(numbers)
+    if numbers == table.column_names and len(numbers) > 1:
+        together = {"vectors": numbers}
+    names: Names = {field.name: is_number(item_type(field.type)) for field in table.schema} | dict.fromkeys(
+        together, True
+    )
+
+    def column(key: str, *, vectors: bool) -> Values:
+        return to_numpy(name, key, table.column(key).combine_chunks(), table.nbytes, vectors=vectors)
+
+    def read(_: Path, wanted: Sequence[str]) -> Columns:
+        return {
+            key: np.stack([column(one, vectors=False) for one in together[key]], axis=1)
+            if key in together
+            else column(key, vectors=key == wanted[0])
+            for key in wanted
+        }
+
+    return Format(lambda _: names, read)
+
+
+def _is_frame(given: object) -> bool:
+    """Of named columns: a single column may export a stream too."""
+    return hasattr(given, "__arrow_c_stream__") and (hasattr(given, "columns") or hasattr(given, "column_names"))
+
+
+def _arrow(given: object, name: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.table(given)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise RequestError(f"{name} cannot be read as a table: {first_line(error)}") from error
+
+
+def _unboxed(array: Values) -> Values:
+    """Python objects (N,) as text (UUIDs too), whole numbers, or vectors of one length."""
+    if all(isinstance(one, str | UUID) for one in array):
+        return array.astype(str)
+    return np.stack([np.asarray(one) for one in array])
