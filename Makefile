@@ -58,7 +58,7 @@ check: $(READY)  ## does METHOD=name keep the contract?
 new: $(READY)  ## a new method file, methods/METHOD.py
 	$(BIN)/compatbench new $(METHOD)
 
-docs: $(READY)  ## docs/methods.md again, from the method files and docs/reproduction.yaml
+docs: $(READY)  ## docs/methods.md again, from the method files
 	$(BIN)/compatbench docs
 
 test: $(READY)  ## the tests

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compatbench.cli.method_page import docstring_markdown, link_arxiv, methods_page, read_reproduction
-from compatbench.errors import RequestError
+from compatbench.cli.method_page import docstring_markdown, link_arxiv, methods_page
+from compatbench.report.site.claims_page import read_claims
 from compatbench.storage.builtin import builtin_folder
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -16,11 +16,11 @@ NAMES = sorted(path.stem for path in builtin_folder("methods").glob("[a-z]*.py")
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return methods_page(DOCS)
+    return methods_page()
 
 
 def test_every_method_has_an_entry_about_its_published_behaviour() -> None:
-    assert sorted(read_reproduction(DOCS / "reproduction.yaml", NAMES)) == NAMES
+    assert sorted(read_claims(DOCS / "claims.yaml")) == NAMES
 
 
 def test_the_page_is_current(page: str) -> None:
@@ -28,10 +28,10 @@ def test_the_page_is_current(page: str) -> None:
     assert written == page, "docs/methods.md is out of date: run `make docs` (compatbench docs) and commit it"
 
 
-def test_every_method_has_a_row_in_both_tables_and_a_section(page: str) -> None:
+def test_every_method_has_a_row_and_a_section(page: str) -> None:
     for name in NAMES:
         rows = [line for line in page.splitlines() if line.startswith(f"| [{name}](#{name}) |")]
-        assert [line.count(" | ") for line in rows] == [6, 3], name
+        assert [line.count(" | ") for line in rows] == [6], name
         assert page.count(f"\n### {name}\n") == 1
 
 
@@ -39,31 +39,6 @@ def test_a_table_row_says_what_its_method_costs(page: str) -> None:
     row = next(line for line in page.splitlines() if line.startswith("| [bt2]"))
     assert "[2211.03989](https://arxiv.org/abs/2211.03989)" in row
     assert row.endswith("| old encoder, old features, independent model | 40,992 | 40,992 | 256 | 160 |")
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "reproduction.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-FINE = "{claim: x, verdict: not tested}"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"a: {FINE}", "no entry for b"),
-        (f"{{a: {FINE}, b: {FINE}, c: {FINE}}}", "c: no such method"),
-        (f"{{a: {FINE}, b: {{claim: x, verdict: maybe}}}}", "b: verdict: input should be"),
-        (f"{{a: {FINE}, b: {{claim: x, verdict: reproduced}}}}", "b: the verdict 'reproduced' needs evidence"),
-        (f"{{a: {FINE}, b: {{claim: x, verdict: partly, evidenz: y}}}}", "did you mean 'evidence'"),
-    ],
-)
-def test_a_wrong_entry_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(RequestError, match=message) as error:
-        read_reproduction(write(tmp_path, text), ["a", "b"])
-    assert "\n" not in str(error.value)
 
 
 def test_indented_blocks_become_code_and_keep_their_characters() -> None:

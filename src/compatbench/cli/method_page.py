@@ -1,14 +1,10 @@
-"""The overview of all methods, docs/methods.md, made from their files and from docs/reproduction.yaml."""
+"""The overview of all methods, docs/methods.md."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Callable
 
 from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.discovery.plugins import Plugin, discover
@@ -16,30 +12,21 @@ from compatbench.errors import RequestError
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.to_markdown import escape
 from compatbench.storage.builtin import builtin_folder
-from compatbench.storage.strict_yaml import read_mapping
-from compatbench.storage.validation import validated
 from compatbench.vocabulary import Need, Role
 
-REPRODUCTION_FILE = "reproduction.yaml"
 CODE_SPAN = re.compile(r"(`[^`]+`)")
 
 INTRODUCTION = f"""\
 # Methods
 
-<!-- Made by `compatbench docs` (make docs) from methods/*.py and docs/reproduction.yaml: edit those, not this. -->
+<!-- Made by `compatbench docs` (make docs) from methods/*.py: edit those, not this. -->
 
-Every row is one file in `methods/`. *Needs* is what the method declares and the suite provides, at a cost; below it,
-the parameter values that change it. *Trained* are the parameters that the method adds beside encoder and head, for an
-adapter the numbers that it fits; *served* those of them that a query depends on; *encoder* and *stored* the dimensions
-of the encoder's output (–: an adapter leaves it as it is) and of the new embeddings in the index. They are counted by
-building the method for {SETTING}; stationary heads may choose another dimension.
-"""
-
-REPRODUCTION = """\
-## What was reproduced, and what was not
-
-The behaviour that the authors publish, in one sentence, and what this project measured about it. *Not tested* means
-just that. The entries are in `docs/reproduction.yaml`.
+Every row is one file in `methods/`; [claims.md](claims.md) says what was measured of what its authors publish.
+*Needs* is what the method declares and the suite provides, at a cost; below it, the parameter values that change it.
+*Trained* are the parameters that the method adds beside encoder and head, for an adapter the numbers that it fits;
+*served* those of them that a query depends on; *encoder* and *stored* the dimensions of the encoder's output (–: an
+adapter leaves it as it is) and of the new embeddings in the index. They are counted by building the method for
+{SETTING}; stationary heads may choose another dimension.
 """
 
 GROUPS: dict[str, Callable[[Plugin], bool]] = {
@@ -49,47 +36,15 @@ GROUPS: dict[str, Callable[[Plugin], bool]] = {
 }
 
 
-class Reproduction(BaseModel):
-    """A method's published behaviour, and whether it was seen here."""
+def methods_page() -> str:
+    """The page about the built-in methods: a table of all, and each one's docstring.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    claim: str = Field(min_length=1)
-    """The published behaviour, one sentence."""
-    verdict: Literal["reproduced", "partly", "not reproduced", "not tested"]
-    evidence: str = ""
-    """One sentence with the numbers and where they come from; required unless the verdict is `not tested`."""
-
-
-def read_reproduction(path: Path, methods: Iterable[str]) -> dict[str, Reproduction]:
-    """The entries of docs/reproduction.yaml by method.
-
-    Raises RequestError, in one line, for a malformed entry, and where `methods` and entries differ.
-    """
-    entries = {}
-    for name, values in read_mapping(path).items():
-        entry = entries[str(name)] = validated(Reproduction, values, f"{path}: {name}: ")
-        if entry.verdict != "not tested" and not entry.evidence:
-            raise RequestError(f"{path}: {name}: the verdict '{entry.verdict}' needs evidence: say what was measured")
-    known = set(methods)
-    if missing := sorted(known - set(entries)):
-        raise RequestError(f"{path}: no entry for {', '.join(missing)}; add claim and verdict (at first: not tested)")
-    if superfluous := sorted(set(entries) - known):
-        raise RequestError(f"{path}: {', '.join(superfluous)}: no such method; remove or rename the entry")
-    return entries
-
-
-def methods_page(folder: Path) -> str:
-    """The page about the built-in methods, with the reproduction.yaml of `folder`.
-
-    A table of all methods, what was reproduced of each, and each one's docstring. Raises RequestError where a
-    method file does not load, and as `read_reproduction` does.
+    Raises RequestError where a method file does not load.
     """
     catalogue = discover()
     for broken in catalogue.broken:
         raise RequestError(f"{broken.path} does not load: {broken.error}")
     own = [p for _, p in sorted(catalogue.plugins.items()) if p.path.parent == builtin_folder("methods").resolve()]
-    reproduction = read_reproduction(folder / REPRODUCTION_FILE, [plugin.name for plugin in own])
     groups = {title: [plugin for plugin in own if belongs(plugin)] for title, belongs in GROUPS.items()}
     parts = [INTRODUCTION]
     for title, plugins in groups.items():
@@ -97,7 +52,7 @@ def methods_page(folder: Path) -> str:
             [f"## {title}", _overview([(plugin, size(plugin, catalogue)) for plugin in plugins])] if plugins else []
         )
     ordered = [plugin for plugins in groups.values() for plugin in plugins]
-    parts += [REPRODUCTION, _reproduction_table(ordered, reproduction), "## Each method", *map(_section, ordered)]
+    parts += ["## Each method", *map(_section, ordered)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -143,15 +98,6 @@ def _needs(plugin: Plugin) -> str:
 
 def _paper(plugin: Plugin) -> str:
     return link_arxiv(escape(plugin.summary))
-
-
-def _reproduction_table(plugins: list[Plugin], reproduction: dict[str, Reproduction]) -> str:
-    rows = [
-        [f"[{plugin.name}](#{plugin.name})", _prose(entry.claim), f"**{entry.verdict}**", _prose(entry.evidence)]
-        for plugin in plugins
-        for entry in [reproduction[plugin.name]]
-    ]
-    return _table(rows, ["method", "published behaviour", "here", "evidence"])
 
 
 def _section(plugin: Plugin) -> str:

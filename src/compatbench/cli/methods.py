@@ -56,12 +56,12 @@ def check(
 
 
 def docs(
-    folder: Annotated[Path, typer.Option("--folder", help="Holds reproduction.yaml; gets methods.md.")] = Path("docs"),
+    folder: Annotated[Path, typer.Option("--folder", help="Gets methods.md.")] = Path("docs"),
 ) -> None:
     """Write docs/methods.md, the overview of all methods, from their files."""
     from compatbench.cli.method_page import methods_page
     from compatbench.storage.files import write_whole
 
     path = folder / "methods.md"
-    write_whole(path, methods_page(folder))
+    write_whole(path, methods_page())
     print(f"written: {path}")

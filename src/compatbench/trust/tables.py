@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from compatbench.errors import RequestError
 from compatbench.records.store import Store
 from compatbench.report.site.board import Board, BoardSuite
+from compatbench.report.site.claims_page import CLAIMS_FILE, CLAIMS_PAGE, claims_page, read_claims
 from compatbench.report.site.insert import unknown_scenario, with_section
 from compatbench.report.site.leaderboard_page import leaderboard_page
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
@@ -25,8 +26,9 @@ _HEAD = 300
 def write_board(board: Board, store: Store) -> list[Path]:
     """Write every generated file of the leaderboard in `store`, and remove those of no record.
 
-    They are those of each suite, results/README.md, results/index.html, and the leaderboard's part of the project's
-    README.md. Raises RequestError, before anything is written, where one of the two in results/ is not a generated one.
+    They are those of each suite, results/README.md, results/index.html, the leaderboard's part of the project's
+    README.md, and docs/claims.md where docs/claims.yaml is there. Raises RequestError, before anything is written,
+    where one of the two in results/ is not a generated one.
     """
     refuse_foreign(store)
     written = [path for suite in board.suites for path in write_suite(suite, store.suite(suite.name))]
@@ -114,6 +116,8 @@ def _pages(board: Board, store: Store) -> dict[Path, str]:
         results / "README.md": leaderboard_readme(board, store.root.name),
         results / "index.html": leaderboard_page(board, thumbnails(store), store.root.name),
     }
+    if (claims := _project(store) / "docs" / CLAIMS_FILE).is_file():
+        pages[claims.with_name(CLAIMS_PAGE)] = claims_page(read_claims(claims), board)
     readme = _project(store) / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
