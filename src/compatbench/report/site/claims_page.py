@@ -78,8 +78,8 @@ def claims_page(claims: Mapping[str, Claim], board: Board) -> str:
         parts += [
             "## Each comparison",
             "The surplus says by how much the comparison holds, in points of mAP (of queries, for NFR), with its 95% "
-            "interval; below 0 it does not. `compatbench run SUITE --scenarios SCENARIO --methods METHOD` computes a row "
-            "again.",
+            "interval; below 0 it does not. `compatbench run SUITE --scenarios SCENARIO --methods METHOD` computes a "
+            "row again.",
             _table(headers, measured),
         ]
     return joined(parts)
