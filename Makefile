@@ -18,8 +18,12 @@ help:  ## this list
 
 setup: $(READY)  ## make .venv and install the locked requirements into it
 
-bench: $(READY)  ## run what is missing of SUITE (default icons_quick), then print its tables
-	$(BIN)/compatbench run $(SUITE) $(RUN)
+bench: $(READY)  ## run what is missing of SUITE (default icons_quick; fashion where its drawings cannot be had)
+	@suite=$(SUITE); \
+	if [ $(origin SUITE) = file ] && ! $(BIN)/compatbench data get iconsets --set size=64; then \
+	  suite=fashion; echo "running $$suite in place of $(SUITE)"; \
+	fi; \
+	$(BIN)/compatbench run $$suite $(RUN)
 
 smoke: $(READY)  ## the digits suite: every method, seconds each
 	$(BIN)/compatbench run digits $(RUN)
