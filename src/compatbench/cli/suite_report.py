@@ -21,7 +21,7 @@ from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.report.site.current import inputs, is_current, stamp
 from compatbench.report.site.terminal import print_report
-from compatbench.report.tables.overview import overview_table
+from compatbench.report.tables.overview import overview_of_several
 from compatbench.report.tables.published import scores_table
 from compatbench.storage.builtin import builtin_folder
 from compatbench.vocabulary import MetricName
@@ -61,7 +61,7 @@ def write_and_print(
     else:
         done, found = "written", _write(bench, everything, out, made_from, into, rank_by)
     shown = [(scores, one) for scores, one in found if one.runs.scenario in selected]
-    print_report(overview_table([one for _, one in shown]), shown, console)
+    print_report(overview_of_several([one for _, one in shown]), shown, console)
     console.print(f"{done}: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
     return records
 

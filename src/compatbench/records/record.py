@@ -38,6 +38,7 @@ from compatbench.storage.files import FolderName, keep_names, write_whole
 from compatbench.suite.encoder_spec import Setting
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
+from compatbench.suite.upgrade import in_words
 from compatbench.vocabulary import Expectation, IndexKind, Need, ParameterSetting, Role, Status, TrainPart
 
 SCHEMA_VERSION = 3
@@ -90,6 +91,11 @@ class CellSpec(StrictModel):
     recipe: Recipe
     method: MethodInfo
     seed: int
+
+    @property
+    def upgrade(self) -> str:
+        """What the newest generation has that the first one has not, in plain words."""
+        return in_words(self.generations, self.test_classes, "images" if self.image_size else "items")
 
 
 class _Head(StrictModel):

@@ -5,7 +5,7 @@ from synthetic import Bench
 
 from compatbench.records.record import Record
 from compatbench.report.site.scenario_report import scenario_reports
-from compatbench.report.tables.overview import overview_table
+from compatbench.report.tables.overview import overview_of_several
 from compatbench.vocabulary import Status
 
 QUERIES = 20
@@ -26,7 +26,7 @@ def overview(bench: Bench, records: list[Record]):
         seeds = sum(at == scenario for at, _ in places)
         options = {"role": "reference", "expects": ["cross below status quo"]}
         sound += scored(bench, "independent", scenario, 0.25, [0.0] * QUERIES, seeds, **options)
-    return overview_table(scenario_reports([*records, *sound], bench.folder))
+    return overview_of_several(scenario_reports([*records, *sound], bench.folder))
 
 
 def labels(table):

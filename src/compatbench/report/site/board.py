@@ -12,7 +12,6 @@ from compatbench.records.record import Record
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.standing import Standings, SuiteRows, standings
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.vocabulary import MetricName
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,7 @@ class Board:
     @cached_property
     def standings(self) -> Standings:
         """All rows over the scenarios of all suites."""
-        return self.ranked_by(MetricName.BACKFILL_SHARE)
-
-    def ranked_by(self, number: MetricName) -> Standings:
-        """The same by one of RANKED_BY."""
-        return standings(self.suites, number)
+        return standings(self.suites)
 
     @property
     def warnings(self) -> tuple[str, ...]:

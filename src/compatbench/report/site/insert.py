@@ -17,7 +17,7 @@ from compatbench.report.render.to_markdown import escape, image, joined, to_lege
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, linked_table, records_of, to_method
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.overview import explained, overview_table
+from compatbench.report.tables.overview import explained, overview_of_several
 from compatbench.report.tables.standing_table import summary_table
 from compatbench.storage.files import write_whole
 
@@ -82,7 +82,7 @@ def _find(board: Board, match: re.Match[str]) -> tuple[BoardSuite, ScenarioRepor
 
 def _tables(reports: Sequence[ScenarioReport]) -> str:
     """As Markdown: where they come from, all scenarios side by side, then each, then what the columns mean."""
-    overview = overview_table(reports)
+    overview = overview_of_several(reports)
     parts = [_origin(reports)]
     columns: list[Column] = []
     if overview:

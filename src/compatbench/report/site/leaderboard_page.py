@@ -18,12 +18,12 @@ from compatbench.report.site.leaderboard_readme import GENERATED
 from compatbench.report.site.page_data.numbers import Json
 from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
 from compatbench.report.site.page_data.scenario import scenario_json
-from compatbench.report.site.page_data.standing import standings_json
+from compatbench.report.site.page_data.suite import suite_json
 from compatbench.report.site.page_data.tables import Columns
 from compatbench.report.site.page_data.terms import GENERAL, NEED_FILTERS, SIGNS, Terms
 from compatbench.vocabulary import RANKED_BY, League, Role
 
-MOST_BYTES = 2_000_000
+MOST_BYTES = 4_000_000
 """Of the whole page."""
 _ROOM = 20_000
 """Left free beside the pictures, which take what the limit leaves."""
@@ -32,13 +32,18 @@ MOST_PICTURE_BYTES = 700_000
 LIBRARY = ("array", "color", "format", "interpolate", "time", "time-format", "scale", "path", "shape")
 """Modules of d3, each after those that it needs."""
 SCRIPTS = (
-    "dom", "format", "store", "theme", "picker", "filters", "table", "chart", "labels", "pareto", "backfill",
-    "matrices", "losses", "examples", "details", "standing", "main",
+    "dom", "format", "store", "theme", "popover", "filters", "listing", "export", "table", "overview", "picker",
+    "chart", "labels", "pareto", "backfill", "matrices", "losses", "examples", "details", "main",
 )  # fmt: skip
 STYLES = ("base", "controls", "tables", "charts", "details")
 
 
-def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder: str = "leaderboard") -> str:
+def leaderboard_page(
+    board: Board,
+    thumbnails: Mapping[str, Thumbnails],
+    folder: str = "leaderboard",
+    title: str = "CompatBench leaderboard",
+) -> str:
     """The page of a whole leaderboard; `thumbnails` are the pictures by dataset. Equal input gives equal bytes.
 
     `folder` holds the records, seen from the page.
@@ -46,9 +51,9 @@ def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder:
     Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
     """
     try:
-        bare = _render(board, ChosenExamples((), {}, 0), folder)
+        bare = _render(board, ChosenExamples((), {}, 0), folder, title)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder)
+        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder, title)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -57,12 +62,13 @@ def leaderboard_page(board: Board, thumbnails: Mapping[str, Thumbnails], folder:
     return page
 
 
-def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
+def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> str:
     terms = Terms()
     columns = Columns(terms)
     scenarios: list[Json] = [
         scenario_json(suite, report, columns, examples) for suite in board.suites for report in suite.reports
     ]
+    suites: list[Json] = [suite_json(suite, board, columns) for suite in board.suites]
     data: dict[str, Json] = {
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
@@ -70,9 +76,9 @@ def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
         "signs": {**SIGNS},
         "roles": {role: role.heading for role in (Role.METHOD, Role.REFERENCE, Role.CONTROL)},
         "scenarios": scenarios,
-        "rank by": [[number.heading, number.sentence] for number in RANKED_BY],
+        "rank by": [[number.heading, second.heading, number.sentence] for number, second in RANKED_BY.items()],
         "leagues": [[league, league.heading, league.sentence] for league in League],
-        "standings": {number.heading: standings_json(board.ranked_by(number)) for number in RANKED_BY},
+        "suites": suites,
         "pictures": examples.pictures,
         "left out": examples.left_out,
         "records": folder,
@@ -91,7 +97,7 @@ def _render(board: Board, examples: ChosenExamples, folder: str) -> str:
         generated=Markup(GENERATED),
         folder=folder,
         board=board,
-        methods=len(board.standings.of(Role.METHOD)),
+        title=title,
     )
 
 

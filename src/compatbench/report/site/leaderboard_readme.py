@@ -18,7 +18,7 @@ from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.site.write import banner_lines
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.overview import overview_table
+from compatbench.report.tables.overview import overview_of_several
 from compatbench.report.tables.standing_table import scenario_key, standings_table
 
 Link = Callable[[Row, Column], str]
@@ -55,7 +55,7 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     ]
     for suite in board.suites:
         parts += [f"## {escape(suite.title)}", _suite_line(suite, folder)]
-        if overview := overview_table(suite.reports):
+        if overview := overview_of_several(suite.reports):
             parts.append(linked_table(overview, terms, to_docs))
         for report in suite.reports:
             parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
@@ -111,7 +111,7 @@ def definitions(board: Board) -> Terms:
     terms = Terms()
     tables = [
         standings_table(board.standings, name_suites=len(board.suites) > 1),
-        *(overview for suite in board.suites if (overview := overview_table(suite.reports)) is not None),
+        *(overview for suite in board.suites if (overview := overview_of_several(suite.reports)) is not None),
         *(report.scores.narrow(Place.README) for report in board.reports),
     ]
     for column in (column for table in tables for column in table.columns):

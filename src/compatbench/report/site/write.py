@@ -15,7 +15,7 @@ from compatbench.report.rows.flips import Samples
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.overview import explained, overview_table
+from compatbench.report.tables.overview import explained, overview_of_several
 from compatbench.report.tables.speed import speed_table
 from compatbench.storage.files import write_files
 
@@ -40,7 +40,7 @@ def write_report(
     where it is none.
     """
     measured = speed_table(speed) if speed else None
-    overview = overview_table(reports)
+    overview = overview_of_several(reports)
     flips = {report.scores.name: flip_files(report, samples) for report in reports}
     contents: dict[str, str] = {}
     for files in (one for several in flips.values() for one in several):

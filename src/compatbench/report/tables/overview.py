@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import replace
 
-from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.render.table import Cell, Column, Place, Row, Table, Unit
-from compatbench.report.rows.contests import averages
+from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
 from compatbench.report.rows.controls import ScenarioRows
+from compatbench.report.rows.overview import OverviewRow, gain_sign, overview_rows
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.cells import plain
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, grouped, method_row, needs_cell, used
-from compatbench.vocabulary import Entry, League, MetricName, Role, Verdict
+from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, TIME, grouped, method_row, needs_cell, used
+from compatbench.vocabulary import Entry, MetricName, Role, Verdict
 
 ABOVE, BELOW, RED, UNRANKED = "↑", "↓", "✗", "○"
 FULL_BACKFILL = "full backfill"
 """The row of the independent new model on a gallery of its own."""
+_RANK = Column(
+    "rank",
+    "rank",
+    "Place within the league by the mean share; only of rows that are ranked in every scenario that ranks any of the "
+    "league.",
+    Unit.PLACE,
+)
+_MEAN_RANK = Column(
+    "mean_rank",
+    "mean rank",
+    "Mean of the rank over all contests of the league, scenarios with at least two ranked rows; 1 is the first. Only "
+    "of rows that competed in every contest, since only they met the same rivals.",
+    interval=True,
+)
 _COMPATIBLE = Column(
     "compatible",
     "compatible in",
@@ -32,31 +45,25 @@ _TAX = Column(
 _FOOTNOTES = {
     ABOVE: f"{Verdict.COMPATIBLE}: {Verdict.COMPATIBLE.sentence}",
     BELOW: f"{Verdict.NOT_COMPATIBLE}: {Verdict.NOT_COMPATIBLE.sentence}",
+    NOT_SIGNIFICANT: "not significantly below the first of its league (bold): the paired interval contains 0.",
     OWN_OLD: "trains its own first generation: the gain is against its own old model.",
     UNRANKED: "this scenario ranks nobody (see its table), and counts for no mean of a share.",
     RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
 }
 
 
-def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
-    """The cross gain of every row in every scenario of one suite, by league; None if there is only one scenario."""
-    if len(scenarios) < 2:
-        return None
+def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow] | None = None) -> Table:
+    """The cross gain of every row in every scenario of one suite, by league; `rows` are those of the suite if known."""
     number = scenarios[0].rank_by
-    means = _means(scenarios, number)
-    found: list[tuple[tuple[object, ...], tuple[Role | League, Row]]] = []
-    for label in sorted({row.label for scenario in scenarios for row in scenario.rows}):
-        rows = [next((row for row in scenario.rows if row.label == label), None) for scenario in scenarios]
-        known = next(row for row in rows if row is not None)
-        signs = [_sign(row) for row, scenario in zip(rows, scenarios, strict=True) if _counts(row, scenario)]
-        mean = means.get(label, Estimate())
-        order = (-(mean.value or 0.0), -signs.count(1) / max(1, len(signs)), signs.count(-1), label)
-        found.append((order, (known.section, _row(known, rows, scenarios, signs, mean))))
-    lines = [line for _, line in sorted(found, key=lambda one: one[0])]
+    known = overview_rows(scenarios) if rows is None else rows
     one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
-    verdicts = "There is one seed, so there are no verdicts." if one_seed else ""
-    meaning = "M(n,o) − M(o,o) in {}, mAP in points; – where the row did not run or did not end."
-    names = [scenario.runs.scenario for scenario in scenarios]
+    verdicts = "There is one seed, so there are no verdicts." if one_seed else "↑ and ↓ are significant."
+    upgrades = {
+        one.runs.scenario: f"Old to new: {one.rows[0].runs.records[0].spec.upgrade}. M(n,o) − M(o,o), mAP in points; – "
+        "where the row did not run or did not end."
+        for one in scenarios
+    }
+    lines = [(row.known.section, _row(row, scenarios, number)) for row in known]
     groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
     ranking = [scenario.runs.scenario for scenario in scenarios if not scenario.closed]
     return Table(
@@ -67,6 +74,7 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
         f"one's gallery. {verdicts} Methods stand by league, within it by mean {number.heading}"
         f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}.",
         columns=(
+            *((_RANK,) if any(row.ranks for row in known) else ()),
             METHOD,
             Column(
                 "mean",
@@ -74,11 +82,13 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
                 f"Mean over the scenarios that rank. {number.sentence}",
                 Unit.SHARE,
                 interval=True,
-                places=(Place.COMPACT,),
+                places=(Place.COMPACT, Place.FRONT),
             ),
-            *(Column(name, name, meaning.format(name), places=(Place.COMPACT,)) for name in names),
-            _TAX,
+            *(Column(name, name, words, places=(Place.COMPACT, Place.FRONT)) for name, words in upgrades.items()),
+            replace(_TAX, places=(Place.COMPACT, Place.FRONT)),
+            TIME,
             _COMPATIBLE,
+            *((_MEAN_RANK,) if any(row.mean_rank.value is not None for row in known) else ()),
             NEEDS,
         ),
         groups=groups,
@@ -86,19 +96,13 @@ def overview_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     )
 
 
+def overview_of_several(scenarios: Sequence[ScenarioRows]) -> Table | None:
+    """The overview of a suite; None if there is only one scenario, since its own table says all."""
+    return overview_table(scenarios) if len(scenarios) > 1 else None
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "no scenario, since none ranks"
-
-
-def _means(scenarios: Sequence[ScenarioRows], number: MetricName) -> dict[str, Estimate]:
-    """The mean of the number that ranks over the scenarios that rank, of all rows that have it, with few seeds too."""
-    contests = [
-        [row for row in scenario.rows if row.number(number).value is not None]
-        for scenario in scenarios
-        if not scenario.closed
-    ]
-    found = averages([rows for rows in contests if rows], number)
-    return {label: interval_estimate(one.share, one.share_draws) for label, one in found.items()}
 
 
 def explained(overview: Table) -> tuple[Column, ...]:
@@ -106,39 +110,26 @@ def explained(overview: Table) -> tuple[Column, ...]:
     return tuple(column for column in overview.columns if column.unit is Unit.TEXT)
 
 
-def _counts(row: MethodRow | None, scenario: ScenarioRows) -> bool:
-    return row is not None and row.scores is not None and not scenario.banner.problems
-
-
-def _sign(row: MethodRow | None) -> int:
-    """1 where the row is compatible, −1 where it is not, else 0."""
-    return {Verdict.COMPATIBLE: 1, Verdict.NOT_COMPATIBLE: -1}.get(row.verdict, 0) if row and row.verdict else 0
-
-
-def _row(
-    known: MethodRow,
-    rows: Sequence[MethodRow | None],
-    scenarios: Sequence[ScenarioRows],
-    signs: Sequence[int],
-    mean: Estimate,
-) -> Row:
-    gains = {scenario.runs.scenario: _gain(row) for scenario, row in zip(scenarios, rows, strict=True)}
-    taxes = [
-        tax for row in rows if row is not None and (tax := row.number(MetricName.TAX).in_points().value) is not None
-    ]
+def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName) -> Row:
+    gains = {scenario.runs.scenario: _gain(one) for scenario, one in zip(scenarios, row.rows, strict=True)}
+    best = number in row.ranks and not row.ahead[number]
+    marks = (NOT_SIGNIFICANT,) if best and row.ranks[number] > 1 else ()
     cells = {
-        "mean": plain(mean),
-        "tax": Cell(fmean(taxes) if taxes else None),
-        "compatible": Cell(f"{signs.count(1)}/{len(signs)}" if signs else None),
-        "needs": needs_cell(known.runs.method.needs),
+        "rank": Cell(row.ranks.get(number)),
+        "mean": replace(plain(row.means[number], marks), bold=best),
+        "tax": Cell(row.tax),
+        "time": Cell(row.time),
+        "compatible": Cell(row.compatible or None),
+        "mean_rank": plain(row.mean_rank),
+        "needs": needs_cell(row.known.runs.method.needs),
     }
-    return method_row(known, cells | gains)
+    return method_row(row.known, cells | gains)
 
 
 def _gain(row: MethodRow | None) -> Cell:
     if row is None:
         return Cell()
-    marks = {1: (ABOVE,), -1: (BELOW,), 0: ()}[_sign(row)]
+    marks = {1: (ABOVE,), -1: (BELOW,), 0: ()}[gain_sign(row)]
     return Cell(row.number(MetricName.CROSS_GAIN).in_points().value, marks=marks)
 
 

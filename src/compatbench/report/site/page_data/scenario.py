@@ -51,6 +51,7 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "suite title": suite.title,
         "dataset": spec.dataset,
         "scenario": report.runs.scenario,
+        "words": spec.upgrade,
         "backbones": _backbones(spec.generations),
         "generations": [[[*setting] for setting in step.model_dump(mode="json").items()] for step in spec.generations],
         "protocol": PROTOCOL_VERSION,

@@ -9,6 +9,11 @@ from compatbench.report.site.page_data.numbers import Json, shown
 from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.tables.published import MARK
 
+HIDDEN = frozenset(
+    {"mean_rank", "ordering", "seeds", "seen", "unseen", "chance", "cmc1", "cmc1_gain", "l2", "oo", "reference", "phi"}
+)
+"""Keys of columns that are shown on demand only, so that the others fit a screen."""
+
 
 class Columns:
     """The columns of all tables, each under a number; their descriptions become terms."""
@@ -43,6 +48,7 @@ def table_json(table: Table, columns: Columns, labels: Sequence[str]) -> Json:
         "title": table.title,
         "caption": table.caption,
         "columns": [columns.number(column) for column in table.columns],
+        "hidden": [column.key for column in table.columns if column.key in HIDDEN],
         "groups": groups,
         "footnotes": [[mark, text] for mark, text in table.footnotes.items()],
     }

@@ -8,7 +8,7 @@ function showDetails(scenario, row, place) {
       h("div", {}, h("h2", { id: "details-title" }, row.label), h("p", { class: "caption" }, `${scenario.scenario} on ${scenario.dataset}, suite ${scenario.suite} · ${scenario.backbones}`)),
       h("button", { type: "button", "aria-label": "Close", click: () => dialog.close() }, "✕"),
     ),
-    h("div", { class: "inside" }, facts(row), seedNumbers(row), models(row), records(row), losses(row), examples(row)),
+    h("div", { class: "inside" }, facts(row), besides(scenario, row), seedNumbers(row), models(row), records(row), losses(row), examples(row)),
   );
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -19,7 +19,7 @@ function facts(row) {
   const papers = row.papers.map(([name, link], index) => [index ? ", " : "", h("a", { href: link, rel: "noopener" }, `arXiv ${name}`)]);
   const needs = row.needs.map((need, index) => {
     const term = data.terms[`needs: ${need}`];
-    return [index ? ", " : "", term ? h("a", { href: `#${term}`, click: () => part("details").close() }, need) : need];
+    return [index ? ", " : "", need, term ? termButton(need, term) : null];
   });
   const params = row.params.map(([name, value], index) => [index ? ", " : "", h("code", {}, `${name} = ${JSON.stringify(value)}`)]);
   return h(
@@ -34,6 +34,27 @@ function facts(row) {
     fact("Parameters", params.length ? params : "none"),
     fact("Needs", needs.length ? needs : "nothing beyond the new training data"),
   );
+}
+
+// Two rows side by side: every number of the upgrade's first table, one line a number.
+function besides(scenario, row) {
+  const [, table] = scenario.tables[0];
+  const lines = new Map(table.groups.flatMap(([, several]) => several).filter(([number]) => number !== null).map(([number, cells]) => [scenario.rows[number].label, cells.map(cellOf)]));
+  const others = [...lines.keys()].filter((label) => label !== row.label);
+  if (!lines.has(row.label) || !others.length) return null;
+  const chosen = others.includes(state.beside) ? state.beside : "";
+  const select = h("select", { change: (event) => {
+    state.beside = event.target.value;
+    remember();
+    showDetails(scenario, row);
+    part("details").querySelector("select").focus();
+  } }, h("option", { value: "" }, "no other row"), others.map((label) => h("option", { value: label, selected: label === chosen }, label)));
+  const shown = [row.label, ...(chosen ? [chosen] : [])];
+  const numbers = table.columns.map((index, place) => [data.columns[index], shown.map((label) => lines.get(label)[place])]).filter(([[, , unit], cells]) => unit !== "text" && cells.some(({ value }) => value !== null));
+  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "number"), shown.map((label) => h("th", { scope: "col", class: "right" }, breakable(label)))));
+  const body = h("tbody", {}, numbers.map(([[, title, unit], cells]) => h("tr", {}, h("th", { scope: "row" }, title), cells.map(({ value, low, high }) => h("td", { class: "right" }, number(value, unit), h("small", {}, interval(low, high, unit)))))));
+  return [h("h3", {}, "Beside another row"), h("label", { class: "field" }, h("span", {}, "Compare with "), select),
+    chosen ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Two rows side by side" }, h("table", {}, h("caption", { class: "hidden-label" }, `${shown.join(" and ")} in ${scenario.scenario}`), head, body)) : null];
 }
 
 function fact(name, content) {

@@ -1,42 +1,39 @@
 // Draws the page, and follows its address: #/suite/scenario/label opens a row.
-function drawRows() {
-  applyFilters();
+function redraw() {
+  remember();
+  draw();
+}
+
+function draw() {
+  drawOverview();
+  drawPicker();
+  drawHead();
+  drawTables();
   drawPareto();
   drawBackfill();
   drawMatrices();
 }
 
-function drawScenario() {
-  drawPicker(() => {
-    history.replaceState(null, "", address(current()));
-    drawScenario();
-  });
-  drawHead();
-  drawTables();
-  drawRows();
-}
-
 function follow() {
   const dialog = part("details");
   if (!location.hash.startsWith("#/")) return;
-  const { index, row, place } = parsed(location.hash);
+  const { index, row, place, choices } = parsed(location.hash);
   if (index < 0) return;
   const moved = index !== state.scenario;
   choose(index);
-  if (moved) drawScenario();
+  adopt(choices);
+  drawFilters();
+  draw();
   if (row >= 0) showDetails(current(), current().rows[row], place);
-  else {
-    if (dialog.open) dialog.close();
-    part("upgrade").scrollIntoView();
-    part("upgrade-title").focus({ preventScroll: true });
-  }
+  else if (dialog.open) dialog.close();
+  else if (moved) part("upgrade").scrollIntoView();
 }
 
 // At first the largest suite is shown, from its first scenario on.
 function largest() {
-  const cells = d3.rollup(data.scenarios, (ones) => d3.sum(ones, ({ rows, seeds }) => rows.length * seeds.length), ({ suite }) => suite);
-  const best = d3.greatest([...cells], ([, count]) => count)?.[0];
-  return Math.max(0, data.scenarios.findIndex(({ suite }) => suite === best));
+  const cells = (name) => data.scenarios.filter((one) => one.suite === name).reduce((sum, { rows, seeds }) => sum + rows.length * seeds.length, 0);
+  const best = data.suites.map(({ name }) => name).sort((a, b) => cells(b) - cells(a))[0];
+  return Math.max(0, data.scenarios.findIndex((one) => one.suite === best));
 }
 
 function start() {
@@ -47,16 +44,13 @@ function start() {
     if (event.target === dialog) dialog.close(); // the backdrop
   });
   dialog.addEventListener("close", () => {
+    state.beside = "";
     if (location.hash.startsWith("#/")) history.replaceState(null, "", address(current()));
   });
+  part("filters").addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", follow);
-  drawStanding();
-  startFilters(drawRows, () => {
-    state.sort = null;
-    drawStanding();
-    drawTables();
-  });
-  drawScenario();
+  drawFilters();
+  draw();
   follow();
 }
 

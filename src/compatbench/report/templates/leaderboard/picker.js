@@ -1,35 +1,14 @@
-// Dataset, scenario, backbones and suite: each offers what is there under the choices before it.
-const PICKS = [["dataset", "Dataset"], ["scenario", "Scenario"], ["backbones", "Backbones, old → new"], ["suite", "Suite"]];
-
-function drawPicker(changed) {
+// The upgrades of the suite, in plain words.
+function drawPicker() {
   const chosen = current();
-  let left = data.scenarios;
-  const fields = PICKS.map(([key, title], place) => {
-    const options = [...new Set(left.map((one) => one[key]))];
-    left = left.filter((one) => one[key] === chosen[key]);
-    const select = h(
-      "select",
-      { id: `pick-${key}`, change: (event) => pick(place, event.target.value, changed) },
-      options.map((value) => h("option", { value, selected: value === chosen[key] }, value)),
-    );
-    return h("label", { class: "field" }, h("span", {}, title), select);
-  });
-  part("picker").replaceChildren(...fields);
-}
-
-// Keeps as many of the later choices as the new one allows.
-function pick(place, value, changed) {
-  const wanted = PICKS.map(([key]) => current()[key]);
-  wanted[place] = value;
-  const agreement = (one) => {
-    const same = PICKS.map(([key], number) => one[key] === wanted[number]);
-    if (!same.slice(0, place + 1).every(Boolean)) return -1;
-    return same.filter(Boolean).length;
-  };
-  const best = data.scenarios.reduce((found, one, index) => (agreement(one) > agreement(data.scenarios[found]) ? index : found), 0);
-  choose(best);
-  changed();
-  part(`pick-${PICKS[place][0]}`).focus();
+  const buttons = data.scenarios.map((one, index) => one.suite === chosen.suite
+    ? h("button", { type: "button", "aria-pressed": String(one === chosen), title: one.words, click: () => {
+      choose(index);
+      redraw();
+      part("picker").querySelector('[aria-pressed="true"]').focus();
+    } }, one.scenario.replaceAll("_", " "))
+    : null);
+  part("picker").replaceChildren(h("div", { class: "choice", role: "group", "aria-label": "Upgrade" }, buttons));
 }
 
 function drawHead() {
@@ -45,13 +24,26 @@ function drawHead() {
     h("li", {}, settings.map(([name, value]) => `${name.replaceAll("_", " ")} ${shownSetting(value)}`).join(", ") || "–", number === 0 ? " (old)" : ""),
   );
   part("scenario-head").replaceChildren(
+    h("p", {}, h("b", {}, scenario.scenario), `: ${scenario.words}. `, h("span", { class: "caption" }, `${scenario.dataset}, ${scenario.backbones}, ${plural(scenario.seeds.length, "seed")}`)),
     banner,
     ...(scenario.unranked.length ? [h("ul", { class: "limits" }, scenario.unranked.map((one) => h("li", {}, one)))] : []),
-    h("p", { class: "caption" }, `Suite “${scenario["suite title"]}” · ${plural(scenario.seeds.length, "seed")} · protocol ${scenario.protocol}`),
-    h("details", {}, h("summary", {}, `What the ${scenario.generations.length} generations are`), h("ol", { class: "caption" }, steps)),
+    h("details", {}, h("summary", {}, `Settings of the ${scenario.generations.length} generations`), h("ol", { class: "caption" }, steps)),
   );
 }
 
 function shownSetting(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function drawTables() {
+  const scenario = current();
+  const buttons = scenario.tables.map(([name]) =>
+    h("button", { type: "button", "aria-pressed": String(name === state.table), click: () => {
+      state.table = name;
+      redraw();
+      [...part("table-choice").querySelectorAll("button")].find((one) => one.textContent === name).focus();
+    } }, name),
+  );
+  part("table-choice").replaceChildren(h("div", { class: "choice", role: "group", "aria-label": "Table to show" }, buttons));
+  drawListing(scenarioListing(), "tables", { open: (row) => address(scenario, row.label) });
 }

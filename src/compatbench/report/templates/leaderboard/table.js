@@ -1,123 +1,64 @@
-// The tables of one scenario: one at a time, sorted within the groups.
-function drawTables() {
-  const scenario = current();
-  const names = scenario.tables.map(([name]) => name);
-  const buttons = names.map((name) =>
-    h(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": String(name === state.table),
-        click: () => {
-          state.table = name;
-          state.sort = null;
-          drawTables();
-          [...part("tables").querySelectorAll(".choice button")].find((one) => one.textContent === name).focus();
-        },
-      },
-      name,
-    ),
+// Tables: headings that sort and explain, rows that open, columns to choose, and the table as text to take away.
+function drawListing(found, place, { open, note = "" }) {
+  const { table, groups } = found;
+  const shown = groups.reduce((sum, { lines }) => sum + lines.length, 0);
+  const all = groups.reduce((sum, group) => sum + group.all, 0);
+  part(place).replaceChildren(
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title }, tableElement(found, open, place)),
+    table.footnotes.length ? h("ul", { class: "footnotes" }, table.footnotes.map(([mark, text]) => h("li", {}, h("b", {}, mark), ` ${text}`))) : "",
+    h("div", { class: "tools" }, columnChooser(found), exportButtons(found), h("span", { class: "caption" }, shown < all ? `${shown} of ${plural(all, "row")} shown` : plural(all, "row"), note)),
   );
-  const table = scenario.tables.find(([name]) => name === state.table)[1];
-  part("tables").replaceChildren(
-    h("div", { class: "choice", role: "group", "aria-label": "Table to show" }, buttons),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title }, tableElement(table)),
-    h("ul", { class: "footnotes" }, table.footnotes.map(([mark, text]) => h("li", {}, h("b", {}, mark), ` ${text}`))),
-  );
-  applyFilters();
 }
 
-function tableElement(table) {
-  const columns = table.columns.map((index) => {
-    const [key, title, unit, term] = data.columns[index];
-    return { key, title, unit, term };
-  });
-  const name = Math.max(0, columns.findIndex((column) => column.unit === "text"));
-  const bodies = table.groups.map(([title, lines]) => bodyElement(title, lines, columns, name));
+function tableElement(found, open, place) {
+  const { name, table, columns, label, shown, groups } = found;
   return h(
     "table",
-    { id: "table" },
-    h("caption", {}, h("span", {}, h("b", {}, table.title), `. ${table.caption}`)),
-    h("thead", {}, h("tr", {}, columns.map((column, index) => headElement(column, index, index === name)))),
-    bodies,
+    { id: place === "tables" ? "table" : `${name}-table` },
+    h("caption", {}, h("details", {}, h("summary", {}, table.title), table.caption)),
+    h("thead", {}, h("tr", {}, shown.map((index) => headElement(found, index, index === label, place)))),
+    groups.filter(({ lines }) => lines.length).map(({ title, lines }) => {
+      const role = Object.keys(data.roles).find((one) => data.roles[one] === title) ?? "method";
+      const heading = h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: shown.length }, h("span", {}, title)));
+      return h("tbody", { class: role }, heading, lines.map((line) => lineElement(line, columns, label, shown, open)));
+    }),
   );
 }
 
-function headElement(column, index, isName) {
-  const sorted = state.sort && state.sort.index === index ? state.sort.direction : "none";
-  const first = column.unit === "text" || column.key === "rank" ? "ascending" : "descending";
+function headElement({ name, columns, label }, index, isName, place) {
+  const column = columns[index];
+  const sort = state.sorts[name];
+  const direction = sort && sort.key === column.key ? sort.direction : "none";
+  const first = column.unit === "text" || ["rank", "mean_rank", "time"].includes(column.key) ? "ascending" : "descending";
   const turn = () => {
-    const other = first === "ascending" ? "descending" : "ascending";
-    state.sort = { index, direction: sorted === first ? other : first };
-    drawTables();
-    part("table").tHead.rows[0].cells[index].querySelector("button").focus();
+    state.sorts[name] = { key: column.key, direction: direction === first ? (first === "ascending" ? "descending" : "ascending") : first };
+    redraw();
+    part(place).querySelector(`th[data-key="${CSS.escape(column.key)}"] button`).focus();
   };
   return h(
     "th",
-    { scope: "col", class: `${column.unit === "text" ? "left" : "right"}${isName ? " name" : ""}`, "aria-sort": sorted },
-    h(
-      "span",
-      { class: "head" },
-      h("button", { type: "button", class: "sort", click: turn }, column.title),
-      h("a", { class: "term", href: `#${column.term}`, "aria-label": `definition of ${column.title}` }, "?"),
-    ),
+    { scope: "col", class: `${column.unit === "text" ? "left" : "right"}${isName ? " name" : ""}`, "data-key": column.key, "aria-sort": direction },
+    h("span", { class: "head" }, h("button", { type: "button", class: "sort", click: turn }, column.title.replaceAll("_", "_\u200b")), termButton(column.title, column.term)),
   );
 }
 
-function bodyElement(title, lines, columns, name) {
-  const place = columns.findIndex(({ key }) => key === "rank");
-  const rows = sortedLines(ranked(lines, place)).map(([number, cells]) => {
-    const row = number === null ? null : current().rows[number];
-    const listed = cells.map(cellOf);
-    const bare = row !== null && columns.every(({ unit }, index) => unit === "text" || listed[index].value === null);
-    const content = bare && columns.some(({ key }) => key === "verdict") ? reasonCells(row, listed, columns, name) : null;
-    return h(
-      "tr",
-      { class: row ? "row" : null, "data-row": number, click: row ? (event) => openRow(event, row) : null },
-      content ?? listed.map((cell, index) => (index === name ? nameCell(row, cell) : valueCell(row, cell, columns[index]))),
-    );
-  });
-  const role = Object.keys(data.roles).find((one) => data.roles[one] === title) ?? "method";
-  const heading = h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: columns.length }, h("span", {}, title)));
-  return h("tbody", { class: role }, heading, rows);
+function lineElement(line, columns, label, shown, open) {
+  const { row, cells } = line;
+  const bare = row !== null && columns.every(({ unit }, index) => unit === "text" || cells[index].value === null);
+  const verdict = columns.findIndex(({ key }) => key === "verdict");
+  const to = row ? open(row) : null;
+  const click = to ? (event) => {
+    if (!event.target.closest("a, button") && getSelection().isCollapsed) location.hash = to;
+  } : null;
+  const content = bare && verdict >= 0
+    ? [...shown.filter((index) => index < label).map(() => h("td", { class: "right" }, UNDEFINED)), nameCell(to, cells[label]), h("td", { class: "why", colspan: shown.filter((index) => index > label).length }, h("span", {}, cells[verdict].value))]
+    : shown.map((index) => (index === label ? nameCell(to, cells[index]) : valueCell(to, cells[index], columns[index])));
+  return h("tr", { class: row ? "row" : "fixed", click }, content);
 }
 
-// Lines in the order of the number that the reader ranks by, with the places that it gives.
-function ranked(lines, place) {
-  if (place < 0) return lines;
-  const placed = lines.map(([number, cells]) => {
-    const row = number === null ? null : current().rows[number];
-    return { number, cells: cells.with(place, row?.ranks[state.rankBy] ?? null), rank: row?.ranks[state.rankBy] ?? null, share: row?.shares[state.rankBy] ?? null, method: row?.role === "method" };
-  });
-  if (placed.every(({ method }) => method)) placed.sort((a, b) => compared(a.rank, b.rank, 1) || compared(a.share, b.share, -1));
-  const own = placed.filter(({ number }) => number === null || !current().rows[number].under);
-  const published = placed.filter((one) => !own.includes(one));
-  const together = own.flatMap((one) => [one, ...published.filter(({ number }) => one.number !== null && current().rows[number].under === current().rows[one.number].label)]);
-  return [...together, ...published.filter((one) => !together.includes(one))].map(({ number, cells }) => [number, cells]);
-}
-
-function sortedLines(lines) {
-  if (!state.sort) return lines;
-  const { index, direction } = state.sort;
-  const sign = direction === "ascending" ? 1 : -1;
-  const value = ([, cells]) => cellOf(cells[index]).value;
-  return [...lines].sort((a, b) => compared(value(a), value(b), sign));
-}
-
-// What is undefined stays last either way.
-function compared(a, b, sign) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en"));
-}
-
-function openRow(event, row) {
-  if (!event.target.closest("a, button") && getSelection().isCollapsed) location.hash = address(current(), row.label);
-}
-
-function nameCell(row, cell) {
+function nameCell(to, cell) {
   const text = breakable(number(cell.value, "text"));
-  const link = row ? h("a", { href: address(current(), row.label), "aria-haspopup": "dialog" }, text) : text;
-  return h("th", { scope: "row", class: "name" }, link, marks(cell.marks));
+  return h("th", { scope: "row", class: "name" }, to ? h("a", { href: to, "aria-haspopup": "dialog" }, text) : text, marks(cell.marks));
 }
 
 // Lets a long label break before its parameters.
@@ -126,25 +67,18 @@ function breakable(label) {
   return at < 0 ? label : [label.slice(0, at), h("wbr"), label.slice(at)];
 }
 
-function reasonCells(row, cells, columns, name) {
-  const verdict = cells[columns.findIndex(({ key }) => key === "verdict")].value;
-  const before = cells.slice(0, name).map(() => h("td", { class: "right" }, UNDEFINED));
-  const rest = columns.length - name - 1;
-  return [...before, nameCell(row, cells[name]), h("td", { class: "why", colspan: rest }, h("span", {}, verdict))];
-}
-
-function valueCell(row, cell, column) {
-  if (column.key === "verdict" || column.key === "ordering") return h("td", { class: "text" }, verdictContent(cell.value));
+function valueCell(to, cell, column) {
+  if (column.key === "verdict" || column.key === "ordering") return h("td", { class: "text verdict" }, verdictContent(cell.value));
   if (column.unit === "text") {
     const text = number(cell.value, "text");
     return h("td", { class: text.length > 28 ? "text long" : "text" }, text, marks(cell.marks));
   }
   const shown = number(cell.value, column.unit);
   const text = cell.bold ? h("b", {}, shown) : shown;
-  const links = row && cell.value !== null && column.key !== "rank";
-  const linked = links ? h("a", { class: "number", tabindex: "-1", href: address(current(), row.label, "records") }, text) : text;
+  const linked = to && cell.value !== null && column.key !== "rank" ? h("a", { class: "number", tabindex: "-1", href: to.replace(/(\?|$)/, "/records$1") }, text) : text;
   const range = interval(cell.low, cell.high, column.unit);
-  return h("td", { class: "right" }, linked, marks(cell.marks), range ? h("small", {}, range) : null);
+  const kind = cell.marks.includes("↑") ? " up" : cell.marks.includes("↓") ? " down" : "";
+  return h("td", { class: `right${kind}` }, linked, marks(cell.marks), range ? h("small", {}, range) : null);
 }
 
 function verdictContent(text) {
@@ -153,5 +87,21 @@ function verdictContent(text) {
 }
 
 function marks(several) {
-  return several.map((mark) => (mark === "n.s." ? h("span", { class: "tag" }, mark) : h("sup", {}, mark)));
+  return several.map((mark) => (mark === "n.s." ? h("span", { class: "tag" }, mark) : "↑↓".includes(mark) ? ` ${mark}` : h("sup", {}, mark)));
+}
+
+function columnChooser({ name, table, columns, label, shown }) {
+  const boxes = columns.map(({ key, title }, index) => {
+    if (index === label) return null;
+    const change = (event) => {
+      const kept = columns.filter((_, other) => (other === index ? event.target.checked : shown.includes(other))).map((one) => one.key);
+      state.columns[name] = kept;
+      redraw();
+      const again = document.querySelector(`details.columns[data-of="${CSS.escape(name)}"]`);
+      again.open = true;
+      again.querySelector(`input[value="${CSS.escape(key)}"]`).focus();
+    };
+    return h("label", {}, h("input", { type: "checkbox", value: key, checked: shown.includes(index), change }), title);
+  });
+  return h("details", { class: "columns", "data-of": name }, h("summary", {}, "Columns"), h("div", {}, boxes));
 }

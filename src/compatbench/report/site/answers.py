@@ -1,0 +1,130 @@
+"""What a reader asks first, from the rows of a suite: which method, what it gains, what it costs, on what data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compatbench.records.record import Record
+from compatbench.report.render.table import Unit, number
+from compatbench.report.rows.controls import ScenarioRows
+from compatbench.report.rows.overview import OverviewRow, gain_sign
+from compatbench.vocabulary import League, MetricName
+
+_SIGNS = {1: " ↑", 0: "", -1: " ↓"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first row of a league over the scenarios of a suite, in words."""
+
+    league: League
+    label: str
+    tied: tuple[str, ...]
+    """Ranked rows that are not significantly behind it."""
+    gain: str
+    cost: str
+
+
+def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> list[Answer]:
+    """One for each league with a ranked row, in the order of leagues."""
+    rank_by = scenarios[0].rank_by
+    found = []
+    for league in League:
+        ranked = [row for row in rows if row.known.league is league and rank_by in row.ranks]
+        if not ranked:
+            continue
+        first = min(ranked, key=lambda row: row.ranks[rank_by])
+        tied = tuple(row.label for row in ranked if row is not first and not row.ahead[rank_by])
+        found.append(Answer(league, first.label, tied, _gain(first, scenarios, rank_by), _cost(first)))
+    return found
+
+
+def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricName) -> str:
+    gains = []
+    for scenario, one in zip(scenarios, row.rows, strict=True):
+        gain = one.number(MetricName.CROSS_GAIN).in_points().value if one else None
+        if gain is not None:
+            plus = "+" if gain >= 0.05 else ""
+            gains.append(f"{plus}{number(gain, Unit.POINTS)}{_SIGNS[gain_sign(one)]} ({scenario.runs.scenario})")
+    share = row.means[rank_by].value
+    mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
+    return f"{', '.join(gains)} points of mAP on day one{mean}"
+
+
+def _cost(row: OverviewRow) -> str:
+    parts = []
+    if row.tax is not None:
+        parts.append(f"tax {number(row.tax, Unit.POINTS)} points after a backfill")
+    if row.time is not None:
+        parts.append(f"training time {number(row.time, Unit.TIMES)}")
+    return ", ".join([*parts, f"needs {', '.join(row.known.runs.method.needs) or 'nothing'}"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Data, scale, date, commit and machine of the records of a suite."""
+
+    dataset: str
+    queries: int
+    classes: int | None
+    """Of the queries; None where relevance is judged."""
+    trained_on: tuple[int, int]
+    """Fewest and most training items of a generation; zeros where no record has them."""
+    rows: int
+    scenarios: int
+    seeds: int
+    records: int
+    dates: tuple[str, str]
+    commits: tuple[str, ...]
+    machines: tuple[str, ...]
+
+    @property
+    def data(self) -> str:
+        """`iconsets: 4,771 queries of 356 classes, models trained on 1,196 to 11,950 items`."""
+        classes = f" of {self.classes:,} classes" if self.classes else " with judgements"
+        low, high = self.trained_on
+        trained = f", models trained on {low:,} to {high:,} items" if high else ""
+        return f"{self.dataset}: {self.queries:,} queries{classes}{trained}"
+
+    @property
+    def scale(self) -> str:
+        """`12 rows × 3 upgrades × 3 seeds`."""
+        parts = [(self.rows, "row"), (self.scenarios, "upgrade"), (self.seeds, "seed")]
+        return " × ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in parts)
+
+    @property
+    def origin(self) -> str:
+        """`run on 2026-11-28 from commit 9fcc932e05 on AMD EPYC`."""
+        first, last = self.dates
+        days = first if first == last else f"{first} to {last}"
+        commits = ", ".join(self.commits[:2]) + (f" and {len(self.commits) - 2} more" if len(self.commits) > 2 else "")
+        return f"run on {days} from commit {commits or 'unknown'} on {', '.join(self.machines)}"
+
+
+def facts(scenarios: Sequence[ScenarioRows]) -> Facts:
+    """From all records of the suite."""
+    runs = [row.runs for scenario in scenarios for row in scenario.rows]
+    records = [record for one in runs for record in one.records]
+    finished = [record for one in runs for record in one.finished]
+    steps = [
+        int(count) for record in finished for one in record.step_costs.values() if (count := one.get("train_images"))
+    ]
+    days = sorted(record.started[:10] for record in records)
+    return Facts(
+        dataset=", ".join(sorted({record.spec.dataset for record in records})),
+        queries=max((_queries(record) for record in finished), default=0),
+        classes=max((record.query_classes or 0 for record in finished if not record.judged), default=0) or None,
+        trained_on=(min(steps, default=0), max(steps, default=0)),
+        rows=len({one.label for one in runs}),
+        scenarios=len(scenarios),
+        seeds=len({record.spec.seed for record in records}),
+        records=len(records),
+        dates=(days[0], days[-1]),
+        commits=tuple(sorted({(record.environment.git_sha or "")[:10] for record in records} - {""})),
+        machines=tuple(sorted({record.environment.gpu or record.environment.cpu for record in records})),
+    )
+
+
+def _queries(record: Record) -> int:
+    return max((metric.n for metric in record.metrics if metric.n is not None), default=0)

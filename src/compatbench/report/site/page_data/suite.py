@@ -1,0 +1,73 @@
+"""One suite: what a reader asks first, its overview, and what ranks its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compatbench.report.rows.overview import OverviewRow, overview_rows
+from compatbench.report.site.answers import Answer, Facts, answers, facts
+from compatbench.report.site.board import Board, BoardSuite
+from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.tables import Columns, table_json
+from compatbench.report.tables.overview import overview_table
+from compatbench.vocabulary import RANKED_BY
+
+
+def suite_json(suite: BoardSuite, board: Board, columns: Columns) -> Json:
+    """The page's first screen on one suite."""
+    rows = overview_rows(suite.reports)
+    labels = [row.label for row in rows]
+    warnings: list[Json] = [*suite.warnings]
+    checked: list[Json] = [*sorted({label for report in suite.reports for label in report.banner.checked})]
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "facts": _facts(facts(suite.reports)),
+        "answers": [_answer(one) for one in answers(rows, suite.reports)],
+        "checked": checked,
+        "warnings": warnings,
+        "overview": table_json(overview_table(suite.reports, rows), columns, labels),
+        "rows": [_row(row, labels) for row in rows],
+        "gaps": _gaps(suite.name, board),
+    }
+
+
+def _facts(one: Facts) -> Json:
+    return [one.data, one.scale, one.origin]
+
+
+def _answer(one: Answer) -> Json:
+    return {"league": one.league, "label": one.label, "tied": [*one.tied], "gain": one.gain, "cost": one.cost}
+
+
+def _row(row: OverviewRow, labels: Sequence[str]) -> Json:
+    """By each number that may rank: the mean, and the places in `labels` of the rows ahead; null where not ranked."""
+    known = row.known
+    return {
+        "label": row.label,
+        "role": known.role,
+        "league": known.league,
+        "needs": list(known.runs.method.needs),
+        "under": known.under,
+        "means": {
+            number.heading: [one.value, one.low, one.high] if one.value is not None else None
+            for number, one in row.means.items()
+        },
+        "ahead": {
+            number.heading: [labels.index(label) for label in row.ahead[number]] if number in row.ranks else None
+            for number in RANKED_BY
+        },
+    }
+
+
+def _gaps(suite: str, board: Board) -> Json:
+    """Why rows have no rank or no numbers, as `[label, scenario, reason]`; cells that were not run with their seeds."""
+    gaps: list[Json] = []
+    for row in board.standings.rows:
+        for entry in (one for one in row.entries if one.suite == suite):
+            reasons = [entry.why] if entry.why and entry.records else []
+            if entry.missing_seeds:
+                reasons.append(f"seed {', '.join(map(str, entry.missing_seeds))} not run")
+            if reasons:
+                gaps.append([row.label, entry.scenario, "; ".join(reasons)])
+    return gaps

@@ -1,0 +1,65 @@
+// The first screen: which method, what it gains, what it costs, whether to believe it, and all rows of one suite.
+function drawOverview() {
+  const chosen = suite();
+  drawSuites(chosen);
+  part("facts").replaceChildren(h("b", {}, "Data"), ` ${chosen.facts[0]}. `, h("b", {}, "Scale"), ` ${chosen.facts[1]}. `, h("b", {}, "Origin"), ` ${chosen.facts[2]}; protocol ${current().protocol}; every number from `, h("a", { href: `${data.records}/` }, "records"), ".");
+  drawAnswers(chosen);
+  drawLeagues(chosen);
+  const first = (row) => data.scenarios.findIndex((one) => one.suite === chosen.name && one.rows.some(({ label }) => label === row.label));
+  drawListing(overviewListing(), "overview-body", { open: (row) => address(data.scenarios[first(row)], row.label) });
+  part("gaps").replaceChildren(gapsElement(chosen));
+}
+
+function drawSuites(chosen) {
+  if (data.suites.length < 2) return;
+  const buttons = data.suites.map(({ name, title }) => h("button", { type: "button", "aria-pressed": String(name === chosen.name), click: () => {
+    choose(data.scenarios.findIndex((one) => one.suite === name));
+    redraw();
+    [...part("suites").querySelectorAll("button")].find((one) => one.textContent === title).focus();
+  } }, title));
+  part("suites").replaceChildren(h("div", { class: "choice", role: "group", "aria-label": "Board" }, buttons));
+}
+
+function drawAnswers(chosen) {
+  const shown = chosen.answers.filter(({ league }) => !state.league || league === state.league);
+  const heading = (league) => data.leagues.find(([name]) => name === league)[1];
+  const each = (of) => (shown.length ? h("ul", {}, shown.map((one) => h("li", {}, shown.length > 1 ? h("span", { class: "caption" }, `${heading(one.league)}: `) : null, of(one)))) : h("p", {}, "No row is ranked here."));
+  const sure = chosen.warnings.length || !chosen.checked.length;
+  const belief = sure
+    ? [h("p", { class: "no" }, chosen.warnings.length ? "✗ Not before this is explained:" : "✗ No control checks these tables."), h("ul", {}, chosen.warnings.slice(0, 3).map((one) => h("li", {}, one)), chosen.warnings.length > 3 ? h("li", {}, `and ${chosen.warnings.length - 3} more, below`) : null)]
+    : [h("p", {}, `✓ All ${chosen.checked.length} controls behave as they must. ↑ ↓: significant over seeds and queries; the rest is undecided. `, h("code", {}, "compatbench verify"), " scores every row again; each row has its command.")];
+  const block = (title, ...content) => h("div", {}, h("h2", {}, title), ...content);
+  part("answers").replaceChildren(
+    block("Which method?", each(({ label, tied }) => [h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
+    block("What does it gain?", each(({ gain }) => gain)),
+    block("What does it cost?", each(({ cost }) => cost)),
+    block("Can I believe it?", belief),
+  );
+}
+
+function drawLeagues(chosen) {
+  const count = (league) => chosen.rows.filter((row) => row.role === "method" && (!league || row.league === league)).length;
+  const tabs = [["", "All leagues", "Methods are ranked among those that ask the same of the serving system."], ...data.leagues].filter(([league]) => count(league));
+  const turn = (league, title) => {
+    state.league = league;
+    redraw();
+    [...part("leagues").querySelectorAll("button[aria-pressed]")].find((one) => one.textContent.startsWith(title)).focus();
+  };
+  const buttons = tabs.map(([league, title]) => h("button", { type: "button", "aria-pressed": String(state.league === league), click: () => turn(league, title) }, `${title} (${count(league)})`));
+  const [, , sentence] = tabs.find(([league]) => league === state.league) ?? tabs[0];
+  part("leagues").replaceChildren(h("div", { class: "choice", role: "group", "aria-label": "League" }, buttons, termButton("league", data.terms.league)), h("p", { class: "caption" }, sentence));
+}
+
+function gapsElement({ gaps }) {
+  if (!gaps.length) return "";
+  const reasons = new Map();
+  for (const [label, scenario, why] of gaps) {
+    const key = `${label}\n${why}`;
+    reasons.set(key, [...(reasons.get(key) ?? []), scenario]);
+  }
+  const lines = [...reasons].map(([key, where]) => {
+    const [label, why] = key.split("\n");
+    return h("li", {}, h("b", {}, label), ` ${why} (${where.join(", ")})`);
+  });
+  return h("details", { class: "missing" }, h("summary", {}, `Not run, failed, skipped or unranked: ${plural(lines.length, "reason")}`), h("ul", {}, lines));
+}
