@@ -9,7 +9,7 @@ from compatbench.errors import RequestError
 from compatbench.records.store import Store
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.claims_page import CLAIMS_FILE, CLAIMS_PAGE, claims_page, read_claims
-from compatbench.report.site.insert import unknown_scenario, with_section
+from compatbench.report.site.insert import unknown_suite, with_section
 from compatbench.report.site.leaderboard_page import leaderboard_page
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.site.write import write_suite
@@ -79,8 +79,8 @@ def page_problems(board: Board, store: Store) -> list[Problem]:
     for path, content in pages.items():
         problems += _difference(path.relative_to(_project(store)).as_posix(), path, content.encode())
     readme = _project(store) / "README.md"
-    if readme.is_file() and (name := unknown_scenario(readme.read_text(encoding="utf-8"), board)):
-        told = f"is to show {name}, which is not on the leaderboard; name a suite and scenario that are"
+    if readme.is_file() and (name := unknown_suite(readme.read_text(encoding="utf-8"), board)):
+        told = f"is to show {name}, which is not on the leaderboard; name a suite that is"
         problems.append(Problem("README.md", told, serious=False))
     return problems + _foreign_entries(store)
 
@@ -122,7 +122,7 @@ def _pages(board: Board, store: Store) -> dict[Path, str]:
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
         shown = with_section(text, board, PurePosixPath(results.name, store.root.name))
-        if shown != text or not unknown_scenario(text, board):
+        if shown != text or not unknown_suite(text, board):
             pages[readme] = shown
     return pages
 

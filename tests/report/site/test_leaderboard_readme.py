@@ -8,12 +8,12 @@ import pytest
 from boards import board, board_suite, row
 
 from compatbench.report.rows.runs import file_of
-from compatbench.report.site.insert import unknown_scenario, with_section
+from compatbench.report.site.insert import unknown_suite, with_section
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.site.write import write_suite
 from compatbench.vocabulary import Status
 
-MARKED = "before\n<!-- begin: compatbench leaderboard synthetic/one -->\nold\n<!-- end -->\nafter\n"
+MARKED = "before\n<!-- begin: compatbench leaderboard synthetic -->\nold\n<!-- end -->\nafter\n"
 FOLDER = PurePosixPath("results/leaderboard")
 
 
@@ -61,11 +61,8 @@ def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     text = readme(made)
     assert text.startswith(f"{GENERATED}\n")
     method = "[a(x=1)](../docs/methods.md#a)"
-    means = "**1.0** [1.0, 1.0]|0.60 [0.60, 0.60]|0.00 [0.00, 0.00]"
-    assert f"|1|{method}|nothing|{means}|2/2|2/2|[1](#synthetic-one)|[1](#synthetic-two)|" in text
-    assert (
-        "|–|[c](../docs/methods.md#c)|nothing|–|–|–|0/2|–|[skipped](#synthetic-one)|[not run](#synthetic-two)|" in text
-    )
+    assert f"|1|{method}|**0.60** [0.60, 0.60]|25.0 ↑|25.0 ↑|−12.5|–|2/2|1.0 [1.0, 1.0]|nothing|" in text
+    assert "|–|[c](../docs/methods.md#c)|–|–|–|–|–|–|–|nothing|" in text
     assert "- finetune: skipped: other backbone (two)" in text, "of references too"
     assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
     assert "Missing: 12 planned cells without a record" in text
@@ -79,7 +76,7 @@ def test_rows_of_every_table_have_as_many_cells_as_headings(made):
     lines = re.sub(r"\\\|", "", readme(made)).splitlines()
     tables = "\n".join(line if line.startswith("|") else "" for line in lines).split("\n\n")
     widths = [{line.count("|") for line in table.strip().splitlines()} for table in tables if table.strip()]
-    assert len(widths) == 4, "the standing, the overview of the suite, and its two scenarios"
+    assert len(widths) == 3, "the overview of the suite, and its two scenarios"
     assert all(len(width) == 1 for width in widths)
 
 
@@ -87,40 +84,34 @@ def test_what_is_wrong_stands_on_top_in_words_with_a_red_mark(bench, records):
     wrong = row(bench, "worse", 0.5, "one", role="control", expects=["cross below status quo"])
     made = board(board_suite(bench, [*records, *wrong], outdated={"x.json": ("the source of method 'b' changed",)}))
     text = readme(made)
-    top = text[: text.index("## All scenarios")]
+    top = text[: text.index("## Plain numbers")]
     assert "> ❌ **Not everything is as it should be" in top
     assert "> - synthetic, one: worse: M(n,o) = 50.0 should be below M(o,o) = 25.0" in top
     assert "> - synthetic: 1 record is outdated, run before a change: the source of method 'b' changed" in top
     assert "✅" not in top
-    assert "✗ not as expected" in text[text.index("## All scenarios") :]
+    assert "✗ not as expected" in text[text.index("## Plain numbers") :]
     assert "> ❌" in with_section(MARKED, made, FOLDER)
 
 
-def test_the_part_of_the_projects_readme_stands_between_its_marks(made, records):
+def test_the_part_of_the_projects_readme_stands_between_its_marks(made):
     once = with_section(MARKED, made, FOLDER)
-    assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic/one -->\n")
+    assert once.startswith("before\n<!-- begin: compatbench leaderboard synthetic -->\n")
     assert once.endswith("<!-- end -->\nafter\n")
     assert "\nold\n" not in once
-    assert (
-        "|1|[a(x=1)](docs/methods.md#a)|nothing|**1.0** [1.0, 1.0]|0.60 [0.60, 0.60]|0.00 [0.00, 0.00]|2/2|2/2|\n"
-        in once
-    )
-    assert "never ranked)**" not in once, "references have no part in mean ranks"
-    assert "](results/leaderboard/synthetic/plots/one-pareto.svg)" in once
-    assert {f"results/leaderboard/{file_of(one)}" for one in records if one.spec.scenario == "one"} <= set(
-        targets(once)
-    )
+    assert "**a(x=1)**" in once, "the best method of the league, with"
+    assert "Gain: +25.0 ↑ (one), +25.0 ↑ (two) points of mAP on day one; A 0.60. Cost: tax −12.5 points" in once
+    lines = [re.sub(r"\s*\|\s*", "|", line) for line in once.splitlines() if line.startswith("|")]
+    assert "|a(x=1)|**0.60** [0.60, 0.60]|25.0 ↑|25.0 ↑|−12.5|–|" in lines
+    assert "|status quo|–|25.0|25.0|–|–|" in lines
+    assert not any("shuffled" in line for line in lines), "controls stay on the page"
     assert with_section(once, made, FOLDER) == once
-    anchors = {target.partition("#")[2] for target in targets(once) if target.startswith("results/README.md#")}
-    assert anchors
-    assert all(f'<a name="{name}"></a>' in readme(made) for name in anchors), "terms are defined on the other page"
 
 
 def test_marks_of_what_is_not_there_leave_the_text_alone(made):
-    other = MARKED.replace("synthetic/one", "synthetic/gone")
+    other = MARKED.replace("synthetic", "gone")
     assert with_section(other, made, FOLDER) == other
-    assert unknown_scenario(other, made) == "synthetic/gone"
-    assert unknown_scenario(MARKED, made) == ""
+    assert unknown_suite(other, made) == "gone"
+    assert unknown_suite(MARKED, made) == ""
     assert with_section("no marks", made, FOLDER) == "no marks"
 
 

@@ -82,7 +82,7 @@ class Facts:
     @property
     def data(self) -> str:
         """`iconsets: 4,771 queries of 356 classes, models trained on 1,196 to 11,950 items`."""
-        classes = f" of {self.classes:,} classes" if self.classes else " with judgements"
+        classes = f" of {self.classes:,} classes" if self.classes else ""
         low, high = self.trained_on
         trained = f", models trained on {low:,} to {high:,} items" if high else ""
         return f"{self.dataset}: {self.queries:,} queries{classes}{trained}"

@@ -1,25 +1,28 @@
 """Writes generated tables between two marks of a hand-written Markdown file.
 
 The marks are the lines `<!-- begin: compatbench report SUITE … -->` for the main columns of all scenarios of one's own
-runs, `<!-- begin: compatbench leaderboard SUITE/SCENARIO -->` for the leaderboard's part of the project's README.md:
-mean ranks, and the table and plot of one scenario; and for both `<!-- end -->`.
+runs, `<!-- begin: compatbench leaderboard SUITE -->` for the leaderboard's part of the project's README.md: the best
+method of each league and the first rows of one suite; and for both `<!-- end -->`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
-from compatbench.report.render.table import Column, Place, Row
-from compatbench.report.render.to_markdown import escape, image, joined, to_legend, to_markdown
+from compatbench.report.render.table import Column, Place, Table
+from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
+from compatbench.report.rows.overview import overview_rows
+from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.board import Board, BoardSuite
-from compatbench.report.site.leaderboard_readme import anchor, banner, definitions, linked_table, records_of, to_method
+from compatbench.report.site.leaderboard_readme import banner
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.overview import explained, overview_of_several
-from compatbench.report.tables.standing_table import summary_table
+from compatbench.report.tables.overview import explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
+from compatbench.vocabulary import League
 
 
 def _marked(what: str) -> re.Pattern[str]:
@@ -33,7 +36,9 @@ def _marked(what: str) -> re.Pattern[str]:
     )
 
 
-_LEADERBOARD = _marked(r"leaderboard (?P<suite>[^\s/]+)/(?P<scenario>\S+) ")
+_LEADERBOARD = _marked(r"leaderboard (?P<suite>\S+) ")
+FRONT_ROWS = 8
+"""Of methods, in the project's README.md."""
 
 
 def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> None:
@@ -56,28 +61,25 @@ def insert_tables(reports: Sequence[ScenarioReport], suite: str, path: Path) -> 
 
 
 def with_section(text: str, board: Board, folder: PurePosixPath) -> str:
-    """`text` with the leaderboard between its marks; unchanged if there are no marks, or they name no known scenario.
+    """`text` with the leaderboard between its marks; unchanged if there are no marks, or they name no known suite.
 
     `folder` holds the records, seen from the file: results/leaderboard.
     """
 
     def replaced(match: re.Match[str]) -> str:
         found = _find(board, match)
-        return f"{match['begin']}\n{_section(*found, board, folder)}\n{match['end']}" if found else match[0]
+        return f"{match['begin']}\n{_section(found, board, folder)}\n{match['end']}" if found else match[0]
 
     return _LEADERBOARD.sub(replaced, text)
 
 
-def unknown_scenario(text: str, board: Board) -> str:
-    """The first `SUITE/SCENARIO` that the marks in `text` name and that is not on the leaderboard, or nothing."""
-    unknown = (match for match in _LEADERBOARD.finditer(text) if not _find(board, match))
-    return next((f"{match['suite']}/{match['scenario']}" for match in unknown), "")
+def unknown_suite(text: str, board: Board) -> str:
+    """The first suite that the marks in `text` name and that is not on the leaderboard, or nothing."""
+    return next((match["suite"] for match in _LEADERBOARD.finditer(text) if not _find(board, match)), "")
 
 
-def _find(board: Board, match: re.Match[str]) -> tuple[BoardSuite, ScenarioReport] | None:
-    found = [(suite, report) for suite in board.suites for report in suite.reports]
-    named = match["suite"], match["scenario"]
-    return next((pair for pair in found if (pair[0].name, pair[1].runs.scenario) == named), None)
+def _find(board: Board, match: re.Match[str]) -> BoardSuite | None:
+    return next((suite for suite in board.suites if suite.name == match["suite"]), None)
 
 
 def _tables(reports: Sequence[ScenarioReport]) -> str:
@@ -107,26 +109,43 @@ def _origin(reports: Sequence[ScenarioReport]) -> str:
     return f"{len(records)} records, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}{code}."
 
 
-def _section(suite: BoardSuite, report: ScenarioReport, board: Board, folder: PurePosixPath) -> str:
-    page, sortable = str(folder.parent / "README.md"), folder.parent / "index.html"
-    terms, figure = definitions(board), report.figures.get("scores")
-    to_docs = to_method(board.standings, "docs")
-
-    def link(row: Row, column: Column) -> str:
-        return f"{page}#{anchor(suite.name, report.runs.scenario)}" if column.key == "rank" else to_docs(row, column)
-
-    def records(row: Row) -> str:
-        return records_of(report, row, str(folder))
-
+def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
+    """Which method by league, on what data, and the best rows of each."""
+    page = folder.parent / "index.html"
+    rows = overview_rows(suite.reports)
+    about = facts(suite.reports)
+    lines = [
+        f"- **{escape(one.league.heading)}** ({escape(one.league.sentence.rstrip('.'))}): **{escape(one.label)}**"
+        f"{f', not significantly ahead of {escape(_few(one.tied))}' if one.tied else ''}. Gain: {escape(one.gain)}. "
+        f"Cost: {escape(one.cost)}."
+        for one in answers(rows, suite.reports)
+    ]
+    best = _best(overview_table(suite.reports, rows).narrow(Place.FRONT))
     return joined(
         [
-            f"Generated from [{folder}]({page}), where every scenario has its table and every row its records; "
-            f"[{sortable}]({sortable}) is the page to sort and filter.",
+            f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}):",
+            "\n".join(lines),
             banner(board),
-            "### Mean ranks over all scenarios",
-            linked_table(summary_table(board.standings), terms, link, page=page),
-            f"### {escape(report.title)}",
-            *([image(figure.alt, f"{folder}/{suite.name}/{figure.file}"), escape(figure.caption)] if figure else []),
-            linked_table(report.scores.narrow(Place.FRONT), terms, link, records, page),
+            to_markdown(best, heading="###", legend=False),
+            f"All {about.rows} rows, their intervals and records: [{page}]({page}) (download and open), "
+            f"[{folder.parent}/README.md]({folder.parent}/README.md).",
         ]
     )
+
+
+def _few(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    return f"{', '.join(labels[:3])}{more}"
+
+
+def _best(overview: Table) -> Table:
+    """The first rows of each league, some `FRONT_ROWS` in all, below the status quo and the full backfill."""
+    references, *others = overview.groups
+    leagues = [group for group in others if group.title in {one.heading for one in League}]
+    each = max(1, FRONT_ROWS // max(1, len(leagues)))
+    groups = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
+    caption = (
+        "Gain of day-one queries over the status quo in each upgrade, mAP in points; ↑ better, ↓ worse, significantly. "
+        "A: share of the full backfill's gain while a backfill runs."
+    )
+    return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes={})

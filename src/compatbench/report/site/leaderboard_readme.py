@@ -13,13 +13,13 @@ from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_cell
 from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.standing import Standings
+from compatbench.report.site.answers import facts
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.site.write import banner_lines
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.overview import overview_of_several
-from compatbench.report.tables.standing_table import scenario_key, standings_table
+from compatbench.report.tables.overview import overview_table
 
 Link = Callable[[Row, Column], str]
 """Where the text of a cell leads to; empty for nowhere."""
@@ -40,25 +40,18 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     terms = definitions(board)
     to_docs = to_method(board.standings, "../docs")
 
-    def link(row: Row, column: Column) -> str:
-        suite, _, scenario = column.key.partition("/")
-        return to_docs(row, column) or (f"#{anchor(suite, scenario)}" if scenario else "")
-
-    several, first = len(board.suites) > 1, board.suites[0].reports[0]
-    parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board), "## All scenarios"]
-    if several:
-        parts.append("\n".join(f"- {_suite_line(suite, folder)}" for suite in board.suites))
-    parts += [
-        linked_table(standings_table(board.standings, name_suites=several), terms, link),
-        _unranked(board.standings, several),
-        _missing(board.standings),
-    ]
+    parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board)]
+    first = board.suites[0].reports[0]
     for suite in board.suites:
-        parts += [f"## {escape(suite.title)}", _suite_line(suite, folder)]
-        if overview := overview_of_several(suite.reports):
-            parts.append(linked_table(overview, terms, to_docs))
+        parts += [
+            f"## {escape(suite.title)}",
+            _suite_line(suite, folder),
+            linked_table(overview_table(suite.reports), terms, to_docs),
+        ]
         for report in suite.reports:
             parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
+    several = len(board.suites) > 1
+    parts += ["## What is missing", _unranked(board.standings, several), _missing(board.standings)]
     listed = [f'- <a name="{one.anchor}"></a>**{escape(one.name)}**: {escape(one.text)}' for one in terms.sorted()]
     parts += ["## Definitions", "\n".join(listed)]
     return joined(parts)
@@ -110,8 +103,7 @@ def definitions(board: Board) -> Terms:
     """The definitions behind the file's headings; the same board gives the same anchors."""
     terms = Terms()
     tables = [
-        standings_table(board.standings, name_suites=len(board.suites) > 1),
-        *(overview for suite in board.suites if (overview := overview_of_several(suite.reports)) is not None),
+        *(overview_table(suite.reports) for suite in board.suites),
         *(report.scores.narrow(Place.README) for report in board.reports),
     ]
     for column in (column for table in tables for column in table.columns):
@@ -145,13 +137,10 @@ def to_method(standings: Standings, docs: str) -> Link:
 
 
 def _suite_line(suite: BoardSuite, folder: str) -> str:
-    runs = [row.runs for report in suite.reports for row in report.rows]
-    records = sum(len(one.records) for one in runs)
-    seeds = sorted({record.spec.seed for one in runs for record in one.records})
+    about = facts(suite.reports)
     return (
-        f"`{suite.name}`: {_counted(records, 'record')}, {_counted(len(suite.reports), 'scenario')}, "
-        f"{_counted(len({one.label for one in runs}), 'row')}, "
-        f"seeds {', '.join(map(str, seeds))}, protocol {PROTOCOL_VERSION}; "
+        f"{escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}. `{suite.name}`: "
+        f"{_counted(about.records, 'record')}, protocol {PROTOCOL_VERSION}; "
         f"[all tables and plots]({folder}/{suite.name}/README.md)."
     )
 
@@ -182,7 +171,7 @@ def _unranked(standings: Standings, several: bool) -> str:
         for entry in row.entries:
             if entry.why and entry.records:
                 reasons.setdefault(entry.why, []).append(
-                    scenario_key(entry.suite, entry.scenario) if several else entry.scenario
+                    f"{entry.suite}/{entry.scenario}" if several else entry.scenario
                 )
         lines += [
             f"- {escape(row.label)}: {escape(one_line(why))} ({escape(', '.join(where))})"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from compatbench.evaluation.significance import FAMILY, INTERVALS
 from compatbench.report.rows.row import LONGEST_REASON, RANKED_SEEDS
-from compatbench.report.tables.standing_table import SUMMARY
 from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, Status, Verdict
 
 
@@ -49,7 +48,6 @@ GENERAL = {
     "league": "Methods that ask the same of the serving system; no rank crosses leagues. "
     + " ".join(f"{league.heading}: {league.sentence}" for league in League),
     **{number.heading: number.sentence for number in RANKED_BY},
-    **{column.title: column.description for column in SUMMARY},
     "seed": "One seed covers the old, the new and the independent model.",
     **{status: status.sentence for status in Status},
     Status.SKIPPED: f"{Status.SKIPPED.sentence} Tables show its first {LONGEST_REASON} characters.",

@@ -20,10 +20,13 @@ function follow() {
   const { index, row, place, choices } = parsed(location.hash);
   if (index < 0) return;
   const moved = index !== state.scenario;
+  const before = address(current());
   choose(index);
   adopt(choices);
-  drawFilters();
-  draw();
+  if (address(current()) !== before) {
+    drawFilters();
+    draw();
+  }
   if (row >= 0) showDetails(current(), current().rows[row], place);
   else if (dialog.open) dialog.close();
   else if (moved) part("upgrade").scrollIntoView();
