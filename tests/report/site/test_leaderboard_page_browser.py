@@ -395,7 +395,8 @@ def test_the_first_screen_answers(opened):
     assert list(lines)[:2] == ["status quo", "full backfill"]
     assert lines["strong"][3:5] == ["37.5 ↑", "37.5 ↑"]
     page.locator("details.missing summary").click()
-    assert "narrow skipped: needs 9 dimensions, not 8 (backbone, extended_data)" in page.locator("details.missing").inner_text()
+    gaps = page.locator("details.missing").inner_text()
+    assert "narrow skipped: needs 9 dimensions, not 8 (backbone, extended_data)" in gaps
 
 
 def test_what_is_wrong_is_told_first_and_in_full(opened):
