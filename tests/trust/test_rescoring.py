@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
@@ -41,6 +42,9 @@ def test_early_records_are_read_and_not_scored_again() -> None:
         record, rescorer = read_record(path), Rescorer(path.parents[3] / "arrays")
         assert list(rescorer.differences(record)) == []
         assert {"cross_gain", "NFR@1", "backfill_area"} <= set(rescorer.unchecked(record))
+        record.arrays[0].array = "0" * 64
+        with pytest.raises(RequestError, match="per-query arrays not readable"):
+            list(rescorer.differences(record))
 
 
 def test_a_right_record_has_none(store: Store) -> None:

@@ -128,6 +128,24 @@ def test_what_cannot_be_submitted_is_refused(fresh: Published, tmp_path: Path) -
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("what", ["record", "array", "folder"])
+def test_a_link_in_runs_is_not_published(fresh: Published, tmp_path: Path, what: str) -> None:
+    record = fresh.runs.record(fresh.cells[1].spec)
+    path = {"record": record, "array": next(fresh.runs.arrays.iterdir()), "folder": record.parent}[what]
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RequestError, match="is a link: nothing is published through it"):
+        submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    assert not fresh.leaderboard.root.exists()
+
+
+def test_a_record_whose_arrays_are_gone_is_not_submitted(fresh: Published) -> None:
+    shutil.rmtree(fresh.runs.arrays)
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    assert ["per-query arrays not readable" in one.message for one in serious(submission.problems)] == [True, True]
+    assert not fresh.leaderboard.root.exists()
+
+
 def test_part_of_a_suite_can_be_submitted(fresh: Published) -> None:
     fresh.runs.record(fresh.cells[1].spec).unlink()
     submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())

@@ -26,7 +26,7 @@ from compatbench.trust.staleness import stale
 from compatbench.trust.verify import verify
 from compatbench.vocabulary import ParameterSetting
 
-SPEC = ("spec",)
+PLANTED = {"query_generation": "1", "gallery_generation": "0", "protocol": "easy", "array": "../planted/evil"}
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "seed": (lambda data: data["spec"].update(seed=1), "its spec_hash is not the hash of its spec"),
     "recipe is no number": (lambda data: data["spec"]["recipe"].update(lr=float("nan")), "spec.recipe.lr: "),
@@ -38,6 +38,21 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "path": (lambda data: data.update(error="in /home/me/data/x.png"), "names an absolute path"),
     "failed with scores": (lambda data: data.update(status="failed"), "status failed, and yet it has scores"),
     "a score": (lambda data: data["metrics"][0]["numbers"].update(mAP=[0.9, 0.8, 1.0]), "mAP(0,0): value is"),
+    "a failed one that names arrays": (
+        lambda data: data.update(status="failed", metrics=[], backfill=[], backfilled=[]),
+        "status failed, and yet it has scores: parents, ",
+    ),
+    "an invalid one with scores": (lambda data: data.update(status="invalid"), "status invalid, and yet it has scores"),
+    "no file of its own arrays": (lambda data: data["files"].pop("own"), "its arrays are in 'own'"),
+    "a failed one of elsewhere": (
+        lambda data: data.update(status="failed", protocols=[PLANTED]),
+        "protocols.0.array: String should match",
+    ),
+    "a split": (lambda data: data.update(split_hash="../x"), "split_hash: String should match"),
+    "a parent": (lambda data: data["parents"].update({"0": "../x"}), "parents.0: String should match"),
+    "a source": (lambda data: data["spec"]["method"].update(source_hash="../x"), "spec.method.source_hash: String"),
+    "a fingerprint": (lambda data: data["spec"].update(dataset_fingerprint="f"), "spec.dataset_fingerprint: String"),
+    "a commit": (lambda data: data["environment"].update(git_sha="-x"), "environment.git_sha: String should match"),
     "an array of elsewhere": (lambda data: data["files"].update(own="../" * 21 + "x"), "array: String should match"),
     "no numbers": (lambda data: data["metrics"][0].update(numbers=[1]), "numbers: "),
     "no place of an array": (lambda data: data["arrays"][0].pop(), "not a record"),

@@ -222,5 +222,5 @@ class Environment(StrictModel):
     processes: int = 1
     """World size: processes that trained each model together."""
     gpu: str | None = None
-    git_sha: str | None = None
+    git_sha: Annotated[str, StringConstraints(pattern="^[0-9a-f]{40,64}$")] | None = None
     git_dirty: bool | None = None

@@ -9,9 +9,9 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.errors import RequestError
@@ -64,7 +64,7 @@ class MethodInfo(Setting):
     pairs: TrainPart | None = None
     """What an adapter was fitted on; null for a training method, and under protocol 1, where it was `train`."""
     setting: ParameterSetting | None = None
-    source_hash: str
+    source_hash: Sha256
     """Of the method's file and of the `_*.py` files beside it that it imports."""
     summary: str = ""
     """First line of its docstring: the method and its source."""
@@ -77,7 +77,7 @@ class CellSpec(StrictModel):
     protocol: int = PROTOCOL_VERSION
     dataset: str
     dataset_options: dict[str, JsonValue] = Field(default_factory=dict)
-    dataset_fingerprint: str
+    dataset_fingerprint: Sha256
     image_size: int
     train_limit: int | None = None
     query_limit: int | None = None
@@ -121,8 +121,8 @@ class Measurements(StrictModel):
 
     model_config = ConfigDict(frozen=True)
 
-    split_hash: str = ""
-    parents: dict[str, str] = Field(default_factory=dict)
+    split_hash: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
+    parents: dict[str, Sha256] = Field(default_factory=dict)
     """Artefact ids of the models used, by generation label."""
     query_classes: int | None = None
     """Classes of the queries; null in the first records."""
@@ -189,6 +189,13 @@ class Record(Measurements, _Head):
     started: str
     """UTC, ISO 8601."""
     seconds: float
+
+    @model_validator(mode="after")
+    def _names_files_by_hash(self) -> Self:
+        """Arrays of a cell lie in `own` and `shared` only until they are written."""
+        if nameless := [name for name in self.array_files if len(name) != 64]:
+            raise ValueError(f"its arrays are in '{nameless[0]}', and a file is named by its sha256")
+        return self
 
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"

@@ -9,7 +9,7 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.execution.cell import without_absolute_paths
 from compatbench.execution.command import command, runs_its_cell
-from compatbench.records.record import Record, read_record
+from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
 from compatbench.trust.problems import Problem
@@ -54,10 +54,10 @@ def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record |
                 problems.append(Problem(where, told, serious=False))
         except RequestError as error:
             problems.append(Problem(where, str(error)))
-        except (ValueError, KeyError, IndexError) as error:
-            problems.append(Problem(where, f"its arrays do not fit it ({error}); run its cell again"))
-    elif record.metrics and record.status is not Status.INVALID:
-        problems.append(Problem(where, f"status {record.status.value}, and yet it has scores"))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problems.append(Problem(where, f"its arrays do not fit it ({error!r}); run its cell again"))
+    elif measured := [part for part in Measurements.model_fields if part != "split_hash" and getattr(record, part)]:
+        problems.append(Problem(where, f"status {record.status.value}, and yet it has scores: {', '.join(measured)}"))
     if record.environment.git_dirty:
         problems.append(Problem(where, "made from a checkout with uncommitted changes", serious=False))
     return record, problems

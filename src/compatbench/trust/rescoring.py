@@ -15,6 +15,7 @@ from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.compact import BOUND_DECIMALS, CURVE_DECIMALS, VALUE_DECIMALS
 from compatbench.records.parts import BackfillCurve, Metric
 from compatbench.records.record import Record
+from compatbench.storage.array_files import read_columns
 from compatbench.trust.identities import broken_identities
 
 TOLERANCE = 1e-9
@@ -37,11 +38,13 @@ class Rescorer:
         self._last: tuple[Record, dict[Coordinates, Metric]] | None = None
 
     def differences(self, record: Record) -> Iterator[str]:
-        """Differences between `record` and its arrays, each in one line; none for an early record.
+        """Differences between `record` and its arrays, each in one line; an early record's are only looked for.
 
         Raises RequestError for unreadable arrays.
         """
         if record.is_early:
+            for entry in record.array_entries:
+                read_columns(self.arrays, entry.array)
             return
         for ref in record.arrays:
             for broken in self._identities(ref.array):

@@ -42,7 +42,7 @@ def submit(
 
     `samples` are those of the suite's dataset; the pictures of what the page shows of them are written too.
     A record takes the place of an older one of the same row, scenario and seed. Raises RequestError where there is
-    nothing to copy, for a suite that readers do not have, where the leaderboard's folder leads elsewhere, and where
+    nothing to copy, for a suite that readers do not have, where one of the two folders contains a link, and where
     results/README.md was written by hand.
     """
     suite = cells[0].spec.suite
@@ -50,6 +50,8 @@ def submit(
         raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
     if outside := links(leaderboard.root):
         raise RequestError(f"{outside[0]} is a link: nothing is written through it; put a folder or file there")
+    if outside := links(runs.root):
+        raise RequestError(f"{outside[0]} is a link: nothing is published through it; put the file itself there")
     refuse_foreign(leaderboard)
     submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
