@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,37 @@ def test_old_vectors_and_labels_come_from_files_of_their_own(files: dict[str, An
     assert np.allclose(read_table(Path("q.npz")).vectors, expected.numpy(), atol=1e-6)
 
 
+def test_unequal_lengths_are_told_loudly_and_can_be_kept(files: dict[str, Any]) -> None:
+    """An index by distance, searched by hand, finds by vectors of the right lengths what it does not by unit ones."""
+    result = CliRunner().invoke(app, ["fit", "old.npy", "new.npy", "-o", "a.safetensors"], catch_exceptions=False)
+    assert "WARNING: old.npy: old vectors differ in length" in result.stderr
+    result = CliRunner().invoke(app, ["apply", "a.safetensors", "new.npy", "-o", "unit.npy"], catch_exceptions=False)
+    assert "WARNING" in result.stderr
+    result = CliRunner().invoke(app, ["apply", "a.safetensors", "new.npy", "-o", "q.npy", "--similarity", "l2"])
+    assert "WARNING" not in result.stderr
+    lengths = np.linalg.norm(files["old"], axis=1)
+    assert np.allclose(np.linalg.norm(np.load("q.npy"), axis=1), np.sort(lengths)[(len(lengths) - 1) // 2], rtol=1e-5)
+    run("apply", "a.safetensors", "old.npy", "-o", "g.npy", "--side", "gallery", "--similarity", "dot")
+    assert np.allclose(np.load("g.npy"), files["old"], atol=1e-5)  # procrustes rewrites nothing
+    np.save("old.npy", files["old"].numpy() / lengths[:, None])
+    result = CliRunner().invoke(app, ["fit", "old.npy", "new.npy", "-o", "a.safetensors"], catch_exceptions=False)
+    assert "WARNING" not in result.stderr
+
+
+def test_an_adapter_is_exported(files: dict[str, Any]) -> None:
+    run("fit", "old.npy", "new.npy", "-o", "a.safetensors")
+    run("export", "a.safetensors", "--onnx", "q.onnx", "--numpy", "q.py", "--similarity", "dot")
+    run("apply", "a.safetensors", "new.npy", "-o", "q.npy", "--similarity", "dot")
+    assert np.allclose(runpy.run_path("q.py")["query"](files["new"].numpy()), np.load("q.npy"), atol=1e-5)
+    assert Path("q.onnx").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("export good.safetensors", "nothing to write"),
+        ("export good.safetensors --onnx q.bin", "ends in .onnx"),
+        ("export good.safetensors --numpy q.py --side order", "compatbench apply --side order"),
         ("fit old.npy new.npy -o a.bin", "an adapter is saved as a .safetensors file"),
         ("fit old.npy new.npy -o a.safetensors --param epsilon", "give name=value"),
         ("fit old.npy new.npy -o a.safetensors --param epsilon=[", "--param epsilon=\\[: not valid YAML"),
@@ -133,7 +162,7 @@ def test_dumps_are_fitted_and_applied_without_their_bad_rows(files: dict[str, An
     assert (
         "note: 49 items are in both files; left out: 0 that only old.faiss has, and 1 that only new.csv has" in output
     )
-    assert "note: vectors differ in length, which cosine does not see: old.faiss (" in output
+    assert "WARNING: old.faiss: old vectors differ in length (" in output
     kept = [row for row in range(1, 50) if row not in (3, 4)]
     by_hand = adapters.fit("ridge", files["old"][kept], files["new"][kept])
     output = run("apply", "a.safetensors", "new.csv", "-o", "q.npz", *columns)

@@ -1,7 +1,8 @@
-"""The commands `fit` and `apply`: an adapter between two files of embeddings."""
+"""The commands `fit`, `apply` and `export`: an adapter between two files of embeddings."""
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ import typer
 
 from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
 from compatbench.cli.options import assignments
+from compatbench.comparison.similarity import Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
 
 Folders = Annotated[
     list[Path] | None, typer.Option("--methods", help="A folder that adds its methods; may be repeated.")
+]
+
+
+Lengths = Annotated[
+    Similarity | None,
+    typer.Option(
+        "--similarity",
+        help="How the index ranks. By dot and l2 a query gets the usual length of the old vectors, and what is stored "
+        "keeps its own.",
+    ),
 ]
 
 
@@ -38,6 +50,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the command line."""
     app.command(name="fit")(fit)
     app.command(name="apply")(apply)
+    app.command(name="export")(export)
 
 
 @takes_input_options(without=(*OF_COMPARE, "group"))
@@ -64,7 +77,7 @@ def fit(
     import torch
     import torch.nn.functional as F
 
-    from compatbench.comparison.inputs import length_notices, read_items
+    from compatbench.comparison.inputs import index_length_notices, read_items
     from compatbench.generations import adapters
 
     items = read_items(old, new, labels, options, more_old=True)
@@ -72,7 +85,9 @@ def fit(
     vectors = torch.from_numpy(items.raw_old(rows)), torch.from_numpy(items.raw_new(rows))
     adapter = adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=methods or [])
     adapter.save(output)
-    print_notices((*items.notices, *length_notices(items)))
+    print_notices(items.notices)
+    for notice in index_length_notices(items):
+        print(f"WARNING: {notice.text}", file=sys.stderr)
     cosine = F.cosine_similarity(adapter.query(vectors[1], vectors[0]), adapter.gallery(vectors[0])).mean()
     print(
         f"written: {output}: {method}, {adapter.dim} → {adapter.old_dim} dimensions, fitted on {len(items)} pairs "
@@ -97,11 +112,12 @@ def apply(
     old: Annotated[
         Path | None, typer.Option("--old", help="The same items by the old model, where both encoders are needed.")
     ] = None,
+    similarity: Lengths = None,
     methods: Folders = None,
     *,
     options: InputOptions,
 ) -> None:
-    """Map embeddings by a fitted adapter; the output has unit length."""
+    """Map embeddings by a fitted adapter; the output has unit length unless --similarity says otherwise."""
     if side is Side.ORDER and output.suffix != ".npy":
         raise RequestError(f"{output}: scores are written to a .npy file")
 
@@ -118,14 +134,64 @@ def apply(
     checked = Checked.of(table)
     beside = checked if old is None else Checked.of(read_table(old, options, "old"))
     items = pair_items(beside, checked, None, options, more_old=True)
-    mapped = _map_blocks(fitted, side, items, with_old=old is not None)
+    lengths = similarity not in (None, Similarity.COSINE) and side is not Side.ORDER
+    mapped = _map_blocks(fitted, side, items, with_old=old is not None, lengths=lengths)
     ids, classes = (None, None) if side is Side.ORDER else (select(table.ids, items.new_rows), items.labels)
     write_table(output, EmbeddingTable(str(output), mapped, ids, classes))
     print_notices(items.notices)
+    _warn_of_lengths(fitted, similarity)
     print(f"written: {output}: {' × '.join(str(size) for size in mapped.shape)}")
 
 
-def _map_blocks(fitted: FittedAdapter, side: Side, items: Items, *, with_old: bool) -> NDArray[np.float32]:
+def export(
+    adapter: Annotated[Path, typer.Argument(help="A file that `compatbench fit` wrote.")],
+    onnx: Annotated[Path | None, typer.Option("--onnx", help="Write a graph for onnxruntime, an .onnx file.")] = None,
+    numpy: Annotated[
+        Path | None,
+        typer.Option("--numpy", help="Write a short .py file for numpy alone, and a .npz beside it."),
+    ] = None,
+    side: Annotated[
+        Side, typer.Option("--side", help="The map, as in `apply`; an order is given by `apply` alone.")
+    ] = (Side.QUERY),
+    similarity: Lengths = None,
+    methods: Folders = None,
+) -> None:
+    """Write a fitted adapter's map for a machine without torch."""
+    if onnx is None and numpy is None:
+        raise RequestError("nothing to write: give --onnx FILE.onnx, --numpy FILE.py, or both")
+    for path, suffix in ((onnx, ".onnx"), (numpy, ".py")):
+        if path is not None and path.suffix != suffix:
+            raise RequestError(f"{path}: give a file that ends in {suffix}")
+    if side is Side.ORDER:
+        raise RequestError("an order is computed once, and not exported: compatbench apply --side order")
+
+    from compatbench.generations import adapters
+    from compatbench.generations.formula import formula_of
+    from compatbench.generations.numpy_form import write_numpy
+    from compatbench.generations.onnx_form import write_onnx
+
+    fitted = adapters.load(adapter, methods or [])
+    formula = formula_of(fitted, side, lengths=similarity not in (None, Similarity.COSINE))
+    what = f"{fitted.plugin.name}, {side}: {fitted.dim} → {fitted.old_dim} dimensions, from {adapter.name}."
+    for path, write in ((onnx, write_onnx), (numpy, write_numpy)):
+        if path is not None:
+            write(formula, path, side, what)
+            print(f"written: {path}")
+    _warn_of_lengths(fitted, similarity)
+
+
+def _warn_of_lengths(fitted: FittedAdapter, similarity: Similarity | None) -> None:
+    if similarity is None and fitted.facts.get("old_lengths_differ"):
+        print(
+            "WARNING: the adapter was fitted on old vectors of unequal lengths, and gives unit vectors here: an index "
+            "that ranks by inner product or distance needs --similarity dot or l2 (--similarity cosine: it does not)",
+            file=sys.stderr,
+        )
+
+
+def _map_blocks(
+    fitted: FittedAdapter, side: Side, items: Items, *, with_old: bool, lengths: bool
+) -> NDArray[np.float32]:
     """All items, mapped block by block."""
     import numpy as np
     import torch
@@ -141,6 +207,8 @@ def _map_blocks(fitted: FittedAdapter, side: Side, items: Items, *, with_old: bo
             result = (fitted.query if side is Side.QUERY else fitted.new)(given, beside)
         else:
             result = (fitted.gallery if side is Side.GALLERY else fitted.order)(given)
+        if lengths:
+            result = fitted.with_length(result, side, given)
         if mapped is None:
             mapped = np.empty((len(items), *result.shape[1:]), dtype=np.float32)
         mapped[rows] = result.numpy()

@@ -20,9 +20,7 @@ from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.errors import RequestError
-
-EQUAL_LENGTHS = 1.02
-"""Lengths of vectors that differ by less are those of rounding."""
+from compatbench.generations.adapters import EQUAL_LENGTHS
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +165,19 @@ def length_notices(items: Items) -> tuple[Notice, ...]:
         return ()
     text = f"vectors differ in length, which cosine does not see: {' and '.join(unequal)}; if the index ranks by inner "
     return (Notice("lengths", len(items), f"{text}product or distance, --similarity dot or l2 of compare shows that"),)
+
+
+def index_length_notices(items: Items) -> tuple[Notice, ...]:
+    """A warning for those who map queries, if old vectors differ in length."""
+    low, high = items.lengths[0]
+    if high <= EQUAL_LENGTHS * low:
+        return ()
+    text = (
+        f"{items.old.name}: old vectors differ in length ({low:.3g} to {high:.3g}), and adapters map directions: an "
+        "index that ranks by inner product or distance needs --similarity dot or l2 of apply and export, which gives "
+        "mapped vectors the lengths that it expects; by cosine nothing is needed"
+    )
+    return (Notice("lengths", len(items), text),)
 
 
 def _different(classes: Values, others: Values) -> int | None:

@@ -36,6 +36,9 @@ Matrix = Tensor | NDArray[np.floating]
 FORMAT = 1
 """Of a saved adapter."""
 
+EQUAL_LENGTHS = 1.02
+"""Lengths of vectors that differ by less are those of rounding."""
+
 PROBES = 4
 PROBE = "probe."
 """Prefix of what the maps gave for the probe vectors, among the tensors of a saved adapter."""
@@ -103,6 +106,24 @@ class FittedAdapter:
         with torch.no_grad():
             scores: Tensor = self.maps.order(self._rewrite(vectors))
         return scores
+
+    @property
+    def usual_length(self) -> float:
+        """The median length of the old vectors that it was fitted on. Raises RequestError for files without it."""
+        if "old_length" not in self.facts:
+            raise RequestError("this adapter was saved before lengths were; fit it again")
+        return float(self.facts["old_length"])
+
+    def with_length(self, mapped: Tensor, side: str, given: Matrix) -> Tensor:
+        """Mapped unit vectors at lengths for an index that ranks by inner product or distance.
+
+        A query gets the usual length of the old vectors; a vector that is stored keeps the length of `given`.
+        """
+        if side == "query":
+            return mapped * self.usual_length
+        stored = self._tensor(given, self.old_dim if side == "gallery" else self.dim, side)
+        lengths: Tensor = torch.linalg.vector_norm(stored, dim=1, keepdim=True)
+        return mapped * lengths
 
     def save(self, path: Path) -> None:
         """Write the adapter to a safetensors file."""
@@ -196,7 +217,11 @@ def fit(
     num_classes = int(classes.max()) + 1 if classes is not None else 0
     task = embeddings_task(vectors[1].shape[1], vectors[0].shape[1], num_classes)
     resolved = plugin.resolve(dict(params or {}))
-    return fit_plugin(plugin, resolved, task, vectors[1], vectors[0], classes, seed, "fit")
+    fitted = fit_plugin(plugin, resolved, task, vectors[1], vectors[0], classes, seed, "fit")
+    lengths = torch.linalg.vector_norm(vectors[0], dim=1)
+    differ = bool(lengths.max() > EQUAL_LENGTHS * lengths.min())
+    fitted.facts.update({"old_length": float(lengths.median()), "old_lengths_differ": differ})
+    return fitted
 
 
 def fit_plugin(

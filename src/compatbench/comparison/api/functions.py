@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -16,7 +17,7 @@ from compatbench.comparison.costs import backfill_costs
 from compatbench.comparison.effort import Effort
 from compatbench.comparison.evaluate import Settings
 from compatbench.comparison.evaluate import compare as run
-from compatbench.comparison.inputs import read_items
+from compatbench.comparison.inputs import index_length_notices, read_items
 from compatbench.comparison.numbers import metric_named
 from compatbench.comparison.request import Sources, check_sources, read_request
 from compatbench.comparison.similarity import FitOn, Similarity
@@ -129,7 +130,8 @@ def fit(
 ) -> ServingAdapter:
     """Fit the adapter `method` between `old` (N, D_o) and `new` (N, D_n), given as to `compare`.
 
-    Raises RequestError, one line, for wrong input, an unknown method, and one that cannot be fitted here.
+    Warns where old vectors differ in length. Raises RequestError, one line, for wrong input, an unknown method, and
+    one that cannot be fitted here.
     """
     labels, options = _options(labels, reading)
     items = read_items(old, new, labels, options, more_old=True)
@@ -137,6 +139,8 @@ def fit(
     vectors = torch.from_numpy(items.raw_old(rows)), torch.from_numpy(items.raw_new(rows))
     folders = list(map(Path, methods))
     found = fitted_adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=folders)
+    for notice in index_length_notices(items):
+        warnings.warn(notice.text, stacklevel=2)
     return ServingAdapter.of(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compatbench.comparison.similarity import Similarity
 from compatbench.data.vectors.in_memory import to_array
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter
@@ -24,6 +25,23 @@ class ServingAdapter(FittedAdapter):
     def of(cls, fitted: FittedAdapter) -> ServingAdapter:
         """The same maps."""
         return cls(**{one.name: getattr(fitted, one.name) for one in fields(FittedAdapter)})
+
+    def query(self, new: Any, old: Any = None, *, similarity: str = "cosine") -> Tensor:
+        """Map new queries (N, D_n) for the old index: unit vectors, or by `dot` and `l2` of the usual old length."""
+        return self._as_long(super().query(new, old), "query", new, similarity)
+
+    def gallery(self, old: Any, *, similarity: str = "cosine") -> Tensor:
+        """Stored old vectors (N, D_o), rewritten: unit vectors, or by `dot` and `l2` each as long as it was."""
+        return self._as_long(super().gallery(old), "gallery", old, similarity)
+
+    def new(self, new: Any, old: Any = None, *, similarity: str = "cosine") -> Tensor:
+        """New vectors (N, D_n) as they are stored: unit vectors, or by `dot` and `l2` each as long as it was."""
+        return self._as_long(super().new(new, old), "new", new, similarity)
+
+    def _as_long(self, mapped: Tensor, side: str, given: Any, similarity: str) -> Tensor:
+        if similarity not in list(Similarity):
+            raise RequestError(f"similarity={similarity!r}: there are {', '.join(Similarity)}")
+        return mapped if similarity == Similarity.COSINE else self.with_length(mapped, side, given)
 
     def save(self, path: str | Path) -> None:
         """Write the adapter to a .safetensors file, for `load` and the command line. Raises RequestError."""
