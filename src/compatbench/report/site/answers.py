@@ -11,6 +11,8 @@ from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.overview import OverviewRow, gain_sign
 from compatbench.vocabulary import League, MetricName
 
+SHOWN_GAINS = 4
+"""Upgrades whose gains are told one by one; of more, their range."""
 _SIGNS = {1: " ↑", 0: "", -1: " ↓"}
 
 
@@ -49,7 +51,16 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
             gains.append(f"{plus}{number(gain, Unit.POINTS)}{_SIGNS[gain_sign(one)]} ({scenario.runs.scenario})")
     share = row.means[rank_by].value
     mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
+    if len(gains) > SHOWN_GAINS:
+        better = sum(gain_sign(one) == 1 for one in row.rows)
+        return f"compatible in {better} of {len(gains)} upgrades, {_range(row)} points of mAP on day one{mean}"
     return f"{', '.join(gains)} points of mAP on day one{mean}"
+
+
+def _range(row: OverviewRow) -> str:
+    values = [one.number(MetricName.CROSS_GAIN).in_points().value for one in row.rows if one is not None]
+    known = [value for value in values if value is not None]
+    return f"{number(min(known), Unit.POINTS)} to {number(max(known), Unit.POINTS)}"
 
 
 def _cost(row: OverviewRow) -> str:

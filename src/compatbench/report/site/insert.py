@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
-from compatbench.report.render.table import Column, Place, Table
+from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
 from compatbench.report.rows.overview import overview_rows
 from compatbench.report.site.answers import answers, facts
@@ -126,7 +126,7 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}):",
             "\n".join(lines),
             banner(board),
-            to_markdown(best, heading="###", legend=False),
+            re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),
             f"All {about.rows} rows, their intervals and records: [{page}]({page}) (download and open), "
             f"[{folder.parent}/README.md]({folder.parent}/README.md).",
         ]
@@ -143,9 +143,15 @@ def _best(overview: Table) -> Table:
     references, *others = overview.groups
     leagues = [group for group in others if group.title in {one.heading for one in League}]
     each = max(1, FRONT_ROWS // max(1, len(leagues)))
-    groups = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
+    kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
+    groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
     caption = (
         "Gain of day-one queries over the status quo in each upgrade, mAP in points; ↑ better, ↓ worse, significantly. "
         "A: share of the full backfill's gain while a backfill runs."
     )
     return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes={})
+
+
+def _bare(row: Row) -> Row:
+    """Without intervals, for want of room."""
+    return replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items()})
