@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, take
 from compatbench.cli.options import assignments
 from compatbench.comparison.similarity import Similarity
 from compatbench.data.vectors.options import InputOptions
+from compatbench.data.vectors.stores.address import source
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -55,8 +56,10 @@ def register(app: typer.Typer) -> None:
 
 @takes_input_options(without=(*OF_COMPARE, "group"))
 def fit(
-    old: Annotated[Path, typer.Argument(help=f"Old embeddings: {FILES}.")],
-    new: Annotated[Path, typer.Argument(help="New embeddings of the same items, paired by id, else by row.")],
+    old: Annotated[Any, typer.Argument(parser=source, help=f"Old embeddings: {FILES}.")],
+    new: Annotated[
+        Any, typer.Argument(parser=source, help="New embeddings of the same items, paired by id, else by row.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The adapter, a .safetensors file.")],
     method: Annotated[str, typer.Option("--method", help="An adapter, see `compatbench list`.")] = "procrustes",
     param: Annotated[
@@ -99,7 +102,7 @@ def fit(
 @takes_input_options(without=(*OF_COMPARE, "group", "labels", "old_dims"))
 def apply(
     adapter: Annotated[Path, typer.Argument(help="A file that `compatbench fit` wrote.")],
-    embeddings: Annotated[Path, typer.Argument(metavar="VECTORS", help=f"Embeddings: {FILES}.")],
+    embeddings: Annotated[Any, typer.Argument(metavar="VECTORS", parser=source, help=f"Embeddings: {FILES}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Mapped embeddings, in any of these formats.")],
     side: Annotated[
         Side,
@@ -110,7 +113,8 @@ def apply(
         ),
     ] = Side.QUERY,
     old: Annotated[
-        Path | None, typer.Option("--old", help="The same items by the old model, where both encoders are needed.")
+        Any,
+        typer.Option("--old", parser=source, help="The same items by the old model, for adapters that need it."),
     ] = None,
     similarity: Lengths = None,
     methods: Folders = None,
@@ -130,7 +134,7 @@ def apply(
     table = read_table(embeddings, options)
     expected = fitted.dim if side in (Side.QUERY, Side.NEW) else fitted.old_dim
     if table.dim != expected:
-        raise RequestError(f"{embeddings} has {table.dim} dimensions; with --side {side} {adapter} takes {expected}")
+        raise RequestError(f"{table.name} has {table.dim} dimensions; with --side {side} {adapter} takes {expected}")
     checked = Checked.of(table)
     beside = checked if old is None else Checked.of(read_table(old, options, "old"))
     items = pair_items(beside, checked, None, options, more_old=True)

@@ -6,7 +6,7 @@ import shlex
 import textwrap
 from dataclasses import astuple
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from compatbench.cli.options import split_list
 from compatbench.comparison.effort import Effort
 from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.data.vectors.options import InputOptions
+from compatbench.data.vectors.stores.address import Address, source
 from compatbench.errors import RequestError
 from compatbench.vocabulary import MetricName
 
@@ -32,19 +33,22 @@ def register(app: typer.Typer) -> None:
 @takes_input_options()
 def compare(
     context: typer.Context,
-    old: Annotated[Path, typer.Argument(help=f"Items embedded by the old model: {FILES}; or a folder as BEIR's.")],
+    old: Annotated[
+        Any, typer.Argument(parser=source, help=f"Items embedded by the old model: {FILES}; or a folder as BEIR's.")
+    ],
     new: Annotated[
-        Path | None, typer.Argument(help="The same items by the new model, paired by id, else by row.")
+        Any, typer.Argument(parser=source, help="The same items by the new model, paired by id, else by row.")
     ] = None,
     qrels: Annotated[
         Path | None,
         typer.Option("--qrels", help="Relevance judgements in place of classes: query id, document id, relevance."),
     ] = None,
     old_queries: Annotated[
-        Path | None, typer.Option("--old-queries", help="Queries by the old model; without, items are the queries.")
+        Any,
+        typer.Option("--old-queries", parser=source, help="Queries by the old model; else items are queries."),
     ] = None,
     new_queries: Annotated[
-        Path | None, typer.Option("--new-queries", help="The same queries by the new model.")
+        Any, typer.Option("--new-queries", parser=source, help="The same queries by the new model.")
     ] = None,
     query_labels: Annotated[
         Path | None, typer.Option("--query-labels", help="A .npy file with the class of each row of --new-queries.")
@@ -156,7 +160,7 @@ def _command(context: typer.Context) -> str:
             words.append(parameter.opts[0])
             continue
         for one in value if isinstance(value, list | tuple) else [value]:
-            text = one.name if isinstance(one, Path) else str(one)
+            text = one.name if isinstance(one, Path | Address) else str(one)
             words += [text] if parameter.param_type_name == "argument" else [parameter.opts[0], text]
     return shlex.join(words)
 

@@ -13,7 +13,9 @@ from typer.models import ArgumentInfo
 
 from compatbench.data.vectors.options import InputOptions
 
-FILES = ".npy (the matrix), .npz, .safetensors, .parquet, .jsonl, .csv or .tsv (ids, vectors, labels), .faiss"
+FILES = (
+    ".npy (the matrix), .npz, .safetensors, .parquet, .jsonl, .csv, .tsv (ids, vectors, labels), .faiss, or a database"
+)
 
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "vectors": (

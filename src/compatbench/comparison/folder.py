@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compatbench.data.vectors.formats.registry import FORMATS
 from compatbench.data.vectors.options import InputOptions
+from compatbench.data.vectors.stores.address import Address
 from compatbench.errors import RequestError
 
 LAYOUT = (
@@ -26,8 +27,10 @@ class Files:
     qrels: Path
 
 
-def find_files(folder: Path, options: InputOptions) -> Files:
+def find_files(folder: Path | Address, options: InputOptions) -> Files:
     """The files in a folder. Raises RequestError, which says what there should be, where one is missing."""
+    if isinstance(folder, Address):
+        raise RequestError(f"{folder.name} alone: give OLD and NEW")
     if not folder.is_dir():
         raise RequestError(f"{folder} alone: give OLD and NEW, or a folder; {LAYOUT}")
     sides = (folder / "old", folder / "new")

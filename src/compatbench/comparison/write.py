@@ -12,6 +12,7 @@ from compatbench.comparison.comparison import Comparison, to_json
 from compatbench.comparison.headline import headline
 from compatbench.comparison.plot import CAPTION, gains_svg
 from compatbench.comparison.tables import numbers_table, scores_table, thresholds_table
+from compatbench.data.vectors.stores.address import Address
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.report.render.table import Table
@@ -30,7 +31,7 @@ TABLES: tuple[Callable[[Comparison], Table | None], ...] = (
 DEFAULT = Path("results/compare")
 
 
-def new_folder(old: Path, new: Path) -> Path:
+def new_folder(old: Path | Address, new: Path | Address) -> Path:
     """A folder of its own for a comparison, named by its files and the time."""
     now = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     name = f"{old.stem}-{new.stem}-{now}"

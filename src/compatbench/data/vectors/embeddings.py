@@ -21,13 +21,15 @@ from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_o
 from compatbench.data.vectors.in_memory import format_in_memory, to_array
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions, Side
+from compatbench.data.vectors.stores.address import Address
+from compatbench.data.vectors.stores.address import source as addressed
 from compatbench.errors import RequestError
 from compatbench.storage.files import whole_file
 
 BLOCK_ROWS = 65_536
 
-Vectors = str | Path | ArrayLike | Mapping[str, ArrayLike]
-"""A file, or what `compatbench.data.vectors.in_memory` reads."""
+Vectors = str | Path | Address | ArrayLike | Mapping[str, ArrayLike]
+"""A file, a table of a database, or what `compatbench.data.vectors.in_memory` reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +109,11 @@ def read_table(
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,
     pickled or of another kind, for what holds no vectors, and for columns that do not fit each other.
     """
-    if isinstance(source, str | Path):
-        path = Path(source)
-        form = format_of(path)
+    source = addressed(source) if isinstance(source, str) else source
+    if isinstance(source, Address):
+        path, form = Path(source.name), source.format()
+    elif isinstance(source, Path):
+        path, form = source, format_of(source)
     else:
         path = Path(side)  # what messages call them
         form = format_in_memory(source, str(path))
@@ -120,6 +124,8 @@ def read_table(
     ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
     table = EmbeddingTable(str(path), vectors, ids, labels, group, packed, dims)
     _check_kind_of_vectors(table, options)
+    if isinstance(source, Address) and ids is None:
+        raise RequestError(f"{path} has no ids, and its rows no order: name a column by --ids COLUMN")
     for key, values in columns.items():
         if key != "vectors":
             _check_column(table, key, values)

@@ -13,10 +13,13 @@ from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked
 
 
-def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]]) -> Columns:
+def joined(
+    path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]], size: int | None = None
+) -> Columns:
     """The columns of all batches; the first of `names` is the vectors (N, D), as float32.
 
-    Raises RequestError for batches that do not fit each other, and where there are none.
+    `size` is that of the file, if `path` is none. Raises RequestError for batches that do not fit each other, and where
+    there are none.
     """
     parts: dict[str, list[Values]] = {name: [] for name in names}
     for batch in batches:
@@ -32,7 +35,7 @@ def joined(path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Valu
         if len({one.dtype.kind == "U" for one in parts[name]}) > 1:
             raise RequestError(f"{path}: '{name}' is text in some rows and numbers in others; write all as text")
         widest, rows = max(one.dtype.itemsize for one in parts[name]), sum(map(len, parts[name]))
-        check_unpacked(f"{path}: '{name}'", path.stat().st_size, widest * rows)
+        check_unpacked(f"{path}: '{name}'", path.stat().st_size if size is None else size, widest * rows)
     return {name: np.concatenate(parts.pop(name)) for name in names}
 
 
