@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench import __version__
 from compatbench.errors import RequestError
 from compatbench.generations.formula import Formula, Step
 from compatbench.storage.files import whole_file
@@ -60,7 +59,6 @@ def write_onnx(formula: Formula, path: Path, side: str, what: str) -> None:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="compatbench",
-        producer_version=__version__,
         doc_string=what,
     )
     onnx.checker.check_model(model, full_check=True)
