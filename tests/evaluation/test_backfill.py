@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 from compatbench.evaluation import backfill as module
-from compatbench.evaluation.backfill import (
-    backfill,
-    class_wise_order,
-    highest_first,
-    passed,
-)
+from compatbench.evaluation.backfill import backfill, class_wise_order, highest_first
 from compatbench.evaluation.curves import BETAS
 from compatbench.evaluation.retrieval import Side, Vectors, evaluate
 
@@ -166,20 +161,6 @@ def test_orders() -> None:
     assert {tuple(dict.fromkeys(labels[order].tolist())) for order in orders} >= {(4, 7, 1), (1, 4, 7), (7, 1, 4)}
     assert len({tuple(order.tolist()) for order in orders}) > 20, "items of a class are shuffled too"
     assert highest_first([0.1, 0.7, 0.1, 0.9]).tolist() == [3, 1, 0, 2]
-
-
-@given(
-    scores=st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=60),
-    thresholds=st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=60),
-    crowding=st.sampled_from([1, 1e-3, 1e-7]),
-)
-@settings(max_examples=200, deadline=None)
-def test_thresholds_above_a_score_are_counted(scores: list[float], thresholds: list[float], crowding: float) -> None:
-    """Scores that equal thresholds, and thresholds that crowd around one value, included."""
-    limits = -np.sort(-np.array(thresholds, dtype=np.float32) * np.float32(crowding))
-    values = np.concatenate((np.array(scores, dtype=np.float32), limits, np.nextafter(limits, np.float32(2))))
-    expected = [sum(limit > value for limit in limits) for value in values]
-    assert passed(values, limits).tolist() == expected
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -5,7 +5,8 @@ changes from one share β to the next is only which of an item's two scores coun
 2R scores of the R relevant items, cut the scores into intervals, and for each order of the backfill a table of
 steps × intervals counts the irrelevant items that are in an interval at a step: its running sums over the steps
 and over the intervals are the items ahead of each relevant one. Exact, and the cost of a step is that of its R
-thresholds and not of the N items.
+thresholds and not of the N items. Queries with as many relevant items go together: with few of them the tables
+are small, and calls would cost more than counting.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.curves import BETAS, QueryCurves
-from compatbench.evaluation.relevance import Index, Relevance, Rows
+from compatbench.evaluation.intervals import above
+from compatbench.evaluation.relevance import Relevance, Rows
 from compatbench.evaluation.retrieval import Side, cosine_blocks, find_relevant
 from compatbench.evaluation.scoring import ROW_TILE
 from compatbench.vocabulary import MetricName, Order
@@ -31,6 +32,8 @@ Scores = NDArray[np.float32]
 
 _BLOCK_SCORES = 2**22
 """Scores held at once: 16 MiB."""
+_CACHED_SCORES = 2**18
+"""Scores, or cells of a table, of the queries that go together: 1 MiB."""
 
 
 def class_wise_order(labels: ArrayLike, generator: np.random.Generator) -> Permutation:
@@ -70,22 +73,15 @@ def backfill(
     steps = np.stack([step for _, step in plans])
     precision = np.full((len(plans), len(old[0]), len(betas)), np.nan, dtype=np.float32)
     first_hit = precision.copy()
-    tables = _Tables(len(betas), relevance.widest, size)
     for queries, scores in _blocks(old, new, gallery_order, relevance):
         part = relevance[queries]
         for side in scores:
             side[part.hidden(0, size)] = FLOOR
-        for rows, columns in part.groups():
-            asking = np.flatnonzero(part.count[rows]) + rows.start
-            if not len(asking):
-                continue
-            relevant = steps[:, columns].astype(np.int16)
-            irrelevant = torch.from_numpy(np.delete(steps, columns, axis=1))
-            for row in asking:
-                query = _Query(scores[0][row], scores[1][row], columns, int(part.count[row]))
-                for plan in range(len(plans)):
-                    found = tables.follow(query, relevant[plan], irrelevant[plan])
-                    precision[plan, queries[row]], first_hit[plan, queries[row]] = found
+        for rows in _alike(part, len(betas)):
+            several = _Queries(scores[0][rows], scores[1][rows], part[rows])
+            for plan in range(len(plans)):
+                found = several.follow(steps[plan], len(betas))
+                precision[plan, queries[rows]], first_hit[plan, queries[rows]] = found
     ids = old[0].ids.cpu().numpy()
     curves: dict[Order, list[QueryCurves]] = {name: [] for name in orders}
     for (name, _), ap, hit in zip(plans, precision, first_hit, strict=True):
@@ -123,101 +119,62 @@ def _blocks(
         yield order[begin : begin + height], scores
 
 
-class _Query:
-    """One query's old and new scores (N,) of the whole gallery, ordered for all backfills."""
+def _alike(relevance: Relevance, steps: int) -> Iterator[Rows]:
+    """Rows of queries with as many relevant items as each other, few enough for the cache; not those without any."""
+    width, count = relevance.listed.sizes[relevance.group], relevance.count
+    order = np.lexsort((count, width))
+    order = order[count[order] > 0]
+    edges = np.flatnonzero(np.diff(width[order]) | np.diff(count[order])) + 1
+    for rows in np.split(order, edges) if len(order) else ():
+        table = steps * (2 * count[rows[0]] + 1)
+        height = max(1, _CACHED_SCORES // max(2 * relevance.items, table))
+        yield from np.split(rows, np.arange(height, len(rows), height))
 
-    def __init__(self, old: Scores, new: Scores, columns: Index, count: int) -> None:
-        relevant = np.concatenate((old[columns], new[columns]))
-        self.count = count
+
+class _Queries:
+    """Old and new scores (B, N) of queries with R relevant items each, ordered for all backfills."""
+
+    def __init__(self, old: Scores, new: Scores, relevance: Relevance) -> None:
+        scores = np.concatenate((old, new), axis=1)
+        self.count = int(relevance.count[0])
         """R."""
-        by_score = np.argsort(-relevant)[: 2 * count]  # what is left out is its own sample
-        width = len(relevant) // 2
-        self.item = by_score % width
-        """(2R,) the relevant item that each threshold is a score of, highest threshold first."""
-        self.is_new = by_score >= width
-        thresholds = relevant[by_score]
-        irrelevant = torch.from_numpy(
-            passed(np.concatenate((np.delete(old, columns), np.delete(new, columns))), thresholds)
-        )
-        self.old, self.new = irrelevant.chunk(2)
-        """(N − R,) the interval of each irrelevant item's score: the number of thresholds above it."""
+        lists = relevance.listed
+        columns = lists.values[lists.starts[relevance.group][:, None] + np.arange(lists.sizes[relevance.group[0]])]
+        places = np.concatenate((columns, columns + relevance.items), axis=1)
+        relevant = np.take_along_axis(scores, places, axis=1)
+        np.put_along_axis(scores, places, np.float32(FLOOR), axis=1)  # below all thresholds: counted nowhere
+        by_score = np.argsort(-relevant, axis=1)[:, : 2 * self.count]  # what is left out is their own samples
+        places = np.take_along_axis(places, by_score, axis=1)
+        self.is_new = places >= relevance.items
+        self.item = places - relevance.items * self.is_new
+        """(B, 2R) the relevant item that each threshold is a score of, highest threshold first."""
+        self.intervals = above(scores, np.take_along_axis(relevant, by_score, axis=1)).reshape(len(old), 2, -1)
+        """(B, 2, N) the interval of each item's old and new score: the number of thresholds above it."""
 
-
-class _Tables:
-    """Follows queries through backfills, in memory that is asked for once."""
-
-    def __init__(self, steps: int, widest: int, items: int) -> None:
-        self.steps = np.arange(steps, dtype=np.int16)[:, None]
-        size = steps * (2 * widest + 1)
-        self._counts, self._order = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
-        self._precision, self._ranks = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
-        self._ones = torch.ones(items, dtype=torch.int32)
-        self._minus_ones = -self._ones
-
-    def follow(
-        self, query: _Query, relevant: NDArray[np.int16], irrelevant: Tensor
-    ) -> tuple[Scores, NDArray[np.bool_]]:
-        """AP and whether the first hit is relevant, (S,) each, for items re-embedded at these steps."""
-        ahead = self._ahead(query, irrelevant)
-        in_place = (relevant[query.item] <= self.steps) == query.is_new
-        first = in_place.argmax(axis=1)
-        first_hit = ahead[np.arange(len(self.steps)), first] == 0
-        order, precision, ranks = (
-            buffer[: in_place.size].reshape(in_place.shape) for buffer in (self._order, self._precision, self._ranks)
-        )
-        np.cumsum(in_place, axis=1, out=order)
-        precision[:] = order
-        np.add(ahead, order, out=order)
-        np.maximum(order, 1, out=order)  # thresholds that are not in place may stand before the first rank
-        ranks[:] = order
-        precision /= ranks
+    def follow(self, steps: Permutation, number: int) -> tuple[Scores, NDArray[np.bool_]]:
+        """AP and whether the first hit is relevant, (B, S) each, for items (N,) re-embedded at these of S steps."""
+        ahead = self._ahead(steps.astype(np.int32), number)
+        in_place = (steps[self.item][:, None] <= np.arange(number)[:, None]) == self.is_new[:, None]
+        first = in_place.argmax(axis=2)[:, :, None]
+        first_hit = np.take_along_axis(ahead, first, axis=2)[:, :, 0] == 0
+        order = np.cumsum(in_place, axis=2, dtype=np.int32)
+        ahead += order
+        np.maximum(ahead, 1, out=ahead)  # thresholds that are not in place may stand before the first rank
+        precision = np.divide(order, ahead, dtype=np.float32, casting="same_kind")
         precision *= in_place
-        return precision.sum(axis=1) / query.count, first_hit
+        return precision.sum(axis=2) / self.count, first_hit
 
-    def _ahead(self, query: _Query, irrelevant: Tensor) -> NDArray[np.int32]:
-        """(S, 2R) irrelevant items whose score at a step reaches a threshold."""
-        steps, intervals = len(self.steps), len(query.item) + 1
-        counts = self._counts[: steps * intervals]
-        counts[:] = 0
-        counter = torch.from_numpy(counts)
-        ones, minus_ones = self._ones[: len(irrelevant)], self._minus_ones[: len(irrelevant)]
-        moved = irrelevant * intervals
-        counter.index_add_(0, query.old, ones)
-        counter.index_add_(0, moved + query.old, minus_ones)
-        counter.index_add_(0, moved + query.new, ones)
-        table = counts.reshape(steps, intervals)
-        for step in range(1, steps):
-            table[step] += table[step - 1]
-        np.cumsum(table, axis=1, out=table)
-        return table[:, :-1]
-
-
-def passed(scores: Scores, thresholds: Scores) -> NDArray[np.intp]:
-    """#{p: thresholds[p] > scores[m]} as (M,), for thresholds (P,), highest first, and scores (M,).
-
-    Equals a binary search in the thresholds, and is several times faster: scores and thresholds are dropped into
-    cells, by a non-decreasing function of the score, rounding included. A score then passes what lies in lower
-    cells; the one threshold of its own cell, if any, is compared, and only where there are more is searched.
-    """
-    ascending = thresholds[::-1]
-    top = min(max(16 * len(thresholds), 2**12), 2**20)
-    low = ascending[0]
-    scale = np.float32(top - 2) / np.maximum(ascending[-1] - low, np.float32(1e-20))
-
-    def cell_of(values: Scores) -> NDArray[np.intp]:
-        position = values - low
-        position *= scale
-        np.clip(position, -1, top - 1, out=position)
-        position += 1
-        cells: NDArray[np.intp] = position.astype(np.intp)
-        return cells
-
-    occupied = np.bincount(cell_of(ascending), minlength=top + 1)
-    cells = cell_of(scores)
-    reached = occupied.cumsum().take(cells)
-    padded = np.concatenate((np.full(1, -np.inf, dtype=np.float32), ascending))
-    reached -= scores < padded.take(reached)
-    crowded = np.flatnonzero((occupied > 1).take(cells))
-    reached[crowded] = np.searchsorted(ascending, scores[crowded], side="right")
-    above: NDArray[np.intp] = len(thresholds) - reached
-    return above
+    def _ahead(self, steps: NDArray[np.int32], number: int) -> NDArray[np.int32]:
+        """(B, S, 2R) irrelevant items whose score at a step reaches a threshold."""
+        rows, intervals = len(self.intervals), 2 * self.count + 1
+        table = rows * number * intervals
+        first = number * intervals * np.arange(rows, dtype=np.int32)[:, None] + np.array([0, table], dtype=np.int32)
+        cells = steps * np.int32(intervals) + self.intervals
+        cells += first[:, :, None]
+        counted = torch.bincount(torch.from_numpy(cells).view(-1), minlength=2 * table).numpy()
+        gone, come = counted.reshape(2, rows, number, intervals)
+        change = np.subtract(come, gone, dtype=np.int32, casting="same_kind")
+        change[:, 0] += gone.sum(axis=1)
+        for step in range(1, number):
+            change[:, step] += change[:, step - 1]
+        return np.cumsum(change[:, :, :-1], axis=2, dtype=np.int32)
