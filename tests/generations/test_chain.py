@@ -208,7 +208,10 @@ def test_labels_are_rows_of_the_generations_head(trainer: Trainer, digits: Datas
     )
     chain = trainer([{"classes": 3}, {}], dataset=replace(digits, train=train_split), limit=100)
     old, new = chain.training_set(0), chain.training_set(1)
-    assert [task_of(chain.chain, step, chain.dataset).classes for step in (0, 1)] == [(0, 1, 2), (0, 1, 2, 3, 4)]
+    assert [task_of(chain.chain, step, chain.dataset.train_classes).classes for step in (0, 1)] == [
+        (0, 1, 2),
+        (0, 1, 2, 3, 4),
+    ]
     for data, indices, classes in ((old, chain.indices[0], (1, 3, 5)), (new, chain.indices[1], (1, 3, 5, 7, 9))):
         assert [classes[label] for label in data.labels.tolist()] == train_split.labels[indices].tolist()
         assert torch.equal(data.images, train_split.images[indices])
@@ -248,8 +251,8 @@ def test_what_a_task_knows(digits: Dataset) -> None:
         GenerationSpec(backbone="test_vit", dim=8, classes=4),
         GenerationSpec(backbone="test_resnet", dim=12, loss="arcface"),
     )
-    assert task_of(chain, 0, digits) == Task(0, "test_vit", 8, "softmax", (0, 1, 2, 3), 10)
-    assert task_of(chain, 1, digits) == Task(
+    assert task_of(chain, 0, digits.train_classes) == Task(0, "test_vit", 8, "softmax", (0, 1, 2, 3), 10)
+    assert task_of(chain, 1, digits.train_classes) == Task(
         1,
         "test_resnet",
         12,
@@ -268,13 +271,13 @@ def test_classes_that_are_only_tested_are_none_of_the_task(name: str, trained: i
     dataset = stand_in(name, family(name).published, 224)
     assert dataset is not None
     assert dataset.num_classes > trained
-    task = task_of((GenerationSpec(backbone="resnet18"),), 0, dataset)
+    task = task_of((GenerationSpec(backbone="resnet18"),), 0, dataset.train_classes)
     assert (task.total_classes, task.classes[-1]) == (trained, trained - 1)
 
 
 def test_the_embedding_dimension_is_that_of_embed(catalogue: Catalogue, digits: Dataset) -> None:
     chain = (GenerationSpec(backbone="test_vit", dim=8), GenerationSpec(backbone="test_vit", dim=12))
-    task = task_of(chain, 1, digits)
+    task = task_of(chain, 1, digits.train_classes)
     plain, wider = catalogue.get("independent"), catalogue.get("bt2")
     assert embedding_dim(plain.cls(plain.resolve({}), task)) == 12
     # BT² adds min(D_o, max(32, D_o − D_n)) = 8 dimensions here

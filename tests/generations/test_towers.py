@@ -86,9 +86,9 @@ def test_the_old_model_of_a_method_is_the_encoder_of_the_old_documents(trainer: 
     old = served_by(chain, "l2")[0].trained
     seen = chain._old_model(old, old.model.method, 1, chain.training_set(1).labels)
     assert seen._model.encoder is old.model.document_encoder
-    task = task_of(chain.chain, 1, chain.dataset)
+    task = task_of(chain.chain, 1, chain.dataset.train_classes)
     assert (task.backbone, task.old_backbone) == ("test_vit.r160_in1k", "test_vit.r160_in1k")
-    assert task_of(chain.chain, 0, chain.dataset).backbone == "test_resnet.r160_in1k"
+    assert task_of(chain.chain, 0, chain.dataset.train_classes).backbone == "test_resnet.r160_in1k"
 
 
 @pytest.mark.parametrize("method", ["bct", "independent", "procrustes"])

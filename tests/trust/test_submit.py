@@ -157,7 +157,7 @@ def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fr
     readme = tmp_path / "README.md"
     begin = "<!-- begin: compatbench leaderboard historic/extended_class -->"
     readme.write_text(f"before\n{begin}\nas it was\n<!-- end -->\nafter\n")
-    submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    assert serious(submit(fresh.cells, fresh.runs, fresh.leaderboard, discover()).problems) == []
     shown, page = readme.read_text(), fresh.leaderboard.root.parent / "README.md"
     assert shown.startswith(f"before\n{begin}\n")
     assert shown.endswith("<!-- end -->\nafter\n")

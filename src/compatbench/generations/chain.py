@@ -51,22 +51,22 @@ StageProgress = Callable[[str, float], None]
 """Told the stage and the share of it that is done."""
 
 
-def task_of(chain: tuple[GenerationSpec, ...], generation: int, dataset: Dataset) -> Task:
-    """Known facts about one generation before training."""
+def task_of(chain: tuple[GenerationSpec, ...], generation: int, train_classes: Sequence[int]) -> Task:
+    """Known facts about one generation before training; `train_classes` are those with training images."""
     spec = chain[generation]
     old = chain[documents_from(chain, generation - 1)] if generation > 0 else None
     # classes are numbered among those with training images: no method reserves room for one that is only tested on
-    place = {class_id: number for number, class_id in enumerate(dataset.train_classes)}
+    place = {class_id: number for number, class_id in enumerate(train_classes)}
     return Task(
         generation=generation,
         backbone=_backbone(spec.query_encoder, spec),
         dim=spec.dim,
         loss=spec.loss,
-        classes=tuple(place[class_id] for class_id in spec.class_ids(dataset.train_classes)),
+        classes=tuple(place[class_id] for class_id in spec.class_ids(train_classes)),
         total_classes=len(place),
         old_backbone=_backbone(old.document_encoder, old) if old else None,
         old_dim=old.dim if old else None,
-        old_classes=tuple(place[class_id] for class_id in old.class_ids(dataset.train_classes)) if old else (),
+        old_classes=tuple(place[class_id] for class_id in old.class_ids(train_classes)) if old else (),
         other_encoder=_other_encoder(spec, old) if old else None,
     )
 
@@ -280,7 +280,7 @@ class ChainTrainer:
         return {"weights": weights_hash(encoder.spec.trunk), "features": FEATURES_VERSION}
 
     def _task(self, generation: int) -> Task:
-        return task_of(self.chain, generation, self.dataset)
+        return task_of(self.chain, generation, self.dataset.train_classes)
 
     def _build(self, plugin: Plugin, params: Params, generation: int, old: TrainedModel | None) -> EmbeddingModel:
         """The untrained model: the same initial encoder for every method of the cell."""

@@ -148,7 +148,9 @@ def _fitted(
         old_vectors = _paired_vectors(trainer, served, documents_of(served, generation - 1), generation, pairs)
         new_vectors = unit(trainer.embed_training_set(new, generation, part=pairs))
         task = replace(
-            task_of(trainer.chain, generation, trainer.dataset), dim=new_vectors.shape[1], old_dim=old_vectors.shape[1]
+            task_of(trainer.chain, generation, trainer.dataset.train_classes),
+            dim=new_vectors.shape[1],
+            old_dim=old_vectors.shape[1],
         )
         labels = trainer.labels(generation, pairs)
         return fit_plugin(

@@ -66,7 +66,7 @@ def make_plan(
     cells = []
     for scenario, steps in scenarios.items():
         chain = tuple(_resolve(scenario, step, dataset) for step in steps)
-        tasks = [task_of(chain, position, dataset) for position in range(len(chain))]
+        tasks = [task_of(chain, position, dataset.train_classes) for position in range(len(chain))]
         tested_on: TestClasses = "held_out" if held_out else suite.test_classes(scenario)
         fingerprint = _tested(scenario, dataset, chain, suite, tested_on).fingerprint
         rows = []
@@ -101,6 +101,23 @@ def cell_spec(
         method=method,
         seed=seed,
     )
+
+
+CLASSES = 100
+"""A method's needs may depend on whether there are new classes, never on how many."""
+
+
+def declared(suite: Suite, spec: CellSpec, catalogue: Catalogue) -> list[MethodInfo]:
+    """What the methods of this name in `suite` declare of themselves for the scenario of `spec`. Needs no data."""
+    plugin, chain = catalogue.get(spec.method.name), spec.generations
+    named = [bound for one in chain for bound in (one.classes if isinstance(one.classes, tuple) else [one.classes])]
+    classes = max([CLASSES, *(2 * bound for bound in named if isinstance(bound, int))])
+    task = task_of(chain, len(chain) - 1, range(classes))
+    return [
+        _method_info(entry, plugin, plugin.resolve(entry.values), task, ParameterSetting.TUNED in suite.settings)
+        for entry in select_methods(suite, catalogue, (plugin.name,))
+        if entry.name == plugin.name
+    ]
 
 
 def outcome(cell: Cell, store: Store, notify: Callable[[str], None] = lambda line: None) -> Record | None:

@@ -12,9 +12,13 @@ from compatbench.execution.command import command, runs_its_cell
 from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
+from compatbench.trust.agreement import Agreement
 from compatbench.trust.problems import Problem
 from compatbench.trust.rescoring import Rescorer
 from compatbench.vocabulary import Status
+
+_HOSTILE = RequestError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError
+"""What arrays of somebody else's making can raise."""
 
 
 def record_files(store: Store, suite: str) -> list[Path]:
@@ -54,13 +58,21 @@ def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record |
                 problems.append(Problem(where, told, serious=False))
         except RequestError as error:
             problems.append(Problem(where, str(error)))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except _HOSTILE as error:
             problems.append(Problem(where, f"its arrays do not fit it ({error!r}); run its cell again"))
     elif measured := [part for part in Measurements.model_fields if part != "split_hash" and getattr(record, part)]:
         problems.append(Problem(where, f"status {record.status.value}, and yet it has scores: {', '.join(measured)}"))
     if record.environment.git_dirty:
         problems.append(Problem(where, "made from a checkout with uncommitted changes", serious=False))
     return record, problems
+
+
+def contradictions(record: Record, where: str, agreement: Agreement) -> list[Problem]:
+    """The contradictions between `record`, in the file `where`, and those that `agreement` has seen before."""
+    try:
+        return [Problem(where, told) for told in agreement.conflicts(record)]
+    except _HOSTILE as error:
+        return [Problem(where, f"cannot be compared with other records ({error!r}); run its cell again")]
 
 
 def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:

@@ -16,12 +16,9 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
-from compatbench.records.parts import Environment
 from compatbench.records.record import Measurements, Record
+from compatbench.trust.environments import TOLERANCE, same_arithmetic
 from compatbench.vocabulary import Status
-
-TOLERANCE = 0.02
-"""Of a score, between runs on different hardware or versions: rounding makes another training of the same recipe."""
 
 REPRODUCED = ("status", *(part for part in Measurements.model_fields if part not in ("search", "costs", "step_costs")))
 """Parts of a record that follow from its spec; the others are times, and where and when it ran."""
@@ -50,15 +47,9 @@ def reproduce(
     if record.status is Status.SKIPPED:
         raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
     [again] = LocalExecutor(context, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
-    exact = same_environment(record.environment, again.environment)
+    exact = same_arithmetic(record.environment, again.environment)
     found = list(_exact_differences(record, again) if exact else _differences(record, again, tolerance))
     return Reproduction(again, exact, found)
-
-
-def same_environment(one: Environment, other: Environment) -> bool:
-    """Whether both ran on a CPU with the same versions and threads; the commit may differ."""
-    ignored = {"git_sha", "git_dirty"}
-    return one.gpu is None and one.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
 def threads_of(record: Record) -> int:

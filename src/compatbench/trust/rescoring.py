@@ -17,6 +17,7 @@ from compatbench.records.parts import BackfillCurve, Metric
 from compatbench.records.record import Record
 from compatbench.storage.array_files import read_columns
 from compatbench.trust.identities import broken_identities
+from compatbench.trust.parts import unfit_parts
 
 TOLERANCE = 1e-9
 """Between means that were summed in another order, beside what records round them to."""
@@ -66,6 +67,7 @@ class Rescorer:
         yield from _subsets(said)
         for curve in record.backfill:
             yield from self._curve(record, curve)
+        yield from unfit_parts(record, self.scorer.by_cosine(record.arrays), self.arrays)
 
     def unchecked(self, record: Record) -> list[str]:
         """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""

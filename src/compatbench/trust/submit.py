@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import QueryResults
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
+from compatbench.report.rows.runs import file_of
 from compatbench.storage.array_files import array_path
 from compatbench.storage.files import write_whole
-from compatbench.suite.suite import available_suites
+from compatbench.suite.suite import available_suites, load_suite
+from compatbench.trust.agreement import Agreement, without_baseline
 from compatbench.trust.board import gather
+from compatbench.trust.declared import undeclared
 from compatbench.trust.problems import Problem, serious
-from compatbench.trust.record_files import check_record, links, needless_arrays, record_files
+from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files
 from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.staleness import stale
 from compatbench.trust.tables import refuse_foreign, write_board
 from compatbench.trust.thumbnails import write_thumbnails
 
@@ -48,10 +53,7 @@ def submit(
     suite = cells[0].spec.suite
     if suite not in available_suites():
         raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
-    if outside := links(leaderboard.root):
-        raise RequestError(f"{outside[0]} is a link: nothing is written through it; put a folder or file there")
-    if outside := links(runs.root):
-        raise RequestError(f"{outside[0]} is a link: nothing is published through it; put the file itself there")
+    _refuse_links(runs, leaderboard)
     refuse_foreign(leaderboard)
     submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
@@ -64,6 +66,8 @@ def submit(
         submission.problems += problems
         if record is not None:
             records[path] = record
+    if not serious(submission.problems):
+        submission.problems += _disagreements(records, suite, rescorer, leaderboard, catalogue)
     if serious(submission.problems):
         return submission
     for path, record in records.items():
@@ -81,6 +85,35 @@ def submit(
         write_thumbnails(leaderboard, everything, cells[0].spec.dataset, samples)
     write_board(gather(leaderboard, catalogue), leaderboard)
     return submission
+
+
+def _refuse_links(runs: Store, leaderboard: Store) -> None:
+    if outside := links(leaderboard.root):
+        raise RequestError(f"{outside[0]} is a link: nothing is written through it; put a folder or file there")
+    if outside := links(runs.root):
+        raise RequestError(f"{outside[0]} is a link: nothing is published through it; put the file itself there")
+
+
+def _disagreements(
+    records: Mapping[Path, Record], suite: str, rescorer: Rescorer, leaderboard: Store, catalogue: Catalogue
+) -> list[Problem]:
+    """What new records say otherwise than their methods, each other, and the records of the board that stay."""
+    plan, there = load_suite(suite)[1], Rescorer(leaderboard.arrays)
+    rows = set(map(_row, records.values()))
+    stay = [one for path in record_files(leaderboard, suite) if _row(one := read_record(path)) not in rows]
+    stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
+
+    def results(name: str) -> QueryResults:
+        return (rescorer if array_path(rescorer.arrays, name).exists() else there).scorer.results(name)
+
+    agreement = Agreement(results)
+    for one in stay:
+        contradictions(one, "", agreement)
+    problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records.values()])]
+    for one in records.values():
+        problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue)]
+        problems += contradictions(one, file_of(one), agreement)
+    return problems
 
 
 def _remove_older(leaderboard: Store, suite: str, added: Sequence[Path]) -> list[Path]:

@@ -10,11 +10,14 @@ from compatbench.errors import RequestError
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
+from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
+from compatbench.trust.agreement import Agreement, without_baseline
 from compatbench.trust.board import board_suite
+from compatbench.trust.declared import undeclared
 from compatbench.trust.problems import Problem
-from compatbench.trust.record_files import check_record, links, needless_arrays, record_files, suites_in
+from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files, suites_in
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import page_problems, suite_problems
@@ -35,15 +38,16 @@ def verify(
 ) -> Verdict:
     """Check the selected records of `suites`, or of all suites if none is named.
 
-    `published` records, those of the leaderboard, must be up to date, have the tables and pages beside them that they
-    give, and share their folder with no file that no record needs. On a machine's own runs an outdated record is worth
-    a note only: it is no longer shown.
+    `published` records, those of the leaderboard, must be up to date, agree with each other, have the tables and pages
+    beside them that they give, and share their folder with no file that no record needs. On a machine's own runs an
+    outdated record is worth a note only: it is no longer shown.
     """
     verdict = Verdict()
     if outside := links(store.root):
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
     rescorer = Rescorer(store.arrays)
+    agreement = Agreement(rescorer.scorer.results)
     board: list[BoardSuite] = []
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
@@ -59,13 +63,21 @@ def verify(
             verdict.records.append(record)
             verdict.problems += problems
             where = path.relative_to(store.root).as_posix()
+            verdict.problems += [Problem(where, told) for told in undeclared(record.spec, suite, catalogue)]
             verdict.problems += _outdated(record, where, suite, catalogue, published)
+            if published:
+                verdict.problems += contradictions(record, where, agreement)
         if published and everything:
+            verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
             try:
                 board.append(board_suite(name, everything, store, catalogue))
             except RequestError as error:
                 verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
             else:
+                left_out = (
+                    "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
+                )
+                verdict.problems += [Problem(file_of(record), left_out) for record in board[-1].left_out]
                 verdict.problems += suite_problems(board[-1], store)
     if published and not suites and selection == Selection():
         verdict.problems += page_problems(Board.of(board), store)

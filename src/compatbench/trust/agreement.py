@@ -1,0 +1,238 @@
+"""Agreement of a board's records: what several say of one model, one split or the same queries is said alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.records.compact import is_shared
+from compatbench.records.parts import ArrayRef, Environment
+from compatbench.records.record import BASELINE, Record
+from compatbench.report.rows.runs import file_of
+from compatbench.storage.canonical import digest
+from compatbench.trust.environments import TOLERANCE, same_arithmetic
+from compatbench.vocabulary import Expectation, Need, Status
+
+ROUNDING = 1e-4
+"""Between scores of one model in one environment: adapters scale its vectors to unit length once more, and ties break.
+"""
+COPIED = 0.5
+"""Share of queries with the same AP from which on the arrays of two models are one model's. Two different ones of the
+board share at most 6%."""
+FEWEST = 10
+"""Queries without which two arrays are not compared."""
+MANY_RELEVANT = 5
+"""Relevant items that a query needs, so that its AP is hardly ever the same by chance."""
+SAMPLE = 64
+"""Queries by which arrays that may be copies are looked for."""
+
+Results = Callable[[str], QueryResults]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Per-query results of one entry of a record."""
+
+    record: Record
+    at: tuple[str, str]
+    source: Hashable
+    """What they follow from: equal for entries that may be equal."""
+    results: QueryResults
+
+
+class Agreement:
+    """Compares each record with those before it. What they say first counts."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._said: dict[Hashable, tuple[Any, Record]] = {}
+        self._scored: dict[Hashable, list[_Scored]] = defaultdict(list)
+        self._samples: dict[Hashable, list[NDArray[np.float32]]] = defaultdict(list)
+
+    def conflicts(self, record: Record) -> Iterator[str]:
+        """Contradictions between `record` and those before it, each in one line."""
+        if record.is_early:
+            return
+        spec = record.spec
+        scenario = spec.suite, spec.scenario, spec.test_classes
+        yield from self._alike((*scenario, "data"), spec.dataset_fingerprint, record, "it was tested on other data")
+        if record.split_hash:
+            yield from self._alike((*scenario, "split"), record.split_hash, record, "it has another split")
+        if record.status is not Status.OK:
+            return
+        yield from self._models(record)
+        first = self._results(record.arrays[0].array)
+        queries = digest([first.ids.tolist(), first.relevant.tolist(), record.query_classes, record.judged])
+        yield from self._alike(
+            (*scenario, "queries"), queries, record, "its queries, or how many items are relevant to them, are others"
+        )
+        sizes = {(one.subset, one.n) for one in record.metrics if one.subset != "all"}
+        yield from self._alike((*scenario, "seen"), sizes, record, "its seen and unseen queries are others")
+        examples = [one.id for one in record.examples]
+        yield from self._alike((*scenario, "examples"), examples, record, "it has other examples")
+        yield from self._relevance(record)
+        yield from self._shared_numbers(record)
+        for scored in self._entries(record):
+            yield from self._copies(scored, (spec.dataset_fingerprint, queries))
+
+    def _alike(self, key: Hashable, value: Any, record: Record, problem: str) -> Iterator[str]:
+        said, first = self._said.setdefault(key, (value, record))
+        if said != value:
+            yield f"{problem} than {file_of(first)}; one of them is wrong, run it again"
+
+    def _models(self, record: Record) -> Iterator[str]:
+        """A trained model is named by all that it depends on: generation, seed and method among them."""
+        spec = record.spec
+        for label, model in record.parents.items():
+            maker, place = _maker(record, label), label.lstrip("*")
+            said, first = self._said.setdefault(("model", model), ((place, spec.seed, maker), record))
+            if said != (place, spec.seed, maker):
+                yield f"its model {label} is that of another seed, method or generation, see {file_of(first)}"
+            key = "generation", spec.suite, spec.scenario, spec.test_classes, place, spec.seed, maker
+            yield from self._alike(key, model, record, f"its model {label} of method and seed is another")
+
+    def _relevance(self, record: Record) -> Iterator[str]:
+        """Whether an item is relevant to a query is the same wherever the two meet."""
+        lists = [(one.id, ids, right) for one in record.examples for ids, right in _found(one)]
+        lists += [
+            (one.id, ids, right)
+            for one in record.worst_flips
+            for ids, right in ((one.old_top, one.old_right), (one.new_top, one.new_right))
+        ]
+        for query, ids, right in lists:
+            for item, flag in zip(ids, right, strict=False):
+                key = "relevant", record.spec.dataset_fingerprint, query, item
+                if self._said.setdefault(key, (flag, record))[0] is not flag:
+                    other = file_of(self._said[key][1])
+                    yield f"item {item} is relevant to query {query} here or in {other}, and not in both"
+                    return
+
+    def _shared_numbers(self, record: Record) -> Iterator[str]:
+        """Thresholds, and numbers of seen and of unseen queries, of models that several records have."""
+        spec = record.spec
+        numbers: list[tuple[tuple[str, str], tuple[Hashable, ...], float | None]]
+        numbers = [(one.at, one.coordinates, one.value) for one in record.metrics if one.subset != "all"]
+        numbers += [
+            (one.at, ("threshold", one.rate), one.threshold) for one in record.verification if not one.transferred
+        ]
+        for at, name, value in numbers:
+            if not is_shared(*at) or value is None:
+                continue
+            key = "number", spec.suite, spec.scenario, spec.dataset_fingerprint, record.parents.get(at[0]), name
+            said, first = self._said.setdefault(key, (value, record))
+            if abs(said - value) > _tolerance(record, first):
+                yield f"{name[0]} of M({at[0]},{at[1]}) is {value:.4f}, and {said:.4f} in {file_of(first)}: one model"
+        for label, one in record.convergence.items():
+            if label.startswith("*") or label == "0":
+                said, first = self._said.setdefault(("convergence", record.parents.get(label)), (one, record))
+                if said != one and same_arithmetic(first.environment, record.environment):
+                    yield f"the course of training of its model {label} is another than in {file_of(first)}: one model"
+
+    def _entries(self, record: Record) -> Iterator[_Scored]:
+        """The entries that are compared with each other: of the first, the newest and the independent model."""
+        newest = str(len(record.spec.generations) - 1)
+        wanted = {("0", "0"), (f"*{newest}",) * 2, (newest, newest)}
+        free = Expectation.CROSS_EQUALS_OLD in record.spec.method.expects
+        if not free and Need.BOTH_ENCODERS_ONLINE not in record.spec.method.needs:
+            wanted.add((newest, "0"))
+        for ref in record.arrays:
+            if ref.distance == "cosine" and ref.at in wanted:
+                yield _Scored(record, ref.at, _source(record, ref), self._results(ref.array))
+
+    def _copies(self, scored: _Scored, queries: Hashable) -> Iterator[str]:
+        """Equal models have equal scores, and different ones have different scores."""
+        record, at = scored.record, scored.at
+        exact = record.spec.method.kind == "training" or is_shared(*at)
+        if at[0] == at[1] and exact:
+            said, first = self._said.setdefault(("scores", queries, scored.source), (scored.results, record))
+            if problem := _differ(scored.results, said, record.environment, first.environment):
+                yield f"M({at[0]},{at[1]}) is not that of the same model in {file_of(first)}: {problem}"
+        many = np.flatnonzero(scored.results.relevant >= MANY_RELEVANT)
+        rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
+        sample = scored.results.average_precision[rows]
+        samples, others = self._samples[queries], self._scored[queries]
+        near = (np.asarray(samples) == sample).mean(axis=1) if samples and len(rows) else np.zeros(len(samples))
+        for place in np.flatnonzero(near >= COPIED / 2):
+            other = others[int(place)]
+            if other.source != scored.source and _same_share(scored.results, other.results) > COPIED:
+                where = "" if other.record is record else f" of {file_of(other.record)}"
+                yield (
+                    f"M({at[0]},{at[1]}) has the scores of M({other.at[0]},{other.at[1]}){where}, query by query, "
+                    "and is of another model; run both again"
+                )
+                break
+        samples.append(sample)
+        others.append(scored)
+
+
+def without_baseline(records: Iterable[Record]) -> Iterator[tuple[Record, str]]:
+    """The first record of each scenario and seed of which the board has none of `independent`, and what is wrong."""
+    groups: dict[Hashable, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record.spec.suite, record.spec.scenario, record.spec.seed].append(record)
+    for members in groups.values():
+        if all(one.spec.method.name != BASELINE for one in members):
+            seed = members[0].spec.seed
+            yield (
+                members[0],
+                f"the board has no record of '{BASELINE}' of seed {seed}, whose models all others refer to",
+            )
+
+
+def _maker(record: Record, label: str) -> Hashable:
+    method = record.spec.method
+    own = method.kind == "training" and method.name != BASELINE
+    first = label == "0" and Need.OWN_FIRST_GENERATION not in method.needs
+    if not own or first or label.startswith("*"):
+        return BASELINE
+    return method.name, digest(method.params), method.source_hash
+
+
+def _source(record: Record, ref: ArrayRef) -> Hashable:
+    """What an entry follows from; encoders that are used as they were published are the same for all seeds."""
+    places = range(int(ref.gallery_generation.lstrip("*")), int(ref.query_generation.lstrip("*")) + 1)
+    mark = "*" if ref.query_generation.startswith("*") else ""
+    models = tuple(
+        digest(spec.model_dump(mode="json")) if spec.head.none else record.parents.get(f"{mark}{place}")
+        for place, spec in ((place, record.spec.generations[place]) for place in places)
+    )
+    if ref.query_generation == ref.gallery_generation:
+        return models
+    method = record.spec.method
+    return models, method.name, digest(method.params), method.source_hash, method.pairs
+
+
+def _found(example: Any) -> list[tuple[list[int], list[bool]]]:
+    return [(side.ids, side.right) for side in (example.old, example.cross, example.new)]
+
+
+def _tolerance(record: Record, other: Record) -> float:
+    return ROUNDING if same_arithmetic(record.environment, other.environment) else TOLERANCE
+
+
+def _differ(one: QueryResults, other: QueryResults, ours: Environment, theirs: Environment) -> str:
+    """How scores of one model differ; to be the same to the bit, both must be of the same kind of processor."""
+    if len(one) != len(other):
+        return "of other queries"
+    asked = one.answerable & other.answerable
+    differences = (one.average_precision - other.average_precision)[asked].astype(np.float64)
+    if not len(differences):
+        return ""
+    if same_arithmetic(ours, theirs):
+        found, bound = float(np.abs(differences).mean()), ROUNDING
+    else:
+        found, bound = abs(float(differences.mean())), TOLERANCE
+    return f"mAP differs by {found:.4f}" if found > bound else ""
+
+
+def _same_share(one: QueryResults, other: QueryResults) -> float:
+    """Share of the queries with the same AP, of those whose AP is hardly the same by chance."""
+    told = (one.relevant >= MANY_RELEVANT) & (one.average_precision < 1) & (other.average_precision < 1)
+    same = (one.average_precision == other.average_precision)[told]
+    return float(same.mean()) if len(same) >= FEWEST else 0.0

@@ -1,0 +1,134 @@
+"""Consistency of one record's parts: curves, thresholds, shown items and courses of training fit its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from compatbench import PROTOCOL_VERSION
+from compatbench.evaluation.arrays import STEP, QueryResults
+from compatbench.evaluation.convergence import is_converged
+from compatbench.evaluation.curves import BackfillMeans, CurvePoints
+from compatbench.records.compact import CURVE_DECIMALS
+from compatbench.records.record import Record
+from compatbench.vocabulary import Order
+
+HALF_DIGIT = 5e-4
+"""Of an accuracy by epoch, as records round it."""
+
+Matrix = Mapping[tuple[str, str], QueryResults]
+
+
+def unfit_parts(record: Record, matrix: Matrix, arrays: Path) -> Iterator[str]:
+    """The parts of `record` that contradict its `matrix` by cosine, or are missing, each in one line.
+
+    Raises RequestError for unreadable arrays.
+    """
+    if record.protocol_version == PROTOCOL_VERSION:
+        yield from _missing_parts(record)
+    yield from _other_relevance(matrix)
+    yield from _curve_ends(record, matrix, arrays)
+    yield from _areas(record, arrays)
+    yield from _thresholds(record)
+    yield from _shown_items(record, matrix)
+    yield from _training(record)
+
+
+def _missing_parts(record: Record) -> Iterator[str]:
+    chain = [str(place) for place in range(len(record.spec.generations))]
+    models = {*chain, *(f"*{place}" for place in chain[1:])}
+    if record.parents.keys() != models:
+        yield f"its parents are {', '.join(sorted(record.parents))}, and its models {', '.join(sorted(models))}"
+    if record.convergence.keys() != models or record.losses.keys() != set(chain):
+        yield "it lacks the course of training of some model, or has that of another"
+    answered = any(one.value is not None for one in record.metrics if one.name == "mAP")
+    curves = [one.order for one in record.backfill]
+    if answered and not (record.backfilled and {Order.RANDOM, Order.CLASS_WISE} <= set(curves)):
+        yield "it lacks its backfill in random order or class after class"
+
+
+def _other_relevance(matrix: Matrix) -> Iterator[str]:
+    """How many items are relevant to a query is the same for every model."""
+    first = next(iter(matrix.values()), None)
+    for at, results in matrix.items():
+        if first is not None and not np.array_equal(results.relevant, first.relevant):
+            yield f"M({at[0]},{at[1]}): other numbers of items are relevant than in its first entry"
+
+
+def _curve_ends(record: Record, matrix: Matrix, arrays: Path) -> Iterator[str]:
+    """M(0) is M(n,o) and M(1) is M(n,n), over the queries that were followed."""
+    for curve in record.backfill:
+        new, old = curve.at
+        ids = CurvePoints.read(arrays, curve.array).ids
+        for value, at in ((curve.mean[0], (new, old)), (curve.mean[-1], (new, new))):
+            if at in matrix:
+                expected = float(matrix[at].per_query(curve.metric)[matrix[at].rows(ids)].mean())
+                if abs(value - expected) > 0.51 * STEP + 0.51 * 10**-CURVE_DECIMALS:
+                    yield f"backfill {curve.order}: it ends at {value:.4f}, and M({at[0]},{at[1]}) is {expected:.4f}"
+
+
+def _areas(record: Record, arrays: Path) -> Iterator[str]:
+    """Between two generations a whole backfill is that of the curve in random order."""
+    curves = [one for one in record.backfill if one.order is Order.RANDOM]
+    for whole in record.backfilled:
+        for curve in (one for one in curves if one.at == whole.at):
+            points, means = CurvePoints.read(arrays, curve.array), BackfillMeans.read(arrays, whole.array)
+            place = {sample: row for row, sample in enumerate(means.ids.tolist())}
+            rows = [place.get(sample, -1) for sample in points.ids.tolist()]
+            if min(rows, default=0) < 0:
+                yield "some queries of its backfill in random order were not followed through a whole one"
+            elif (np.abs(means.values[curve.metric][rows] - points.area) > 2.01 * STEP).any():
+                yield "its means over a backfill are not the areas of the queries' curves in random order"
+
+
+def _thresholds(record: Record) -> Iterator[str]:
+    before = str(len(record.spec.generations) - 2)
+    own = {(*one.at, one.rate): one.threshold for one in record.verification if not one.transferred}
+    for one in (one for one in record.verification if one.transferred):
+        old = own.get((before, before, one.rate))
+        if old is not None and abs(old - one.threshold) > 2e-7:
+            yield f"its transferred threshold at {one.rate:g} is not the old system's"
+
+
+def _shown_items(record: Record, matrix: Matrix) -> Iterator[str]:
+    """The first relevant item among those that are shown is that of the first rank."""
+    new, old = str(len(record.spec.generations) - 1), str(len(record.spec.generations) - 2)
+    shown = [(one.id, (old, old), one.old.right) for one in record.examples]
+    shown += [(one.id, (new, old), one.cross.right) for one in record.examples]
+    shown += [(one.id, (new, new), one.new.right) for one in record.examples]
+    for flip in record.worst_flips:
+        before = str(int(flip.query_generation) - 1)
+        shown += [(flip.id, (before, before), flip.old_right), (flip.id, flip.at, flip.new_right)]
+    for sample, at, right in shown:
+        if at not in matrix or not right:
+            continue
+        [row] = matrix[at].rows(np.array([sample]))
+        if not _fits(right, int(matrix[at].first_rank[row])):
+            yield f"the items of query {sample} that are shown do not fit its first rank in M({at[0]},{at[1]})"
+
+
+def _fits(right: Sequence[bool], rank: int) -> bool:
+    """Ranks are pessimistic: an irrelevant item with the same score may stand behind in the list that is shown."""
+    return rank >= list(right).index(True) + 1 if any(right) else rank == 0 or rank > len(right)
+
+
+def _training(record: Record) -> Iterator[str]:
+    epochs = record.spec.recipe.epochs
+    for label, terms in record.losses.items():
+        if any(len(values) != epochs for values in terms.values()):
+            yield f"the losses of generation {label} are not of {epochs} epochs"
+    for label, one in record.convergence.items():
+        place = int(label.lstrip("*"))
+        published = place < len(record.spec.generations) and record.spec.generations[place].head.none
+        if not one.accuracy or published:
+            continue
+        half = len(one.accuracy) // 2
+        rounded = [
+            [value + (start if epoch < half else end) for epoch, value in enumerate(one.accuracy)]
+            for start in (-HALF_DIGIT, HALF_DIGIT)
+            for end in (-HALF_DIGIT, HALF_DIGIT)
+        ]
+        if one.converged not in {is_converged({}, course) for course in rounded}:
+            yield f"whether generation {label} has converged does not follow from its accuracy by epoch"
