@@ -112,12 +112,31 @@ def test_any_bytes_end_in_data_or_in_the_one_error(content: bytes) -> None:
 
 
 def test_shared_lists_are_made_once() -> None:
-    """Thirty lists of twice the one before: 2³⁰ entries for whoever copies each mention."""
+    """Twenty lists of twice the one before: 2²⁰ entries for whoever copies each mention."""
     value: list = []
-    for _ in range(30):
+    for _ in range(20):
         value = [value, value]
     found = load_plain(pickle.dumps(value))
     assert found[0] is found[1]
+
+
+def test_shared_parts_do_not_unfold_without_bound() -> None:
+    """Whoever hashes or compares tuples looks at every mention."""
+    value: tuple = ()
+    for _ in range(29):
+        value = (value, value)
+    content = pickle.dumps(value)
+    assert len(content) < 200
+    with pytest.raises(UnplainPickleError, match="its shared parts unfold to more than"):
+        load_plain(content)
+    circle: list = []
+    circle.append(circle)
+    with pytest.raises(UnplainPickleError, match="its shared parts unfold to more than"):
+        load_plain(pickle.dumps(circle))
+    for _ in range(10):
+        value = (value,)
+    with pytest.raises(UnplainPickleError, match="more than 30 levels deep"):
+        load_plain(pickle.dumps(value))
 
 
 @pytest.mark.parametrize(

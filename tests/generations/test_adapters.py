@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,29 @@ def damaged(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
+def rewritten(
+    spoil: Callable[[str, torch.Tensor], torch.Tensor] = lambda name, value: value,
+    keep: Callable[[str], bool] = lambda name: True,
+    **facts: Any,
+) -> Callable[[Path], None]:
+    """An adapter file by somebody else: sound in its hash, with other facts or tensors."""
+
+    def write(path: Path) -> None:
+        made, _ = read_artefact(path)
+        assert made is not None
+        tensors = {name: spoil(name, value).contiguous() for name, value in made.tensors.items() if keep(name)}
+        write_artefact(path, Artefact(tensors, made.facts | facts))
+
+    return write
+
+
+def test_classes_that_no_tensor_bears_out_cost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    fit("procrustes", *pairs()).save(path)
+    rewritten(num_classes=10**12)(path)
+    assert load(path).num_classes == 10**12
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -242,6 +266,20 @@ def damaged(path: Path) -> None:
         (lambda path: path.write_bytes(path.read_bytes()[:100]), "is damaged or no adapter"),
         (lambda path: save_file({"weight": torch.ones(2)}, path), "it has no hash of its content"),
         (lambda path: write_artefact(path, Artefact({"weight": torch.ones(2)}, {"seconds": 1})), "contains no adapter"),
+        (lambda path: write_artefact(path, Artefact({"weight": torch.ones(2)}, [])), "contains no adapter"),
+        (rewritten(dim=10**9), "none of its tensors is of size 1000000000"),
+        (rewritten(old_dim=10**9), "none of its tensors is of size 1000000000"),
+        (rewritten(dim="8"), "its metadata: dim: input should be a valid integer"),
+        (rewritten(num_classes=-1), "its metadata: num_classes: input should be greater"),
+        (rewritten(method=3), "its metadata: method: input should be a valid string"),
+        (rewritten(method="no such"), "no method 'no such'"),
+        (rewritten(params=[]), "its metadata: params: input should be a valid dictionary"),
+        (rewritten(facts=None), "its metadata: facts: input should be a valid dictionary"),
+        (rewritten(method="mlp", params={"hidden": 10**9}), "has changed since"),
+        (rewritten(spoil=lambda name, value: value * float("nan")), "it contains numbers that are not finite"),
+        (rewritten(spoil=lambda name, value: value[:1]), "has changed since this adapter was fitted"),
+        (rewritten(keep=lambda name: "probe" not in name), "has changed since"),
+        (rewritten(keep=lambda name: "probe" in name), "has changed since this adapter was fitted"),
     ],
 )
 def test_damaged_and_foreign_files_are_refused_in_one_line(tmp_path: Path, spoil: Any, words: str) -> None:

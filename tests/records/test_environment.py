@@ -23,8 +23,22 @@ def test_versions_and_hardware_are_those_of_this_process() -> None:
     assert here.packages["torch"] == version("torch")
     assert {"torch", "timm", "numpy", "faiss-cpu"} <= here.packages.keys()
     assert here.cpu
+    assert f"torch {torch.backends.cpu.get_cpu_capability()}" in here.instruction_sets
     assert here.cpu_threads == torch.get_num_threads()
     assert (here.gpu is None) == (device().type == "cpu")
+
+
+def test_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = (
+        "vendor_id : AuthenticAMD\ncpu family : 25\nmodel : 1\nmodel name : AMD EPYC\nflags : fpu avx avx2 fma sse4_2\n"
+    )
+    second = "\nvendor_id : other\n"
+    monkeypatch.setattr(module.Path, "read_text", lambda path, **how: told + second)
+    assert (module.cpu_name(), module.cpu_kind()) == ("AMD EPYC", "vendor AuthenticAMD, family 25, model 1")
+    assert module.instruction_sets()[:-1] == ["avx", "avx2", "fma", "sse4_2"]
+    monkeypatch.setattr(module.Path, "read_text", lambda path, **how: "")
+    assert module.cpu_kind() is None
+    assert module.cpu_name()
 
 
 def test_no_machine_person_or_folder_is_named() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,12 @@ from compatbench.cli.options import (
 )
 from compatbench.errors import RequestError
 
+if TYPE_CHECKING:
+    from compatbench.records.record import Record
+
 DEFAULT_LEADERBOARD = Path("results/leaderboard")
+RETRAIN_MINUTES = 120
+"""For each of the records that are re-run."""
 Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the committed results.")]
 
 
@@ -42,14 +47,20 @@ def verify(
     seeds: Seeds = "",
     runs: Runs = DEFAULT_RUNS,
     leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
+    retrain: Annotated[int, typer.Option("--retrain", min=0, help="Re-run so many records too, and compare.")] = 0,
+    draw: Annotated[int, typer.Option("--draw", help="Seed that draws the records to re-run.")] = 0,
+    data: Data = DEFAULT_DATA,
+    datasets: Datasets = None,
 ) -> None:
     """Check records: format, hashes, names, staleness, and every score against its per-query arrays.
 
-    On the leaderboard the tables too. Exit code 1 where something cannot be trusted.
+    On the leaderboard the tables too, and that its records agree. Exit code 1 where something cannot be trusted.
     """
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
+    from compatbench.trust.environments import TOLERANCE
     from compatbench.trust.problems import serious
+    from compatbench.trust.reproduce import drawn
     from compatbench.trust.verify import verify as check
 
     selection, folders = selection_of(methods, scenarios, seeds)
@@ -72,6 +83,9 @@ def verify(
         failed += len(bad)
         notes = len(verdict.problems) - len(bad)
         print(f"{store.root}: {len(verdict.records)} records, {len(bad)} problems, {notes} notes")
+        for record in drawn(verdict.records, retrain, draw) if retrain else ():
+            print(f"re-run: {store.record(record.spec)}")
+            failed += not _reproduced(record, folders, data, datasets, TOLERANCE, RETRAIN_MINUTES)
     if failed:
         raise typer.Exit(1)
 
@@ -138,26 +152,37 @@ def reproduce(
     timeout_minutes: Annotated[float, typer.Option("--timeout", min=0.1, help="Minutes for the cell.")] = 120,
 ) -> None:
     """Re-run a recorded cell from nothing, in a folder of its own, and compare."""
+    from compatbench.records.record import read_record
+
+    if not _reproduced(read_record(record), split_folders(methods)[1], data, datasets, tolerance, timeout_minutes):
+        raise typer.Exit(1)
+
+
+def _reproduced(
+    recorded: Record,
+    folders: tuple[Path, ...],
+    data: Path,
+    datasets: list[Path] | None,
+    tolerance: float,
+    timeout_minutes: float,
+) -> bool:
+    """Re-run a record's cell in a folder of its own, print the differences and what was asked, and tell if it held."""
     import tempfile
 
     from compatbench.execution.cell import RunContext
     from compatbench.execution.display import Display
-    from compatbench.records.record import read_record
     from compatbench.trust.reproduce import reproduce as run_again
     from compatbench.trust.reproduce import threads_of
 
-    recorded = read_record(record)
-    _, folders = split_folders(methods)
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         context = RunContext(Path(scratch), data, folders, threads_of(recorded), dataset_folders=tuple(datasets or ()))
         with Display(plain_console(), 1) as display:
             outcome = run_again(recorded, context, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
-    how = "to the last bit" if outcome.exact else f"within {tolerance:g}, in another environment"
+    how = f"within {tolerance:g} ({outcome.inexact})" if outcome.inexact else "to the last bit"
     for difference in outcome.differences:
         print(difference)
     print(f"not reproduced {how}" if outcome.differences else f"reproduced {how}")
-    if outcome.differences:
-        raise typer.Exit(1)
+    return not outcome.differences
 
 
 def order(

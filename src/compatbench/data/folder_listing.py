@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from compatbench.errors import RequestError
+from compatbench.storage.bounded_parquet import read_bounded, read_schema
 
 SPLITS = ("train", "test", "query", "gallery")
 """`test` is query and gallery in one."""
@@ -49,7 +50,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
             # Text as it stands: a class may be called "NA" or "007".
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         elif path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = read_bounded(path, f"manifest {path}", columns=COLUMNS).to_pandas().astype(object)
         else:
             raise RequestError(f"manifest {path}: a manifest is a .csv or a .parquet file")
     except FileNotFoundError as error:
@@ -62,7 +63,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
         raise RequestError(f"manifest {path} cannot be read: {str(error).splitlines()[0]}") from error
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; {_why_missing(table.columns)}")
+        names = read_schema(path, f"manifest {path}").names if path.suffix == ".parquet" else table.columns
+        raise RequestError(f"manifest {path} lacks the columns {listed(missing)}; {_why_missing(names)}")
     table = table[COLUMNS]
     blank = (table.isna() | (table.astype(str) == "")).any(axis=1)
     if blank.any():

@@ -9,6 +9,7 @@ https://docs.python.org/3/library/pickle.html#restricting-globals
 from __future__ import annotations
 
 import io
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -20,6 +21,10 @@ NUMBERS = "?biuf"
 """Kinds of numpy numbers; objects, which could be anything, are not among them."""
 
 
+LARGEST, DEEPEST = 100_000_000, 30
+"""Values that a pickle may unfold to, and levels of lists in lists."""
+
+
 class UnplainPickleError(ValueError):
     """The pickle is damaged, or contains more than plain data."""
 
@@ -27,11 +32,27 @@ class UnplainPickleError(ValueError):
 def load_plain(content: bytes) -> Any:
     """The object in the pickle `content`. Raises UnplainPickleError if it is more than plain data."""
     try:
-        return _Unpickler(io.BytesIO(content), encoding="latin-1").load()  # Python 2 wrote bytes as strings
+        found = _Unpickler(io.BytesIO(content), encoding="latin-1").load()  # Python 2 wrote bytes as strings
+        if _unfolded(found, {}, 0) > LARGEST:
+            raise UnplainPickleError(f"its shared parts unfold to more than {LARGEST:,} values")
+        return found
     except UnplainPickleError:
         raise
     except Exception as error:  # a damaged file can break any of the steps
         raise UnplainPickleError(f"damaged pickle ({type(error).__name__}: {error})") from error
+
+
+def _unfolded(value: Any, sizes: dict[int, float], depth: int) -> float:
+    """Values in lists, tuples and dictionaries, shared ones counted wherever they stand; infinite for a circle."""
+    if not isinstance(value, list | tuple | dict):
+        return 1
+    if depth > DEEPEST:
+        raise UnplainPickleError(f"it is more than {DEEPEST} levels deep")
+    if id(value) not in sizes:
+        sizes[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_unfolded(part, sizes, depth + 1) for part in parts)
+    return sizes[id(value)]
 
 
 def _bytes(content: Any) -> bytes:

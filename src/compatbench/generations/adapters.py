@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor, nn
 
 from compatbench.discovery.plugins import Catalogue, Plugin, discover
@@ -28,6 +29,7 @@ from compatbench.errors import RequestError
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Params, Task, to_dim
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.storage.validation import validated
 from compatbench.vocabulary import HeadName, Need
 
 Matrix = Tensor | NDArray[np.floating]
@@ -271,7 +273,7 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
     if artefact is None:
         reason = f"is damaged or no adapter ({problem})" if problem else "does not exist"
         raise RequestError(f"{path} {reason}; compatbench fit writes one")
-    if artefact.facts.get("format") != FORMAT:
+    if not isinstance(artefact.facts, dict) or artefact.facts.get("format") != FORMAT:
         raise RequestError(f"{path} contains no adapter of format {FORMAT}; fit it again: compatbench fit")
     try:
         return restore(artefact, lambda name: adapter_of(discover(folders), name))
@@ -279,25 +281,61 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
         raise RequestError(f"{path}: {error}") from error
 
 
+SMALL = 65_536
+"""Dimensions that a map may cut or fill up, so that no tensor has them."""
+
+
+class _Saved(BaseModel):
+    """The facts of a saved adapter."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    method: str
+    params: dict[str, JsonValue]
+    dim: int = Field(ge=1)
+    old_dim: int = Field(ge=1)
+    num_classes: int = Field(ge=0)
+    source_hash: str
+    facts: dict[str, JsonValue]
+
+
 def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
-    """The adapter of an artefact. Raises RequestError if its method, found by name, now maps differently."""
-    facts = artefact.facts
-    plugin = find(facts["method"])
-    params = plugin.resolve(facts["params"])
-    shape = facts["dim"], facts["old_dim"], facts["num_classes"]
-    adapter: Adapter = plugin.cls(params, embeddings_task(*shape))
-    maps = adapter.build(facts["dim"], facts["old_dim"])
+    """The adapter of an artefact. Raises RequestError if its method, found by name, now maps differently.
+
+    Nothing is built of a size that its tensors do not have: it may be of somebody else's making.
+    """
+    saved = validated(_Saved, artefact.facts, "its metadata: ")
+    if not all(bool(value.isfinite().all()) for value in artefact.tensors.values()):
+        raise RequestError("it contains numbers that are not finite; fit it again")
+    sizes = {size for value in artefact.tensors.values() if value.numel() for size in value.shape}
+    for name in ("dim", "old_dim"):
+        if getattr(saved, name) > SMALL and getattr(saved, name) not in sizes:
+            raise RequestError(f"its metadata: {name}: none of its tensors is of size {getattr(saved, name)}")
+    plugin = find(saved.method)
+    params = plugin.resolve(dict(saved.params))
+    classes = saved.num_classes if saved.num_classes in sizes else 0  # fitting alone looks at the labels
+    adapter: Adapter = plugin.cls(params, embeddings_task(saved.dim, saved.old_dim, classes))
     probes = {name: value for name, value in artefact.tensors.items() if name.startswith(PROBE)}
     state = {name: value for name, value in artefact.tensors.items() if name not in probes}
     changed = f"method '{plugin.name}' has changed since this adapter was fitted; fit it again"
+    with torch.device("meta"):  # without memory
+        planned = {name: value.shape for name, value in adapter.build(saved.dim, saved.old_dim).state_dict().items()}
+    if planned != {name: value.shape for name, value in state.items()}:
+        raise RequestError(changed)
+    maps = adapter.build(saved.dim, saved.old_dim)
     try:
         maps.load_state_dict(state)
     except RuntimeError as error:
         raise RequestError(changed) from error
     maps.eval().requires_grad_(False)
-    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), *shape, maps, facts["facts"])
-    for name, value in fitted._probe().items():
-        if value.shape != probes[name].shape or (value - probes[name]).abs().max() > PROBE_TOLERANCE:
+    shape = saved.dim, saved.old_dim, saved.num_classes
+    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), *shape, maps, dict(saved.facts))
+    mapped = fitted._probe()
+    if mapped.keys() != probes.keys():
+        raise RequestError(changed)
+    for name, value in mapped.items():
+        if value.shape != probes[name].shape or not (value - probes[name]).abs().max() <= PROBE_TOLERANCE:
             raise RequestError(changed)
     return fitted
 

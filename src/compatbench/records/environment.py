@@ -28,6 +28,8 @@ def environment() -> Environment:
         python=platform.python_version(),
         packages={name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
         cpu=cpu_name(),
+        cpu_kind=cpu_kind(),
+        instruction_sets=instruction_sets(),
         cpu_threads=torch.get_num_threads(),
         gpu=gpu_name(),
         git_sha=sha,
@@ -49,13 +51,41 @@ def gpu_name() -> str | None:
 
 def cpu_name() -> str:
     """Model name of the processor; its architecture if the system does not tell."""
+    return _processor().get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_kind() -> str | None:
+    """Vendor, family and model of the processor; None if the system does not tell."""
+    told = [f"{word} {found}" for key, word in _KIND.items() if (found := _processor().get(key))]
+    return ", ".join(told) or None
+
+
+def instruction_sets() -> list[str]:
+    """Instruction sets of the processor that change how numbers are added, and what torch makes of them."""
+    flags = _processor().get("flags") or _processor().get("Features") or ""
+    used = f"torch {torch.backends.cpu.get_cpu_capability()}"
+    return [*(flag for flag in sorted(flags.split()) if _COUNTS.match(flag)), used]
+
+
+_KIND = {
+    "vendor_id": "vendor",
+    "cpu family": "family",
+    "model": "model",
+    "CPU implementer": "implementer",
+    "CPU part": "part",
+    "CPU variant": "variant",
+}
+_COUNTS = re.compile(r"(avx|fma|f16c|amx|sse4|asimd|sve|bf16|i8mm)")
+
+
+def _processor() -> dict[str, str]:
+    """What Linux says of the first processor."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8").strip().partition("\n\n")[0]
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return {}
+    lines = (line.partition(":") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}
 
 
 @functools.cache

@@ -218,6 +218,11 @@ class Environment(StrictModel):
     python: str
     packages: dict[str, str]
     cpu: str
+    """Its marketing name, which different processors share."""
+    cpu_kind: str | None = None
+    """Vendor, family and model; not in the first records."""
+    instruction_sets: list[str] = Field(default_factory=list)
+    """Those that change how numbers are added, and the level that torch uses; not in the first records."""
     cpu_threads: int
     processes: int = 1
     """World size: processes that trained each model together."""

@@ -64,7 +64,10 @@ def _problem(error: Exception) -> str:
 
 def _parse(text: str) -> Any:
     loader = _UniqueKeyLoader(text)
-    node = loader.get_single_node()
+    try:
+        node = loader.get_single_node()
+    except RecursionError as error:
+        raise yaml.YAMLError("it is too deep: lists and mappings in each other") from error
     if node is None:
         return None
     if _unfolded_size(node, {}) > NODE_LIMIT:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from compatbench.errors import RequestError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class NoTruthValues(BaseModel):
+    """Base of models whose numbers are never written as true or false, which pydantic would take for 1 and 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_no_truth_values(cls, data: Any) -> Any:
+        for name, value in data.items() if isinstance(data, dict) else ():
+            field = cls.model_fields.get(name)
+            kinds = {field.annotation, *get_args(field.annotation)} if field else set()
+            if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+                raise ValueError(f"{name} is a number, and not {str(value).lower()}")
+        return data
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -47,7 +61,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = f" (got {reprlib.repr(given)})" if isinstance(given, str | int | float | bool | None) else ""
-    return f"{where}: {message[0].lower()}{message[1:]}{shown}"
+    at = f"{where}: " if where else ""
+    return f"{at}{message[0].lower()}{message[1:]}{shown}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

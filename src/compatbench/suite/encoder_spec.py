@@ -6,7 +6,6 @@ import difflib
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -18,9 +17,10 @@ from pydantic import (
 from compatbench.data.text.trunks import check_text_trunk, is_text_trunk
 from compatbench.errors import RequestError
 from compatbench.storage.disk_cache import cached_on_disk
+from compatbench.storage.validation import NoTruthValues
 
 
-class Setting(BaseModel):
+class Setting(NoTruthValues):
     """A part of a spec. Its JSON omits None, and `later` fields at their default.
 
     So a field that is added later changes neither the hash nor the name of what was made before.

@@ -22,7 +22,7 @@ from compatbench.errors import RequestError
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.files import FOLDER_NAME
 from compatbench.storage.strict_yaml import read_mapping
-from compatbench.storage.validation import did_you_mean, validated
+from compatbench.storage.validation import NoTruthValues, did_you_mean, validated
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
 from compatbench.suite.tuned import read_tuned, tuned_file
@@ -82,7 +82,7 @@ class TunedEntry(MethodEntry):
         return ParameterSetting.PUBLISHED if self.published else ParameterSetting.TUNED
 
 
-class Suite(BaseModel):
+class Suite(NoTruthValues):
     """A suite, with every default filled in."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -99,7 +99,7 @@ class Suite(BaseModel):
     index_search: tuple[IndexKind, ...] = tuple(IndexKind)
     """Kinds of Faiss index to measure in every cell; they take seconds each, as long as training in light suites."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    timeout_minutes: float = Field(30, gt=0)
+    timeout_minutes: float = Field(30, gt=0, le=525_600)
     """A cell that runs longer is stopped and recorded as `timeout`."""
     gpu_hours: float | None = Field(None, gt=0)
     """For suites that are meant for a GPU: the budget that the plan is compared with."""

@@ -9,6 +9,17 @@ TOLERANCE = 0.02
 
 
 def same_arithmetic(one: Environment, other: Environment) -> bool:
-    """Whether both ran on a CPU with the same versions and threads; the commit may differ."""
-    ignored = {"git_sha", "git_dirty"}
-    return one.gpu is None and one.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
+    """Whether both ran on a CPU of one kind with the same versions and threads, so that every bit must be the same."""
+    return not why_not_exact(one, other)
+
+
+def why_not_exact(one: Environment, other: Environment) -> str:
+    """Why two runs may differ in their last bits; empty if they may not. The commit may differ."""
+    if one.gpu is not None or other.gpu is not None:
+        return "a GPU adds in no fixed order"
+    if one.cpu_kind is None or other.cpu_kind is None:
+        return "the kind of a processor is not known"
+    ignored = {"git_sha", "git_dirty", "cpu"}
+    ours, theirs = (each.model_dump(exclude=ignored) for each in (one, other))
+    differing = [name.replace("_", " ") for name in ours if ours[name] != theirs[name]]
+    return f"other {', '.join(differing)}" if differing else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compatbench.discovery import datasets
@@ -17,7 +18,7 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
 from compatbench.records.record import Measurements, Record
-from compatbench.trust.environments import TOLERANCE, same_arithmetic
+from compatbench.trust.environments import TOLERANCE, why_not_exact
 from compatbench.vocabulary import Status
 
 REPRODUCED = ("status", *(part for part in Measurements.model_fields if part not in ("search", "costs", "step_costs")))
@@ -29,8 +30,8 @@ class Reproduction:
     """A re-run of a recorded cell."""
 
     again: Record
-    exact: bool
-    """Whether it ran where every byte must be the same: on a CPU, in the record's environment."""
+    inexact: str
+    """Why it may differ in the last bits; empty where it may not: on a CPU of one kind, with the same versions."""
     differences: list[str]
     """Empty where the record was reproduced."""
 
@@ -40,16 +41,22 @@ def reproduce(
 ) -> Reproduction:
     """Run the cell of `record` in `context`, with an empty folder of runs, and compare.
 
-    In the environment of the record, on a CPU, every number must be the same to the last bit; elsewhere scores may
-    differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
+    On a CPU of the record's kind, with its versions, every number must be the same to the last bit; elsewhere scores
+    may differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
     """
     check_same_inputs(record, discover(context.method_folders), context)
     if record.status is Status.SKIPPED:
         raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
     [again] = LocalExecutor(context, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
-    exact = same_arithmetic(record.environment, again.environment)
-    found = list(_exact_differences(record, again) if exact else _differences(record, again, tolerance))
-    return Reproduction(again, exact, found)
+    inexact = why_not_exact(record.environment, again.environment)
+    found = list(_differences(record, again, tolerance) if inexact else _exact_differences(record, again))
+    return Reproduction(again, inexact, found)
+
+
+def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+    """So many of the records that have results, drawn by `seed`, whatever their order."""
+    finished = sorted((one for one in records if one.status is Status.OK), key=lambda one: one.spec_hash)
+    return random.Random(seed).sample(finished, min(count, len(finished)))
 
 
 def threads_of(record: Record) -> int:

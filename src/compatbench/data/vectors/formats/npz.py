@@ -12,10 +12,16 @@ from compatbench.data.vectors.formats.format import Columns, Format, Names, is_m
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked
 
+MOST_MEMBERS = 20_000
+
 
 def _columns(path: Path) -> Names:
     try:
         with zipfile.ZipFile(path) as archive:
+            if len(archive.infolist()) > MOST_MEMBERS:
+                raise RequestError(
+                    f"{path}: has {len(archive.infolist()):,} members; at most {MOST_MEMBERS:,} are read"
+                )
             check_unpacked(str(path), path.stat().st_size, sum(entry.file_size for entry in archive.infolist()))
             return {name.removesuffix(".npy"): _is_matrix(archive, name) for name in archive.namelist()}
     except RequestError:
