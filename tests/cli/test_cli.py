@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,11 @@ from compatbench.records.record import read_record
 from compatbench.records.store import Store
 
 VARIANT = "bct(variant=prototypes)"
+TINY = (
+    "title: tiny\ndataset: digits\nimage_size: 16\ntrain_limit: 50\nquery_limit: 30\nindex_search: []\n"
+    "recipe: {epochs: 1}\ndefaults: {backbone: test_vit, dim: 4}\nscenarios: {one: [{share: 0.2}, {}]}\n"
+    "methods: [own, etf, {name: bct, params: {variant: prototypes}}]\n"
+)
 
 
 @dataclass(frozen=True)
@@ -60,52 +66,6 @@ def real(folder: Path, *words: str) -> Outcome:
     return Outcome(ended.returncode, ended.stdout, ended.stderr)
 
 
-def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(tmp_path: Path, command: Command) -> None:
-    words = ["run", "digits", "--methods", VARIANT, "--runs", "mine"]
-    first = real(tmp_path, *words)
-    assert first.code == 0, first.err
-    assert "Digits (smoke): 2 of 2 cells to run, " in first.out
-    assert "[1/2] ok      extended_data · independent · seed 0" in first.out
-    assert f"[2/2] ok      extended_data · {VARIANT} · seed 0" in first.out
-    records = sorted((tmp_path / "mine" / "digits" / "records" / "extended_data").glob("*.json"))
-    assert [path.name.partition("--")[0] for path in records] == ["bct_variant=prototypes", "independent"]
-    row = next(line for line in first.out.splitlines() if line.startswith(VARIANT))
-    record = read_record(records[0])
-    values = {ref.at: record.metric("mAP", *ref.at).value for ref in record.arrays}
-    shown = row.removeprefix(VARIANT).split()[4:7]  # after A, Γ, Φ and tax
-    assert shown == [f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1"))]
-    assert "○ not ranked: 10 classes, fewer than 50, and no judgements" in first.out.splitlines()
-    assert "○ one seed: no verdicts" in first.out.splitlines()
-    for name in ("README.md", "index.html"):
-        assert VARIANT in (tmp_path / "mine" / "digits" / name).read_text()
-
-    second = command(*words)
-    assert second.code == 0
-    assert second.out.startswith("all 2 cells up to date\n")
-    assert row in second.out
-    assert second.out.splitlines()[-1].startswith("up to date: ")
-    page = tmp_path / "mine" / "digits" / "index.html"
-    whole = page.read_bytes()
-    page.write_bytes(whole[:1000])
-    assert command(*words).out.splitlines()[-1].startswith("written: ")
-    assert page.read_bytes() == whole
-    planned = command("plan", "digits", "--methods", f"{VARIANT},l2", "--runs", "mine")
-    assert planned.code == 0
-    assert planned.out.splitlines()[2:5] == [
-        "ok       extended_data · independent · seed 0",
-        f"ok       extended_data · {VARIANT} · seed 0  ← independent 0, independent 1",
-        "to run   extended_data · l2 · seed 0  ← independent 0, independent 1",
-    ]
-    assert "1 of 3 cells to run" in planned.out
-
-    failed = json.loads(records[0].read_text()) | {"status": "failed", "reason": "apples", "metrics": [], "arrays": []}
-    records[0].write_text(json.dumps(failed))
-    third = real(tmp_path, *words)
-    assert third.code == 1
-    assert third.out.startswith("all 2 cells up to date\n")
-    assert "1 cells did not succeed; --retry (make bench RETRY=1) runs them again" in third.out
-
-
 OWN = """
 from compatbench.method import TrainingMethod
 
@@ -119,17 +79,78 @@ class Own(TrainingMethod):
 """
 
 
-def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(tmp_path: Path, command: Command) -> None:
-    (tmp_path / "suites").mkdir()
-    (tmp_path / "suites" / "tiny.yaml").write_text(
-        "title: tiny\ndataset: digits\nimage_size: 16\ntrain_limit: 50\nquery_limit: 30\nindex_search: []\n"
-        "recipe: {epochs: 1}\ndefaults: {backbone: test_vit, dim: 4}\nscenarios: {one: [{}, {}]}\n"
-        "methods: [own, etf, {name: bct, params: {weight: 2}}]\n"
-    )
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "own.py").write_text(OWN)
-    first = real(tmp_path, "run", str(tmp_path / "suites" / "tiny.yaml"), "--methods", str(tmp_path / "mine"))
-    assert first.code == 0, first.err
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """A run of one's own suite and method as a process of its own, and its folder."""
+    root = tmp_path_factory.mktemp("first")
+    (root / "suites").mkdir()
+    (root / "suites" / "tiny.yaml").write_text(TINY)
+    (root / "mine").mkdir()
+    (root / "mine" / "own.py").write_text(OWN)
+    return root, real(root, "run", str(root / "suites" / "tiny.yaml"), "--methods", str(root / "mine"))
+
+
+@pytest.fixture
+def ran(first: tuple[Path, Outcome], tmp_path: Path) -> Outcome:
+    """That run, in this test's folder."""
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
+    return first[1]
+
+
+def test_a_run_writes_records_and_tables_and_the_next_finds_nothing_to_do(
+    tmp_path: Path, ran: Outcome, command: Command
+) -> None:
+    assert ran.code == 0, ran.err
+    assert "tiny: 4 of 4 cells to run, " in ran.out
+    for line in ("[1/4] skipped one · etf · seed 0", "[2/4] ok      one · independent · seed 0"):
+        assert line in ran.out
+    assert f" ok      one · {VARIANT} · seed 0" in ran.out
+    folder = tmp_path / "results" / "runs" / "tiny"
+    records = sorted((folder / "records" / "one").glob("*.json"))
+    assert [path.name.partition("--")[0] for path in records] == ["bct_variant=prototypes", "etf", "independent", "own"]
+    row = next(line for line in ran.out.splitlines() if line.startswith(VARIANT))
+    record = read_record(records[0])
+    values = {ref.at: record.metric("mAP", *ref.at).value for ref in record.arrays}
+    shown = " ".join(f"{100 * values[at]:.1f}" for at in (("0", "0"), ("1", "0"), ("1", "1")))
+    assert f" {shown} " in " ".join(row.split())
+    assert "○ not ranked: 10 classes, fewer than 50, and no judgements" in ran.out.splitlines()
+    assert "○ one seed: no verdicts" in ran.out.splitlines()
+    for name in ("README.md", "index.html"):
+        assert VARIANT in (folder / name).read_text()
+
+    words = ["run", "suites/tiny.yaml", "--methods", "mine"]
+    second = command(*words)
+    assert second.code == 0
+    assert second.out.startswith("all 4 cells up to date\n")
+    assert row in second.out
+    assert second.out.splitlines()[-1].startswith("up to date: ")
+    page = folder / "index.html"
+    whole = page.read_bytes()
+    page.write_bytes(whole[:1000])
+    assert command(*words).out.splitlines()[-1].startswith("written: ")
+    assert page.read_bytes() == whole
+    (tmp_path / "suites" / "tiny.yaml").write_text(TINY.replace("}}]", "}}, l2]"))
+    planned = command("plan", "suites/tiny.yaml", "--methods", f"{VARIANT},l2,mine")
+    assert planned.code == 0
+    assert planned.out.splitlines()[2:5] == [
+        "ok       one · independent · seed 0",
+        f"ok       one · {VARIANT} · seed 0  ← independent 0, independent 1",
+        "to run   one · l2 · seed 0  ← independent 0, independent 1",
+    ]
+    assert "1 of 3 cells to run" in planned.out
+
+    failed = json.loads(records[0].read_text()) | {"status": "failed", "reason": "apples", "metrics": [], "arrays": []}
+    records[0].write_text(json.dumps(failed))
+    third = command("run", "suites/tiny.yaml", "--methods", f"{VARIANT},mine")
+    assert third.code == 1
+    assert third.out.startswith("all 2 cells up to date\n")
+    assert "1 cells did not succeed; --retry (make bench RETRY=1) runs them again" in third.out
+
+
+def test_recorded_commands_run_their_cells_of_ones_own_suite_and_methods(
+    tmp_path: Path, ran: Outcome, command: Command
+) -> None:
+    assert ran.code == 0, ran.err
     records = [json.loads(path.read_text()) for path in (tmp_path / "results" / "runs").rglob("*--seed0--*.json")]
     assert sorted(record["status"] for record in records) == ["ok", "ok", "ok", "skipped"]
     for record in records:

@@ -6,7 +6,6 @@ It prints a line for each thing that happens; its exit code is that of the comma
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 
@@ -35,8 +34,6 @@ class Told:
 
 
 def main() -> None:
-    # a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     root, jobs, retry = Path(sys.argv[1]), int(sys.argv[2]), "retry" in sys.argv
     context = RunContext(root / "runs", root / "data", (root / "methods",) if (root / "methods").is_dir() else ())
     cells = [Cell(CellSpec.model_validate(spec), None) for spec in json.loads((root / "cells.json").read_text())]

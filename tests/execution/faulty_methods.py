@@ -32,6 +32,13 @@ def leave_a_child():
     (HERE / "pids.part").rename(HERE / "pids")
 
 
+def wait():
+    """Say who this is, and wait until the file `go on` is there."""
+    (HERE / "waiting").write_text(str(os.getpid()))
+    while not (HERE / "go on").exists():
+        time.sleep(0.02)
+
+
 def take_memory():
     """Ask for more than the system gives."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -74,7 +81,21 @@ FAULTS = {
     "clock": "turn_back_the_clock()",
     "chatty": "print('\\x1b[31mred\\x1b[0m apples in ' + __file__); print('\\n'.join(map(str, range(9999))))",
     "lingers": "threading.Thread(target=time.sleep, args=(600,)).start()",
+    "waits": "wait()",
     "skips": "pass",
+}
+
+
+SUITE = {
+    "title": "faults",
+    "dataset": "digits",
+    "image_size": 16,
+    "train_limit": 100,
+    "query_limit": 60,
+    "index_search": [],
+    "recipe": {"epochs": 1, "batch_size": 32},
+    "defaults": {"backbone": "test_vit", "dim": 8},
+    "scenarios": {"extended_data": [{"share": 0.5}, {}]},
 }
 
 
@@ -103,27 +124,17 @@ class Faulty:
 
     def plan(self, *methods: str, seeds: Sequence[int] = (0,)) -> list[Cell]:
         """The cells of `methods` alone, without the baseline that a plan adds."""
-        suite = parse_suite(
-            {
-                "title": "faults",
-                "dataset": "digits",
-                "image_size": 16,
-                "train_limit": 100,
-                "recipe": {"epochs": 1, "batch_size": 32},
-                "defaults": {"backbone": "test_vit", "dim": 8},
-                "scenarios": {"extended_data": [{"share": 0.5}, {}]},
-                "methods": list(methods),
-            },
-            "test",
-        )
+        suite = parse_suite(SUITE | {"methods": list(methods)}, "test")
         catalogue = discover(self.context.method_folders)
         cells = make_plan("faults", suite, self.dataset, catalogue, Selection(seeds=tuple(seeds)))
         return [cell for cell in cells if cell.spec.method.name in methods]
 
     def hand_over(self, cells: Sequence[Cell]) -> None:
-        """Leave `cells` where driver.py finds them."""
+        """Leave `cells` where driver.py finds them, and their suite where the command line does."""
         specs = [cell.spec.model_dump(mode="json") for cell in cells]
         (self.root / "cells.json").write_text(json.dumps(specs))
+        rows = list(dict.fromkeys(cell.spec.method.name for cell in cells))
+        (self.root / "faults.yaml").write_text(json.dumps(SUITE | {"methods": rows}))
 
 
 class Follower:

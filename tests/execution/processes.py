@@ -23,13 +23,23 @@ class Runs:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """A run of the cells in ROOT/cells.json, as the leader of a process group."""
+        return self._start(DRIVER, self.root, *words)
+
+    def command(self, *words: str) -> subprocess.Popen[str]:
+        """`compatbench …` in ROOT, in the same way."""
+        return self._start("-m", "compatbench", *words)
+
+    def _start(self, *words: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, DRIVER, self.root, *words],
+            [sys.executable, *words],
+            cwd=self.root,
             env={**os.environ, self.name: self.value},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # a shell starts its background jobs, and so tests that run in one, with SIGINT ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         )
 
     def alive(self) -> list[int]:

@@ -20,7 +20,7 @@ from compatbench.records.record import CellSpec, Record
 from compatbench.storage.canonical import digest
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.splits import held_out_indices, split_hash, training_indices
+from compatbench.suite.splits import as_tested, held_out_indices, split_hash, training_indices
 from compatbench.vocabulary import Status
 
 
@@ -48,6 +48,8 @@ def spec(cell_spec: CellSpec) -> CellSpec:
         update={
             "dataset_options": {},
             "train_limit": 100,
+            "query_limit": 60,
+            "index_search": (),
             "generations": (step.model_copy(update={"share": 0.5}), step),
             "recipe": Recipe(epochs=1, batch_size=32),
             "method": cell_spec.method.model_copy(
@@ -91,7 +93,8 @@ def test_a_whole_record(run: Run, spec: CellSpec, digits: Dataset) -> None:
     labels = digits.train.labels
     seen = [training_indices(labels, step, 100) for step in spec.generations]
     held_out = [held_out_indices(labels, step.class_ids(digits.train_classes), 100) for step in spec.generations]
-    assert record.split_hash == split_hash(digits.fingerprint, seen, held_out)
+    tested = as_tested(digits, spec.generations, spec.test_classes, spec.query_limit)
+    assert record.split_hash == split_hash(tested.fingerprint, seen, held_out)
     assert set(record.parents) == {"0", "1", "*1"}
     assert record.parents["1"] == record.parents["*1"] != record.parents["0"], "the rotation adapts the shared model"
     assert {term: len(curve) for term, curve in record.losses["1"].items()} == {"classification": 1}

@@ -96,7 +96,7 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     assert (found.exact, found.differences) == (True, [])
 
 
-def test_the_time_of_a_cell_begins_once_its_features_are_there(
+def test_a_cell_that_is_slow_is_not_stopped_while_it_makes_progress(
     cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Clock(Watcher):
@@ -115,15 +115,14 @@ def test_the_time_of_a_cell_begins_once_its_features_are_there(
                 self.offset += 0.7 * LIMIT
                 self.words += 1
 
-    monkeypatch.setattr(local, "CLOSING_SECONDS", 0)  # in which a cell of seconds would come to its end
     context = RunContext(tmp_path / "runs", tmp_path / "data")
     first, other = (one for one in cells if one.is_baseline)
-    for cell, stage, status in ((first, "features", Status.OK), (other, "train independent", Status.TIMEOUT)):
+    for cell, stage in ((first, "features"), (other, "train independent")):
         clock = Clock(stage)
         monkeypatch.setattr(local, "time", clock)
         [record] = LocalExecutor(context, 1, LIMIT).run([cell], clock)
-        assert clock.words >= 2
-        assert record.status is status, record.reason
+        assert clock.words >= 2, "more than its time went by"
+        assert record.status is Status.OK, record.reason
 
 
 def test_old_weights_are_for_heads_of_one_shape(cells: list[Cell]) -> None:

@@ -117,13 +117,6 @@ def complete(faulty: Faulty, runs: Runs, cells: list[Cell]) -> None:
     assert {path.suffix for path in faulty.store.records("faults").rglob("*") if path.is_file()} == {".json"}
 
 
-def test_a_few_kills_leave_the_records_of_an_undisturbed_run(faulty: Faulty, runs: Runs) -> None:
-    cells = faulty.plan("independent", "bct")
-    faulty.hand_over(cells)
-    happened = disturb(faulty, runs, cells, kills=3, seed=1)
-    assert sum(happened.values()) >= 3
-
-
 @pytest.mark.torture
 @pytest.mark.timeout(4 * 3600)
 def test_a_hundred_kills_leave_the_records_of_an_undisturbed_run(faulty: Faulty, runs: Runs) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from faulty_methods import Faulty, Follower, alive
 from processes import DRIVER
 
 from compatbench.execution import local
+from compatbench.execution.cell import Ending, now
+from compatbench.execution.executor import Job, Watcher, write_ending
 from compatbench.execution.local import LocalExecutor
 from compatbench.execution.logs import LINES
 from compatbench.plan.cells import Cell, outcome, remaining
@@ -131,7 +134,8 @@ def test_a_hung_cell_is_stopped_with_all_that_it_started(faulty: Faulty, monkeyp
     monkeypatch.setattr(local, "time", Clock(faulty.pids))
     [record] = LocalExecutor(faulty.context, jobs=1, timeout_seconds=ENOUGH - 20).run(faulty.plan("hangs"), Follower())
     assert record.status is Status.TIMEOUT
-    assert record.reason == "stopped after 8 minutes"
+    assert record.reason == "no progress for 8 minutes at 0% of 'train hangs 1'; it ran for 8 minutes"
+    assert ENOUGH - 20 < record.seconds < ENOUGH + 120, "the time that it had"
     assert re.search(r'File "methods/hangs\.py", line \d+ in loss', record.log), "it says where it hung"
     assert read_record(faulty.store.record(record.spec)) == record
     assert len(pids(faulty)) == 2
@@ -150,8 +154,7 @@ def test_an_error_of_the_watcher_leaves_no_process(faulty: Faulty) -> None:
     assert [outcome(cell, faulty.store) is None for cell in cells] == [False, True]
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_cells_die_with_their_parent_and_leave_no_record(faulty: Faulty, blow: signal.Signals) -> None:
+def test_cells_die_with_their_parent_and_leave_no_record(faulty: Faulty) -> None:
     [cell] = faulty.plan("hangs")
     faulty.hand_over([cell])
     parent = subprocess.Popen(
@@ -160,7 +163,7 @@ def test_cells_die_with_their_parent_and_leave_no_record(faulty: Faulty, blow: s
     try:
         until(faulty.pids.exists)
         assert len(alive(pids(faulty))) == 2
-        parent.send_signal(blow)
+        parent.kill()
         assert parent.wait(60) != 0
     finally:
         parent.kill()
@@ -213,6 +216,69 @@ def test_a_fork_server_that_takes_its_time_to_die_is_replaced(faulty: Faulty, mo
     monkeypatch.setattr(LocalExecutor, "_fork", refuse)
     [record] = LocalExecutor(faulty.context, 1, ENOUGH).run(faulty.plan("independent"), Follower())
     assert (record.status, refusals) == (Status.OK, [])
+
+
+def test_a_killed_fork_server_costs_no_cell(faulty: Faulty) -> None:
+    """A cell whose process lives goes on; one that dies too was killed, and did not fail."""
+    waiting = faulty.root / "methods" / "waiting"
+
+    class Killer(LocalExecutor):
+        done = False
+
+        def wait(self, jobs: Sequence[Job]) -> None:
+            super().wait(jobs)
+            if not self.done and waiting.exists() and faulty.pids.exists():
+                goes_on, dies = int(waiting.read_text()), pids(faulty)[0]
+                server = int(Path(f"/proc/{dies}/stat").read_text().rpartition(")")[2].split()[1])
+                os.kill(server, signal.SIGKILL)
+                until(lambda: not alive([server]))
+                os.kill(dies, signal.SIGKILL)
+                assert alive([goes_on]) == [goes_on]
+                (faulty.root / "methods" / "go on").touch()
+                self.done = True
+
+    executor = Killer(faulty.context, jobs=2, timeout_seconds=ENOUGH)
+    found = {one.spec.method.name: one for one in executor.run(faulty.plan("waits", "hangs"), Follower())}
+    assert executor.done
+    assert (found["waits"].status, found["waits"].reason) == (Status.OK, "")
+    assert found["hangs"].status is Status.KILLED
+    assert found["hangs"].reason == "killed together with the server that had started it"
+    assert found["hangs"].seconds > 0
+    assert alive(pids(faulty)) == [], "what the killed cell had started is gone too"
+
+
+def test_a_shared_model_that_stands_still_is_not_tried_again(faulty: Faulty) -> None:
+    cells = faulty.plan("independent", "bct", "procrustes", seeds=(0, 1))
+
+    class Hangs:
+        """A cell that says that it trains the old model, and is stopped."""
+
+        def __init__(self, cell: Cell) -> None:
+            self.cell = cell
+
+        def poll(self, watcher: Watcher) -> bool:
+            watcher.progressed(self.cell, "train independent 0", 0.5)
+            return True
+
+        def record(self) -> Record:
+            ends = Status.TIMEOUT if self.cell.spec.seed == 0 else Status.OK
+            return write_ending(self.cell, Ending(ends), now(), faulty.context)
+
+        def stop(self) -> None:
+            """It has ended."""
+
+    class Executor(LocalExecutor):
+        def start(self, cell: Cell) -> Any:
+            return Hangs(cell)
+
+    watcher = Follower()
+    found = Executor(faulty.context, 1, ENOUGH).run(cells, watcher)
+    tried = watcher.order("started")
+    assert sorted(tried) == ["bct", "independent", "independent", "procrustes"], "those of the other seed, and one"
+    untried = [one for one in found if one.reason]
+    assert {(one.spec.method.name, one.spec.seed) for one in untried} == {("bct", 0), ("procrustes", 0)}
+    assert {one.status for one in untried} == {Status.TIMEOUT}
+    assert untried[0].reason.startswith("not tried: a model that it shares made no progress in this run")
 
 
 def test_a_process_that_cannot_be_made_is_told(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:

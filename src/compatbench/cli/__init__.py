@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 a cell failed or a gate did not hold, 2 the request is wrong.
+"""The command line. Exit codes: 0 done, 1 a cell failed or a gate did not hold, 2 the request is wrong, 130 Ctrl-C.
 
 Heavy libraries are imported inside the commands, so that `--help` and a typing mistake answer at once.
 """

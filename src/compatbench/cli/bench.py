@@ -5,12 +5,14 @@ What runs cells is imported where it is used, so that a plan does not wait for i
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 
 from compatbench.data.dataset import Dataset
@@ -109,8 +111,8 @@ def default_jobs() -> int:
 def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice | None = None) -> list[Record]:
     """Run `cells` by the executor of `choice`, and show progress on `console`; every cell gets a record.
 
-    Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, and
-    MachineError where the folder can no longer be written.
+    Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, MachineError
+    where the folder can no longer be written, and typer.Exit after Ctrl-C, with a line that says what is done.
     """
     from compatbench.execution.cell import RunContext
     from compatbench.execution.choice import Choice, make_executor
@@ -133,5 +135,11 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         bench.dataset_folders,
     )
     executor = make_executor(choice, context, jobs, bench.suite.timeout_minutes * 60)
-    with Display(console, len(cells)) as display:
-        return executor.run(cells, display)
+    display = Display(console, len(cells))
+    try:
+        with display:
+            return executor.run(cells, display)
+    except KeyboardInterrupt:
+        done = f"{display.ended} of {len(cells)} cells are done and kept"
+        console.print(f"interrupted: {done}; the same command goes on with the rest", soft_wrap=True)
+        raise typer.Exit(128 + signal.SIGINT) from None

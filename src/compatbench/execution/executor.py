@@ -11,7 +11,9 @@ from typing import Protocol
 from compatbench.errors import MachineError
 from compatbench.execution.cell import Ending, RunContext, cell_record, now
 from compatbench.execution.claims import Claim, claim
+from compatbench.generations.loop import training_stage
 from compatbench.plan.cells import Cell, outcome
+from compatbench.plan.trainings import SharedModel, shared_models
 from compatbench.records.record import Record, write_record
 from compatbench.records.store import Store
 from compatbench.storage.files import content_hash
@@ -100,10 +102,16 @@ class Executor(ABC):
 
 
 def write_ending(
-    cell: Cell, ending: Ending, started: str, context: RunContext, log: str = "", processes: int = 1
+    cell: Cell,
+    ending: Ending,
+    started: str,
+    context: RunContext,
+    log: str = "",
+    processes: int = 1,
+    seconds: float = 0.0,
 ) -> Record:
     """Write and return the record of a cell with this ending. Raises MachineError if it cannot be written."""
-    record = cell_record(cell.spec, ending, started, context.origin, log=log, world_size=processes)
+    record = cell_record(cell.spec, ending, started, context.origin, log=log, world_size=processes, seconds=seconds)
     with writing():
         write_record(record, Store(context.runs).record(cell.spec))
     return record
@@ -118,13 +126,15 @@ def writing() -> Iterator[None]:
         raise MachineError.of(error) from error
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running(Watcher):
     """A cell under way. Its progress is also written where other processes find it."""
 
     job: Job
     claim: Claim
     watcher: Watcher
+    stage: str = ""
+    """The last that it told."""
 
     @property
     def cell(self) -> Cell:
@@ -133,6 +143,7 @@ class _Running(Watcher):
     def progressed(self, cell: Cell, stage: str, share: float) -> None:
         self.watcher.progressed(cell, stage, share)
         self.claim.progress(stage, share)
+        self.stage = stage
 
     def noticed(self, cell: Cell, line: str) -> None:
         self.watcher.noticed(cell, line)
@@ -147,6 +158,8 @@ class _Schedule:
         self.waiting = [cell for cell in cells if cell.skip is None]
         self.running: list[_Running] = []
         self.records: list[Record] = []
+        self.hung: set[SharedModel] = set()
+        """Models whose training stood still: they are not tried again in this run."""
         for cell in cells:
             if cell.skip is not None:
                 self._finish(cell, write_ending(cell, Ending(Status.SKIPPED, cell.skip), now(), executor.context))
@@ -154,6 +167,10 @@ class _Schedule:
     def start(self) -> None:
         """Fill the free slots with cells that wait for no models and are claimed by no other process."""
         store = self.executor.store
+        for cell in [one for one in self.waiting if not self.hung.isdisjoint(shared_models(one.spec))]:
+            reason = "not tried: a model that it shares made no progress in this run; --retry tries again"
+            self.waiting.remove(cell)
+            self._finish(cell, write_ending(cell, Ending(Status.TIMEOUT, reason), now(), self.executor.context))
         for cell in self._startable():
             if len(self.running) == self.executor.slots:
                 return
@@ -179,6 +196,9 @@ class _Schedule:
                 record = one.job.record()
                 self.running.remove(one)
                 one.claim.release()
+                if record.status is Status.TIMEOUT:
+                    models = shared_models(record.spec)
+                    self.hung |= {model for model, name in models.items() if one.stage == training_stage(name)}
                 self._finish(one.cell, record)
 
     def stop(self) -> None:

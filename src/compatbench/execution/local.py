@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,7 +23,6 @@ from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
-from compatbench.generations.trunk import STAGE as FEATURES
 from compatbench.machine.processes import Group
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
@@ -34,11 +34,14 @@ FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1
 """A fork server that was killed refuses connections for a while before the system gives its process back."""
 
 CLOSING_SECONDS = 1.0
-"""What a cell that is over its time gets to write into its log where it hangs."""
+"""What a cell that stands still gets to write into its log where it hangs."""
+
+LOST_SERVER = 255
+"""What multiprocessing takes for the exit code of a process whose fork server is gone, also while the process lives."""
 
 
 class LocalExecutor(Executor):
-    """Up to `jobs` cells at a time, each within `timeout_seconds`.
+    """Up to `jobs` cells at a time; one that makes no progress for `timeout_seconds` is stopped.
 
     With `gpus`, the n-th free slot gives its cell the n-th of them (see `gpu_slots`), turn by turn.
     """
@@ -75,6 +78,11 @@ class LocalExecutor(Executor):
         mine, theirs = self._context.Pipe()
         arguments = (cell.spec.model_dump_json(), self.context, log, theirs, gpu, group)
         process = self._context.Process(target=work, args=arguments)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the run, not for the server
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         process.start()
         theirs.close()
         return process, mine
@@ -82,7 +90,7 @@ class LocalExecutor(Executor):
     def wait(self, jobs: Sequence[Job]) -> None:
         """Wait until a process has a message or ends, at most half a second."""
         local = [job for job in jobs if isinstance(job, LocalJob)]
-        wait([each for job in local for each in (job.pipe, job.process.sentinel)], timeout=POLL_SECONDS)
+        wait([each for job in local for each in job.signs()], timeout=POLL_SECONDS)
 
 
 class LocalJob:
@@ -96,30 +104,46 @@ class LocalJob:
         self.started = now()
         self.gpu = executor.free_gpus.pop(0) if executor.free_gpus else None
         self.process, self.pipe = executor.fork(cell, log, self.gpu, group)
-        self.deadline = time.monotonic() + executor.timeout_seconds
+        self.begun = self.moved = time.monotonic()
+        """When it began, and when it last made progress."""
+        self.place: tuple[str, float] = ("start", 0.0)
+        """Its stage, and the share of it that is done."""
+        self.server = 0
+        """Process id of its fork server."""
+        self.hung_up = False
+        """Whether its end of the pipe is closed, as the system does when it dies."""
         self.state = State.RUNNING
+        self.seconds = 0.0
+        """That it had, once it has ended."""
         self.ending: Ending | None = None
         """How it ended, unless its record is written."""
 
     def poll(self, watcher: Watcher) -> bool:
-        """Pass messages on, stop cells over their time; after the end of the cell, end all its processes."""
+        """Pass messages on, stop cells that stand still; after the end of the cell, end all its processes."""
         if self.pipe.closed:
             return True
         self._drain(watcher)
-        if self.state is State.RUNNING and self.process.is_alive():
-            if time.monotonic() <= self.deadline:
+        if self.state is State.RUNNING and self._lives():
+            still = time.monotonic() - self.moved
+            if still <= self.executor.timeout_seconds:
                 return False
             self._ask_where()
-            minutes = self.executor.timeout_seconds / 60
-            self._end(State.TIMED_OUT, Ending(Status.TIMEOUT, f"stopped after {minutes:g} minutes"))
+            self._end(State.TIMED_OUT, Ending(Status.TIMEOUT, self._stillness()))
         self.stop()  # what the cell started must not outlive it, such as a thread that keeps it alive
         self._drain(watcher)
         if self.state is State.RUNNING:
-            self._end(State.DIED, _exit_ending(self.process.exitcode))
+            self._end(State.DIED, self._exit_ending())
+        self.seconds = round(time.monotonic() - self.begun, 2)
         self.pipe.close()
         if self.gpu is not None:
             self.executor.free_gpus.append(self.gpu)
         return True
+
+    def signs(self) -> Iterator[Connection | int]:
+        """What becomes readable when the process has a message or ends."""
+        yield self.pipe
+        if self.process.exitcode is None:
+            yield self.process.sentinel
 
     def record(self) -> Record:
         """The record that the cell wrote, or the one that its parent writes for it."""
@@ -131,7 +155,8 @@ class LocalJob:
 
     def write(self, ending: Ending) -> Record:
         """Write the record of a cell that could not."""
-        return write_ending(self.cell, ending, self.started, self.executor.context, log_tail(self.log), self.processes)
+        log, context = log_tail(self.log), self.executor.context
+        return write_ending(self.cell, ending, self.started, context, log, self.processes, self.seconds)
 
     def stop(self) -> None:
         """Kill the cell's whole process group, or the process alone if it has no group of its own yet."""
@@ -143,20 +168,26 @@ class LocalJob:
             self.process.kill()
         self.process.join()
 
+    def _lives(self) -> bool:
+        """Whether the process goes on. Where its fork server is gone, only its end of the pipe says so."""
+        return self.process.is_alive() or (self.process.exitcode == LOST_SERVER and not self.hung_up)
+
     def _drain(self, watcher: Watcher) -> None:
         try:
             while self.pipe.poll():
                 match self.pipe.recv():
                     case ("end", state, ending):
                         self._end(state, ending)
+                    case ("server", server):
+                        self.server = server
                     case ("progress", stage, share):
-                        if stage.startswith(FEATURES):  # the cell's own time begins once all features are there
-                            self.deadline = time.monotonic() + self.executor.timeout_seconds
+                        if (stage, share) != self.place:
+                            self.place, self.moved = (stage, share), time.monotonic()
                         watcher.progressed(self.cell, stage, share)
                     case ("notice", line):
                         watcher.noticed(self.cell, line)
         except (EOFError, OSError):
-            pass  # the process is gone; its sentinel says so too
+            self.hung_up = True
 
     def _end(self, state: State, ending: Ending | None) -> None:
         self.state, self.ending = state, ending
@@ -167,10 +198,23 @@ class LocalJob:
             os.kill(self.process.pid or 0, TELL_WHERE)
             self.process.join(CLOSING_SECONDS)
 
+    def _stillness(self) -> str:
+        stage, share = self.place
+        minutes, whole = self.executor.timeout_seconds / 60, (time.monotonic() - self.begun) / 60
+        return f"no progress for {minutes:g} minutes at {share:.0%} of '{stage}'; it ran for {whole:.0f} minutes"
 
-def _exit_ending(code: int | None) -> Ending:
-    """Of a process that said nothing."""
-    if code is None or code >= 0:
-        return Ending(Status.FAILED, f"its process ended early with exit code {code}")
-    hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
-    return Ending(Status.KILLED, f"killed by {signal.Signals(-code).name}{hint}")
+    def _exit_ending(self) -> Ending:
+        """Of a process that said nothing."""
+        code = self.process.exitcode
+        if code == LOST_SERVER and self._server_is_gone():
+            return Ending(Status.KILLED, "killed together with the server that had started it")
+        if code is None or code >= 0:
+            return Ending(Status.FAILED, f"its process ended early with exit code {code}")
+        hint = " (by hand, or by the system for want of memory)" if -code == signal.SIGKILL else ""
+        return Ending(Status.KILLED, f"killed by {signal.Signals(-code).name}{hint}")
+
+    def _server_is_gone(self) -> bool:
+        try:
+            return not self.server or os.waitid(os.P_PID, self.server, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True  # and another has taken its place

@@ -51,8 +51,8 @@ def work(
 ) -> None:
     """Run the cell of `spec_json`, on the GPU of `gpu` if there is any, and write its record.
 
-    Messages to the parent are `("progress", stage, share)`, `("notice", line)` and, last, `("end", state, ending)`. In
-    a `group` the first process writes the record.
+    Messages to the parent are `("server", process id)` of the fork server, `("progress", stage, share)`,
+    `("notice", line)` and, last, `("end", state, ending)`. In a `group` the first process writes the record.
     """
     os.setsid()  # its own process group, so that the parent can stop whatever the cell started
     if gpu is not None:
@@ -76,6 +76,7 @@ def work(
         print(line, flush=True)
         tell("notice", line)
 
+    tell("server", os.getppid())
     try:
         if group is not None:
             processes.join(group)

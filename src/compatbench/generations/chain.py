@@ -24,7 +24,7 @@ from compatbench.encoders import DATA, Encoder
 from compatbench.generations.batches import TrainingSet
 from compatbench.generations.embedding_model import EmbeddingModel
 from compatbench.generations.features import Features
-from compatbench.generations.loop import TrainingReport, embed_images, embedding_rate, train
+from compatbench.generations.loop import TrainingReport, embed_images, embedding_rate, train, training_stage
 from compatbench.generations.trunk import FEATURES_VERSION, TrunkFeatures, weights_hash
 from compatbench.machine.seeds import global_stream, stream_seed
 from compatbench.method import Map, Params, Task, TrainingMethod
@@ -345,7 +345,8 @@ class ChainTrainer:
         old: TrainedModel | None,
         independent: TrainedModel | None,
     ) -> Artefact:
-        stage = f"train {label} {generation}"
+        stage = training_stage(f"{label} {generation}")
+        self.progress(stage, 0.0)
         model.to(self.device)
         data = self.training_set(generation, model.encoder)
         report = train(

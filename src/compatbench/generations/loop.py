@@ -92,6 +92,11 @@ def embed_images(model: EmbeddingModel, images: Inputs, normalize: Normalization
     return processes.gather(torch.cat(parts), len(images))
 
 
+def training_stage(model: str) -> str:
+    """The stage in which a model such as `independent 0` is trained."""
+    return f"train {model}"
+
+
 def train(
     model: EmbeddingModel,
     data: TrainingSet,

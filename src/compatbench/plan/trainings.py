@@ -46,6 +46,19 @@ def parents(cell: Cell) -> tuple[str, ...]:
     return tuple(name for name in model_names(cell.spec) if name.startswith(f"{BASELINE} "))
 
 
+SharedModel = tuple[int, int, GenerationSpec]
+"""Seed, position and generation of an independent model: cells for which they are equal share it."""
+
+
+def shared_models(spec: CellSpec) -> dict[SharedModel, str]:
+    """The independent models of a cell, with their names."""
+    names = {position: f"{BASELINE} {position}" for position in range(len(spec.generations))}
+    there = set(model_names(spec))
+    return {
+        (spec.seed, position, spec.generations[position]): name for position, name in names.items() if name in there
+    }
+
+
 def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
     """Every model that `cells` train, in the order of training; skipped cells train none."""
     shape = dataset.train.item_shape

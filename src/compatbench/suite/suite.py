@@ -100,7 +100,7 @@ class Suite(NoTruthValues):
     """Kinds of Faiss index to measure in every cell; they take seconds each, as long as training in light suites."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     timeout_minutes: float = Field(30, gt=0, le=525_600)
-    """A cell that runs longer is stopped and recorded as `timeout`."""
+    """A cell that makes no progress for so long is stopped and recorded as `timeout`."""
     gpu_hours: float | None = Field(None, gt=0)
     """For suites that are meant for a GPU: the budget that the plan is compared with."""
     recipe: Recipe
