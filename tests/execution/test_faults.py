@@ -72,7 +72,7 @@ def in_a_namespace(script: str, *words: object) -> subprocess.CompletedProcess[s
 
 FULL = """
 python=$1 driver=$2 root=$3
-mkdir -p $root/runs; mount -t tmpfs -o size=3400k tmpfs $root/runs
+mkdir -p $root/runs; mount -t tmpfs -o size=3100k tmpfs $root/runs
 code=0; $python $driver $root 1 > $root/first.txt || code=$?
 echo $code > $root/code.txt
 cp -r $root/runs $root/full
@@ -249,13 +249,15 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_resumes(faulty: Faulty, runs:
         time.sleep(0.05)
     before = records(faulty)
     assert len(before) == 2
+    used = sum(map(int, Path(f"/proc/{first.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
     os.killpg(first.pid, signal.SIGINT)
-    begun = time.monotonic()
-    said = first.communicate(timeout=200)[0]
-    assert time.monotonic() - begun < 20, "it took 0.3 s on a machine with nothing else to do"
-    line = "interrupted: 2 of 3 cells are done and kept; the same command goes on with the rest\n"
-    assert (first.returncode, said) == (130, line)
+    _, status, usage = os.wait4(first.pid, 0)
+    seconds = usage.ru_utime + usage.ru_stime - used / os.sysconf("SC_CLK_TCK")
+    assert seconds < 3, "of a processor: how long that takes is the machine's affair"
     runs.wait_for_none()
+    assert first.stdout is not None
+    line = "interrupted: 2 of 3 cells are done and kept; the same command goes on with the rest\n"
+    assert (os.waitstatus_to_exitcode(status), first.stdout.read()) == (130, line)
     assert records(faulty) == before
     faulty.mend()
     assert resumed(faulty, cells) == ["hangs"]
