@@ -75,7 +75,7 @@ older: $(READY)  ## the tests that compute, and the records, with the arithmetic
 torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
 	$(BIN)/pytest -m torture -s tests/execution
 
-fuzz: $(READY)  ## a hundred thousand broken and hostile inputs to the readers of files
+fuzz: $(READY)  ## two hundred thousand broken and hostile inputs to the readers of files
 	$(BIN)/pytest -m fuzz -s tests/fuzz
 
 error-rates: $(READY)  ## the error rates of the rule of significance, simulated, into docs/protocol.md (ten minutes of one core)

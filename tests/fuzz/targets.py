@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from compatbench.comparison.rows import Checked
 from compatbench.data.vectors.embeddings import read_table
+from compatbench.data.vectors.qrels import read_judgements
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
@@ -24,6 +25,7 @@ from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
 
 HISTORIC = Path(__file__).parents[1] / "historic"
+PUBLISHED = Path(__file__).parents[2] / "results" / "leaderboard"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def record_files() -> tuple[bytes, ...]:
         data = json.loads(path.read_text())
         data["metrics"], data["backfill"] = data["metrics"][:3], data["backfill"][:1]
         files.append(json.dumps(data).encode())
-    return tuple(files)
+    newest = sorted(PUBLISHED.rglob("records/**/*.json"), key=lambda path: (path.stat().st_size, path.name))
+    return (*files, *(path.read_bytes() for path in newest[:2]))
 
 
 def table() -> dict[str, np.ndarray]:
@@ -136,6 +139,13 @@ def csv_files() -> tuple[bytes, ...]:
     return (f"id,embedding\n{text}".encode(), f"id,x_0,x_1,x_2\n{numbers}".encode(), numbers.encode())
 
 
+def qrels_files() -> tuple[bytes, ...]:
+    heading, trec = "query-id\tcorpus-id\tscore\n", "q1 0 d1 2\nq1 0 d2 0\nq2 0 d1 -1\n"
+    lines = "q1\td1\t2\nq1\td2\t0\nq2\té\t1.5\n"
+    swapped = "score\tquery-id\tcorpus-id\n1\tq1\td1\n"
+    return tuple(text.encode(code) for text in (heading + lines, trec, swapped) for code in ("utf-8-sig", "utf-16"))
+
+
 def faiss_files() -> tuple[bytes, ...]:
     vectors = np.tile(table()["vectors"], (20, 1))
     flat, ids = faiss.IndexFlatIP(3), faiss.IndexIDMap2(faiss.IndexFlatL2(3))
@@ -154,6 +164,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "record": Target(read_record, ".json", record_files(), structured=True),
         "jsonl": Target(rows, ".jsonl", jsonl_files()),
         "csv": Target(rows, ".csv", csv_files()),
+        "qrels": Target(lambda path: list(read_judgements(path)), ".tsv", qrels_files()),
         "faiss": Target(rows, ".faiss", faiss_files()),
         "npy": Target(rows, ".npy", npy_files()),
         "npz": Target(rows, ".npz", npz_files()),

@@ -18,9 +18,22 @@ from targets import Target, targets
 
 from compatbench.errors import RequestError
 
-NAMES = ("jsonl", "csv", "faiss", "suite", "record", "npy", "npz", "safetensors", "parquet", "arrays", "artefact")
+NAMES = (
+    "jsonl",
+    "csv",
+    "qrels",
+    "faiss",
+    "suite",
+    "record",
+    "npy",
+    "npz",
+    "safetensors",
+    "parquet",
+    "arrays",
+    "artefact",
+)
 SHORT, LONG = 60, {"suite": 15_000, "record": 20_000, "arrays": 10_000, "artefact": 10_000}
-LONG_DEFAULT = 15_000
+LONG_DEFAULT = 20_000
 MEMORY = 3 * 2**30
 """More than the readers ever take for a small file."""
 
