@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import lzma
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from compatbench.records.record import CellSpec, read_record
+from compatbench.records.record import CellSpec
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.scenarios import GenerationSpec
+from compatbench.trust.packs import find_record
 
 
 def test_a_record_has_a_readable_name_that_ends_in_its_hash(cell_spec: CellSpec) -> None:
@@ -48,13 +51,16 @@ def test_the_hash_changes_with_everything_that_makes_a_cell(cell_spec: CellSpec,
 LEADERBOARD = Path(__file__).parents[2] / "results" / "leaderboard"
 
 
-@pytest.mark.parametrize("path", sorted(LEADERBOARD.glob("*/records/*/*.json"))[::25], ids=lambda path: path.stem)
-def test_a_committed_record_is_still_named_by_its_spec(path: Path) -> None:
-    record = read_record(path)
-    assert spec_hash(record.spec) == record.spec_hash
-    assert Store(LEADERBOARD).record(record.spec) == path
-    written = json.loads(path.read_text(encoding="utf-8"))
-    assert json.loads(record.spec.model_dump_json()) == written["spec"]
+@pytest.mark.parametrize("row", sorted(LEADERBOARD.glob("*/records/*/[a-z]*.zip"))[::10], ids=lambda path: path.stem)
+def test_a_committed_record_is_still_named_by_its_spec(row: Path) -> None:
+    with zipfile.ZipFile(row) as file:
+        lines = json.loads(lzma.decompress(file.read("records.json.xz")))
+    for name, written in lines.items():
+        record = find_record(row / name)
+        assert spec_hash(record.spec) == record.spec_hash
+        assert Store(LEADERBOARD).packed(record.spec) == row
+        assert Store(LEADERBOARD).record(record.spec).name == name
+        assert json.loads(record.spec.model_dump_json()) == written["spec"]
 
 
 def test_what_a_generation_leaves_open_is_not_written() -> None:

@@ -12,11 +12,12 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
-from compatbench.records.record import read_record, write_record
+from compatbench.records.record import write_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import load_suite
 from compatbench.trust.board import gather, suite_plan
+from compatbench.trust.packs import find_record
 from compatbench.trust.submit import submit
 from compatbench.vocabulary import league
 
@@ -29,7 +30,7 @@ def board(fresh: Published) -> Store:
 
 def add_bct(store: Store, fresh: Published, *, seed: int, source_hash: str) -> str:
     """Another record of bct, of other code; returns its file below the leaderboard's folder."""
-    record = read_record(store.record(fresh.cells[1].spec))
+    record = find_record(store.packed(fresh.cells[1].spec))
     method = record.spec.method.model_copy(update={"source_hash": source_hash})
     spec = record.spec.model_copy(update={"seed": seed, "method": method})
     write_record(record.model_copy(update={"spec": spec}), store.record(spec))
@@ -67,7 +68,7 @@ def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: St
     catalogue = discover()
     changed = replace(catalogue.get("bct"), source_hash="0" * 64)
     (suite,) = gather(board, Catalogue({**catalogue.plugins, "bct": changed})).suites
-    record = read_record(board.record(fresh.cells[1].spec))
+    record = find_record(board.packed(fresh.cells[1].spec))
     assert suite.outdated == {file_of(record): ("the source of method 'bct' changed",)}
     assert suite.left_out == ()
     assert {row.label for row in suite.reports[0].rows} == {"bct", "independent"}
@@ -85,7 +86,7 @@ def test_an_outdated_record_does_not_stand_beside_a_newer_one_of_its_row(fresh: 
 def test_outdated_records_alone_must_be_of_one_code(fresh: Published, board: Store) -> None:
     for seed, source_hash in enumerate(("0" * 64, "1" * 64)):
         add_bct(board, fresh, seed=seed, source_hash=source_hash)
-    board.record(fresh.cells[1].spec).unlink()
+    board.packed(fresh.cells[1].spec).unlink()
     with pytest.raises(RequestError, match="versions of one method"):
         gather(board, discover())
 

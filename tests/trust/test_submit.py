@@ -13,10 +13,11 @@ from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.plan.cells import Cell
 from compatbench.plan.selection import Selection
-from compatbench.records.record import read_record, record_text
+from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
 from compatbench.trust.board import gather
+from compatbench.trust.packs import find_record, opened, pack_rows
 from compatbench.trust.problems import serious
 from compatbench.trust.submit import submit
 from compatbench.trust.tables import write_board
@@ -41,14 +42,21 @@ def board(fresh: Published) -> Store:
     return fresh.leaderboard
 
 
-def test_records_are_copied_byte_for_byte_with_their_arrays_and_tables(fresh: Published, board: Store) -> None:
+def test_records_are_packed_by_row_with_their_arrays_and_tables(fresh: Published, board: Store) -> None:
     copied = files(board.root)
     for cell in fresh.cells:
-        path = fresh.runs.record(cell.spec)
-        assert copied.pop(path.relative_to(fresh.runs.root).as_posix()) == path.read_bytes()
-        for sha256 in read_record(path).array_files:
-            copied.pop(f"arrays/{sha256}.parquet", None)
-    assert not any(name.endswith((".json", ".parquet")) for name in copied)
+        run, row = read_record(fresh.runs.record(cell.spec)), board.packed(cell.spec)
+        assert copied.pop(row.relative_to(board.root).as_posix())
+        kept = find_record(row / fresh.runs.record(cell.spec).name)
+        for one, other in zip(run.metrics, kept.metrics, strict=True):
+            assert one.coordinates == other.coordinates
+            assert other.value == pytest.approx(
+                one.value, abs=0.02 if "update" in one.name or "share" in one.name else 2e-3
+            )
+        exact = {"metrics", "backfill", "arrays", "backfilled", "verification"}
+        assert kept.model_dump(exclude=exact) == run.model_dump(exclude=exact)
+    assert copied.pop("historic/records/extended_class/_shared.zip")
+    assert not any(name.endswith((".json", ".parquet", ".zip")) for name in copied)
     assert {"historic/README.md", "historic/tables/extended_class.csv"} <= set(copied)
     assert "bct" in copied["historic/tables/extended_class.md"].decode()
     assert told(board) == []
@@ -69,19 +77,24 @@ def test_a_changed_score_is_not_submitted(fresh: Published) -> None:
 
 
 def test_a_record_takes_the_place_of_an_older_one_of_its_row(fresh: Published, board: Store) -> None:
-    older = read_record(board.record(fresh.cells[1].spec))
+    row = board.packed(fresh.cells[1].spec)
+    older = find_record(row / board.record(fresh.cells[1].spec).name)
     newer = older.spec.model_copy(update={"method": older.spec.method.model_copy(update={"source_hash": "0" * 64})})
     path = board.record(newer)
-    path.write_text(record_text(older.model_copy(update={"spec": newer})))
-    board.record(older.spec).unlink()
+    with opened(board) as unpacked:
+        write_record(older.model_copy(update={"spec": newer}), unpacked.record(newer))
+        unpacked.record(older.spec).unlink()
+        pack_rows(unpacked, board, [path.relative_to(board.root)])
+    assert find_record(row).spec == newer
     extra = array_path(board.arrays, "1" * 64)
+    extra.parent.mkdir()
     extra.write_bytes(b"")
     old_table = board.suite("historic") / "tables" / "gone.md"
     old_table.write_text("gone")
     assert any("outdated: the source of method 'bct' changed" in line for line in told(board))
     submission = submit(fresh.cells, fresh.runs, board, discover())
-    assert submission.replaced == [path]
-    assert not path.exists()
+    assert submission.replaced == [path.relative_to(board.root)]
+    assert find_record(row).spec == older.spec
     assert not extra.exists()
     assert not old_table.exists()
     assert told(board) == []
@@ -98,14 +111,15 @@ def test_what_is_changed_on_the_leaderboard_is_found(fresh: Published, board: St
     (table.parent / "more.csv").write_text(right)
     assert told(board) == ["historic/tables/more.csv: no record needs this file; remove it"]
     (table.parent / "more.csv").unlink()
+    board.arrays.mkdir()
     array_path(board.arrays, "1" * 64).write_bytes(b"")
     assert told(board) == [f"arrays/{'1' * 64}.parquet: no record needs this file; remove it"]
-    array_path(board.arrays, "1" * 64).unlink()
+    shutil.rmtree(board.arrays)
     for leftover in ("gone", "gone/records", "gone/tables"):
         (board.root / leftover).mkdir()
     assert told(board) == ["gone: no record needs what is here; remove it"]
     shutil.rmtree(board.root / "gone")
-    board.record(fresh.cells[1].spec).unlink()
+    board.packed(fresh.cells[1].spec).unlink()
     assert "historic/tables/extended_class.md: is not what the records give; " + REMEDY in told(board), (
         "a record was taken away"
     )
@@ -155,14 +169,14 @@ def test_part_of_a_suite_can_be_submitted(fresh: Published) -> None:
 
 def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fresh: Published, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    begin = "<!-- begin: compatbench leaderboard historic/extended_class -->"
+    begin = "<!-- begin: compatbench leaderboard historic -->"
     readme.write_text(f"before\n{begin}\nas it was\n<!-- end -->\nafter\n")
     assert serious(submit(fresh.cells, fresh.runs, fresh.leaderboard, discover()).problems) == []
     shown, page = readme.read_text(), fresh.leaderboard.root.parent / "README.md"
     assert shown.startswith(f"before\n{begin}\n")
     assert shown.endswith("<!-- end -->\nafter\n")
-    record = fresh.leaderboard.record(fresh.cells[1].spec).relative_to(tmp_path).as_posix()
-    assert f"[{fresh.cells[1].spec.seed}]({record})" in shown, "a row leads to its record"
+    row = fresh.leaderboard.packed(fresh.cells[1].spec).relative_to(page.parent).as_posix()
+    assert f"[{fresh.cells[1].spec.seed}]({row})" in page.read_text(), "a row leads to its records"
     assert "as it was" not in shown
     assert told(fresh.leaderboard) == []
     for path, name in ((page, "fresh/README.md"), (readme, "README.md")):
@@ -171,9 +185,9 @@ def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fr
         assert told(fresh.leaderboard) == [f"{name}: is not what the records give; {REMEDY}"]
         write_board(gather(fresh.leaderboard, discover()), fresh.leaderboard)
         assert path.read_bytes() == right
-    readme.write_text(shown.replace("historic/extended_class -->", "historic/gone -->"))
+    readme.write_text(shown.replace("historic -->", "gone -->"))
     problems = verify(fresh.leaderboard, discover(), (), Selection(), published=True).problems
-    assert ("README.md", "is to show historic/gone, which is not on the leaderboard", False) in [
+    assert ("README.md", "is to show gone, which is not on the leaderboard", False) in [
         (problem.where, problem.message.partition(";")[0], problem.serious) for problem in problems
     ]
 
@@ -185,3 +199,28 @@ def test_a_page_written_by_hand_is_not_replaced(fresh: Published) -> None:
         submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert page.read_text() == "# Mine\n"
     assert not fresh.leaderboard.root.exists()
+
+
+def test_a_damaged_row_is_told_and_the_rest_is_checked(fresh: Published, board: Store) -> None:
+    row = board.packed(fresh.cells[1].spec)
+    content = row.read_bytes()
+    row.write_bytes(content[:-100])
+    found = told(board)
+    assert found[0].startswith("historic/records/extended_class/bct.zip: cannot be unpacked: ")
+    with pytest.raises(RequestError, match=r"bct\.zip: cannot be unpacked"), opened(board):
+        pass
+    with pytest.raises(RequestError, match="no readable zip file of records"):
+        find_record(row)
+    row.write_bytes(content)
+    (row.parent / "more.txt").write_text("")
+    assert told(board) == ["historic/records/extended_class/more.txt: no record needs what is here; remove it"]
+
+
+def test_a_changed_score_in_a_row_is_found(fresh: Published, board: Store) -> None:
+    spec = fresh.cells[1].spec
+    with opened(board) as unpacked:
+        record = read_record(unpacked.record(spec))
+        record.metrics[0].value = (record.metrics[0].value or 0) + 1e-5
+        write_record(record, unpacked.record(spec))
+        pack_rows(unpacked, board, [unpacked.record(spec).relative_to(unpacked.root)])
+    assert any("bct--seed0" in line and "mAP(0,0): value is" in line for line in told(board))

@@ -85,7 +85,7 @@ def verify(
         print(f"{store.root}: {len(verdict.records)} records, {len(bad)} problems, {notes} notes")
         for record in drawn(verdict.records, retrain, draw) if retrain else ():
             print(f"re-run: {store.record(record.spec)}")
-            failed += not _reproduced(record, folders, data, datasets, TOLERANCE, RETRAIN_MINUTES)
+            failed += not _reproduced(record, folders, data, datasets, TOLERANCE, RETRAIN_MINUTES, coarse=published)
     if failed:
         raise typer.Exit(1)
 
@@ -142,7 +142,7 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
 
 
 def reproduce(
-    record: Annotated[Path, typer.Argument(help="A record's .json file.")],
+    record: Annotated[Path, typer.Argument(help="A record's .json file, or ROW.zip/NAME.json on the leaderboard.")],
     methods: Methods = "",
     data: Data = DEFAULT_DATA,
     datasets: Datasets = None,
@@ -152,9 +152,12 @@ def reproduce(
     timeout_minutes: Annotated[float, typer.Option("--timeout", min=0.1, help="Minutes for the cell.")] = 120,
 ) -> None:
     """Re-run a recorded cell from nothing, in a folder of its own, and compare."""
-    from compatbench.records.record import read_record
+    from compatbench.records.store import PACKED
+    from compatbench.trust.packs import find_record
 
-    if not _reproduced(read_record(record), split_folders(methods)[1], data, datasets, tolerance, timeout_minutes):
+    recorded, folders = find_record(record), split_folders(methods)[1]
+    packed = not record.is_file() or record.suffix == PACKED
+    if not _reproduced(recorded, folders, data, datasets, tolerance, timeout_minutes, coarse=packed):
         raise typer.Exit(1)
 
 
@@ -165,6 +168,8 @@ def _reproduced(
     datasets: list[Path] | None,
     tolerance: float,
     timeout_minutes: float,
+    *,
+    coarse: bool,
 ) -> bool:
     """Re-run a record's cell in a folder of its own, print the differences and what was asked, and tell if it held."""
     import tempfile
@@ -177,7 +182,14 @@ def _reproduced(
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         context = RunContext(Path(scratch), data, folders, threads_of(recorded), dataset_folders=tuple(datasets or ()))
         with Display(plain_console(), 1) as display:
-            outcome = run_again(recorded, context, display, tolerance=tolerance, timeout_seconds=60 * timeout_minutes)
+            outcome = run_again(
+                recorded,
+                context,
+                display,
+                tolerance=tolerance,
+                timeout_seconds=60 * timeout_minutes,
+                coarse=coarse,
+            )
     how = f"within {tolerance:g} ({outcome.inexact})" if outcome.inexact else "to the last bit"
     for difference in outcome.differences:
         print(difference)

@@ -16,6 +16,8 @@ from compatbench.records.record import CellSpec
 from compatbench.storage.canonical import digest
 
 SHORT_HASH = 12
+PACKED = ".zip"
+"""Ends the name of a file of the leaderboard with all records of a row."""
 
 
 class Store:
@@ -48,6 +50,10 @@ class Store:
         folder = self.suite(spec.suite) / "tuning" if trial else self.records(spec.suite)
         return folder / spec.scenario / f"{_cell_name(spec)}.json"
 
+    def packed(self, spec: CellSpec) -> Path:
+        """The file with the record of one cell, and those of the other seeds of its row, on the leaderboard."""
+        return self.records(spec.suite) / spec.scenario / f"{_row_name(spec)}{PACKED}"
+
     def log(self, spec: CellSpec) -> Path:
         """The file for the prints of one cell."""
         return self.suite(spec.suite) / "logs" / spec.scenario / f"{_cell_name(spec)}.log"
@@ -64,4 +70,8 @@ def file_stem(label: str) -> str:
 
 
 def _cell_name(spec: CellSpec) -> str:
-    return f"{file_stem(spec.method.label)[:80]}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"
+    return f"{_row_name(spec)}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"
+
+
+def _row_name(spec: CellSpec) -> str:
+    return file_stem(spec.method.label)[:80]

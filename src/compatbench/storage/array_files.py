@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import read_bounded
+from compatbench.storage.coded_columns import codes_path, read_codes
 from compatbench.storage.files import write_whole
 
 NAME = "array"
@@ -101,11 +102,13 @@ def _write(folder: Path, table: Mapping[str, Any]) -> str:
 
 
 def read_columns(folder: Path, reference: str) -> dict[str, NDArray[Any]]:
-    """The columns of an array by its reference.
+    """The columns of an array by its reference, from a Parquet file or one of codes.
 
     Raises RequestError if its file is missing, has another hash, or lacks the array.
     """
     sha256, _, name = reference.partition("#")
+    if (codes := codes_path(folder, sha256)).is_file():
+        return read_codes(codes, name)
     path = array_path(folder, sha256)
     try:
         content = path.read_bytes()

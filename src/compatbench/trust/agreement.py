@@ -25,6 +25,8 @@ ROUNDING = 1e-4
 COPIED = 0.5
 """Share of queries with the same AP from which on the arrays of two models are one model's. Two different ones of the
 board share at most 6%."""
+COPIED_COARSE = 0.98
+"""The same of records of a leaderboard: a copy has every code; `query_drift` and `independent` share 93%."""
 FEWEST = 10
 """Queries without which two arrays are not compared."""
 MANY_RELEVANT = 5
@@ -49,8 +51,10 @@ class _Scored:
 class Agreement:
     """Compares each record with those before it. What they say first counts."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, *, coarse: bool = False) -> None:
+        """`coarse` for records in the form for a leaderboard."""
         self._results = results
+        self._copied = COPIED_COARSE if coarse else COPIED
         self._said: dict[Hashable, tuple[Any, Record]] = {}
         self._scored: dict[Hashable, list[_Scored]] = defaultdict(list)
         self._samples: dict[Hashable, list[NDArray[np.float32]]] = defaultdict(list)
@@ -158,9 +162,9 @@ class Agreement:
         sample = scored.results.average_precision[rows]
         samples, others = self._samples[queries], self._scored[queries]
         near = (np.asarray(samples) == sample).mean(axis=1) if samples and len(rows) else np.zeros(len(samples))
-        for place in np.flatnonzero(near >= COPIED / 2):
+        for place in np.flatnonzero(near >= self._copied / 2):
             other = others[int(place)]
-            if other.source != scored.source and _same_share(scored.results, other.results) > COPIED:
+            if other.source != scored.source and _same_share(scored.results, other.results) > self._copied:
                 where = "" if other.record is record else f" of {file_of(other.record)}"
                 yield (
                     f"M({at[0]},{at[1]}) has the scores of M({other.at[0]},{other.at[1]}){where}, query by query, "

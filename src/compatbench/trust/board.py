@@ -17,6 +17,7 @@ from compatbench.report.site.scenario_report import ScenarioReport, scenario_rep
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite, available_suites, load_suite
+from compatbench.trust.packs import opened
 from compatbench.trust.record_files import record_files, suites_in
 from compatbench.trust.staleness import stale
 from compatbench.vocabulary import league
@@ -24,12 +25,14 @@ from compatbench.vocabulary import league
 
 def gather(store: Store, catalogue: Catalogue) -> Board:
     """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
-    found = {name: [read_record(path) for path in record_files(store, name)] for name in suites_in(store)}
-    return Board.of(board_suite(name, records, store, catalogue) for name, records in found.items() if records)
+    with opened(store) as board:
+        found = {name: [read_record(path) for path in record_files(board, name)] for name in suites_in(board)}
+        suites = [board_suite(name, records, board, catalogue) for name, records in found.items() if records]
+    return Board.of(suites)
 
 
 def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: Catalogue) -> BoardSuite:
-    """One suite by all of its records; those of another protocol are in no table.
+    """One suite by all of its records, unpacked in `store`; those of another protocol are in no table.
 
     Raises RequestError for records that give no tables.
     """
@@ -47,7 +50,7 @@ def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: C
         name=name,
         title=suite.title if suite else name,
         plan=plan,
-        reports=tuple(sorted(scenario_reports(shown, store.arrays), key=place)) if shown else (),
+        reports=tuple(sorted(scenario_reports(shown, store.arrays, list_flips=False), key=place)) if shown else (),
         outdated={file_of(record): reasons[file_of(record)] for record in shown if reasons[file_of(record)]},
         left_out=tuple(left_out),
         older=Counter(one.protocol_version for one in records if one.protocol_version != PROTOCOL_VERSION),

@@ -13,12 +13,14 @@ ROUNDING = 1e-5
 """AP and AP@R are kept as float32, and were summed in float64."""
 
 
-def broken_identities(results: QueryResults) -> Iterator[str]:
+def broken_identities(results: QueryResults, *, coarse: bool = False) -> Iterator[str]:
     """The broken identities of the arrays of one matrix entry, each in one line.
 
     With f the rank of the first relevant item and R the number of relevant ones (itself at rank f, the others
     anywhere behind it): 1/(f R) ≤ AP ≤ 1/R Σ_{i≤R} i/(f+i−1), AP@R ≤ AP, and AP@R > 0 exactly where f ≤ R. With
     one relevant item AP = 1/f. The hit rates are CMC@1 = R@1 = P@1 = mean(f = 1) and never fall with k.
+
+    `coarse` results, those of a leaderboard, have no such bounds query by query.
     """
     asked, f, r = results.answerable, results.first_rank, results.relevant
     if len(np.unique(results.ids)) < len(results):
@@ -35,6 +37,10 @@ def broken_identities(results: QueryResults) -> Iterator[str]:
         return
     if not (np.isnan(results.average_precision[~asked]).all() and np.isnan(results.ap_at_r[~asked]).all()):
         yield "AP and AP@R are undefined where nothing is relevant"
+    if coarse:
+        if not all(((one >= 0) & (one <= 1)).all() for one in (ap, at_r)):
+            yield "AP and AP@R lie between 0 and 1"
+        return
     first, relevant = f[asked].astype(np.float64), r[asked].astype(np.float64)
     if (ap < 1 / (first * relevant) - ROUNDING).any() or (ap > _highest(first, relevant) + ROUNDING).any():
         yield "AP is out of the bounds that the first rank sets"

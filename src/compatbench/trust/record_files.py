@@ -34,7 +34,11 @@ def suites_in(store: Store) -> list[str]:
 def needless_arrays(store: Store, records: Iterable[Record]) -> list[Path]:
     """Per-query arrays that none of `records`, all that there are, needs."""
     needed = {sha256 for record in records for sha256 in record.array_files}
-    return [path for path in sorted(store.arrays.glob("*")) if path.stem not in needed or path.suffix != ".parquet"]
+    return [
+        path
+        for path in sorted(store.arrays.glob("*"))
+        if path.stem not in needed or path.suffix not in (".parquet", ".codes")
+    ]
 
 
 def links(root: Path) -> list[Path]:

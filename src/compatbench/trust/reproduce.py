@@ -18,7 +18,9 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
 from compatbench.records.record import Measurements, Record
+from compatbench.records.store import Store
 from compatbench.trust.environments import TOLERANCE, why_not_exact
+from compatbench.trust.published import published
 from compatbench.vocabulary import Status
 
 REPRODUCED = ("status", *(part for part in Measurements.model_fields if part not in ("search", "costs", "step_costs")))
@@ -37,17 +39,28 @@ class Reproduction:
 
 
 def reproduce(
-    record: Record, context: RunContext, watcher: Watcher, *, tolerance: float = TOLERANCE, timeout_seconds: float
+    record: Record,
+    context: RunContext,
+    watcher: Watcher,
+    *,
+    tolerance: float = TOLERANCE,
+    timeout_seconds: float,
+    coarse: bool = False,
 ) -> Reproduction:
     """Run the cell of `record` in `context`, with an empty folder of runs, and compare.
 
     On a CPU of the record's kind, with its versions, every number must be the same to the last bit; elsewhere scores
     may differ by `tolerance`. Raises RequestError where method or data are no longer those of the record.
+
+    A `coarse` record is one of a leaderboard; the new one is brought to the same form.
     """
     check_same_inputs(record, discover(context.method_folders), context)
     if record.status is Status.SKIPPED:
         raise RequestError(f"this cell was skipped, so there is nothing to reproduce: {record.reason}")
     [again] = LocalExecutor(context, 1, timeout_seconds).run([Cell(record.spec, None)], watcher)
+    if coarse:
+        arrays = Store(context.runs).arrays
+        again = published(again, arrays, arrays)
     inexact = why_not_exact(record.environment, again.environment)
     found = list(_differences(record, again, tolerance) if inexact else _exact_differences(record, again))
     return Reproduction(again, inexact, found)

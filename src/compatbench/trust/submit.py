@@ -1,25 +1,23 @@
-"""Promotes runs to the leaderboard: only verified records, byte for byte, with their arrays."""
+"""Promotes runs to the leaderboard: only verified records, with their arrays, in the form for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import QueryResults
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
-from compatbench.storage.array_files import array_path
-from compatbench.storage.files import write_whole
 from compatbench.suite.suite import available_suites, load_suite
 from compatbench.trust.agreement import Agreement, without_baseline
 from compatbench.trust.board import gather
 from compatbench.trust.declared import undeclared
+from compatbench.trust.packs import opened, pack_rows, plain_records, publish
 from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files
 from compatbench.trust.rescoring import Rescorer
@@ -35,6 +33,7 @@ class Submission:
     problems: list[Problem] = field(default_factory=list)
     """Where one of them is serious, nothing was copied."""
     added: list[Path] = field(default_factory=list)
+    """As paths below a folder of runs; so are the next."""
     replaced: list[Path] = field(default_factory=list)
     missing: list[Cell] = field(default_factory=list)
     """Selected cells that have no record yet."""
@@ -66,21 +65,24 @@ def submit(
         submission.problems += problems
         if record is not None:
             records[path] = record
-    if not serious(submission.problems):
-        submission.problems += _disagreements(records, suite, rescorer, leaderboard, catalogue)
     if serious(submission.problems):
         return submission
-    for path, record in records.items():
-        target = leaderboard.root / path.relative_to(runs.root)
-        for sha256 in record.array_files:
-            write_whole(array_path(leaderboard.arrays, sha256), array_path(runs.arrays, sha256).read_bytes())
-        write_whole(target, path.read_bytes())
-        submission.added.append(target)
-    submission.replaced = _remove_older(leaderboard, suite, submission.added)
-    everything = [read_record(path) for path in leaderboard.root.glob("*/records/**/*.json")]
+    with opened(leaderboard) as board:
+        for path in plain_records(leaderboard):
+            record = read_record(leaderboard.root / path)
+            if not record.is_early:
+                publish(record, board.arrays, board)
+        added = [publish(record, runs.arrays, board) for record in records.values()]
+        new = [read_record(board.root / path) for path in added]
+        submission.problems += _disagreements(new, suite, board, catalogue)
+        if serious(submission.problems):
+            return submission
+        submission.added = added
+        submission.replaced = _remove_older(board, suite, submission.added)
+        everything = [read_record(path) for path in board.root.glob("*/records/**/*.json")]
+        pack_rows(board, leaderboard, [*plain_records(leaderboard), *submission.added, *submission.replaced])
     for path in needless_arrays(leaderboard, everything):
-        if path.suffix == ".parquet":
-            path.unlink()
+        path.unlink()
     if samples is not None:
         write_thumbnails(leaderboard, everything, cells[0].spec.dataset, samples)
     write_board(gather(leaderboard, catalogue), leaderboard)
@@ -94,35 +96,29 @@ def _refuse_links(runs: Store, leaderboard: Store) -> None:
         raise RequestError(f"{outside[0]} is a link: nothing is published through it; put the file itself there")
 
 
-def _disagreements(
-    records: Mapping[Path, Record], suite: str, rescorer: Rescorer, leaderboard: Store, catalogue: Catalogue
-) -> list[Problem]:
-    """What new records say otherwise than their methods, each other, and the records of the board that stay."""
-    plan, there = load_suite(suite)[1], Rescorer(leaderboard.arrays)
-    rows = set(map(_row, records.values()))
-    stay = [one for path in record_files(leaderboard, suite) if _row(one := read_record(path)) not in rows]
+def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogue: Catalogue) -> list[Problem]:
+    """What new records of the unpacked `board` say otherwise than their methods, each other, and those that stay."""
+    plan = load_suite(suite)[1]
+    rows = set(map(_row, records))
+    stay = [one for path in record_files(board, suite) if _row(one := read_record(path)) not in rows]
     stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
-
-    def results(name: str) -> QueryResults:
-        return (rescorer if array_path(rescorer.arrays, name).exists() else there).scorer.results(name)
-
-    agreement = Agreement(results)
+    agreement = Agreement(Rescorer(board.arrays).scorer.results, coarse=True)
     for one in stay:
         contradictions(one, "", agreement)
-    problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records.values()])]
-    for one in records.values():
+    problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]
+    for one in records:
         problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue)]
         problems += contradictions(one, file_of(one), agreement)
     return problems
 
 
-def _remove_older(leaderboard: Store, suite: str, added: Sequence[Path]) -> list[Path]:
-    rows = {_row(read_record(path)) for path in added}
-    older = [path for path in record_files(leaderboard, suite) if path not in added]
-    replaced = [path for path in older if _row(read_record(path)) in rows]
+def _remove_older(board: Store, suite: str, added: Sequence[Path]) -> list[Path]:
+    files = [board.root / path for path in added]
+    rows = {_row(read_record(path)) for path in files}
+    replaced = [path for path in record_files(board, suite) if path not in files and _row(read_record(path)) in rows]
     for path in replaced:
         path.unlink()
-    return replaced
+    return [path.relative_to(board.root) for path in replaced]
 
 
 def _row(record: Record) -> tuple[str, str, int]:

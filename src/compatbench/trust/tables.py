@@ -15,7 +15,7 @@ from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_re
 from compatbench.report.site.write import write_suite
 from compatbench.storage.files import write_whole
 from compatbench.trust.problems import Problem
-from compatbench.trust.record_files import record_files, suites_in
+from compatbench.trust.record_files import suites_in
 from compatbench.trust.thumbnails import thumbnails
 
 REMEDY = "`compatbench tables` writes it again"
@@ -86,7 +86,7 @@ def page_problems(board: Board, store: Store) -> list[Problem]:
 
 
 def _foreign_entries(store: Store) -> list[Problem]:
-    known = {name for name in suites_in(store) if record_files(store, name)}
+    known = {name for name in suites_in(store) if any(store.records(name).rglob("*.*"))}
     known |= {store.arrays.name, store.thumbnails.name}
     return [
         Problem(path.name, "no record needs what is here; remove it")

@@ -16,6 +16,7 @@ from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.agreement import Agreement, without_baseline
 from compatbench.trust.board import board_suite
 from compatbench.trust.declared import undeclared
+from compatbench.trust.packs import opened
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files, suites_in
 from compatbench.trust.rescoring import Rescorer
@@ -46,8 +47,27 @@ def verify(
     if outside := links(store.root):
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
-    rescorer = Rescorer(store.arrays)
-    agreement = Agreement(rescorer.scorer.results)
+    if not published:
+        _check(verdict, store, store, catalogue, suites, selection, published=False)
+        return verdict
+    with opened(store, verdict.problems) as unpacked:
+        _check(verdict, unpacked, store, catalogue, suites, selection, published=True)
+    return verdict
+
+
+def _check(
+    verdict: Verdict,
+    store: Store,
+    generated: Store,
+    catalogue: Catalogue,
+    suites: Sequence[str],
+    selection: Selection,
+    *,
+    published: bool,
+) -> None:
+    """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
+    rescorer = Rescorer(store.arrays, coarse=published)
+    agreement = Agreement(rescorer.scorer.results, coarse=published)
     board: list[BoardSuite] = []
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
@@ -78,15 +98,14 @@ def verify(
                     "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
                 )
                 verdict.problems += [Problem(file_of(record), left_out) for record in board[-1].left_out]
-                verdict.problems += suite_problems(board[-1], store)
+                verdict.problems += suite_problems(board[-1], generated)
     if published and not suites and selection == Selection():
-        verdict.problems += page_problems(Board.of(board), store)
+        verdict.problems += page_problems(Board.of(board), generated)
         verdict.problems += [
             Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
             for path in needless_arrays(store, verdict.records)
         ]
-        verdict.problems += needless_pictures(store, verdict.records)
-    return verdict
+        verdict.problems += needless_pictures(generated, verdict.records)
 
 
 def _selected(record: Record, selection: Selection) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 from boards import board, board_suite, row
 
-from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.runs import packed_file_of
 from compatbench.report.site.insert import unknown_suite, with_section
 from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
 from compatbench.report.site.write import write_suite
@@ -48,12 +48,12 @@ def targets(text):
 def test_every_link_leads_to_a_record_a_definition_a_section_or_a_file(made, records, tmp_path):
     text = readme(made)
     files = {path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path / "synthetic")}
-    known = {f"leaderboard/{file_of(record)}" for record in records} | {f"leaderboard/{file}" for file in files}
+    known = {f"leaderboard/{packed_file_of(record)}" for record in records} | {f"leaderboard/{file}" for file in files}
     known |= {f"../docs/{page}.md" for page in ("protocol", "records", "trust")} | {"index.html", "#definitions"}
     known |= {f"../docs/methods.md#{name}" for name in ("a", "b", "c", "finetune", "independent", "shuffled")}
     known |= {f"#{name}" for name in re.findall(r'<a name="([^"]+)"></a>', text)}
     assert set(targets(text)) <= known
-    assert {target for target in known if target.endswith(".json")} <= set(targets(text)), "every record is linked"
+    assert {target for target in known if target.endswith(".zip")} <= set(targets(text)), "every record is linked"
     assert len(re.findall(r'<a name="([^"]+)"', text)) == len(set(re.findall(r'<a name="([^"]+)"', text)))
 
 

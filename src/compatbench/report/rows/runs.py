@@ -132,6 +132,11 @@ def file_of(record: Record) -> str:
     return Store(Path()).record(record.spec).as_posix()
 
 
+def packed_file_of(record: Record) -> str:
+    """Path of the file of the record's row below the folder of a leaderboard."""
+    return Store(Path()).packed(record.spec).as_posix()
+
+
 def _refuse_mixture(records: Sequence[Record], what: str, key: Callable[[Record], str], remedy: str) -> None:
     examples: dict[str, Record] = {}
     for record in records:

@@ -11,7 +11,7 @@ from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
 from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_cell
-from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.runs import packed_file_of
 from compatbench.report.rows.standing import Standings
 from compatbench.report.site.answers import facts
 from compatbench.report.site.board import Board, BoardSuite
@@ -117,12 +117,15 @@ def anchor(suite: str, scenario: str) -> str:
 
 
 def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
-    """Links to the records of a line of the scenario's table; those of `independent` for the status quo."""
+    """The seeds of a line of the table, linked to their records; those of `independent` for the status quo."""
     label = row.cell(report.scores.label).value
     sought = BASELINE if label == STATUS_QUO else label
     runs = next((one for one in report.runs.rows if one.label == sought), None)
     records = runs.records if runs else ()
-    return " ".join(f"[{record.spec.seed}]({quote(f'{folder}/{file_of(record)}')})" for record in records)
+    if not records:
+        return ""
+    seeds = ", ".join(str(record.spec.seed) for record in records)
+    return f"[{seeds}]({quote(f'{folder}/{packed_file_of(records[0])}')})"
 
 
 def to_method(standings: Standings, docs: str) -> Link:

@@ -58,7 +58,7 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
     """Write `tables/`, `plots/` and `README.md` below `out_folder` and return the files; equal records, equal bytes.
 
     Unlike the report of one's own runs it has no page, since results/index.html shows all suites, and no lists of
-    flips: they weigh more than the records, and `compatbench report` reads them off the same arrays.
+    flips: they weigh more than the records, and here ranks end at 10. `compatbench report` lists those of a run.
     """
     parts = [
         f"# {escape(suite.title)}",

@@ -12,7 +12,7 @@ from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.runs import packed_file_of
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.curves import backfill_json, matrices_json
 from compatbench.report.site.page_data.numbers import Json, interval, rounded
@@ -128,7 +128,7 @@ def _record(record: Record) -> Json:
     return [
         record.spec.seed,
         record.status.value,
-        file_of(record),
+        packed_file_of(record),
         record.command,
         record.reason,
         record.started[:10],

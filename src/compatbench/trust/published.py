@@ -1,0 +1,89 @@
+"""Records in the form for the leaderboard: arrays as codes, and the numbers that these give.
+
+A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So shares
+are kept in 48 levels, chosen so that no mean moves by more than half a level divided by the number of queries; of ranks
+what is asked of them. What no table compares query by query is sorted, which takes no room: AP@R, L2 distance, and the
+pairs accepted at all false accept rates but one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compatbench.measurement.metrics import ArrayScorer
+from compatbench.records.record import Record
+from compatbench.report.rows.acceptance import PREFERRED
+from compatbench.storage.array_files import NAME, read_columns
+from compatbench.storage.coded_columns import Coded, Form, block_bytes, codes_path
+from compatbench.storage.files import write_whole
+from compatbench.vocabulary import MetricName
+
+_FORMS: dict[str, Form] = {
+    **dict.fromkeys(("average_precision", "ap_at_r", "ap_at_100", "ndcg_at_10", "minimum", MetricName.MAP), "share"),
+    **dict.fromkeys(("area", MetricName.CMC1), "coarse"),
+}
+
+
+def published(record: Record, arrays: Path, folder: Path) -> Record:
+    """`record` with its arrays as codes in `folder`, and with the numbers that are computed from these.
+
+    What takes labels or vectors, such as numbers of seen classes, stays as measured. Raises RequestError for unreadable
+    arrays.
+    """
+    files: dict[str, str] = {}
+    unordered = set(_unordered(record))
+    for sha256 in record.array_files:
+        names = list(dict.fromkeys(one.array for one in record.array_entries if one.array.startswith(sha256)))
+        found = {name: read_columns(arrays, name) for name in names}
+        largest_first = sorted(found, key=lambda name: (name in unordered, -len(found[name]["ids"])))
+        block = {name.partition("#")[2]: _coded(found[name], name in unordered) for name in largest_first}
+        content = block_bytes(block)
+        files[sha256] = hashlib.sha256(content).hexdigest()
+        write_whole(codes_path(folder, files[sha256]), content)
+    return _rescored(record.stored(files), folder)
+
+
+def _unordered(record: Record) -> Iterator[str]:
+    """The arrays that no table compares query by query."""
+    yield from (one.array for one in record.arrays if one.distance == "l2")
+    there = {one.rate for one in record.verification}
+    shown = next((rate for rate in PREFERRED if rate in there), None)
+    yield from (one.array for one in record.verification if one.rate != shown)
+
+
+def _coded(columns: Mapping[str, NDArray[Any]], unordered: bool) -> dict[str, Coded]:
+    rank: Form = "rank" if "ndcg_at_10" in columns else "hit"  # with which MRR@10 comes
+    forms = _FORMS | {"first_rank": rank}
+    coded = {name: Coded.of(one, forms.get(name, "exact")) for name, one in columns.items() if name != NAME}
+    if "relevant" in coded:
+        answered = np.flatnonzero(coded["relevant"].codes > 0)
+        for name in coded.keys() - {"ids"} if unordered else {"ap_at_r"}:
+            rows = np.arange(len(coded[name].codes))
+            rows[answered] = answered[np.argsort(coded[name].codes[answered], kind="stable")]
+            coded[name] = coded[name].at(rows)
+    elif unordered:
+        pairs = np.lexsort((coded["accepted_genuine"].codes, coded["genuine"].codes, -coded["impostors"].values))
+        for name in coded.keys() - {"ids"}:
+            falsely = name == "accepted_impostors"  # so few that it does not matter of how many
+            coded[name] = coded[name].at(np.argsort(coded[name].codes, kind="stable") if falsely else pairs)
+    return coded
+
+
+def _rescored(record: Record, folder: Path) -> Record:
+    scorer = ArrayScorer(folder)
+    entries = scorer.by_cosine(record.arrays)
+    curves = []
+    for curve in record.backfill:
+        ids = read_columns(folder, curve.array)["ids"]
+        unchanged = entries[curve.gallery_generation, curve.gallery_generation]
+        status_quo = float(unchanged.per_query(curve.metric)[unchanged.rows(ids)].mean())
+        curves.append(curve.model_copy(update={"status_quo": status_quo}))
+    record = record.model_copy(update={"backfill": curves})
+    found = {metric.coordinates: metric for metric in scorer.metrics(record)}
+    return record.model_copy(update={"metrics": [found.get(one.coordinates, one) for one in record.metrics]})
