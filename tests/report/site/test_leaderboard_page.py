@@ -10,7 +10,7 @@ from page_case import EVIL, ITEMS, QUERY, page_board, page_records, picture, pic
 from synthetic import Bench
 
 from compatbench.errors import RequestError
-from compatbench.report.rows.runs import file_of
+from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site import leaderboard_page as page_module
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
@@ -114,7 +114,7 @@ def test_every_record_is_linked_from_its_row(board, data):
             )
             for row, told in zip(report.rows, shown["rows"], strict=True):
                 assert told["label"] == row.label
-                assert [one[2] for one in told["records"]] == [file_of(record) for record in row.runs.records]
+                assert [one[2] for one in told["records"]] == [packed_file_of(record) for record in row.runs.records]
                 assert [one[3] for one in told["records"]] == [record.command for record in row.runs.records]
 
 
