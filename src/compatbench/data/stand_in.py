@@ -14,8 +14,8 @@ from compatbench.data.family import Counts
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
 
-NOT_HERE = "not here"
-"""In place of the fingerprint of data that nobody has read."""
+NOT_HERE = "0" * 64
+"""In place of the fingerprint of data that nobody has read; no data have this hash."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class StandIn(Dataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        """No hash: there is nothing to hash."""
+        """There is nothing to hash."""
         return NOT_HERE
 
 
