@@ -62,7 +62,8 @@ def write_and_print(
         done, found = "written", _write(bench, everything, out, made_from, into, rank_by)
     shown = [(scores, one) for scores, one in found if one.runs.scenario in selected]
     print_report(overview_of_several([one for _, one in shown]), shown, console)
-    console.print(f"{done}: {out / 'README.md'}, {out / 'index.html'}", highlight=False, soft_wrap=True)
+    console.print(f"{done}: {out / 'README.md'}, and the page:", highlight=False, soft_wrap=True)
+    console.print(f"{out / 'index.html'}", highlight=False, soft_wrap=True)
     return records
 
 

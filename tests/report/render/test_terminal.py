@@ -49,6 +49,16 @@ def test_elsewhere_the_text_is_plain_and_no_row_is_broken(golden):
     assert any(line.startswith("‡ fewer seeds") for line in lines)
 
 
+def test_a_pipe_gets_no_line_of_a_table_beyond_a_hundred_columns(golden):
+    lines = printed(golden, terminal=False, width=300).splitlines()
+    rows = [line for line in lines if any(f" {name} " in line for name in NAMES)]
+    assert len(rows) >= len(NAMES)
+    assert max(map(cell_len, rows)) <= 100
+    good = next(line for line in lines if " good " in line)
+    assert "62.5 *" in good or "**" not in good
+    assert "* not significantly below the best of its column (*)." in lines
+
+
 def test_markup_in_names_is_text(golden):
     from dataclasses import replace
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -14,6 +16,10 @@ from tabulate import tabulate
 from compatbench.errors import one_line
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Row, Table, Unit, interval, value
 
+WIDEST = 100
+"""Columns of text that a file or a pipe gets at most, as a terminal of that width would."""
+BEST = "*"
+"""Stands for bold type where there is none and marks take room."""
 _DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -26,10 +32,27 @@ def print_table(table: Table, console: Console, intervals: Sequence[str] = (), e
     table = _with_footnotes(table)
     if console.is_terminal:
         console.print(_rich(_fitting(table, console, intervals, expendable), intervals))
+    elif _width(text := _plain(table, intervals)) <= WIDEST:
+        console.print(Text(text), soft_wrap=True)
     else:
-        console.print(Text(_plain(table, intervals)), soft_wrap=True)
+        sheet = Console(file=StringIO(), width=WIDEST, force_terminal=False, color_system=None)
+        sheet.print(_rich(_fitting(table, sheet, intervals, expendable), intervals, plain=True))
+        lines = sheet.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        console.print(Text("\n".join(line.rstrip() for line in lines)), soft_wrap=True)
+        table = replace(table, footnotes=_starred(table.footnotes))
     for mark, text in table.footnotes.items():
         console.print(Text(f"{mark} {one_line(text)}", style="dim"), soft_wrap=not console.is_terminal)
+
+
+def _starred(footnotes: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        (BEST if mark == NOT_SIGNIFICANT else mark): text.replace("(bold)", f"({BEST})")
+        for mark, text in footnotes.items()
+    }
+
+
+def _width(text: str) -> int:
+    return max(map(cell_len, text.splitlines()))
 
 
 def _with_footnotes(table: Table) -> Table:
@@ -61,8 +84,8 @@ def _fitting(table: Table, console: Console, intervals: Sequence[str], expendabl
     return table
 
 
-def _rich(table: Table, intervals: Sequence[str]) -> RichTable:
-    """Headings break between words, cells do not, save for long texts."""
+def _rich(table: Table, intervals: Sequence[str], *, plain: bool = False) -> RichTable:
+    """Headings break between words, cells do not, save for long texts; `plain` where bold type is lost."""
     grid = RichTable(title=Text(table.title), title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in table.columns:
         text = column.unit is Unit.TEXT
@@ -72,14 +95,14 @@ def _rich(table: Table, intervals: Sequence[str]) -> RichTable:
     for group in table.groups:
         grid.add_row(*before, Text(group.title, style="italic dim"))
         for row in group.rows:
-            grid.add_row(*(_styled(row.cell(column), column, intervals) for column in table.columns))
+            grid.add_row(*(_styled(row.cell(column), column, intervals, plain=plain) for column in table.columns))
         grid.add_section()
     return grid
 
 
-def _styled(cell: Cell, column: Column, intervals: Sequence[str]) -> Text:
-    """Bold already says which values tie with the best, so the mark that says so too is left out."""
-    marks = [mark for mark in cell.marks if mark != NOT_SIGNIFICANT]
+def _styled(cell: Cell, column: Column, intervals: Sequence[str], *, plain: bool) -> Text:
+    """Bold already says which values tie with the best, so the mark that says so too is left out; without it a star."""
+    marks = [mark for mark in cell.marks if mark != NOT_SIGNIFICANT] + ([BEST] if plain and cell.bold else [])
     return Text(_text(cell, column, marks, intervals), style="bold" if cell.bold else "")
 
 

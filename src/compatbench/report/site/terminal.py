@@ -18,7 +18,7 @@ EXPENDABLE = ("time", "nn", "phi", "oo")
 def print_report(overview: Table | None, scenarios: Iterable[tuple[Table, ScenarioRows]], console: Console) -> None:
     """Print all scenarios side by side, then the main columns of each one's scores with its banner."""
     if overview:
-        print_table(overview.narrow(Place.COMPACT), console, expendable=("tax",))
+        print_table(overview.narrow(Place.COMPACT), console, expendable=("time", "tax"))
         console.print()
     for scores, found in scenarios:
         print_table(scores.narrow(Place.COMPACT), console, expendable=EXPENDABLE)
