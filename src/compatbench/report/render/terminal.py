@@ -38,7 +38,7 @@ def print_table(table: Table, console: Console, intervals: Sequence[str] = (), e
         sheet = Console(file=StringIO(), width=WIDEST, force_terminal=False, color_system=None)
         sheet.print(_rich(_fitting(table, sheet, intervals, expendable), intervals, plain=True))
         lines = sheet.file.getvalue().splitlines()  # type: ignore[attr-defined]
-        console.print(Text("\n".join(line.rstrip() for line in lines)), soft_wrap=True)
+        console.print(Text("\n".join(line.removeprefix(" ").rstrip() for line in lines)), soft_wrap=True)
         table = replace(table, footnotes=_starred(table.footnotes))
     for mark, text in table.footnotes.items():
         console.print(Text(f"{mark} {one_line(text)}", style="dim"), soft_wrap=not console.is_terminal)
