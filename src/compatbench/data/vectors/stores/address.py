@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from compatbench.data.vectors.formats.format import Format
 from compatbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from compatbench.data.vectors.formats.format import Format
 
 STORES = {
     "qdrant": ("qdrant", "qdrant_client", "QDRANT_API_KEY"),
