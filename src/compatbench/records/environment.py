@@ -75,7 +75,7 @@ _KIND = {
     "CPU part": "part",
     "CPU variant": "variant",
 }
-_COUNTS = re.compile(r"(avx|fma|f16c|amx|sse4|asimd|sve|bf16|i8mm)")
+_COUNTS = re.compile(r"(avx2?|fma|f16c|sse4_2|avx512(f|dq|_bf16|_fp16|_vnni)|amx.*|asimd.*|sve.*|bf16|i8mm)$")
 
 
 def _processor() -> dict[str, str]:

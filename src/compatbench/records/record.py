@@ -212,9 +212,11 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def record_text(record: Record) -> str:
-    """`record` as JSON, see `compact`, with a line for each part of a list."""
+    """`record` as JSON, see `compact`, with a line for each part of a list, and without empty parts."""
     parts = []
     for name, value in compact(json.loads(record.model_dump_json())).items():
+        if value in ("", [], {}):
+            continue
         if isinstance(value, list) and value:
             text = "[\n" + ",\n".join(f"  {_line(entry)}" for entry in value) + "\n ]"
         elif name == "spec":
