@@ -141,10 +141,10 @@ class Agreement:
     def _entries(self, record: Record) -> Iterator[_Scored]:
         """The entries that are compared with each other: of the first, the newest and the independent model."""
         newest = str(len(record.spec.generations) - 1)
-        wanted = {("0", "0"), (f"*{newest}",) * 2, (newest, newest)}
-        free = Expectation.CROSS_EQUALS_OLD in record.spec.method.expects
-        if not free and Need.BOTH_ENCODERS_ONLINE not in record.spec.method.needs:
-            wanted.add((newest, "0"))
+        wanted = {("0", "0"), (f"*{newest}",) * 2}
+        if Expectation.CROSS_EQUALS_OLD not in record.spec.method.expects:
+            wanted.add((newest, newest))
+            wanted |= set() if Need.BOTH_ENCODERS_ONLINE in record.spec.method.needs else {(newest, "0")}
         for ref in record.arrays:
             if ref.distance == "cosine" and ref.at in wanted:
                 yield _Scored(record, ref.at, _source(record, ref), self._results(ref.array))
@@ -164,7 +164,9 @@ class Agreement:
         near = (np.asarray(samples) == sample).mean(axis=1) if samples and len(rows) else np.zeros(len(samples))
         for place in np.flatnonzero(near >= self._copied / 2):
             other = others[int(place)]
-            if other.source != scored.source and _same_share(scored.results, other.results) > self._copied:
+            if other.source == scored.source or _may_be_alike(scored, other):
+                continue
+            if _same_share(scored.results, other.results) > self._copied:
                 where = "" if other.record is record else f" of {file_of(other.record)}"
                 yield (
                     f"M({at[0]},{at[1]}) has the scores of M({other.at[0]},{other.at[1]}){where}, query by query, "
@@ -233,6 +235,12 @@ def _differ(one: QueryResults, other: QueryResults, ours: Environment, theirs: E
     else:
         found, bound = abs(float(differences.mean())), TOLERANCE
     return f"mAP differs by {found:.4f}" if found > bound else ""
+
+
+def _may_be_alike(one: _Scored, other: _Scored) -> bool:
+    """Variants of one method may be the same where they do not differ, and two methods may train the same encoder."""
+    same_method = one.record.spec.method.name == other.record.spec.method.name
+    return one.at == other.at and (same_method or one.at[0] == one.at[1])
 
 
 def _same_share(one: QueryResults, other: QueryResults) -> float:

@@ -354,7 +354,7 @@ def test_the_keyboard_opens_and_closes_a_row(opened):
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     assert page.evaluate("document.activeElement.textContent") == link.inner_text()
-    assert page.evaluate("location.hash") == "#/synthetic/extended_data"
+    page.wait_for_function("location.hash == '#/synthetic/extended_data'")
 
 
 def test_numbers_lead_to_their_records_and_terms_to_their_definitions(opened):
