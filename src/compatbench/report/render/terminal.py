@@ -27,12 +27,12 @@ def print_table(table: Table, console: Console, intervals: Sequence[str] = (), e
     """Print `table`, with the intervals of these columns only; on a terminal the best values are bold.
 
     Reasons such as `skipped: …` become footnotes. Where a terminal is too narrow, `expendable` columns are left out,
-    the first one first.
+    the first one first; a table without such columns is never squeezed into a file or a pipe.
     """
     table = _with_footnotes(table)
     if console.is_terminal:
         console.print(_rich(_fitting(table, console, intervals, expendable), intervals))
-    elif _width(text := _plain(table, intervals)) <= WIDEST:
+    elif _width(text := _plain(table, intervals)) <= WIDEST or not expendable:
         console.print(Text(text), soft_wrap=True)
     else:
         sheet = Console(file=StringIO(), width=WIDEST, force_terminal=False, color_system=None)
