@@ -10,7 +10,7 @@ from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.report.render.arxiv import ARXIV, abstract
-from compatbench.report.render.to_markdown import escape
+from compatbench.report.render.to_markdown import escape, unpadded_table
 from compatbench.storage.builtin import builtin_folder
 from compatbench.vocabulary import Need, Role
 
@@ -81,7 +81,7 @@ def _overview(rows: list[tuple[Plugin, Size]]) -> str:
         [f"[{plugin.name}](#{plugin.name})", _paper(plugin), _needs(plugin), *_counts(counted)]
         for plugin, counted in rows
     ]
-    return _table(table, ["method", "paper", "needs", "trained", "served", "encoder", "stored"], numbers=4)
+    return unpadded_table(table, ["method", "paper", "needs", "trained", "served", "encoder", "stored"], numbers=4)
 
 
 def _counts(counted: Size) -> list[str]:
@@ -127,9 +127,3 @@ def _escape_line(text: str) -> str:
         return text
     before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     return before + escape(text.strip()) + after
-
-
-def _table(rows: list[list[str]], headers: list[str], numbers: int = 0) -> str:
-    """Without padding, so that a change in one row is a change of one line."""
-    rule = [":--"] * (len(headers) - numbers) + ["--:"] * numbers
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headers, rule, *rows])

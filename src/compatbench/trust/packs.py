@@ -139,7 +139,9 @@ def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
                     write_whole(codes_path(store.arrays, name), shared[name])
                 continue
             lines = _records(members)
-            beside = {own: _beside(line, shared) for line in lines.values() for own in _files(line)}
+            beside: dict[str, list[bytes]] = {}
+            for line in lines.values():
+                beside |= dict.fromkeys(_files(line), _beside(line, shared))
             for name, content in _packed(members).items():
                 write_whole(codes_path(store.arrays, name), unpack(content, pool, beside.get(name, [])))
             for name, line in lines.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
@@ -28,6 +28,15 @@ def to_legend(columns: Iterable[Column]) -> str:
     """The meaning of each column, as a list; of several with one title the last one."""
     meanings = {column.title: column.description for column in columns}
     return "\n".join(f"- **{escape(title)}**: {escape(meaning)}" for title, meaning in meanings.items())
+
+
+def unpadded_table(rows: Iterable[Iterable[str]], headers: Sequence[str], numbers: int = 0) -> str:
+    """Cells of Markdown without padding, so that a change in one row is a change of one line.
+
+    The last `numbers` columns are aligned to the right.
+    """
+    rule = [":--"] * (len(headers) - numbers) + ["--:"] * numbers
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headers, rule, *rows])
 
 
 def joined(parts: Iterable[str]) -> str:

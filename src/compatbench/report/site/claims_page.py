@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from compatbench.report.render.to_markdown import escape, joined
+from compatbench.report.render.to_markdown import escape, joined, unpadded_table
 from compatbench.report.rows.claims import Check, Finding, Outcome, findings, overall
 from compatbench.report.site.board import Board
 from compatbench.storage.strict_yaml import read_mapping
@@ -56,17 +56,19 @@ def claims_page(claims: Mapping[str, Claim], board: Board) -> str:
     """The page's text; equal claims and boards give equal text."""
     checks = {name: [Check.parse(text) for text in claim.checks] for name, claim in claims.items()}
     found = findings(checks, ((report.runs, report.rows) for report in board.reports))
+    outcomes = {name: [one.outcome for _, several in told for one in several] for name, told in found.items()}
     rows = [
         [
             f"[{name}](methods.md#{name})",
             escape(claim.claim),
-            f"**{overall(one.outcome for _, several in found[name] for one in several)}**",
-            _counts([one for _, several in found[name] for one in several]),
+            f"**{overall(outcomes[name])}**",
+            _counts(outcomes[name]),
             escape(claim.untested),
         ]
         for name, claim in sorted(claims.items())
     ]
-    parts = [_INTRODUCTION.rstrip(), _table(["method", "published", "here", "comparisons", "not covered"], rows)]
+    headers = ["method", "published", "here", "comparisons", "not covered"]
+    parts = [_INTRODUCTION.rstrip(), unpadded_table(rows, headers)]
     measured = [
         [f"[{name}](methods.md#{name})", f"`{check.text}`", *_measured(one)]
         for name, told in sorted(found.items())
@@ -80,13 +82,12 @@ def claims_page(claims: Mapping[str, Claim], board: Board) -> str:
             "The surplus says by how much the comparison holds, in points of mAP (of queries, for NFR), with its 95% "
             "interval; below 0 it does not. `compatbench run SUITE --scenarios SCENARIO --methods METHOD` computes a "
             "row again.",
-            _table(headers, measured),
+            unpadded_table(measured, headers),
         ]
     return joined(parts)
 
 
-def _counts(several: Sequence[Finding]) -> str:
-    outcomes = [one.outcome for one in several]
+def _counts(outcomes: Sequence[Outcome]) -> str:
     counted = {word: outcomes.count(word) for word in (Outcome.CONFIRMED, Outcome.REFUTED, Outcome.UNDECIDED)}
     return ", ".join(f"{number} {word}" for word, number in counted.items() if number) or "–"
 
@@ -96,8 +97,3 @@ def _measured(one: Finding) -> list[str]:
     value = "–" if surplus.value is None else f"{surplus.value:+.1f}"
     interval = "" if surplus.low is None or surplus.high is None else f" [{surplus.low:+.1f}, {surplus.high:+.1f}]"
     return [one.suite, one.scenario, one.setting or "–", str(one.seeds), f"{value}{interval}", f"**{one.outcome}**"]
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Without padding, so that a change in one row is a change of one line."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headers, [":--"] * len(headers), *rows])
