@@ -494,6 +494,16 @@ def test_everything_has_a_name_for_those_who_cannot_see_it(opened):
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
+@pytest.mark.parametrize("place", ["", "#/synthetic/extended_data/strong"])
+def test_axe_finds_nothing(opened, place):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python")
+    page = opened(place, bypass_csp=True).page
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    found = axe.Axe().run(page).response
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert len(found["passes"]) > 20
+
+
 def test_it_works_from_a_static_host_too(browser, folder):
     handler = partial(_Silent, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
