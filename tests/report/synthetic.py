@@ -12,6 +12,7 @@ from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints, QueryCurves
 from compatbench.records.parts import ArrayRef, BackfillCurve, BackfilledQueries, Environment, Metric
 from compatbench.records.record import CellSpec, MethodInfo, Record, Status
+from compatbench.report.render.table import Table, interval, value
 from compatbench.storage.array_files import write_arrays
 from compatbench.storage.canonical import digest
 
@@ -156,3 +157,18 @@ def at_chance(cross: float, mean: float = 0.125, spread: float = 0.05) -> list[M
 def cross_metric(name: str, value: float | None, **fields: Any) -> Metric:
     """A metric of M(n,o)."""
     return Metric(name=name, query_generation="1", gallery_generation="0", value=value, n=4, **fields)
+
+
+def written(table: Table) -> dict[str, dict[str, str]]:
+    """Cells as text by row name and column key; bold between asterisks."""
+    found: dict[str, dict[str, str]] = {}
+    for group in table.groups:
+        for row in group.rows:
+            cells = {}
+            for column in table.columns:
+                cell = row.cell(column)
+                text = value(cell, column.unit)
+                parts = [f"*{text}*" if cell.bold else text, interval(cell, column.unit), *cell.marks]
+                cells[column.key] = " ".join(part for part in parts if part)
+            found[row.cell(table.label).value] = cells
+    return found

@@ -5,9 +5,8 @@ In points: M(o,o) = 25 and M(*,*) = 75, so Γ = (M(n,o) − 25) / 50 and Φ = (M
 
 import pytest
 from golden_case import EVIL, GOLDEN, golden_files, golden_records
-from synthetic import at_chance
+from synthetic import at_chance, written
 
-from compatbench.report.render.table import interval, value
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.vocabulary import MetricName, Need, Status
 
@@ -81,21 +80,6 @@ HAND = {
     EVIL: {"rank": "–", "no": "–", "verdict": "✗ failed: ValueError: <i>no</i>", "seeds": "0/3"},
     "relational": {"rank": "–", "no": "12.5 [12.5, 12.5]", "chance": "12.5 [0.0, 25.0]", "verdict": "as expected"},
 }
-
-
-def written(table):
-    """Cells as text by row name and column key; bold between asterisks."""
-    found = {}
-    for group in table.groups:
-        for row in group.rows:
-            cells = {}
-            for column in table.columns:
-                cell = row.cell(column)
-                text = value(cell, column.unit)
-                parts = [f"*{text}*" if cell.bold else text, interval(cell, column.unit), *cell.marks]
-                cells[column.key] = " ".join(part for part in parts if part)
-            found[row.cell(table.label).value] = cells
-    return found
 
 
 @pytest.mark.parametrize("label", HAND)

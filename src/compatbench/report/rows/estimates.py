@@ -12,7 +12,7 @@ import numpy as np
 
 from compatbench.evaluation.compatibility import gain_share
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.means import Means, Values, mean_estimate
+from compatbench.evaluation.means import Means, Values
 from compatbench.evaluation.significance import behind_the_first
 from compatbench.report.rows.scores import FOLLOWED_OLD, FOLLOWED_REFERENCE, MEAN, SHARED_OLD, Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
@@ -50,18 +50,22 @@ def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
     return {**numbers}
 
 
-def tuning_gain(tuned: Scores, published: Scores) -> Estimate:
-    """How much mAP the tuned setting of a method has more than the published one, on average during a backfill.
+def tuning_gain(tuned: Scores, published: Scores, number: MetricName = MetricName.BACKFILL_SHARE) -> Values | None:
+    """How much mAP the tuned setting of a method has more than the published one, by seed and query (S, Q).
 
-    Paired over the seeds that both have; undefined without one.
+    Of CROSS_GAIN, M(n,o) − M(o,o); of BACKFILL_SHARE, which has no queries of its own, the mean M(β) that it is made
+    of. Paired over the seeds that both have; None without one.
     """
+    if number is MetricName.BACKFILL_SHARE:
+        first, second = (one.values.get((MetricName.MAP, MEAN)) for one in (tuned, published))
+    else:
+        first, second = (contributions(one, number) for one in (tuned, published))
     seeds = [seed for seed in tuned.seeds if seed in published.seeds]
-    if not seeds or any((MetricName.MAP, MEAN) not in one.values for one in (tuned, published)):
-        return Estimate()
-    first, second = (
-        one.of(MetricName.MAP, MEAN)[[one.seeds.index(seed) for seed in seeds]] for one in (tuned, published)
-    )
-    return mean_estimate(first - second)
+    if not seeds or first is None or second is None:
+        return None
+    more: Values = first[[tuned.seeds.index(seed) for seed in seeds]]
+    more = more - second[[published.seeds.index(seed) for seed in seeds]]
+    return more
 
 
 def resampled(rows: Mapping[str, Scores], number: MetricName) -> dict[str, Values]:

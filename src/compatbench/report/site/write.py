@@ -17,6 +17,7 @@ from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_of_several
 from compatbench.report.tables.speed import speed_table
+from compatbench.report.tables.tuning import tuning_table
 from compatbench.storage.files import write_files
 
 INTRODUCTION = (
@@ -40,16 +41,16 @@ def write_report(
     where it is none.
     """
     measured = speed_table(speed) if speed else None
-    overview = overview_of_several(reports)
+    overview, tuning = overview_of_several(reports), tuning_table(reports)
     flips = {report.scores.name: flip_files(report, samples) for report in reports}
     contents: dict[str, str] = {}
     for files in (one for several in flips.values() for one in several):
         contents |= files.contents
     for report in reports:
         contents |= _scenario_files(report)
-    for table in (overview, measured):
+    for table in (overview, tuning, measured):
         contents |= _table_files(table, table) if table else {}
-    contents["README.md"] = _readme(title, reports, overview, measured, flips)
+    contents["README.md"] = _readme(title, reports, overview, tuning, measured, flips)
     contents["index.html"] = render_page(title, INTRODUCTION, reports, overview, measured, flips)
     return write_files(out_folder, contents)
 
@@ -60,13 +61,16 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
     Unlike the report of one's own runs it has no page, since results/index.html shows all suites, and no lists of
     flips: they weigh more than the records, and here ranks end at 10. `compatbench report` lists those of a run.
     """
+    tuning = tuning_table(suite.reports)
     parts = [
         f"# {escape(suite.title)}",
         f"{INTRODUCTION.partition(' The columns')[0]} [The leaderboard](../../README.md) has the ranked tables of all "
         "scenarios with links to their records; here are all tables and plots, with every column.",
+        *([to_markdown(tuning, heading="##")] if tuning else []),
         *(part for report in suite.reports for part in _links(report)),
     ]
-    contents = {name: content for report in suite.reports for name, content in _scenario_files(report).items()}
+    contents = _table_files(tuning, tuning) if tuning else {}
+    contents |= {name: content for report in suite.reports for name, content in _scenario_files(report).items()}
     return write_files(out_folder, contents | {"README.md": joined(parts)})
 
 
@@ -116,6 +120,7 @@ def _readme(
     title: str,
     reports: Sequence[ScenarioReport],
     overview: Table | None,
+    tuning: Table | None,
     speed: Table | None,
     flips: Mapping[str, Sequence[FlipFiles]],
 ) -> str:
@@ -130,8 +135,7 @@ def _readme(
             parts += _section(report, kind, table)
             parts += [_flip_links(flips[report.scores.name])] if kind == "flips" else []
             columns += table.columns
-    if speed:
-        parts.append(to_markdown(speed, heading="##"))
+    parts += [to_markdown(table, heading="##") for table in (tuning, speed) if table]
     return joined([*parts, "## What the columns mean", to_legend(columns)])
 
 

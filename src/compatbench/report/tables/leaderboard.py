@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.significance import FAMILY, INTERVALS
 from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
 from compatbench.report.rows.controls import ScenarioRows, judgement, ordering
@@ -218,7 +219,8 @@ def leaderboard(found: ScenarioRows) -> Table:
     scores = {row.label: row.scores for row in rows}
     for row in rows:
         tuned, own = scores.get(row.under), row.scores
-        tuning = tuning_gain(tuned, own) if tuned is not None and own is not None else Estimate()
+        more = tuning_gain(tuned, own) if tuned is not None and own is not None else None
+        tuning = Estimate() if more is None else mean_estimate(more)
         facts = _Line(
             row, len(scenario.seeds), ranks.get(row.label, {}), found.rank_by, tuning, show_l2, found.in_points
         )
