@@ -48,6 +48,13 @@ class Need(Word):
     UNPAIRED = "unpaired", "An adapter that is fitted on new and old vectors of different items: it needs no pairs."
 
 
+class MethodKind(Word):
+    """The two kinds of methods."""
+
+    TRAINING = "training", "A loss beside that of the new model.", "trained with the new model"
+    ADAPTER = "adapter", "Maps between the vectors of two frozen models.", "adapter on frozen embeddings"
+
+
 class Role(Word):
     """How a row is read: only methods are ranked. In the order of tables."""
 
@@ -160,6 +167,22 @@ class IndexKind(Word):
     FLAT = "flat", "Every vector is looked at: exact.", "Flat (exact)"
     HNSW = "hnsw", "A graph of near neighbours.", "HNSW"
     IVFPQ = "ivfpq", "Inverted lists of product-quantised vectors, trained on vectors.", "IVF-PQ"
+
+
+class Similarity(Word):
+    """How an index ranks; the heading stands in a sentence, as in "search items by …"."""
+
+    COSINE = "cosine", "The cosine of the two vectors."
+    DOT = "dot", "The inner product of the two vectors.", "inner product"
+    L2 = "l2", "The Euclidean distance of the two vectors.", "Euclidean distance"
+
+
+class FitOn(Word):
+    """The pairs that `compare` fits adapters on."""
+
+    DOCUMENTS = "documents", "Items of the gallery, which are not searched."
+    QUERIES = "queries", "Queries, which are not scored."
+    BOTH = "both", "Half of each."
 
 
 class HeadName(Word):

@@ -12,31 +12,34 @@ import torch
 from compatbench.comparison.evaluate import Settings, compare
 from compatbench.comparison.inputs import length_notices, read_items
 from compatbench.comparison.relevance import by_class
-from compatbench.comparison.similarity import FitOn, Ranking, Similarity
 from compatbench.errors import RequestError
+from compatbench.evaluation.similarity import Ranking
 from compatbench.machine.stopwatch import Stopwatch
+from compatbench.vocabulary import FitOn, Similarity
 
 ITEMS, QUERIES, CLASSES = 200, 240, 5
 
 
-def lengths(vectors: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(vectors, dim=1)
-
-
+@pytest.mark.parametrize("across_queries", [False, True])
 @pytest.mark.parametrize("similarity", Similarity)
-def test_inner_products_of_what_it_makes_rank_as_faiss_does(similarity: Similarity) -> None:
+def test_inner_products_of_what_it_makes_rank_as_faiss_does(similarity: Similarity, across_queries: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     query, stored = torch.randn(30, 6, generator=generator), torch.randn(80, 6, generator=generator)
     stored *= torch.rand(80, 1, generator=generator) * 5
-    ranking = Ranking(similarity, float(lengths(query).max()), float(lengths(stored).max()))
     unit = torch.nn.functional.normalize
-    scores = ranking.query(unit(query), lengths(query)) @ ranking.gallery(unit(stored), lengths(stored)).T
-    assert float(scores.abs().max()) <= 1 + 1e-6
+    longest = float(torch.cat((query, stored)).norm(dim=1).max())
+    ranking = Ranking.of(similarity, longest, across_queries=across_queries)
+    scores = ranking.query(query.clone()) @ ranking.gallery(stored.clone()).T
+    assert -1.5 <= float(scores.min()) <= float(scores.max()) < 2
     index = faiss.IndexFlatL2(6) if similarity is Similarity.L2 else faiss.IndexFlatIP(6)
     as_stored = (unit(query), unit(stored)) if similarity is Similarity.COSINE else (query, stored)
     index.add(as_stored[1].numpy())
     _, expected = index.search(as_stored[0].numpy(), 80)
     assert np.array_equal(scores.argsort(dim=1, descending=True).numpy(), expected)
+    if similarity is Similarity.L2 and across_queries:
+        torch.testing.assert_close(
+            -2 * scores / ranking.scale**2, torch.cdist(query, stored) ** 2, rtol=1e-4, atol=1e-4
+        )
 
 
 @pytest.fixture

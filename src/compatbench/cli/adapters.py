@@ -11,10 +11,10 @@ import typer
 
 from compatbench.cli.input_options import FILES, OF_COMPARE, print_notices, takes_input_options
 from compatbench.cli.options import assignments
-from compatbench.comparison.similarity import Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.data.vectors.stores.address import source
 from compatbench.errors import RequestError
+from compatbench.vocabulary import Similarity
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,11 +15,10 @@ from compatbench.cli.console import plain_console, shown_progress
 from compatbench.cli.input_options import FILES, print_notices, takes_input_options
 from compatbench.cli.options import split_list
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.data.vectors.options import InputOptions
 from compatbench.data.vectors.stores.address import Address, source
 from compatbench.errors import RequestError
-from compatbench.vocabulary import MetricName
+from compatbench.vocabulary import FitOn, MetricName, Similarity
 
 if TYPE_CHECKING:
     from compatbench.comparison.comparison import Comparison

@@ -13,7 +13,7 @@ from compatbench.generations.chain import embedding_dim
 from compatbench.measurement.costs import serving_parameters
 from compatbench.method import Adapter, Task
 from compatbench.records.record import BASELINE
-from compatbench.vocabulary import HeadName, Need
+from compatbench.vocabulary import HeadName, MethodKind, Need
 
 DIM = 128
 """D_n and D_o at which methods are measured; one that must skip it is measured at K − 1, the simplex's dimension."""
@@ -49,7 +49,7 @@ def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
 
 def size(plugin: Plugin, catalogue: Catalogue) -> Size:
     """The size of a method on a small task."""
-    return _adapter_size(plugin) if plugin.kind == "adapter" else _training_size(plugin, catalogue)
+    return _adapter_size(plugin) if plugin.kind is MethodKind.ADAPTER else _training_size(plugin, catalogue)
 
 
 def _training_size(plugin: Plugin, catalogue: Catalogue) -> Size:

@@ -12,7 +12,7 @@ from compatbench.errors import RequestError
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.to_markdown import escape, unpadded_table
 from compatbench.storage.builtin import builtin_folder
-from compatbench.vocabulary import Need, Role
+from compatbench.vocabulary import MethodKind, Need, Role
 
 CODE_SPAN = re.compile(r"(`[^`]+`)")
 
@@ -30,8 +30,10 @@ adapter leaves it as it is) and of the new embeddings in the index. They are cou
 """
 
 GROUPS: dict[str, Callable[[Plugin], bool]] = {
-    "Trained with the new model": lambda plugin: plugin.cls.role is Role.METHOD and plugin.kind == "training",
-    "Adapters on frozen embeddings": lambda plugin: plugin.cls.role is Role.METHOD and plugin.kind == "adapter",
+    "Trained with the new model": lambda one: one.cls.role is Role.METHOD and one.kind is MethodKind.TRAINING,
+    "Adapters on frozen embeddings": lambda plugin: (
+        plugin.cls.role is Role.METHOD and plugin.kind is MethodKind.ADAPTER
+    ),
     "References and controls, never ranked": lambda plugin: plugin.cls.role is not Role.METHOD,
 }
 

@@ -15,12 +15,12 @@ from compatbench.comparison.comparison import FULL_BACKFILL, STATUS_QUO, CurvePo
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import Items
 from compatbench.comparison.rows import Rows
-from compatbench.comparison.similarity import Ranking
-from compatbench.comparison.systems import Sides, self_test
+from compatbench.comparison.systems import Sides, self_test, sized
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System, score
+from compatbench.evaluation.similarity import Ranking
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.machine.seeds import stream_seed
 from compatbench.vocabulary import MetricName, Order
@@ -117,7 +117,8 @@ def _queries(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> T
     else:
         usual = torch.full((len(rows),), searched.usual_length)
         sides = (adapter.query(new, old), usual), (adapter.new(new, old), new_lengths)
-    return torch.cat([searched.ranking.query(*side) for side in sides], dim=1)
+    ranking = searched.ranking
+    return torch.cat([ranking.query(sized(*side, ranking.similarity)) for side in sides], dim=1)
 
 
 def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: Mapping[str, NDArray[np.bool_]]) -> Chunks:
@@ -131,7 +132,8 @@ def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: Mapping[s
             old, new = sides.old, sides.new
             if adapter is not None:
                 old, new = adapter.gallery(old), adapter.new(new, sides.old)
-            stored = searched.ranking.gallery(old, sides.old_lengths), searched.ranking.gallery(new, sides.new_lengths)
+            both = (old, sides.old_lengths), (new, sides.new_lengths)
+            stored = [searched.ranking.gallery(sized(*side, searched.ranking.similarity)) for side in both]
             versions = {}
             for share, flags in renewed.items():
                 is_new = torch.from_numpy(_of_vectors(gallery, part, flags[begin : begin + size]))[:, None]

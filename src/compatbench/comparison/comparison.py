@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from compatbench import PROTOCOL_VERSION
 from compatbench.comparison.costs import Backfill
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.data.vectors.notices import Notice
 from compatbench.evaluation.estimate import Estimate
 from compatbench.records.parts import Environment
-from compatbench.vocabulary import MetricName, Need, Order
+from compatbench.vocabulary import FitOn, MethodKind, MetricName, Need, Order, Role, Similarity
 
 SCHEMA_VERSION = 2
 
@@ -66,7 +65,7 @@ class Outcome(_Model):
     """One row: a system and its scores."""
 
     name: str
-    role: Literal["reference", "adapter"]
+    role: Literal[Role.REFERENCE, MethodKind.ADAPTER]
     skipped: str = ""
     """Why there are no numbers."""
     summary: str = ""
@@ -83,6 +82,11 @@ class Outcome(_Model):
     metrics: dict[str, Estimate] = Field(default_factory=dict)
     arrays: str | None = None
     """Sha256 of the parquet file with the per-query results."""
+
+    @property
+    def is_adapter(self) -> bool:
+        """And no reference."""
+        return self.role is MethodKind.ADAPTER
 
     def metric(self, name: str) -> Estimate:
         """A number by name; undefined if the row has none."""
@@ -101,7 +105,7 @@ class Outcome(_Model):
 
 def fitted_adapters(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The adapters that were not skipped."""
-    return [one for one in outcomes if one.role == "adapter" and not one.skipped]
+    return [one for one in outcomes if one.is_adapter and not one.skipped]
 
 
 class CurvePoint(_Model):

@@ -28,7 +28,6 @@ from compatbench.comparison.inputs import Items, length_notices
 from compatbench.comparison.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.comparison.rows import Rows
 from compatbench.comparison.side_by_side import Watch, fit_all
-from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.comparison.split import Split, make_split
 from compatbench.comparison.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.comparison.verdict import best_adapter, conclusion
@@ -42,7 +41,7 @@ from compatbench.evaluation.scoring import System, score, waiting_queries
 from compatbench.evaluation.thresholds import ThresholdTransfer
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
-from compatbench.vocabulary import MetricName
+from compatbench.vocabulary import FitOn, MethodKind, MetricName, Role, Similarity
 
 CHUNK_ITEMS = 2**14, 2**17
 """Gallery items scored at once: as many as a query has relevant ones, within these bounds."""
@@ -234,11 +233,12 @@ def _outcomes(
         numbers[name] |= dict(zip((f"self:{metric}", f"tax:{metric}"), found, strict=True))
     p_values = gain_p_values(results, fitted, metric)
     rows = [
-        Outcome(name=name, role="reference", summary=text, metrics=numbers[name]) for name, text in REFERENCES.items()
+        Outcome(name=name, role=Role.REFERENCE, summary=text, metrics=numbers[name])
+        for name, text in REFERENCES.items()
     ]
     for fit in fits:
         name = fit.plugin.name
-        row = Outcome(name=name, role="adapter", summary=fit.plugin.summary, skipped=fit.reason)
+        row = Outcome(name=name, role=MethodKind.ADAPTER, summary=fit.plugin.summary, skipped=fit.reason)
         if fit.adapter is not None:
             row.needs = sorted(fit.adapter.needs)
             row.pairs, row.fit_seconds, row.query_ms = fit.pairs, fit.seconds, times[name]

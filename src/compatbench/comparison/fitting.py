@@ -19,7 +19,7 @@ from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError
 from compatbench.generations.adapters import FittedAdapter, adapter_of, embeddings_task, fit_plugin, fitted_numbers
 from compatbench.method import Adapter, Params, Task
-from compatbench.vocabulary import Need, Role
+from compatbench.vocabulary import MethodKind, Need, Role
 
 _PROBES = 256
 """Pairs that are mapped once to see that a map gives numbers."""
@@ -85,7 +85,7 @@ def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugi
     """
     catalogue = discover(list(folders))
     wanted = [adapter_of(catalogue, name) for name in dict.fromkeys(names)]
-    known = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind == "adapter"]
+    known = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind is MethodKind.ADAPTER]
     return wanted or [one for one in known if one.cls.role is Role.METHOD and Need.UNPAIRED not in one.needs]
 
 

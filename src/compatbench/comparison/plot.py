@@ -45,8 +45,8 @@ def gains_svg(comparison: Comparison) -> Markup:
 
 def _mark(axes: Axes, place: int, row: Outcome, metric: MetricName) -> None:
     gain = row.metric(gain_of(metric))
-    color = _BETTER if row.role == "adapter" and beats_the_old_model(row, metric) else _OTHER
-    face = color if row.role == "adapter" else "none"
+    color = _BETTER if row.is_adapter and beats_the_old_model(row, metric) else _OTHER
+    face = color if row.is_adapter else "none"
     if gain.value is None or gain.low is None or gain.high is None:
         return
     axes.plot([100 * gain.low, 100 * gain.high], [place, place], color=color, linewidth=2)

@@ -8,9 +8,9 @@ import numpy as np
 
 from compatbench.comparison.comparison import Parts
 from compatbench.comparison.rows import Rows
-from compatbench.comparison.similarity import FitOn
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance
+from compatbench.vocabulary import FitOn
 
 FEWEST_ITEMS = 20
 

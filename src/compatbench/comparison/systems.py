@@ -15,12 +15,13 @@ from compatbench.comparison.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO,
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import Items
 from compatbench.comparison.rows import Rows
-from compatbench.comparison.similarity import Ranking, Similarity
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System
+from compatbench.evaluation.similarity import Ranking
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.method import to_dim
+from compatbench.vocabulary import Similarity
 
 OLD, NEW = "old", "new"
 """The versions of the gallery that need no adapter."""
@@ -94,9 +95,10 @@ def build_systems(
             by_new_model.add(after)
             asked[after] = (adapter.new(new, old), queries.new_lengths, after)
     longest = max(float(lengths.max()) for _, lengths, _ in asked.values())
-    ranking = Ranking(similarity, longest, max(high for _, high in gallery.lengths))
+    longest = max(longest, *(high for _, high in gallery.lengths))
+    ranking = Ranking.of(similarity, longest, across_queries=True)
     systems = {
-        name: System(ranking.query(directions, lengths), version)
+        name: System(ranking.query(sized(directions, lengths, similarity)), version)
         for name, (directions, lengths, version) in asked.items()
     }
 
@@ -105,12 +107,21 @@ def build_systems(
             sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
             yield {
                 name: ranking.gallery(
-                    version(sides.new, sides.old), sides.new_lengths if name in by_new_model else sides.old_lengths
+                    sized(
+                        version(sides.new, sides.old),
+                        sides.new_lengths if name in by_new_model else sides.old_lengths,
+                        similarity,
+                    )
                 )
                 for name, version in versions.items()
             }
 
     return systems, chunks, ranking
+
+
+def sized(directions: Tensor, lengths: Tensor, similarity: Similarity) -> Tensor:
+    """New vectors (n, D) of these directions and lengths (n,); by cosine these are no matter."""
+    return directions.clone() if similarity is Similarity.COSINE else directions * lengths[:, None]
 
 
 def _document_means(gallery: Items, searched: Rows) -> Chunks:

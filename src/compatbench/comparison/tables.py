@@ -6,24 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench.comparison.comparison import ORACLE, Comparison, Outcome
-from compatbench.comparison.similarity import Similarity
 from compatbench.comparison.verdict import gain_of, judgement, second_to
 from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.significance import FAMILY
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.tables.cells import plain, points
-from compatbench.vocabulary import MetricName, Verdict
+from compatbench.vocabulary import MetricName, Similarity, Verdict
 
 WITH_INTERVAL = ("score", "gain")
 """The columns that have their intervals in the terminal."""
 
 QUICK = "†"
-
-_THRESHOLDS = {
-    Similarity.COSINE: "cosine",
-    Similarity.DOT: "inner product",
-    Similarity.L2: "negative squared distance",
-}
 
 _NAME = Column(
     "name", "system", "The old system, what bounds it, and the adapters.", Unit.TEXT, places=(Place.COMPACT,)
@@ -165,11 +158,13 @@ def thresholds_table(comparison: Comparison) -> Table | None:
                    f"that threshold; {shown} is what it was set for.", Unit.AMOUNT, interval=True),
         ]  # fmt: skip
     references, adapters = _ordered(comparison)
+    similarity = comparison.similarity
+    shown_score = "negative squared distance" if similarity is Similarity.L2 else similarity.heading
     return Table(
         name="thresholds",
         title="Thresholds",
         caption="Where a system cuts by score: pairs of a query and an item are accepted above a threshold on their "
-        f"{_THRESHOLDS[comparison.similarity]}. Genuine pairs are relevant ones, all others impostors. Intervals: "
+        f"{shown_score}. Genuine pairs are relevant ones, all others impostors. Intervals: "
         "over queries, the threshold held fixed.",
         columns=tuple(columns),
         groups=_groups(
@@ -181,8 +176,8 @@ def thresholds_table(comparison: Comparison) -> Table | None:
 
 def _ordered(comparison: Comparison) -> tuple[list[Outcome], list[Outcome]]:
     """References as they are, adapters by their gain, skipped ones last."""
-    references = [one for one in comparison.outcomes if one.role == "reference"]
-    adapters = [one for one in comparison.outcomes if one.role == "adapter"]
+    references = [one for one in comparison.outcomes if not one.is_adapter]
+    adapters = [one for one in comparison.outcomes if one.is_adapter]
     adapters.sort(key=lambda one: (bool(one.skipped), -(one.metric(gain_of(comparison.metric)).value or 0.0), one.name))
     return references, adapters
 
@@ -216,7 +211,7 @@ def _caption(comparison: Comparison) -> str:
     neither = "not searched, but for some" if both else "neither searched nor asked for"
     sentences = [
         f"{parts.queries:,} of {parts.candidate_queries:,} queries, drawn at random, search {parts.searched_items:,} "
-        f"{searched} by {comparison.similarity.words} ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
+        f"{searched} by {comparison.similarity.heading} ({inputs.old_dim} → {inputs.new_dim} dimensions, {judged})",
         f"Adapters are fitted on {' and '.join(fitted)}, which are {neither}",
         *both,
         *left_out,
@@ -246,11 +241,11 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
         "relative_nfr1": points(outcome.metric(MetricName.RELATIVE_NFR.at(1))),
         "nfr1": points(outcome.metric(MetricName.NFR.at(1))),
         "pfr1": points(outcome.metric(MetricName.PFR.at(1))),
-        "online": Cell(_online(outcome) if outcome.role == "adapter" else None),
+        "online": Cell(_online(outcome) if outcome.is_adapter else None),
         "pairs": Cell(outcome.pairs),
         "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": Cell(outcome.query_ms),
-        "verdict": Cell(judgement(outcome, metric) if outcome.role == "adapter" else outcome.summary),
+        "verdict": Cell(judgement(outcome, metric) if outcome.is_adapter else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module, source_hash
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.validation import validated
-from compatbench.vocabulary import Need
+from compatbench.vocabulary import MethodKind, Need
 
 if TYPE_CHECKING:
     from compatbench.method import Params
@@ -27,7 +27,7 @@ class Plugin:
     path: Path
     source_hash: str
     """Sha256 over the method's file and the files beside it that it imports."""
-    kind: Literal["training", "adapter"]
+    kind: MethodKind
     summary: str
     """First line of the docstring."""
 
@@ -73,7 +73,7 @@ def make_plugin(cls: type[Any], path: Path) -> Plugin:
         cls=cls,
         path=path,
         source_hash=source_hash(path),
-        kind="adapter" if issubclass(cls, Adapter) else "training",
+        kind=MethodKind.ADAPTER if issubclass(cls, Adapter) else MethodKind.TRAINING,
         summary=(cls.__doc__ or "").strip().partition("\n")[0],
     )
 

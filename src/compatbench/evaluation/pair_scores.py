@@ -15,8 +15,8 @@ from compatbench.data.id_lookup import IdLookup
 from compatbench.data.pairs import Pairs
 from compatbench.evaluation.acceptance import allowed_pairs
 from compatbench.evaluation.arrays import Columns
-from compatbench.evaluation.retrieval import Vectors
-from compatbench.evaluation.similarity import Ranking, valid_norms
+from compatbench.evaluation.retrieval import Vectors, ranking_of
+from compatbench.vocabulary import Similarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ def score_pairs(query: Vectors, gallery: Vectors, pairs: Pairs) -> ScoredPairs:
     first = IdLookup(query.ids.cpu().numpy()).rows(pairs.first)
     second = IdLookup(gallery.ids.cpu().numpy()).rows(pairs.second)
     there = (first >= 0) & (second >= 0)
-    ranking = Ranking.of("cosine", [valid_norms(query.values, "query"), valid_norms(gallery.values, "gallery")])
+    ranking = ranking_of(Similarity.COSINE, query, gallery)
     one = ranking.query(query.values[first[there]].float())
     other = ranking.gallery(gallery.values[second[there]].float())
     scores = (one * other).sum(dim=1)

@@ -24,8 +24,9 @@ from compatbench.evaluation.scoring import (
     round_up,
     score,
 )
-from compatbench.evaluation.similarity import Distance, Ranking, valid_norms
+from compatbench.evaluation.similarity import Ranking, valid_norms
 from compatbench.evaluation.thresholds import ThresholdTransfer
+from compatbench.vocabulary import Similarity
 
 CHUNK_ITEMS = 2**16
 """Gallery items scored at once."""
@@ -71,7 +72,7 @@ Side = tuple[Vectors, Vectors]
 def evaluate(
     query: Vectors,
     gallery: Vectors,
-    distance: Distance = "cosine",
+    similarity: Similarity = Similarity.COSINE,
     *,
     block_scores: int = BLOCK_SCORES,
     chunk_items: int = CHUNK_ITEMS,
@@ -87,7 +88,7 @@ def evaluate(
     """
     order, relevance = find_relevant(query, gallery)
     return score(
-        *_systems({"": (query, gallery)}, order, distance),
+        *_systems({"": (query, gallery)}, order, similarity),
         relevance,
         query.ids.cpu().numpy(),
         chunk_items=chunk_items,
@@ -109,7 +110,7 @@ def transfer_thresholds(
     ids = query.ids.cpu().numpy()
     found = ThresholdTransfer(sides, relevance, ids, reference, rates)
     if len(found):
-        systems, chunks = _systems(sides, order, "cosine")
+        systems, chunks = _systems(sides, order, Similarity.COSINE)
         score(systems, chunks, relevance, ids, chunk_items=CHUNK_ITEMS, transfer=found, device=query.values.device)
     return found
 
@@ -118,7 +119,7 @@ def cosine_blocks(
     query: Vectors, gallery: Vectors, rows: Rows, order: Rows, height: int
 ) -> Iterator[NDArray[np.float32]]:
     """Cosines (≤ height, N) of the queries `rows` with the gallery in this order, some queries at a time."""
-    systems, chunks = _systems({"": (query.at(torch.from_numpy(rows)), gallery)}, order, "cosine")
+    systems, chunks = _systems({"": (query.at(torch.from_numpy(rows)), gallery)}, order, Similarity.COSINE)
     queries, (items,) = systems[""].queries, (chunk[""] for chunk in chunks(round_up(len(order), COLUMN_TILE)))
     for begin in range(0, len(rows), height):
         part = queries[begin : begin + height]
@@ -134,7 +135,7 @@ def find_relevant(query: Vectors, gallery: Vectors) -> tuple[Rows, Relevance]:
 
 
 @torch.no_grad()
-def _systems(sides: Mapping[str, Side], order: Rows, distance: Distance) -> tuple[dict[str, System], Chunks]:
+def _systems(sides: Mapping[str, Side], order: Rows, similarity: Similarity) -> tuple[dict[str, System], Chunks]:
     """One system a side, and passes over their galleries in this order.
 
     Raises ValueError for unequal dimensions, and InvalidResultError for vectors that are NaN, infinite or zero.
@@ -145,8 +146,7 @@ def _systems(sides: Mapping[str, Side], order: Rows, distance: Distance) -> tupl
             raise ValueError(
                 f"query vectors have {query.values.shape[1]} dimensions, gallery vectors {gallery.values.shape[1]}"
             )
-        norms = [valid_norms(query.values, "query"), valid_norms(gallery.values, "gallery")]
-        ranking = Ranking.of(distance, norms)
+        ranking = ranking_of(similarity, query, gallery)
         systems[name] = System(ranking.query(query.values.to(torch.float32, copy=True)), name)
         galleries[name] = ranking, gallery.values
 
@@ -156,6 +156,12 @@ def _systems(sides: Mapping[str, Side], order: Rows, distance: Distance) -> tupl
             yield {name: ranking.gallery(_filled(values, rows, size)) for name, (ranking, values) in galleries.items()}
 
     return systems, chunks
+
+
+def ranking_of(similarity: Similarity, query: Vectors, gallery: Vectors) -> Ranking:
+    """For these two sides. Raises InvalidResultError for vectors that are NaN, infinite or zero."""
+    norms = valid_norms(query.values, "query"), valid_norms(gallery.values, "gallery")
+    return Ranking.of(similarity, max(float(lengths.max()) for lengths in norms))
 
 
 def _filled(values: Tensor, rows: Tensor, size: int) -> Tensor:

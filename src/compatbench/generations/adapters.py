@@ -30,7 +30,7 @@ from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Params, Task, to_dim
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
 from compatbench.storage.validation import validated
-from compatbench.vocabulary import HeadName, Need
+from compatbench.vocabulary import HeadName, MethodKind, Need
 
 Matrix = Tensor | NDArray[np.floating]
 """Vectors (N, D), as a tensor on any device or as an array."""
@@ -343,8 +343,8 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
 def adapter_of(catalogue: Catalogue, name: str) -> Plugin:
     """The adapter `name`. Raises RequestError for an unknown name, and for a training method."""
     plugin = catalogue.get(name)
-    if plugin.kind != "adapter":
-        adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind == "adapter"]
+    if plugin.kind is not MethodKind.ADAPTER:
+        adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind is MethodKind.ADAPTER]
         raise RequestError(
             f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
             f"these can: {', '.join(sorted(adapters))}"

@@ -16,7 +16,7 @@ from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
-from compatbench.vocabulary import Need, TrainPart
+from compatbench.vocabulary import MethodKind, Need, TrainPart
 
 QueryMap = Callable[[Tensor, Tensor], Tensor]
 """Query vectors of a generation, and the same queries as the generation before embeds them, to vectors (Q, D_o)."""
@@ -52,7 +52,7 @@ def serve(
     trainer: ChainTrainer, plugin: Plugin, params: Params, pairs: TrainPart = TrainPart.HELD_OUT
 ) -> list[ServedGeneration]:
     """The chain of a method of either kind, oldest first; `pairs` are what an adapter is fitted on."""
-    if plugin.kind == "adapter":
+    if plugin.kind is MethodKind.ADAPTER:
         return serve_adapter(trainer, plugin, params, pairs)
     return serve_training_method(trainer, plugin, params)
 

@@ -13,17 +13,16 @@ from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
-from compatbench.evaluation.similarity import Distance
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
 from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.parts import ArrayRef, Metric
 from compatbench.storage.artefacts import Artefact, get_or_make
 from compatbench.storage.canonical import digest
-from compatbench.vocabulary import DERIVED_FROM
+from compatbench.vocabulary import DERIVED_FROM, Similarity
 
 Subset = Literal["all", "seen", "unseen"]
-DISTANCES: tuple[Distance, ...] = ("cosine", "l2")
+DISTANCES = Similarity.COSINE, Similarity.L2
 
 
 def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
@@ -45,7 +44,7 @@ def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
     return arrays, results
 
 
-def _scored(chain: ServedChain, entry: MatrixEntry, distance: Distance) -> QueryResults:
+def _scored(chain: ServedChain, entry: MatrixEntry, distance: Similarity) -> QueryResults:
     """The per-query results, from an earlier cell that scored the same vectors if there was one."""
 
     def make() -> Artefact:

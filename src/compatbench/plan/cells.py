@@ -21,7 +21,7 @@ from compatbench.storage.files import content_hash
 from compatbench.suite.scenarios import GenerationSpec, TestClasses, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
-from compatbench.vocabulary import Need, ParameterSetting, Status, TrainPart
+from compatbench.vocabulary import MethodKind, Need, ParameterSetting, Status, TrainPart
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _tested(
 
 
 def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Task, suite_tunes: bool) -> MethodInfo:
-    if entry.pairs and plugin.kind != "adapter":
+    if entry.pairs and plugin.kind is not MethodKind.ADAPTER:
         raise RequestError(f"method '{entry.name}' is fitted on no pairs; remove its pairs: {entry.pairs}")
     method = plugin.cls(params, task)
     return MethodInfo(
@@ -195,7 +195,7 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
         expects=sorted(method.expects),
         kind=plugin.kind,
         setting=entry.setting or (ParameterSetting.UNTUNED if suite_tunes and ranges(params) else None),
-        pairs=(entry.pairs or TrainPart.HELD_OUT) if plugin.kind == "adapter" else None,
+        pairs=(entry.pairs or TrainPart.HELD_OUT) if plugin.kind is MethodKind.ADAPTER else None,
         source_hash=plugin.source_hash,
         summary=plugin.summary,
     )

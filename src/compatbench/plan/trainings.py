@@ -13,7 +13,7 @@ from compatbench.records.record import BASELINE, CellSpec
 from compatbench.suite.encoder_spec import EncoderSpec
 from compatbench.suite.scenarios import GenerationSpec, documents_from
 from compatbench.suite.splits import held_out_indices, image_ranges
-from compatbench.vocabulary import Need
+from compatbench.vocabulary import MethodKind, Need
 
 
 @dataclass(frozen=True)
@@ -100,5 +100,5 @@ def trainings(cells: Sequence[Cell], dataset: Dataset) -> Iterator[Training]:
 def _owner(spec: CellSpec, position: int) -> str:
     """Whose model the generation at `position` is: the method's own, or the independent one that all cells share."""
     own_first = Need.OWN_FIRST_GENERATION in spec.method.needs
-    shared = spec.method.kind == "adapter" or (position == 0 and not own_first)
+    shared = spec.method.kind == MethodKind.ADAPTER or (position == 0 and not own_first)
     return BASELINE if shared or spec.method.name == BASELINE else spec.method.label

@@ -9,7 +9,7 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
@@ -39,7 +39,7 @@ from compatbench.suite.encoder_spec import Setting
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
 from compatbench.suite.upgrade import in_words
-from compatbench.vocabulary import Expectation, IndexKind, Need, ParameterSetting, Role, Status, TrainPart
+from compatbench.vocabulary import Expectation, IndexKind, MethodKind, Need, ParameterSetting, Role, Status, TrainPart
 
 SCHEMA_VERSION = 3
 
@@ -60,7 +60,7 @@ class MethodInfo(Setting):
     role: Role
     needs: list[Need]
     expects: list[Expectation]
-    kind: Literal["training", "adapter"]
+    kind: MethodKind
     pairs: TrainPart | None = None
     """What an adapter was fitted on; null for a training method, and under protocol 1, where it was `train`."""
     setting: ParameterSetting | None = None

@@ -20,7 +20,6 @@ from compatbench.comparison.evaluate import compare as run
 from compatbench.comparison.inputs import index_length_notices, read_items
 from compatbench.comparison.numbers import metric_named
 from compatbench.comparison.request import Sources, check_sources, read_request
-from compatbench.comparison.similarity import FitOn, Similarity
 from compatbench.data.vectors.embeddings import Vectors
 from compatbench.data.vectors.formats.registry import FORMATS
 from compatbench.data.vectors.in_memory import Judgements
@@ -29,7 +28,7 @@ from compatbench.errors import RequestError
 from compatbench.generations import adapters as fitted_adapters
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import device
-from compatbench.vocabulary import MetricName
+from compatbench.vocabulary import FitOn, MetricName, Similarity
 
 _Choice = TypeVar("_Choice", Effort, Similarity, FitOn)
 

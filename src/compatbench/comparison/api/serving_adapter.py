@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compatbench.comparison.similarity import Similarity
 from compatbench.data.vectors.in_memory import to_array
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter
+from compatbench.vocabulary import Similarity
 
 _LISTED = 10
 

@@ -20,6 +20,7 @@ from compatbench.discovery.contract.trained import check_training_method
 from compatbench.discovery.datasets import DATASETS, NO_OPTIONS, load_family
 from compatbench.discovery.finding import find_class
 from compatbench.discovery.plugins import METHODS
+from compatbench.vocabulary import MethodKind
 
 __all__ = ["Report", "check"]
 
@@ -42,7 +43,7 @@ def check(path: Path, data: Path = Path("data"), options: Mapping[str, Any] = NO
         return report
     plugin = check_declaration(report, cls, path)
     if plugin is not None:
-        run = check_adapter if plugin.kind == "adapter" else check_training_method
+        run = check_adapter if plugin.kind is MethodKind.ADAPTER else check_training_method
         run(report, plugin)
     return report
 

@@ -94,7 +94,7 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Js
         "label": row.label,
         "name": method.name,
         "role": method.role,
-        "kind": method.kind,
+        "kind": method.kind.heading,
         "league": row.league,
         "ranked": row.ranked,
         "ranks": {number.heading: rounded(place, 1) for number, place in report.ranks.get(row.label, {}).items()},

@@ -41,7 +41,7 @@ function again(change, focused) {
 
 // The slots of colours: the first of each league, then the next best, and the one without any compatibility.
 function firstCurves(rows) {
-  const methods = rows.filter((row) => row.role === "method");
+  const methods = rows.filter((row) => row.league);
   const leaders = methods.filter((row) => methods.find((one) => one.league === row.league) === row);
   const chosen = [...leaders, ...methods.filter((row) => !leaders.includes(row))].slice(0, FIRST_CURVES);
   const independent = rows.filter((row) => row.name === "independent");

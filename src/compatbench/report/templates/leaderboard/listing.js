@@ -43,7 +43,7 @@ function ranked(lines, columns, { numbers, competes, ahead, bold }) {
     });
     return { ...line, cells };
   });
-  if (all.every(({ row }) => row?.role === "method")) all.sort((a, b) => compared(a.rank ?? null, b.rank ?? null, 1) || compared(value(a), value(b), -1));
+  if (all.every(({ row }) => row?.league)) all.sort((a, b) => compared(a.rank ?? null, b.rank ?? null, 1) || compared(value(a), value(b), -1));
   const own = all.filter(({ row }) => !row || !row.under);
   const published = all.filter((one) => !own.includes(one));
   const together = own.flatMap((one) => [one, ...published.filter(({ row }) => one.row && row.under === one.row.label)]);

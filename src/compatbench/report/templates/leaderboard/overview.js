@@ -38,7 +38,7 @@ function drawAnswers(chosen) {
 }
 
 function drawLeagues(chosen) {
-  const count = (league) => chosen.rows.filter((row) => row.role === "method" && (!league || row.league === league)).length;
+  const count = (league) => chosen.rows.filter((row) => row.league && (!league || row.league === league)).length;
   const tabs = [["", "All leagues", "Methods are ranked among those that ask the same of the serving system."], ...data.leagues].filter(([league]) => count(league));
   const turn = (league, title) => {
     state.league = league;

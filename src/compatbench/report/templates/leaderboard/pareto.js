@@ -3,7 +3,7 @@ const LOWEST_GAIN = -1;
 const LOWEST_TAX = -30;
 
 function drawPareto() {
-  const rows = current().rows.filter((row) => row.role === "method" && row.point && !refused(row));
+  const rows = current().rows.filter((row) => row.league && row.point && !refused(row));
   const points = rows.map((row) => ({ row, gain: row.point[0], tax: row.point[1] }));
   const shown = points.filter(({ gain, tax }) => gain[0] >= LOWEST_GAIN && tax[0] >= LOWEST_TAX);
   const outside = points.filter((point) => !shown.includes(point));
