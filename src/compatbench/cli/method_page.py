@@ -31,9 +31,7 @@ adapter leaves it as it is) and of the new embeddings in the index. They are cou
 
 GROUPS: dict[str, Callable[[Plugin], bool]] = {
     "Trained with the new model": lambda one: one.cls.role is Role.METHOD and one.kind is MethodKind.TRAINING,
-    "Adapters on frozen embeddings": lambda plugin: (
-        plugin.cls.role is Role.METHOD and plugin.kind is MethodKind.ADAPTER
-    ),
+    "Adapters on frozen embeddings": lambda one: one.cls.role is Role.METHOD and one.kind is MethodKind.ADAPTER,
     "References and controls, never ranked": lambda plugin: plugin.cls.role is not Role.METHOD,
 }
 

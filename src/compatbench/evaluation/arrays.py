@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from compatbench.data.id_lookup import IdLookup
 from compatbench.errors import RequestError
@@ -116,7 +116,8 @@ class QueryResults(Columns):
     def rounded(self) -> QueryResults:
         """The same in multiples of STEP, as it is kept; what is above 0 stays so."""
         kept: dict[str, NDArray[Any]] = {
-            name: _in_steps(one) if one.dtype.kind == "f" else one for name, one in self.columns.items()
+            name: np.where((one > 0) & (one < STEP), np.float32(STEP), in_steps(one)) if one.dtype.kind == "f" else one
+            for name, one in self.columns.items()
         }
         return QueryResults(**kept)
 
@@ -171,9 +172,9 @@ class QueryResults(Columns):
         return {name: float(self.per_query(name)[chosen].mean()) for name in self.names}
 
 
-def _in_steps(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    steps = np.rint(values.astype(np.float64) / STEP)
-    return (np.where((values > 0) & (steps == 0), 1, steps) * STEP).astype(np.float32)
+def in_steps(values: ArrayLike) -> NDArray[np.float32]:
+    """Values of queries as they are kept: the nearest multiples of STEP."""
+    return (np.rint(np.asarray(values, dtype=np.float64) / STEP) * STEP).astype(np.float32)
 
 
 _FIELDS = {

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import STEP, Columns
+from compatbench.evaluation.arrays import Columns, in_steps
 from compatbench.storage.array_files import ArrayFiles, array_path, read_columns
 from compatbench.vocabulary import MetricName
 
@@ -62,8 +62,7 @@ class CurvePoints(Columns):
         """From the curves, some of them of answerable queries."""
         each = curves.per_query(MetricName.MAP)
         lowest = int(each.mean(axis=0).argmin())
-        areas, minima = (np.rint(one / STEP) * STEP for one in (area(curves.betas, each), each[:, lowest]))
-        return cls(curves.ids[curves.answerable], areas.astype(np.float32), minima.astype(np.float32))
+        return cls(curves.ids[curves.answerable], in_steps(area(curves.betas, each)), in_steps(each[:, lowest]))
 
 
 def mean_curves(backfills: Sequence[QueryCurves]) -> QueryCurves:
@@ -99,7 +98,7 @@ class BackfillMeans:
 
     def put(self, files: ArrayFiles, name: str) -> str:
         """Add it to the arrays of a cell, in multiples of STEP, and return its reference."""
-        values = {metric: (np.rint(one / STEP) * STEP).astype(np.float32) for metric, one in self.values.items()}
+        values = {metric: in_steps(one) for metric, one in self.values.items()}
         return files.put(name, {"ids": self.ids, **values})
 
     @classmethod

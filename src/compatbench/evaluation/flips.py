@@ -21,16 +21,19 @@ CUTOFFS = (1, 10)
 """The k of the flips that are reported."""
 
 
+def lost(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 where a hit (1, else 0) is there before and not after; NaN if one of them is."""
+    return before * (1 - after)
+
+
 def negative_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
     """(Q,) 1 if the old system had a hit in the first `k` and `system` has none, else 0; NaN if unanswerable."""
-    before, after = _hits(old, system, k)
-    return before * (1 - after)
+    return lost(*_hits(old, system, k))
 
 
 def positive_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
     """(Q,) 1 if `system` has a hit in the first `k` and the old system had none, else 0; NaN if unanswerable."""
-    before, after = _hits(old, system, k)
-    return (1 - before) * after
+    return lost(*_hits(system, old, k))
 
 
 def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) -> NDArray[np.intp]:
