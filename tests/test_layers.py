@@ -165,7 +165,8 @@ def test_the_root_stays_small() -> None:
 
 @pytest.mark.parametrize("name", IMPORTS)
 def test_rooms_stay_small(name: str) -> None:
-    assert sum(lines(path) for module, path in MODULES.items() if room(module) == name) <= ROOM_LINES
+    rooms = {name, f"{name}.api"}
+    assert sum(lines(path) for module, path in MODULES.items() if room(module) in rooms) <= ROOM_LINES
 
 
 def test_modules_stay_small() -> None:

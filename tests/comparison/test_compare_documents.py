@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compatbench.comparison import evaluate
-from compatbench.comparison.documents import Documents
 from compatbench.comparison.evaluate import Settings, compare
 from compatbench.comparison.inputs import Items, read_items
 from compatbench.comparison.relevance import by_class, read_qrels
+from compatbench.data.vectors.documents import Documents
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 from compatbench.machine.stopwatch import Stopwatch

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save
 
-from compatbench.comparison.rows import Checked
 from compatbench.data.vectors.embeddings import read_table
+from compatbench.data.vectors.pairing import Checked
 from compatbench.data.vectors.qrels import read_judgements
 from compatbench.errors import RequestError
 from compatbench.records.record import read_record

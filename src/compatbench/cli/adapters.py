@@ -126,8 +126,8 @@ def apply(
         raise RequestError(f"{output}: scores are written to a .npy file")
 
     from compatbench.comparison.inputs import pair_items
-    from compatbench.comparison.rows import Checked, select
     from compatbench.data.vectors.embeddings import EmbeddingTable, read_table, write_table
+    from compatbench.data.vectors.pairing import Checked, select
     from compatbench.generations import adapters
 
     fitted = adapters.load(adapter, methods or [])

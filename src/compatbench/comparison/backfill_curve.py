@@ -14,8 +14,8 @@ from compatbench.comparison.backfill_tables import RANK_MERGE
 from compatbench.comparison.comparison import FULL_BACKFILL, STATUS_QUO, CurvePoint, MixedCurve
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import Items
-from compatbench.comparison.rows import Rows
 from compatbench.comparison.systems import Sides, self_test, sized
+from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance

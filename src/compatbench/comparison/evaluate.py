@@ -26,12 +26,12 @@ from compatbench.comparison.fitting import Fit, Pairs, choose_adapters
 from compatbench.comparison.index_check import index_notices
 from compatbench.comparison.inputs import Items, length_notices
 from compatbench.comparison.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
-from compatbench.comparison.rows import Rows
 from compatbench.comparison.side_by_side import Watch, fit_all
 from compatbench.comparison.split import Split, make_split
 from compatbench.comparison.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.comparison.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
+from compatbench.data.vectors.pairing import Rows
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import METRICS, RETRIEVAL, QueryResults
 from compatbench.evaluation.estimate import Estimate

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from compatbench.comparison.documents import Documents
-from compatbench.comparison.rows import Checked, Rows, pair, select
 from compatbench.data.vectors.columns import EITHER
+from compatbench.data.vectors.documents import Documents
 from compatbench.data.vectors.embeddings import EmbeddingTable, Vectors, read_labels, read_table
 from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
+from compatbench.data.vectors.pairing import Checked, Rows, pair, select
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import EQUAL_LENGTHS
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from compatbench.comparison.inputs import Items
-from compatbench.comparison.rows import Rows
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
 from compatbench.data.vectors.in_memory import Judgements, judgements_in_memory
 from compatbench.data.vectors.notices import Notice, listing
 from compatbench.data.vectors.options import DEFAULT, InputOptions
+from compatbench.data.vectors.pairing import Rows
 from compatbench.data.vectors.qrels import Judged, read_judgements
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance, by_label

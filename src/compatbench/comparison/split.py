@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compatbench.comparison.comparison import Parts
-from compatbench.comparison.rows import Rows
+from compatbench.data.vectors.pairing import Rows
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance
 from compatbench.vocabulary import FitOn

@@ -14,7 +14,7 @@ from torch import Tensor
 from compatbench.comparison.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import Items
-from compatbench.comparison.rows import Rows
+from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, System

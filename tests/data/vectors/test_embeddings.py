@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from compatbench.comparison.inputs import Items, pair_items
-from compatbench.comparison.rows import Checked, refuse_bad_rows
 from compatbench.data.vectors import embeddings
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, write_table
 from compatbench.data.vectors.embeddings import read_table as read_unchecked
 from compatbench.data.vectors.options import DEFAULT
+from compatbench.data.vectors.pairing import Checked, refuse_bad_rows
 from compatbench.errors import RequestError
 
 VECTORS = np.arange(1, 13, dtype=np.float32).reshape(4, 3)

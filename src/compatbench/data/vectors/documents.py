@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compatbench.comparison.rows import Rows
 from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.pairing import Rows
 from compatbench.errors import RequestError
 
 
