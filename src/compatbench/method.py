@@ -283,7 +283,7 @@ class Adapter(Method):
         raise NotImplementedError
 
     def fit(self, new: Tensor, old: Tensor, labels: Tensor) -> Maps:
-        """`build(D_n, D_o)`, fitted on paired training embeddings new (N, D_n), old (N, D_o) and labels (N,).
+        """`build(D_n, D_o)`, fitted on paired embeddings new (N, D_n), old (N, D_o) and labels (N,) of held-out images.
 
         Vectors have unit length; labels are 0 … C−1, and None where the pairs have none and the adapter does not
         need LABELS. Everything is on one device. Torch's global stream is seeded by the suite.
