@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -36,7 +35,7 @@ def numbers(faulty: Faulty) -> dict[str, dict[str, Any]]:
     """What must be the same, by record."""
     left = {}
     for path in faulty.store.records("faults").rglob("*.json"):
-        left[path.name] = {part: json.loads(path.read_text())[part] for part in REPRODUCED}
+        left[path.name] = read_record(path).model_dump(mode="json", include=set(REPRODUCED))
     return left
 
 
