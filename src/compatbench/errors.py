@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+"""A full disk, a quota, a file system that cannot be written or is damaged, a limit on the size of files."""
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+NO_ROOM_FOR_LIBRARY = "failed to map segment from shared object"
+
 
 def first_line(error: BaseException) -> str:
     """The text of another library's error in one line; its type's name if it has no text."""
@@ -45,5 +52,25 @@ class MachineError(Exception):
     @classmethod
     def of(cls, error: BaseException) -> MachineError:
         """From an error of the system."""
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return cls(f"{said}: nothing more can be written; make room or mend it, and run again: what is done is kept")
+        if isinstance(error, cls):
+            return error
+        number = error.errno if isinstance(error, OSError) else None
+        said = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+        remedy = "nothing more can be written; make room or mend it"
+        if number in TOO_MANY_FILES:
+            remedy = "raise the limit (`ulimit -n`)"
+        if NO_ROOM_FOR_LIBRARY in said:
+            remedy = "raise the limit of memory (`ulimit -v`)"
+        return cls(f"{said}: {remedy}, and run again: what is done is kept")
+
+
+def is_machines_failure(error: BaseException | None) -> bool:
+    """Whether the machine is the cause: its disk, or its limit of open files; safetensors says so in words alone."""
+    while error is not None:
+        number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, MachineError) or number in (*DISK_ERRORS, *TOO_MANY_FILES):
+            return True
+        if NO_ROOM_FOR_LIBRARY in str(error) or any(f"(os error {code})" in str(error) for code in DISK_ERRORS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

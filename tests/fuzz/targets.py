@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
+import grammars
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from mutations import restructure
 from safetensors.torch import save
 
 from compatbench.data.vectors.embeddings import read_table
 from compatbench.data.vectors.pairing import Checked
 from compatbench.data.vectors.qrels import read_judgements
+from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
+from compatbench.generations.adapters import FittedAdapter, adapter_of, fit, restore
 from compatbench.records.record import read_record
-from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
+from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
 
@@ -37,6 +44,8 @@ class Target:
     corpus: tuple[bytes, ...]
     structured: bool = False
     """JSON, or YAML of which JSON is a part: may be changed node by node."""
+    grammar: Callable[[random.Random], bytes] | None = None
+    """Makes others, by the form that such files have."""
 
 
 def suite_files() -> tuple[bytes, ...]:
@@ -118,6 +127,69 @@ def sound_artefact(path: Path) -> Artefact:
     return found
 
 
+METHODS = ("procrustes", "ridge", "low_rank", "slerp", "query_drift", "rank_merge", "mlp")
+
+
+@functools.cache
+def methods() -> Catalogue:
+    return discover()
+
+
+@functools.cache
+def adapters() -> tuple[Artefact, ...]:
+    old, new = torch.randn(40, 4, generator=torch.manual_seed(0)), torch.randn(40, 6, generator=torch.manual_seed(1))
+    labels = np.arange(40) % 3
+    quick = {"mlp": {"epochs": 1}}
+    return tuple(fit(name, old, new, labels, params=quick.get(name, {})).artefact() for name in METHODS)
+
+
+def adapter_file(adapter: Artefact) -> bytes:
+    facts = json.dumps(adapter.facts)
+    sha256 = hashlib.sha256(f"{tensors_hash(adapter.tensors)};{facts}".encode()).hexdigest()
+    return save(
+        {name: value.contiguous() for name, value in adapter.tensors.items()}, {"facts": facts, "sha256": sha256}
+    )
+
+
+def foreign_adapter(chance: random.Random) -> bytes:
+    """By somebody else: its hash is right, and some tensors or facts are not those of its method."""
+    adapter = chance.choice(adapters())
+    tensors, facts = dict(adapter.tensors), adapter.facts
+    if chance.random() < 0.6:
+        facts = restructure(facts, chance)
+    elif chance.random() < 0.3:
+        facts = facts | chance.choice(adapters()).facts
+    for _ in range(chance.choice([0, 1, 1, 2])):
+        name = chance.choice(sorted(tensors))
+        value = tensors[name]
+        other = chance.choice(sorted(chance.choice(adapters()).tensors))
+        match chance.randrange(7):
+            case 0:
+                del tensors[name]
+                tensors = tensors or {"x": torch.ones(1)}
+            case 1:
+                tensors[other] = value.clone()
+            case 2:
+                tensors[name] = value.reshape(chance.choice([(1, -1), (-1,), (-1, 1)])) if value.numel() else value
+            case 3:
+                tensors[name] = value[:1] if value.ndim else torch.zeros(0)
+            case 4:
+                tensors[name] = value.to(chance.choice([torch.int64, torch.bool, torch.float16, torch.complex64]))
+            case 5:
+                tensors[name] = value * chance.choice([float("nan"), float("inf"), 1e30, 0.0, -1.0])
+            case _:
+                tensors[name] = torch.zeros(chance.choice([(0,), (0, 3), (2**40, 0), (6, 4), (4, 6), ()]))
+    return adapter_file(Artefact(tensors, facts))
+
+
+def adapter(path: Path) -> FittedAdapter:
+    """As `load` does, with the methods found once."""
+    found = sound_artefact(path)
+    if not isinstance(found.facts, dict):
+        raise RequestError("no adapter")
+    return restore(found, lambda name: adapter_of(methods(), name))
+
+
 def rows(path: Path) -> Checked:
     """Read, and looked at row by row."""
     return Checked.of(read_table(path))
@@ -160,16 +232,17 @@ def faiss_files() -> tuple[bytes, ...]:
 def targets(folder: Path) -> dict[str, Target]:
     """By name; `folder` is for scratch files."""
     return {
-        "suite": Target(lambda path: load_suite(str(path)), ".yaml", suite_files(), structured=True),
+        "suite": Target(lambda path: load_suite(str(path)), ".yaml", suite_files(), True, grammars.suite),
         "record": Target(read_record, ".json", record_files(), structured=True),
-        "jsonl": Target(rows, ".jsonl", jsonl_files()),
-        "csv": Target(rows, ".csv", csv_files()),
-        "qrels": Target(lambda path: list(read_judgements(path)), ".tsv", qrels_files()),
+        "jsonl": Target(rows, ".jsonl", jsonl_files(), grammar=grammars.jsonl),
+        "csv": Target(rows, ".csv", csv_files(), grammar=grammars.delimited),
+        "qrels": Target(lambda path: list(read_judgements(path)), ".tsv", qrels_files(), grammar=grammars.qrels),
         "faiss": Target(rows, ".faiss", faiss_files()),
         "npy": Target(rows, ".npy", npy_files()),
         "npz": Target(rows, ".npz", npz_files()),
         "safetensors": Target(rows, ".safetensors", safetensors_files()),
         "parquet": Target(rows, ".parquet", parquet_files()),
         "arrays": Target(lambda path: read_bounded(path.read_bytes(), "arrays"), ".parquet", array_files()),
+        "adapter": Target(adapter, ".safetensors", tuple(map(adapter_file, adapters())), grammar=foreign_adapter),
         "artefact": Target(sound_artefact, ".safetensors", artefact_files(folder)),
     }

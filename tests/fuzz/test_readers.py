@@ -31,8 +31,9 @@ NAMES = (
     "parquet",
     "arrays",
     "artefact",
+    "adapter",
 )
-SHORT, LONG = 60, {"suite": 15_000, "record": 20_000, "arrays": 10_000, "artefact": 10_000}
+SHORT, LONG = 60, {"suite": 20_000, "record": 20_000, "arrays": 10_000, "artefact": 10_000}
 LONG_DEFAULT = 20_000
 MEMORY = 3 * 2**30
 """More than the readers ever take for a small file."""
@@ -93,6 +94,9 @@ def attempt(target: Target, path: Path, content: bytes, guard: Guard) -> bool:
 
 
 def made(target: Target, chance: random.Random) -> bytes:
+    if target.grammar is not None and chance.random() < 0.5:
+        content = target.grammar(chance)
+        return content if chance.random() < 0.9 else mutate(content or b" ", chance)
     content = chance.choice(target.corpus)
     if target.structured and chance.random() < 0.5:
         data = yaml.safe_load(content) if target.suffix == ".yaml" else json.loads(content)

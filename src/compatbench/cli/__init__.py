@@ -10,7 +10,8 @@ import sys
 import typer
 
 from compatbench.cli import adapters, compare, data, methods, search, suites, trust, tuning
-from compatbench.errors import MachineError, RequestError
+from compatbench.errors import MachineError, RequestError, is_machines_failure
+from compatbench.machine.standard_streams import mend_standard_streams
 from compatbench.machine.vector_sort import prefer_fast_sort
 
 app = typer.Typer(
@@ -26,12 +27,15 @@ for group in (suites, tuning, trust, methods, adapters, compare, search, data):
 
 def main() -> None:
     """Entry point of the `compatbench` command."""
+    mend_standard_streams()
     prefer_fast_sort()
     try:
         app()
     except RequestError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except MachineError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        if not is_machines_failure(error):
+            raise
+        print(f"error: {MachineError.of(error)}", file=sys.stderr)
         sys.exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import re
 import time
 import traceback
@@ -15,7 +14,7 @@ import torch
 
 from compatbench.discovery.datasets import load
 from compatbench.discovery.plugins import discover
-from compatbench.errors import InvalidResultError, LostProcessError, MachineError, kind_and_text
+from compatbench.errors import InvalidResultError, LostProcessError, MachineError, is_machines_failure, kind_and_text
 from compatbench.execution.command import BUILT_IN, Origin, command
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import serve, serve_baseline
@@ -31,10 +30,6 @@ from compatbench.vocabulary import Expectation, Status, TrainPart
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w/.])/(?:[^\s/:\"'(),]+/)+[^\s/:\"'(),]*")
 """Records name no folders of the machine they were made on."""
-
-
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-"""A full disk, a quota, a file system that cannot be written or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ def run_cell(spec: CellSpec, context: RunContext, report: StageProgress, notify:
     except (KeyboardInterrupt, LostProcessError):
         raise
     except BaseException as error:
-        if _machine_failed(error):
+        if is_machines_failure(error):
             raise MachineError.of(error) from error
         status = Status.OOM if _is_out_of_memory(error) else Status.FAILED
         traced = without_absolute_paths("".join(traceback.format_exception(error)))
@@ -160,16 +155,6 @@ def _measured(spec: CellSpec, trainer: ChainTrainer, watch: Stopwatch) -> Measur
     with watch.stage("evaluation"):
         at_chance = Expectation.CROSS_AT_CHANCE in spec.method.expects
         return measure(ServedChain.of(trainer, served, references), spec.index_search, at_chance=at_chance)
-
-
-def _machine_failed(error: BaseException | None) -> bool:
-    """Whether the disk is the cause; safetensors says so in words alone."""
-    while error is not None:
-        number = error.errno if isinstance(error, OSError) else None
-        if number in DISK_ERRORS or any(f"(os error {code})" in str(error) for code in DISK_ERRORS):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -35,6 +36,9 @@ FORK_ATTEMPTS, FORK_PAUSE = 50, 0.1
 
 CLOSING_SECONDS = 1.0
 """What a cell that stands still gets to write into its log where it hangs."""
+
+SOCKET_FOLDER = 75
+"""Bytes of a temporary folder that a socket can be in: the system takes 107 of its whole path."""
 
 LOST_SERVER = 255
 """What multiprocessing takes for the exit code of a process whose fork server is gone, also while the process lives."""
@@ -80,7 +84,8 @@ class LocalExecutor(Executor):
         process = self._context.Process(target=work, args=arguments)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the run, not for the server
         try:
-            forkserver.ensure_running()
+            with _short_temporary_folder():
+                forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         process.start()
@@ -91,6 +96,21 @@ class LocalExecutor(Executor):
         """Wait until a process has a message or ends, at most half a second."""
         local = [job for job in jobs if isinstance(job, LocalJob)]
         wait([each for job in local for each in job.signs()], timeout=POLL_SECONDS)
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """While the fork server makes its socket: TMPDIR may be too long for that. Raises MachineError if all are."""
+    before = tempfile.gettempdir()
+    short = [place for place in (before, "/tmp", "/var/tmp", "/dev/shm") if len(os.fsencode(place)) <= SOCKET_FOLDER]
+    chosen = next((place for place in short if os.access(place, os.W_OK)), None)
+    if chosen is None:
+        raise MachineError(f"the temporary folder {before} is too long for a socket: set TMPDIR to a shorter one")
+    tempfile.tempdir = chosen
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 class LocalJob:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import sys
 import threading
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -16,6 +15,7 @@ from compatbench.execution.cell import Ending, RunContext, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
 from compatbench.machine.processes import Group
+from compatbench.machine.standard_streams import mend_standard_streams
 from compatbench.records.record import CellSpec, write_record
 from compatbench.records.store import Store
 from compatbench.vocabulary import Status
@@ -103,9 +103,10 @@ def work(
 def _print_into(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(file, sys.stdout.fileno())
-    os.dup2(file, sys.stderr.fileno())
+    for number in (1, 2):  # the numbers of standard output and error, whatever Python has there
+        os.dup2(file, number)
     os.close(file)
+    mend_standard_streams()
 
 
 def _die_with_parent(parent: Connection) -> None:

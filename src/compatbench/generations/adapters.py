@@ -320,8 +320,8 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     state = {name: value for name, value in artefact.tensors.items() if name not in probes}
     changed = f"method '{plugin.name}' has changed since this adapter was fitted; fit it again"
     with torch.device("meta"):  # without memory
-        planned = {name: value.shape for name, value in adapter.build(saved.dim, saved.old_dim).state_dict().items()}
-    if planned != {name: value.shape for name, value in state.items()}:
+        planned = adapter.build(saved.dim, saved.old_dim).state_dict()
+    if _forms(planned) != _forms(state):
         raise RequestError(changed)
     maps = adapter.build(saved.dim, saved.old_dim)
     try:
@@ -335,9 +335,15 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     if mapped.keys() != probes.keys():
         raise RequestError(changed)
     for name, value in mapped.items():
-        if value.shape != probes[name].shape or not (value - probes[name]).abs().max() <= PROBE_TOLERANCE:
+        said = probes[name]
+        if (value.shape, value.dtype) != (said.shape, said.dtype) or not (value - said).abs().max() <= PROBE_TOLERANCE:
             raise RequestError(changed)
     return fitted
+
+
+def _forms(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
+    """Shapes by name, and whether the numbers are real ones."""
+    return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
 
 
 def adapter_of(catalogue: Catalogue, name: str) -> Plugin:

@@ -40,6 +40,9 @@ def to_numpy(where: str, key: str, column: Column, packed: int, *, vectors: bool
         widest = pc.max(pc.utf8_length(column.cast(pa.large_string()))).as_py() or 0
         check_unpacked(f"{where}: '{key}'", packed, 4 * widest * len(column))
         return np.array(column.to_pylist(), dtype=str)
+    if vectors or kinds.is_nested(column.type):
+        wanted = "vectors as lists of numbers" if vectors else "one number or text a row"
+        raise RequestError(f"{where}: '{key}' has values of type {column.type}; give {wanted}")
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
@@ -56,7 +59,13 @@ def _matrix(where: str, key: str, column: Column) -> Values:
     if len(lengths) != 1:
         said = f"between {lengths.min()} and {lengths.max()} numbers" if len(lengths) else "no numbers"
         raise RequestError(f"{where}: the rows of '{key}' have {said}; give all of one length, of one model")
-    flat = np.asarray(column.drop_null().flatten().to_numpy(zero_copy_only=False)).reshape(-1, int(lengths[0]))
+    numbers, kind = column.drop_null().flatten(), item_type(column.type)
+    try:
+        if not (kinds.is_integer(kind) or kinds.is_floating(kind)):  # such as text
+            numbers = numbers.cast(pa.float32())
+    except pa.ArrowException as error:
+        raise RequestError(f"{where}: '{key}' has values of type {column.type}; give lists of numbers") from error
+    flat = np.asarray(numbers.to_numpy(zero_copy_only=False)).reshape(-1, int(lengths[0]))
     if there.all():
         return flat
     whole = np.full((len(column), flat.shape[1]), np.nan, dtype=flat.dtype if flat.dtype.kind == "f" else np.float32)
