@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from synthetic import Bench
 
 from compatbench.records.record import Record
-from compatbench.report.rows.standing import SuitePlan
+from compatbench.report.rows.gaps import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import scenario_reports
-from compatbench.vocabulary import League, Role
 
 SEEDS = range(3)
 
@@ -28,11 +27,7 @@ def board_suite(
     """The suite of `records`; `plan` holds its scenarios, and its methods."""
     planned = None
     if plan is not None:
-        planned = SuitePlan(
-            tuple(plan["scenarios"]),
-            dict.fromkeys(plan["methods"], (Role.METHOD, League.INDEX_UNTOUCHED)),
-            tuple(SEEDS),
-        )
+        planned = SuitePlan(tuple(plan["scenarios"]), tuple(plan["methods"]), tuple(SEEDS))
     reports = scenario_reports(records, bench.folder)
     return BoardSuite("synthetic", planned, tuple(reports), "Plain numbers", **options)
 

@@ -11,12 +11,12 @@ from synthetic import Bench, add_curves, at_chance
 
 from compatbench.records.parts import ExampleRetrieval, FirstFound
 from compatbench.records.record import Record
-from compatbench.report.rows.standing import SuitePlan
+from compatbench.report.rows.gaps import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.pictures import Thumbnail
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.vocabulary import Role, Status, league
+from compatbench.vocabulary import Status
 
 EVIL = "<script>alert(1)</script>"
 CURVES = ([0.25, 0.25, 0.75], [0.5, 0.75, 0.75])
@@ -64,7 +64,7 @@ def page_board(bench: Bench) -> Board:
     ]
     plan = SuitePlan(
         ("extended_data", "backbone"),
-        {label: (Role.METHOD, league(Role.METHOD, needs)) for label, (_, needs) in METHODS.items()},
+        tuple(METHODS),
         (0, 1, 2),
     )
     return Board(

@@ -10,8 +10,8 @@ from compatbench.discovery.plugins import Catalogue
 from compatbench.plan.selection import select_methods
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
+from compatbench.report.rows.gaps import SuitePlan
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
@@ -20,7 +20,6 @@ from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.packs import opened
 from compatbench.trust.record_files import record_files, suites_in
 from compatbench.trust.staleness import stale
-from compatbench.vocabulary import league
 
 
 def gather(store: Store, catalogue: Catalogue) -> Board:
@@ -62,10 +61,9 @@ def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
     folder = builtin_folder("methods").resolve()
     builtin = Catalogue({name: one for name, one in catalogue.plugins.items() if one.path.parent == folder})
     rows = [entry for entry in select_methods(suite, builtin, ()) if entry.name in builtin.plugins]
-    declared = [(entry, builtin.get(entry.name).cls) for entry in rows]
     return SuitePlan(
         scenarios=tuple(suite.scenarios),
-        kinds={entry.label: (method.role, league(method.role, method.needs)) for entry, method in declared},
+        labels=tuple(entry.label for entry in rows),
         seeds=suite.seeds,
     )
 

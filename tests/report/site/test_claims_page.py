@@ -8,7 +8,7 @@ import pytest
 from synthetic import Bench
 
 from compatbench.errors import RequestError
-from compatbench.report.rows.standing import SuitePlan
+from compatbench.report.rows.gaps import SuitePlan
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.claims_page import claims_page, read_claims
 from compatbench.report.site.scenario_report import scenario_reports
@@ -22,7 +22,7 @@ b: {claim: Nothing., untested: "Why it is not."}
 def board(bench: Bench) -> Board:
     values = {"oo": [0.4, 0.5, 0.6], "no": [0.5, 0.6, 0.7], "nn": [0.6, 0.7, 0.8], "ss": [0.6, 0.7, 0.8]}
     records = [bench.record("a", seed, values) for seed in range(3)]
-    plan = SuitePlan(scenarios=("extended_data",), kinds={}, seeds=(0, 1, 2))
+    plan = SuitePlan(scenarios=("extended_data",), labels=(), seeds=(0, 1, 2))
     return Board.of([BoardSuite("synthetic", plan, tuple(scenario_reports(records, bench.folder)), "Synthetic")])
 
 

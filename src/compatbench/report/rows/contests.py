@@ -1,6 +1,6 @@
 """Ranks of the rows of one league in a scenario, and their means over scenarios with a bootstrap over all of them.
 
-`compatbench.report.rows.standing` defines what is computed here.
+docs/protocol.md, §5, defines what is computed here.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ class Average:
     share_draws: Values
     rank: float
     rank_draws: Values
-    relative: float
-    relative_draws: Values
 
 
 def ranks(first: Values, second: Values) -> Values:
@@ -78,7 +76,6 @@ def averages(contests: Sequence[Sequence[MethodRow]], rank_by: MetricName) -> di
     weights, once = drawn.astype(np.float64), np.ones((1, len(contests)))
     share, share_draws = _mean(point_numbers, once)[0], _mean(numbers, weights)
     rank, rank_draws = _mean(point_places, once)[0], _mean(places, weights)
-    relative, relative_draws = _mean(_relative(point_places), once)[0], _mean(_relative(places), weights)
     competed = (~np.isnan(point_places[0])).sum(axis=0)
     return {
         label: Average(
@@ -87,8 +84,6 @@ def averages(contests: Sequence[Sequence[MethodRow]], rank_by: MetricName) -> di
             share_draws=share_draws[:, at],
             rank=float(rank[at]),
             rank_draws=rank_draws[:, at],
-            relative=float(relative[at]),
-            relative_draws=relative_draws[:, at],
         )
         for at, label in enumerate(labels)
     }
@@ -102,12 +97,6 @@ def _draws(rows: Sequence[MethodRow], number: MetricName) -> Values:
     """A number (B, N) of the rows of one scenario in every draw of its seeds and queries."""
     draws = resampled({row.label: row.scores for row in rows if row.scores is not None}, number)
     return np.stack([draws[row.label] for row in rows], axis=1)
-
-
-def _relative(places: Values) -> Values:
-    """(rank − 1)/(n − 1) of places (..., N); NaN where a draw leaves no rival."""
-    rivals = (~np.isnan(places)).sum(axis=-1, keepdims=True) - 1.0
-    return (places - 1) / np.where(rivals > 0, rivals, np.nan)
 
 
 def _mean(values: Values, weights: Values) -> Values:

@@ -14,8 +14,7 @@ from compatbench.evaluation.significance import sign
 from compatbench.report.rows.contests import Average, averages, ranks
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow, published_beneath
-from compatbench.report.rows.standing import SuiteRows, standings
-from compatbench.vocabulary import RANKED_BY, MetricName, Verdict
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Verdict
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class OverviewRow:
     ranks: Mapping[MetricName, float]
     """Within its league, by the mean; empty unless it is ranked in every scenario that ranks any of its league."""
     mean_rank: Estimate
-    """Over the contests of its league, see `compatbench.report.rows.standing`."""
+    """Over the contests of its league; undefined unless it competed in all of them. docs/protocol.md, §5."""
 
     @property
     def known(self) -> MethodRow:
@@ -70,7 +69,7 @@ def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
     """All rows of a suite by the mean of the number that ranks, published ones under their tuned ones."""
     by_number = {number: _averages(scenarios, number) for number in RANKED_BY}
     leagues = _ranked_everywhere(scenarios)
-    mean_ranks = {row.label: row.mean_rank for row in standings([SuiteRows("", None, scenarios)]).rows}
+    mean_ranks = _mean_ranks(scenarios)
     ahead = {number: _ahead(leagues, found) for number, found in by_number.items()}
     places = {number: _places(leagues, found) for number, found in by_number.items()}
     found = []
@@ -93,7 +92,7 @@ def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
                 means,
                 {number: several[label] for number, several in ahead.items() if label in several},
                 {number: several[label] for number, several in places.items() if label in several},
-                mean_ranks[label],
+                mean_ranks.get(label, Estimate()),
             )
         )
     rank_by = scenarios[0].rank_by
@@ -114,6 +113,18 @@ def _averages(scenarios: Sequence[ScenarioRows], number: MetricName) -> dict[str
         if not scenario.closed
     ]
     return averages([rows for rows in contests if rows], number)
+
+
+def _mean_ranks(scenarios: Sequence[ScenarioRows]) -> dict[str, Estimate]:
+    """Of the rows that competed in every contest of their league."""
+    found: dict[str, Estimate] = {}
+    for league in League:
+        ranked = [one.contests[league] for one in scenarios if league in one.contests]
+        number = sum(len(rows) > 1 for rows in ranked)
+        for label, one in averages(ranked, scenarios[0].rank_by).items():
+            if one.competed == number > 0:
+                found[label] = interval_estimate(one.rank, one.rank_draws)
+    return found
 
 
 def _ranked_everywhere(scenarios: Sequence[ScenarioRows]) -> list[list[str]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.records.record import Record
+from compatbench.report.rows.gaps import SuiteRows
 from compatbench.report.rows.runs import file_of
-from compatbench.report.rows.standing import Standings, SuiteRows, standings
 from compatbench.report.site.scenario_report import ScenarioReport
 
 
@@ -83,11 +82,6 @@ class Board:
     def protocol(self) -> int:
         """The version of the protocol of all tables."""
         return PROTOCOL_VERSION
-
-    @cached_property
-    def standings(self) -> Standings:
-        """All rows over the scenarios of all suites."""
-        return standings(self.suites)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> 
     scenarios: list[Json] = [
         scenario_json(suite, report, columns, examples) for suite in board.suites for report in suite.reports
     ]
-    suites: list[Json] = [suite_json(suite, board, columns) for suite in board.suites]
+    suites: list[Json] = [suite_json(suite, columns) for suite in board.suites]
     data: dict[str, Json] = {
         "columns": columns.as_json(),
         "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},

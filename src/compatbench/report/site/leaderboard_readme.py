@@ -11,8 +11,8 @@ from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
 from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_cell
+from compatbench.report.rows.gaps import gaps
 from compatbench.report.rows.runs import packed_file_of
-from compatbench.report.rows.standing import Standings
 from compatbench.report.site.answers import facts
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.page_data.terms import Terms
@@ -38,7 +38,7 @@ _INTRODUCTION = (
 def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     """The file's text; `folder` contains the records, seen from the file. Equal boards give equal text."""
     terms = definitions(board)
-    to_docs = to_method(board.standings, "../docs")
+    to_docs = to_method(board, "../docs")
 
     parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board)]
     first = board.suites[0].reports[0]
@@ -51,7 +51,7 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
         for report in suite.reports:
             parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
     several = len(board.suites) > 1
-    parts += ["## What is missing", _unranked(board.standings, several), _missing(board.standings)]
+    parts += ["## What is missing", _unranked(board, several), _missing(board)]
     listed = [f'- <a name="{one.anchor}"></a>**{escape(one.name)}**: {escape(one.text)}' for one in terms.sorted()]
     parts += ["## Definitions", "\n".join(listed)]
     return joined(parts)
@@ -128,9 +128,9 @@ def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
     return f"[{seeds}]({quote(f'{folder}/{packed_file_of(records[0])}')})"
 
 
-def to_method(standings: Standings, docs: str) -> Link:
+def to_method(board: Board, docs: str) -> Link:
     """The link from the name of a row to its method in the folder `docs`."""
-    names = {row.label: row.label.partition("(")[0] for row in standings.rows}
+    names = {row.label: row.runs.method.name for report in board.reports for row in report.rows}
 
     def link(row: Row, column: Column) -> str:
         name = names.get(str(row.cell(column).value)) if column.key == "method" else None
@@ -166,35 +166,34 @@ def _scenario(
     ]
 
 
-def _unranked(standings: Standings, several: bool) -> str:
+def _unranked(board: Board, several: bool) -> str:
     """Why rows have no rank, or no numbers at all, in a scenario; equal reasons are told once."""
-    lines = []
-    for row in standings.rows:
-        reasons: dict[str, list[str]] = {}
-        for entry in row.entries:
-            if entry.why and entry.records:
-                reasons.setdefault(entry.why, []).append(
-                    f"{entry.suite}/{entry.scenario}" if several else entry.scenario
-                )
-        lines += [
-            f"- {escape(row.label)}: {escape(one_line(why))} ({escape(', '.join(where))})"
-            for why, where in reasons.items()
-        ]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for gap in (gap for suite in board.suites for gap in gaps(suite) if gap.why):
+        where = f"{gap.suite}/{gap.scenario}" if several else gap.scenario
+        reasons.setdefault((gap.label, gap.why), []).append(where)
+    lines = [
+        f"- {escape(label)}: {escape(one_line(why))} ({escape(', '.join(where))})"
+        for (label, why), where in sorted(reasons.items())
+    ]
     return _folded(f"Why rows have no rank or no numbers: {_counted(len(lines), 'reason')}", lines) if lines else ""
 
 
-def _missing(standings: Standings) -> str:
+def _missing(board: Board) -> str:
     """The cells of the plans without a record."""
-    if not standings.missing:
+    lacking: dict[tuple[str, str], list[str]] = {}
+    cells, run = 0, {(suite.name, one.runs.scenario) for suite in board.suites for one in suite.reports}
+    for gap in (gap for suite in board.suites for gap in gaps(suite) if gap.missing_seeds):
+        seeds = f"{escape(gap.label)} (seed {', '.join(map(str, gap.missing_seeds))})"
+        lacking.setdefault((gap.suite, gap.scenario), []).append(seeds)
+        cells += len(gap.missing_seeds)
+    lines = [
+        f"- `{suite}`, {escape(scenario)}: {', '.join(rows) if (suite, scenario) in run else 'no cell was run'}"
+        for (suite, scenario), rows in lacking.items()
+    ]
+    if not lines:
         return "No planned cell is missing."
-    lines = []
-    for at, (suite, scenario) in enumerate(standings.scenarios):
-        seeds = {row.label: row.entries[at].missing_seeds for row in standings.rows if row.entries[at].missing_seeds}
-        unrun = not any(row.entries[at].records for row in standings.rows)
-        lacking = [f"{escape(label)} (seed {', '.join(map(str, several))})" for label, several in seeds.items()]
-        what = "no cell was run" if unrun else ", ".join(lacking)
-        lines += [f"- `{suite}`, {escape(scenario)}: {what}"] if lacking else []
-    return _folded(f"Missing: {_counted(standings.missing, 'planned cell')} without a record", lines)
+    return _folded(f"Missing: {_counted(cells, 'planned cell')} without a record", lines)
 
 
 def _folded(summary: str, lines: Sequence[str]) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compatbench.report.rows.gaps import gaps
 from compatbench.report.rows.overview import OverviewRow, overview_rows
 from compatbench.report.site.answers import Answer, Facts, answers, facts
-from compatbench.report.site.board import Board, BoardSuite
+from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.numbers import Json
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.tables.overview import overview_table
 from compatbench.vocabulary import RANKED_BY
 
 
-def suite_json(suite: BoardSuite, board: Board, columns: Columns) -> Json:
+def suite_json(suite: BoardSuite, columns: Columns) -> Json:
     """The page's first screen on one suite."""
     rows = overview_rows(suite.reports)
     labels = [row.label for row in rows]
@@ -28,7 +29,7 @@ def suite_json(suite: BoardSuite, board: Board, columns: Columns) -> Json:
         "warnings": warnings,
         "overview": table_json(overview_table(suite.reports, rows), columns, labels),
         "rows": [_row(row, labels) for row in rows],
-        "gaps": _gaps(suite.name, board),
+        "gaps": _gaps(suite),
     }
 
 
@@ -60,14 +61,10 @@ def _row(row: OverviewRow, labels: Sequence[str]) -> Json:
     }
 
 
-def _gaps(suite: str, board: Board) -> Json:
+def _gaps(suite: BoardSuite) -> Json:
     """Why rows have no rank or no numbers, as `[label, scenario, reason]`; cells that were not run with their seeds."""
-    gaps: list[Json] = []
-    for row in board.standings.rows:
-        for entry in (one for one in row.entries if one.suite == suite):
-            reasons = [entry.why] if entry.why and entry.records else []
-            if entry.missing_seeds:
-                reasons.append(f"seed {', '.join(map(str, entry.missing_seeds))} not run")
-            if reasons:
-                gaps.append([row.label, entry.scenario, "; ".join(reasons)])
-    return gaps
+    found: list[Json] = []
+    for gap in gaps(suite):
+        unrun = [f"seed {', '.join(map(str, gap.missing_seeds))} not run"] if gap.missing_seeds else []
+        found.append([gap.label, gap.scenario, "; ".join([gap.why] * bool(gap.why) + unrun)])
+    return found
