@@ -130,7 +130,7 @@ def records_of(report: ScenarioReport, row: Row, folder: str) -> str:
 
 def to_method(board: Board, docs: str) -> Link:
     """The link from the name of a row to its method in the folder `docs`."""
-    names = {row.label: row.runs.method.name for report in board.reports for row in report.rows}
+    names = {row.label: row.label.partition("(")[0] for report in board.reports for row in report.rows}
 
     def link(row: Row, column: Column) -> str:
         name = names.get(str(row.cell(column).value)) if column.key == "method" else None
