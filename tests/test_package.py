@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("numpy", "torch", "timm", "scipy", "matplotlib", "pandas", "PIL", "pyarrow", "faiss", "sklearn")
+HEAVY = ("numpy", "torch", "timm", "scipy", "pandas", "PIL", "pyarrow", "faiss", "sklearn")
 """Each takes longer to import than the whole command line may take to answer."""
 
 

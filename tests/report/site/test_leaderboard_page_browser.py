@@ -201,7 +201,9 @@ def test_filters_keep_the_methods_that_do_without(opened, filter_name, needs):
         name for name in BY_LEAGUE if name in kept or name in ("broken", "narrow")
     ]
     gone = set(METHODS) - set(kept)
-    drawn = set(page.locator("#pareto-body text.label").all_inner_texts())
+    drawn = set(
+        page.locator("#pareto-body g[data-label]:visible").evaluate_all("all => all.map((one) => one.dataset.label)")
+    )
     assert drawn
     assert not drawn & gone
     assert not set(overview(page)) & gone, "the search and the filters reach the overview"
@@ -326,7 +328,7 @@ def test_a_row_opens_with_everything_about_it(opened, board):
     numbers = dialog.locator("table tbody tr").first.locator("td").all_inner_texts()
     assert numbers == ["25.0", "62.5", "62.5", "75.0", "0.75", "−12.5"]
     assert dialog.locator(".legend li").all_inner_texts() == ["classification", "influence"]
-    assert dialog.locator("svg path.curve").count() == 6  # two terms, three seeds
+    assert dialog.locator("svg path.line").count() == 6  # two terms, three seeds
     images = dialog.locator("img").evaluate_all(
         "ones => ones.map((one) => [one.alt, one.complete && one.naturalWidth])"
     )
@@ -357,15 +359,12 @@ def test_the_keyboard_opens_and_closes_a_row(opened):
     page.wait_for_function("location.hash == '#/synthetic/extended_data'")
 
 
-def test_numbers_lead_to_their_records_and_terms_to_their_definitions(opened):
+def test_numbers_lead_to_their_records(opened):
     page = opened("#/synthetic/extended_data").page
     loose = page.locator("#table tr.row td.right").evaluate_all(
         "all => all.filter((one) => /\\d/.test(one.textContent) && !one.querySelector('a') && one.cellIndex > 0).length"
     )
     assert loose == 0
-    terms = page.locator("a[href^='#term']").evaluate_all("all => all.map((one) => one.getAttribute('href').slice(1))")
-    assert terms
-    assert page.evaluate("ids => ids.filter((id) => !document.getElementById(id))", terms) == []
     page.locator("#table td a.number").first.click()
     assert page.evaluate("location.hash").endswith("/records")
     assert page.get_by_role("dialog").locator("#details-numbers").is_visible()
@@ -377,7 +376,7 @@ def test_a_method_named_like_a_script_shows_as_text(opened):
     one.page.keyboard.press("Escape")
     for place in ("#overview-body", "#table", "#pareto-body"):
         assert one.page.locator(place).get_by_text(EVIL).count() > 0
-    assert one.page.locator("script").count() == 3  # data, d3, and the page's own
+    assert one.page.locator("script").count() == 2  # data, and the page's own
     assert one.said == []
 
 
@@ -410,17 +409,28 @@ def test_what_is_wrong_is_told_first_and_in_full(opened):
     assert "red" in page.locator("#scenario-head .banner").get_attribute("class")
 
 
-def test_backfill_curves_are_drawn_to_scale(opened):
+def test_the_reader_chooses_the_curves(opened):
     page = opened("#/synthetic/extended_data").page
-    page.locator("#backfill summary").click()
-    assert page.locator("#backfill-body .chips button").all_inner_texts() == ["strong"]
-    path = page.locator("#backfill-body path.curve").get_attribute("d")
-    points = [tuple(map(float, point.split(","))) for point in path.removeprefix("M").split("L")]
-    (x0, y0), (x1, y1), (x2, y2) = points
-    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.01)
-    assert (y0 - y2) == pytest.approx(1.5 * (y1 - y2), rel=0.01)  # 37.5, 50, 75: the means of two queries
-    page.locator("#backfill-body .chips button").click()
-    assert page.locator("#backfill-body path.curve").count() == 0
+    page.locator("#backfill > summary").click()
+    page.locator("#backfill .curves summary").click()
+    chip = page.locator("#backfill-body .chips button")
+    assert chip.all_inner_texts() == ["strong"]
+    curve = page.locator("#backfill-body g.curve")
+    assert curve.get_attribute("class") == "curve s0"
+    chip.click()
+    assert curve.get_attribute("class") == "curve"
+    assert page.evaluate("document.activeElement.textContent") == "strong"
+
+
+def test_a_point_tells_its_numbers_and_opens_its_row(opened):
+    page = opened("#/synthetic/extended_data", has_touch=True).page
+    point = page.locator('#pareto-body g.mark[data-label="strong"]:visible circle')
+    point.hover()
+    assert page.locator("#tip").inner_text() == "strong: Γ 0.75 [0.75, 0.75], tax −12.5 [−12.5, −12.5]"
+    page.keyboard.press("Escape")
+    point.tap()
+    page.locator("#tip a").tap()
+    assert page.get_by_role("dialog").get_by_role("heading", name="strong").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.plots.svg import INK, to_svg
-from compatbench.report.render.table import Unit, number
+from compatbench.report.plots.svg import CHARACTER, Scale, element, frame, label, line, path, plot, scales
+from compatbench.report.render.table import Cell, Unit, interval, value
 from compatbench.vocabulary import League
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.text import Annotation
-    from matplotlib.transforms import Bbox
-
-COLOURS = dict(zip(League, ("#0b62c4", "#b8430f", "#137a4c", "#8a3fb0"), strict=True))
-LOWEST_GAIN, LOWEST_TAX = -1.0, -30.0
-"""What lies below is named in the caption, not drawn."""
-_OFFSETS = [(side, rise) for distance in range(5, 60, 9) for rise in (distance, -distance) for side in (6, -6)]
-"""Where a name may stand relative to its point, in typographic points, nearest first."""
-_NEAR = 10
-"""Points above or below from which a line leads from the name to its point."""
+SIZES = (1100, 560), (420, 460)
+"""Of the drawing for wide places, and of that for narrow ones."""
+_FENCE = 2.0
+"""Interquartile ranges beyond the quartiles from which a point would squeeze the others into a corner."""
+_LEAST = 2.0, 0.2
+"""Points of tax, and Γ, that are never too far from the quartiles."""
+_OFFSETS = [(side, rise) for distance in range(0, 67, 11) for rise in (distance, -distance) for side in (8, -8)]
+"""Where a name may stand relative to its point, nearest first."""
+_NEAR = 11
+"""From this distance on a line leads from the name to its point."""
+_KEY, _LINE = 170.0, 20.0
+"""Width and height of a league's name below the drawing."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Point:
     league: League
     tax: Estimate
     gain: Estimate
+    ranked: bool = True
 
     @property
     def position(self) -> tuple[float, float]:
@@ -44,10 +44,15 @@ class Point:
         return self.tax.value, self.gain.value
 
     @property
-    def within_frame(self) -> bool:
-        """Near enough to the others not to squeeze them into a corner."""
-        tax, gain = self.position
-        return gain >= LOWEST_GAIN and tax >= LOWEST_TAX
+    def words(self) -> str:
+        """Name and numbers."""
+        gain, tax = (_words(one, unit) for one, unit in ((self.gain, Unit.SHARE), (self.tax, Unit.POINTS)))
+        return f"{self.label}: Γ {gain}, tax {tax}"
+
+
+def _words(one: Estimate, unit: Unit) -> str:
+    cell = Cell(one.value, low=one.low, high=one.high)
+    return " ".join(part for part in (value(cell, unit), interval(cell, unit)) if part)
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -64,111 +69,111 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return sorted((point for point in points if not dominated(point)), key=lambda point: (*point.position, point.label))
 
 
+def within_frame(points: Sequence[Point]) -> list[Point]:
+    """The points that lie where most are; the others would squeeze these into a corner."""
+    if not points:
+        return []
+    positions = np.array([point.position for point in points])
+    low, high = np.quantile(positions, (0.25, 0.75), axis=0)
+    room = np.maximum(_FENCE * (high - low), _LEAST)
+    inside = ((positions >= low - room) & (positions <= high + room)).all(axis=1)
+    return [point for point, one in zip(points, inside, strict=True) if one]
+
+
 def plot_caption(points: Sequence[Point]) -> str:
     """The plot's caption, and the points outside of it."""
-    text = (
+    shown = within_frame(points)
+    outside = [point.words.replace(": ", " (", 1) + ")" for point in points if point not in shown]
+    return (
         "Update gain Γ against tax, with 95% intervals. Up and to the right is better; a dashed line joins the "
-        "methods that no other one of their league beats in both."
-    )
-    outside = [
-        f"{point.label} (Γ {number(gain, Unit.SHARE)}, tax {number(tax, Unit.POINTS)})"
-        for point in points
-        if not point.within_frame
-        for tax, gain in [point.position]
+        "methods that no other one of their league beats in both. Hollow: not ranked. The table has the numbers."
+    ) + (f" Outside the frame: {', '.join(outside)}." if outside else "")
+
+
+def pareto_svgs(points: Sequence[Point]) -> tuple[Markup, ...]:
+    """An SVG element of each of the `SIZES`; none without points. Equal points give equal bytes."""
+    shown, front = within_frame(points), pareto_front(points)
+    return tuple(_drawing(shown, [one for one in front if one in shown], *size) for size in SIZES) if shown else ()
+
+
+def _drawing(points: Sequence[Point], front: Sequence[Point], width: float, height: float) -> Markup:
+    leagues = [league for league in League if any(point.league is league for point in points)]
+    taxes, gains = zip(*(point.position for point in points), strict=True)
+    x, y = scales(width, height, _extent(taxes, 1.0), _extent(gains, 0.1))
+    content = [frame(x, y, "tax: M(n,n) − M(*,*), mAP points", "update gain Γ")]
+    if y.low < 0 < y.high:
+        content.append(line(x.start, y(0), x.end, y(0), "zero"))
+    if x.low < 0 < x.high:
+        content.append(line(x(0), y.start, x(0), y.end, "zero"))
+    for league in leagues:
+        corners = [(x(tax), y(gain)) for point in front if point.league is league for tax, gain in [point.position]]
+        if corners:
+            content.append(element("path", d=path(corners), class_=f"front {series(league)}"))
+    content += [_mark(point, x, y) for point in points]
+    content += _names([*front, *(point for point in points if point not in front)], x, y)
+    columns = max(1, int((x.end - x.start) // _KEY))
+    rows = [leagues[at : at + columns] for at in range(0, len(leagues), columns)]
+    content += [
+        _key(one, x.start + _KEY * at, height + _LINE * row)
+        for row, several in enumerate(rows)
+        for at, one in enumerate(several)
     ]
-    return text + (f" Outside the frame: {', '.join(outside)}." if outside else "")
+    names = ", ".join(point.label for point in front)
+    words = f"Update gain against tax of {len(points)} methods. On the Pareto front: {names}."
+    return plot(width, height + _LINE * len(rows), words, *content)
 
 
-def pareto_svg(points: Sequence[Point], name: str) -> Markup | None:
-    """An SVG element for use inside a page, None if no point lies within the frame.
-
-    `name` keeps its ids apart from those of other plots.
-    """
-    shown = [point for point in points if point.within_frame]
-    if not shown:
-        return None
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        _draw(axes, shown)
-        figure.draw_without_rendering()  # places the axes, so that names can be measured
-        _label(axes, shown)
-
-    return to_svg(draw, (7, 4.2), name)
+def series(league: League) -> str:
+    """The class with the colour of a league."""
+    return f"s{list(League).index(league)}"
 
 
-def _draw(axes: Axes, points: Sequence[Point]) -> None:
-    front = pareto_front(points)
-    axes.axhline(0, color=INK, linewidth=0.6, alpha=0.5)
-    axes.axvline(0, color=INK, linewidth=0.6, alpha=0.5)
-    for league in dict.fromkeys(
-        point.league for point in sorted(points, key=lambda one: list(League).index(one.league))
-    ):
-        corners = [point.position for point in front if point.league is league]
-        axes.plot(
-            *zip(*corners, strict=True),
-            label=league.heading,
-            color=COLOURS[league],
-            linewidth=1,
-            linestyle="--",
-            marker="o",
-            markersize=4,
-        )
-    for point in points:
-        axes.errorbar(
-            *point.position,
-            xerr=_error_bars(point.tax),
-            yerr=_error_bars(point.gain),
-            fmt="o",
-            markersize=4,
-            linewidth=0.8,
-            color=COLOURS[point.league],
-        )
-    axes.legend(fontsize=8, frameon=False, labelcolor=INK, loc="lower left")
-    axes.set_xlabel("tax: M(n,n) − M(*,*), mAP points")
-    axes.set_ylabel("update gain Γ")
-    axes.margins(0.12)
+def _extent(values: Sequence[float], least: float) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = 0.1 * max(high - low, least)
+    return low - room, high + room
 
 
-def _error_bars(estimate: Estimate) -> list[list[float]] | None:
-    value, low, high = estimate.value, estimate.low, estimate.high
-    if value is None or low is None or high is None:
-        return None
-    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+def _mark(point: Point, x: Scale, y: Scale) -> Markup:
+    tax, gain = point.position
+    parts = [element("title", point.words)]
+    for one, along in ((point.tax, x), (point.gain, y)):
+        if one.low is not None and one.high is not None:
+            ends = along.clipped(one.low), along.clipped(one.high)
+            bar = (ends[0], y(gain), ends[1], y(gain)) if along is x else (x(tax), ends[0], x(tax), ends[1])
+            parts.append(line(*bar, "bar"))
+    parts.append(element("circle", cx=x(tax), cy=y(gain), r=4, class_=None if point.ranked else "hollow"))
+    return element("g", *parts, class_=f"mark {series(point.league)}", data_label=point.label)
 
 
-def _label(axes: Axes, points: Sequence[Point]) -> None:
-    """Write each name beside its point, at the nearest place where it covers no name written before."""
-    frame = axes.get_window_extent()
-    taken: list[Bbox] = []
-    for point in sorted(points, key=lambda one: (-one.position[1], one.label)):
-        for offset in _OFFSETS:
-            text = _name(axes, point, offset)
-            box = text.get_window_extent()
-            inside = frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)
-            if inside and not any(box.overlaps(other) for other in taken):
+def _names(points: Sequence[Point], x: Scale, y: Scale) -> list[Markup]:
+    """Each name beside its point, at the nearest place where it covers no name and no point; none without one."""
+    places = [(point, x(point.position[0]), y(point.position[1])) for point in points]
+    taken = [(at - 4, up - 4, at + 4, up + 4) for _, at, up in places]
+    found = []
+    for point, at, up in places:
+        width = CHARACTER * len(point.label)
+        for side, rise in _OFFSETS:
+            left = at + side - (width if side < 0 else 0)
+            box = left, up + rise - 7, left + width, up + rise + 7
+            inside = box[0] > x.start and box[2] < x.end + 10 and box[1] > y.end and box[3] < y.start
+            if inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                leader = [line(at, up, at + side, up + rise, "leader")] if abs(rise) > _NEAR else []
+                name = label(at + side, up + rise + 4, point.label, "start" if side > 0 else "end", "label")
+                found.append(element("g", *leader, name, data_label=point.label))
                 break
-            text.remove()
-        else:  # no room anywhere: better crowded than nameless
-            offset = _OFFSETS[0]
-            box = _name(axes, point, offset).get_window_extent()
-        taken.append(box)
-        if abs(offset[1]) > _NEAR:
-            line = {"arrowstyle": "-", "linewidth": 0.4, "color": INK, "alpha": 0.6}
-            axes.annotate("", point.position, xytext=offset, textcoords="offset points", arrowprops=line)
+    return found
 
 
-def _name(axes: Axes, point: Point, offset: tuple[int, int]) -> Annotation:
-    text = axes.annotate(
-        point.label,
-        point.position,
-        xytext=offset,
-        textcoords="offset points",
-        ha="left" if offset[0] > 0 else "right",
-        va="center",
-        fontsize=8,
-        parse_math=False,
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _key(league: League, left: float, top: float) -> Markup:
+    """A league by its colour."""
+    dot, name = (
+        element("circle", cx=left + 4, cy=top + 8, r=4),
+        label(left + 14, top + 12, league.heading, class_="label"),
     )
-    text.set_in_layout(False)
-    return text
+    return element("g", dot, name, class_=f"mark {series(league)}")

@@ -1,83 +1,134 @@
-"""Figures as SVG elements: deterministic, in the page's own text colour, with ids unique to each figure."""
+"""Plots as SVG elements: classes for colours, so that one drawing serves a page in light or dark, and a file."""
 
 from __future__ import annotations
 
-import io
-import textwrap
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+from math import ceil, floor, log10
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-INK = "#010203"
-"""Stands for the page's text colour: it becomes `currentColor`, so figures follow light and dark."""
-_TITLE_WIDTH = 24
-"""Characters of a line of a panel's title."""
+CHARACTER = 6.6
+"""Width of an average character of a label, in units of the drawing."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 42.0
+"""Margins of a frame."""
+_ASSETS = files("compatbench.report").joinpath("templates")
 
 
-def to_svg(
-    draw: Callable[[Figure], None],
-    size: tuple[float, float],
-    name: str,
-    layout: Literal["constrained"] | None = "constrained",
-) -> Markup:
-    """The drawing of `draw` on a figure of `size` inches, as an SVG element for use inside a page.
-
-    `name` keeps its ids apart from those of other figures. Without a layout, `draw` places the axes itself.
-    """
-    from matplotlib import style
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    look = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "text.color": INK,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with style.context(["default", look]):  # a user's own matplotlibrc must not change the page
-        figure = Figure(figsize=size, layout=layout)
-        FigureCanvasSVG(figure)
-        figure.patch.set_alpha(0)
-        draw(figure)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    for reference in ('id="', 'href="#', "url(#"):
-        svg = svg.replace(reference, f"{reference}{name}-")
-    return Markup(svg)  # matplotlib has escaped the texts
+def element(tag: str, *content: Markup | str, **attributes: float | str | None) -> Markup:
+    """An SVG element; `text_anchor` becomes `text-anchor`, `class_` `class`, and every text is escaped."""
+    shown = "".join(
+        f' {name.strip("_").replace("_", "-")}="{escape(value if isinstance(value, str) else short(value))}"'
+        for name, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{tag}{shown}>{Markup().join(content)}</{tag}>")
 
 
-def axes_in_inches(figure: Figure) -> Axes:
-    """Axes over the whole figure without lines of their own, with coordinates in inches from the lower left.
-
-    For many small panels: an Axes for each takes longer than all the rest of the report.
-    """
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    return axes
+def short(value: float) -> str:
+    """One decimal, and none where it is zero."""
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
-def panel_title(label: str) -> str:
-    """A row's label in at most two lines, for a small panel."""
-    return "\n".join(textwrap.wrap(label.replace("(", " (", 1), _TITLE_WIDTH, max_lines=2, placeholder=" …"))
+def plot(width: float, height: float, label: str, *content: Markup, data_order: str | None = None) -> Markup:
+    """A whole drawing; `label` says in words what it shows."""
+    return element(
+        "svg",
+        *content,
+        xmlns="http://www.w3.org/2000/svg",
+        class_="plot",
+        role="img",
+        aria_label=label,
+        viewBox=f"0 0 {short(width)} {short(height)}",
+        width=width,
+        height=height,
+        data_order=data_order,
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values from `low` to `high` linearly to places from `start` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """The place of a value."""
+        return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
+
+    def clipped(self, value: float) -> float:
+        """The place of a value; of one outside, the nearest end."""
+        return self(min(self.high, max(self.low, value)))
+
+    def ticks(self, space: float) -> list[tuple[float, str]]:
+        """Multiples of 1, 2 or 5 times a power of ten at least `space` apart, each with its text."""
+        least = (self.high - self.low) * space / abs(self.end - self.start)
+        power = 10.0 ** floor(log10(least))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))
+        decimals = max(0, -floor(log10(step) + 1e-9))
+        return [
+            (count * step, f"{count * step:.{decimals}f}".replace("-", "−"))
+            for count in range(ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9) + 1)
+        ]
+
+
+def scales(width: float, height: float, x: tuple[float, float], y: tuple[float, float]) -> tuple[Scale, Scale]:
+    """The two scales of a drawing with axes; `x` and `y` are the lowest and highest values."""
+    return Scale(*x, _LEFT, width - _RIGHT), Scale(*y, height - _BOTTOM, _TOP)
+
+
+def frame(x: Scale, y: Scale, x_title: str, y_title: str) -> Markup:
+    """Grid, ticks and titles."""
+    left, right, bottom, top = x.start, x.end, y.start, y.end
+    parts = []
+    for value, text in x.ticks(60):
+        parts += [line(x(value), bottom, x(value), top), label(x(value), bottom + 16, text, "middle")]
+    for value, text in y.ticks(42):
+        parts += [line(left, y(value), right, y(value)), label(left - 7, y(value) + 4, text, "end")]
+    middle = f"translate(12 {short((top + bottom) / 2)}) rotate(-90)"
+    parts += [
+        label((left + right) / 2, bottom + 36, x_title, "middle"),
+        element("text", y_title, transform=middle, text_anchor="middle"),
+    ]
+    return element("g", *parts, class_="axis")
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str | None = None) -> Markup:
+    """A straight line."""
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+
+
+def label(x: float, y: float, text: str, anchor: str = "start", class_: str | None = None) -> Markup:
+    """A text whose base line is at `y`."""
+    return element("text", text, x=x, y=y, text_anchor=None if anchor == "start" else anchor, class_=class_)
+
+
+def path(points: Sequence[tuple[float, float]], *, closed: bool = False) -> str:
+    """The `d` of a path through the points, in steps from one to the next so that it is short."""
+    whole = [(round(10 * x), round(10 * y)) for x, y in points]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(whole)]
+    parts = [f"M{short(whole[0][0] / 10)} {short(whole[0][1] / 10)}"]
+    parts += [f"l{short(dx / 10)} {short(dy / 10)}" for dx, dy in steps]
+    return "".join(parts) + ("z" if closed else "")
+
+
+def stylesheet() -> str:
+    """The colours and strokes of all plots, for a page that contains them."""
+    return _ASSETS.joinpath("plots.css").read_text(encoding="utf-8")
+
+
+def styled(svg: Markup) -> Markup:
+    """`svg` with its own style, for places without the page's."""
+    start, inside = str(svg).split(">", 1)
+    return Markup(f"{start}><style>{stylesheet()}</style>{inside}")
 
 
 def as_file(svg: Markup) -> str:
-    """An SVG file with `svg` on white, for places without a page, such as a README's images."""
-    return str(svg).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"
+    """An SVG file on white, for places without a page, such as a README's images."""
+    return str(styled(svg)).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"

@@ -15,7 +15,7 @@ from compatbench.storage.files import content_hash, write_whole
 
 STAMP = ".report.json"
 """Beside the report: what it was made from, and the hashes of its files."""
-PACKAGES = ("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pillow", "scipy", "tabulate")
+PACKAGES = ("jinja2", "markupsafe", "numpy", "pandas", "pillow", "scipy", "tabulate")
 """Whose versions may change a report's bytes."""
 
 

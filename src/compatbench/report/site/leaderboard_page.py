@@ -12,6 +12,7 @@ from importlib.resources import files
 from markupsafe import Markup
 
 from compatbench.errors import RequestError
+from compatbench.report.plots.svg import stylesheet
 from compatbench.report.render.to_html import templates
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_readme import GENERATED
@@ -29,11 +30,9 @@ _ROOM = 20_000
 """Left free beside the pictures, which take what the limit leaves."""
 MOST_PICTURE_BYTES = 700_000
 
-LIBRARY = ("array", "color", "format", "interpolate", "time", "time-format", "scale", "path", "shape")
-"""Modules of d3, each after those that it needs."""
 SCRIPTS = (
     "dom", "format", "store", "theme", "popover", "filters", "listing", "export", "table", "overview", "picker",
-    "chart", "labels", "pareto", "backfill", "matrices", "losses", "examples", "details", "main",
+    "plots", "losses", "examples", "details", "main",
 )  # fmt: skip
 STYLES = ("base", "controls", "tables", "charts", "details")
 
@@ -83,14 +82,12 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> 
         "left out": examples.left_out,
         "records": folder,
     }
-    library = _joined("vendor/d3-{}.min.js", LIBRARY)
     script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
-    style = _joined("leaderboard/{}.css", STYLES)
+    style = _joined("leaderboard/{}.css", STYLES) + stylesheet()
     page = templates().get_template("leaderboard/page.html.j2")
     return page.render(
-        policy=_policy(style, library, script),
+        policy=_policy(style, script),
         style=Markup(style),
-        library=Markup(library),
         script=Markup(script),
         data=Markup(script_json(data)),
         terms=terms.sorted(),
@@ -126,11 +123,10 @@ def _asset(name: str) -> str:
     return files("compatbench.report").joinpath("templates", name).read_text(encoding="utf-8").rstrip("\n") + "\n"
 
 
-def _policy(style: str, *scripts: str) -> str:
-    """A Content-Security-Policy that lets the page's own style and scripts in, and nothing over the network."""
-    allowed = " ".join(_hash(script) for script in scripts)
+def _policy(style: str, script: str) -> str:
+    """A Content-Security-Policy that lets the page's own style and script in, and nothing over the network."""
     return (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {allowed}; "
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
 

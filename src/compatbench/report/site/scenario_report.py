@@ -10,9 +10,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from compatbench.records.record import Record
-from compatbench.report.plots.backfill_plot import backfill_caption, backfill_svg
-from compatbench.report.plots.heat_map import heat_map_caption, heat_map_svg
-from compatbench.report.plots.pareto import Point, pareto_svg, plot_caption
+from compatbench.report.plots.backfill_plot import backfill_caption, backfill_svgs
+from compatbench.report.plots.matrices import heat_map_caption, heat_map_svg
+from compatbench.report.plots.pareto import Point, pareto_svgs, plot_caption
 from compatbench.report.render.table import Table
 from compatbench.report.rows.backfill import RowBackfill, row_backfills
 from compatbench.report.rows.chains import ChainRow, chain_rows
@@ -40,8 +40,8 @@ class Figure:
     """Of its file, without ending."""
     alt: str
     caption: str
-    svg: Markup
-    """An element for use inside a page."""
+    svgs: tuple[Markup, ...]
+    """Elements for use inside a page: by width, or by order of a backfill; the first one is the file's."""
 
     @property
     def file(self) -> str:
@@ -75,19 +75,16 @@ class ScenarioReport(ScenarioRows):
     @cached_property
     def figures(self) -> Mapping[str, Figure]:
         """The plots, by the kind of the table that they belong to."""
-        name = self.runs.scenario
-        pareto = pareto_svg(self.points, f"plot-{name}")
-        curves = backfill_svg(self.backfills, f"backfill-{name}")
-        matrices = heat_map_svg(self.chains, f"matrix-{name}") if self.chains else None
+        name, matrices = self.runs.scenario, heat_map_svg(self.chains)
         plots = {
-            "scores": ("pareto", "Update gain against tax,", plot_caption(self.points), pareto),
-            "backfill": ("backfill", "Backfill curves of", backfill_caption(), curves),
-            "matrix": ("matrix", "Compatibility matrices of", heat_map_caption(), matrices),
+            "scores": ("pareto", "Update gain against tax,", plot_caption(self.points), pareto_svgs(self.points)),
+            "backfill": ("backfill", "Backfill curves of", backfill_caption(), backfill_svgs(self.backfills)),
+            "matrix": ("matrix", "Compatibility matrices of", heat_map_caption(), (matrices,) if matrices else ()),
         }
         return {
-            kind: Figure(f"{name}-{file}", f"{alt} {self.title}", caption, svg)
-            for kind, (file, alt, caption, svg) in plots.items()
-            if svg
+            kind: Figure(f"{name}-{file}", f"{alt} {self.title}", caption, svgs)
+            for kind, (file, alt, caption, svgs) in plots.items()
+            if svgs
         }
 
 
@@ -138,7 +135,13 @@ def scenario_reports(
 
 def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
     points = [
-        Point(row.label, row.league, row.number(MetricName.TAX).in_points(), row.number(MetricName.UPDATE_GAIN))
+        Point(
+            row.label,
+            row.league,
+            row.number(MetricName.TAX).in_points(),
+            row.number(MetricName.UPDATE_GAIN),
+            row.ranked,
+        )
         for row in rows
         if row.league is not None
     ]

@@ -79,7 +79,7 @@ def _scenario_files(report: ScenarioReport) -> dict[str, str]:
     contents = _table_files(report.scores, report.scores.narrow(Place.COMPACT), _banner(report))
     for kind, table in report.tables.items():
         contents |= _table_files(table, table) if kind != "scores" else {}
-    return contents | {figure.file: as_file(figure.svg) for figure in report.figures.values()}
+    return contents | {figure.file: as_file(figure.svgs[0]) for figure in report.figures.values()}
 
 
 def render_page(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Unit, number
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -18,14 +17,6 @@ def shown(value: float | int | None, unit: Unit) -> float | int | None:
 def rounded(value: float, decimals: int) -> float | int:
     """`value` with that many decimals; an integer if there are none left."""
     return _whole(float(f"{value:.{decimals}f}"))
-
-
-def interval(estimate: Estimate, decimals: int) -> Json:
-    """`[value, low, high]`; null if the value is undefined."""
-    if estimate.value is None:
-        return None
-    ends = (estimate.value, estimate.low, estimate.high)
-    return [None if end is None else rounded(end, decimals) for end in ends]
 
 
 def _whole(value: float) -> float | int:

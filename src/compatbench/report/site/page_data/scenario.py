@@ -14,8 +14,7 @@ from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import packed_file_of
 from compatbench.report.site.board import BoardSuite
-from compatbench.report.site.page_data.curves import backfill_json, matrices_json
-from compatbench.report.site.page_data.numbers import Json, interval, rounded
+from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import Columns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
@@ -65,8 +64,6 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         ],
         "unranked": list(report.limits),
         "rows": [_row(row, report, examples) for row in report.rows],
-        "backfill": backfill_json(report.backfills, labels),
-        "matrices": matrices_json(report),
     }
 
 
@@ -103,7 +100,6 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Js
         "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
         "params": [[name, value] for name, value in method.params.items()],
         "needs": list(method.needs),
-        "point": None if report.in_points else _point(row),
         "records": [_record(record) for record in row.runs.records],
         "under": row.under,
         "setting": [row.setting, row.setting.sentence] if row.setting else None,
@@ -112,14 +108,6 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Js
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
         "examples": examples.sheets(row.runs.records),
     }
-
-
-def _point(row: MethodRow) -> Json:
-    """Γ and tax (points), each with its interval, for the plot; null where one of them is undefined."""
-    gain, tax = row.number(MetricName.UPDATE_GAIN), row.number(MetricName.TAX)
-    if gain.value is None or tax.value is None:
-        return None
-    return [interval(gain, 4), interval(tax.in_points(), 3)]
 
 
 def _record(record: Record) -> Json:

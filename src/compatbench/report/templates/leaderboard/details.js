@@ -100,7 +100,7 @@ function records(row) {
 function losses(row) {
   const charts = lossCharts(row);
   if (!charts.length) return null;
-  return [h("h3", {}, h("a", { href: termLink("loss curve"), click: () => part("details").close() }, "Loss curves")), h("div", { class: "small-charts" }, charts)];
+  return [h("h3", {}, "Loss curves ", termButton("loss curve", data.terms["loss curve"])), h("div", { class: "small-charts" }, charts)];
 }
 
 function examples(row) {

@@ -23,17 +23,3 @@ function fill(element, attributes, children) {
 function part(id) {
   return document.getElementById(id);
 }
-
-// Draws into `container` at its width, and again when that changes.
-function responsive(container, draw) {
-  let last = 0;
-  const again = () => {
-    const width = Math.floor(container.clientWidth);
-    if (width > 0 && width !== last) {
-      last = width;
-      container.replaceChildren(draw(width));
-    }
-  };
-  new ResizeObserver(again).observe(container);
-  again();
-}

@@ -6,23 +6,24 @@ function lossCharts(row) {
     const curves = terms.flatMap((term, slot) =>
       row.losses.map((one) => one[generation]?.[term]).filter(Boolean).map((values) => ({ term, slot, values })),
     );
-    const chart = h("div");
-    responsive(chart, (width) => lossSvg(generation, curves, terms, width));
     const key = terms.map((term, slot) => h("li", {}, h("i", { class: `s${slot % 8}` }), term));
-    return h("figure", { class: "chart" }, h("figcaption", {}, `Generation ${Number(generation) + 1}`), chart, h("ul", { class: "legend" }, key));
+    return h("figure", { class: "chart" }, h("figcaption", {}, `Generation ${Number(generation) + 1}`), lossSvg(generation, curves, terms), h("ul", { class: "legend" }, key));
   });
 }
 
-function lossSvg(generation, curves, terms, width) {
-  const longest = d3.max(curves, ({ values }) => values.length) ?? 1;
+// Epochs from left to right, from 0 to the highest loss; what is not finite breaks the line.
+function lossSvg(generation, curves, terms) {
+  const [width, height, left, bottom] = [320, 150, 34, 18];
+  const longest = Math.max(2, ...curves.map(({ values }) => values.length));
   const finite = curves.flatMap(({ values }) => values).filter((value) => value !== null);
-  const x = d3.scaleLinear().domain([1, Math.max(2, longest)]);
-  const y = d3.scaleLinear().domain(extent([0, ...finite], 0.05));
-  const label = `Losses of generation ${Number(generation) + 1} by epoch: ${terms.join(", ")}`;
-  const svg = frame({ width, height: 190, x, y, label, xTitle: "epoch", yTitle: "mean loss", ticks: Math.min(8, longest - 1), whole: true });
-  const line = d3.line((value, epoch) => x(epoch + 1), (value) => y(value)).defined((value) => value !== null);
-  for (const { values, slot, term } of curves) {
-    svg.append(s("g", { class: `s${slot % 8}` }, s("title", {}, term), s("path", { class: "curve", d: line(values), "stroke-width": 1.4 })));
-  }
-  return svg;
+  const [low, high] = [Math.min(0, ...finite), Math.max(0, ...finite)];
+  const x = (epoch) => left + ((width - left - 4) * epoch) / (longest - 1);
+  const y = (value) => height - bottom - ((height - bottom - 10) * (value - low)) / (high - low || 1);
+  const text = (at, up, words, anchor) => s("text", { x: at, y: up, "text-anchor": anchor }, words);
+  const axis = s("g", { class: "axis" }, s("line", { x1: left, x2: width - 4, y1: y(0), y2: y(0) }), text(left - 4, y(high) + 4, String(Number(high.toPrecision(3))), "end"), text(left - 4, y(0) + 4, "0", "end"), text(left, height - 4, "epoch 1", "start"), text(width - 4, height - 4, String(longest), "end"));
+  const lines = curves.map(({ values, slot, term }) => {
+    const steps = values.map((value, epoch) => (value === null ? "" : `${(values[epoch - 1] ?? null) === null ? "M" : "L"}${x(epoch)} ${y(value)}`));
+    return s("g", { class: `s${slot % 8}` }, s("title", {}, term), s("path", { class: "line", d: steps.join("") }));
+  });
+  return s("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Losses of generation ${Number(generation) + 1} by epoch: ${terms.join(", ")}` }, axis, lines);
 }

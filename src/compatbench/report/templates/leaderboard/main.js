@@ -9,9 +9,7 @@ function draw() {
   drawPicker();
   drawHead();
   drawTables();
-  drawPareto();
-  drawBackfill();
-  drawMatrices();
+  drawPlots();
 }
 
 function follow() {

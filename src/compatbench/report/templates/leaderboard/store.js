@@ -2,7 +2,7 @@
 const data = JSON.parse(part("data").textContent);
 const state = {
   scenario: 0, table: "Compatibility", league: "", words: [], without: new Set(), rankBy: data["rank by"][0][0],
-  sorts: {}, columns: {}, beside: "", order: 0, curves: null,
+  sorts: {}, columns: {}, beside: "", order: 0, curves: null, curvesOpen: false,
 };
 
 function current() {
@@ -82,10 +82,6 @@ function remember() {
 
 function recordLink(file) {
   return [data.records, ...file.split("/")].map(encodeURIComponent).join("/");
-}
-
-function termLink(name) {
-  return `#${data.terms[name]}`;
 }
 
 // Hidden by the league or by what a method needs; references and controls belong to no league and stay.
