@@ -174,6 +174,11 @@ class ScenarioRows:
         return (*lines, "one seed: no verdicts") if len(self.runs.seeds) == 1 else tuple(lines)
 
     @property
+    def counts(self) -> bool:
+        """Whether it counts for means and mean ranks of a suite: not closed, and no control misbehaves."""
+        return not self.closed and not any(misbehaviour(row) for row in self.rows)
+
+    @property
     def in_points(self) -> bool:
         """Its tables have no shares of the gain, since they would be noise."""
         return little_gain(self.status_quo)

@@ -67,9 +67,10 @@ def gain_sign(row: MethodRow | None) -> int:
 
 def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
     """All rows of a suite by the mean of the number that ranks, published ones under their tuned ones."""
-    by_number = {number: _averages(scenarios, number) for number in RANKED_BY}
-    leagues = _ranked_everywhere(scenarios)
-    mean_ranks = _mean_ranks(scenarios)
+    counted = [scenario for scenario in scenarios if scenario.counts]
+    by_number = {number: _averages(counted, number) for number in RANKED_BY}
+    leagues = _ranked_everywhere(counted)
+    mean_ranks = _mean_ranks(counted)
     ahead = {number: _ahead(leagues, found) for number, found in by_number.items()}
     places = {number: _places(leagues, found) for number, found in by_number.items()}
     found = []
@@ -106,12 +107,8 @@ def _order(row: OverviewRow, rank_by: MetricName) -> tuple[object, ...]:
 
 
 def _averages(scenarios: Sequence[ScenarioRows], number: MetricName) -> dict[str, Average]:
-    """Over the scenarios that rank, of all rows that have the number, with few seeds too."""
-    contests = [
-        [row for row in scenario.rows if row.number(number).value is not None]
-        for scenario in scenarios
-        if not scenario.closed
-    ]
+    """Of all rows that have the number, with few seeds too."""
+    contests = [[row for row in scenario.rows if row.number(number).value is not None] for scenario in scenarios]
     return averages([rows for rows in contests if rows], number)
 
 

@@ -65,7 +65,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
     }
     lines = [(row.known.section, _row(row, scenarios, number)) for row in known]
     groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
-    ranking = [scenario.runs.scenario for scenario in scenarios if not scenario.closed]
+    ranking = [scenario.runs.scenario for scenario in scenarios if scenario.counts]
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
