@@ -25,7 +25,7 @@ from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.machine.cores import cores
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.pretrained import fetch_weights
-from compatbench.plan.selection import EVERY_METHOD, Selection
+from compatbench.plan.selection import EVERY_METHOD, Selection, named_methods
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
@@ -70,7 +70,7 @@ def prepare(
     For `planning`, a large dataset that is missing is not fetched: its published sizes stand in for it.
     """
     name, loaded = load_suite(suite)
-    catalogue = discover(method_folders)
+    catalogue = discover(method_folders, named_methods(loaded, selection))
     for broken in catalogue.broken:
         notify(f"left out {broken.path}: {broken.error}")
     check_methods(loaded, catalogue, suite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +78,15 @@ class Fit:
     seconds: float = 0.0
 
 
-def choose_adapters(names: Iterable[str], folders: Iterable[Path]) -> list[Plugin]:
+def choose_adapters(names: Iterable[str], folders: Sequence[Path]) -> list[Plugin]:
     """The adapters of these names; without names, all methods among them and no controls.
 
     Raises RequestError for an unknown name, and for a method that is no adapter.
     """
-    catalogue = discover(list(folders))
-    wanted = [adapter_of(catalogue, name) for name in dict.fromkeys(names)]
-    known = [plugin for _, plugin in sorted(catalogue.plugins.items()) if plugin.kind is MethodKind.ADAPTER]
-    return wanted or [one for one in known if one.cls.role is Role.METHOD and Need.UNPAIRED not in one.needs]
+    if named := list(dict.fromkeys(names)):
+        return [adapter_of(name, folders) for name in named]
+    known = [plugin for _, plugin in sorted(discover(folders).plugins.items()) if plugin.kind is MethodKind.ADAPTER]
+    return [one for one in known if one.cls.role is Role.METHOD and Need.UNPAIRED not in one.needs]
 
 
 def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,12 +48,12 @@ class Plugin:
 Catalogue = Found[Plugin]
 
 
-def discover(folders: Sequence[Path] = ()) -> Catalogue:
-    """All methods of the built-in folder, of `folders`, and of installed packages.
+def discover(folders: Sequence[Path] = (), names: Collection[str] | None = None) -> Catalogue:
+    """All methods of the built-in folder, of `folders`, and of installed packages; with `names` no others are executed.
 
     Raises RequestError for a folder that does not exist, and where two methods have one name.
     """
-    return find(METHODS, folders)
+    return find(METHODS, folders, None if names is None else names.__contains__)
 
 
 def known_methods(folders: Sequence[Path] = ()) -> Catalogue:

@@ -23,7 +23,7 @@ from compatbench.machine.stopwatch import Stopwatch
 from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.records.environment import device, environment
-from compatbench.records.record import CellSpec, Measurements, Record
+from compatbench.records.record import BASELINE, CellSpec, Measurements, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.splits import as_tested
 from compatbench.vocabulary import Expectation, Status, TrainPart
@@ -128,7 +128,7 @@ def _trainer(spec: CellSpec, context: RunContext, watch: Stopwatch, notify: Call
             spec.train_limit,
             spec.recipe,
             spec.seed,
-            discover(context.method_folders),
+            discover(context.method_folders, {BASELINE, spec.method.name}),
             Store(context.runs),
             device(),
             watch.report,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor, nn
 
-from compatbench.discovery.plugins import Catalogue, Plugin, discover
+from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Params, Task, to_dim
@@ -203,7 +203,7 @@ def fit(
     `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for
     one that is no adapter, and where it cannot be fitted on such vectors.
     """
-    plugin = adapter_of(discover(folders), method)
+    plugin = adapter_of(method, folders)
     vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (old, new)]
     if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):
         raise RequestError(
@@ -276,7 +276,7 @@ def load(path: Path, folders: Sequence[Path] = ()) -> FittedAdapter:
     if not isinstance(artefact.facts, dict) or artefact.facts.get("format") != FORMAT:
         raise RequestError(f"{path} contains no adapter of format {FORMAT}; fit it again: compatbench fit")
     try:
-        return restore(artefact, lambda name: adapter_of(discover(folders), name))
+        return restore(artefact, lambda name: adapter_of(name, folders))
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
 
@@ -346,11 +346,11 @@ def _forms(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
     return {name: (value.shape, value.is_floating_point()) for name, value in tensors.items()}
 
 
-def adapter_of(catalogue: Catalogue, name: str) -> Plugin:
+def adapter_of(name: str, folders: Sequence[Path]) -> Plugin:
     """The adapter `name`. Raises RequestError for an unknown name, and for a training method."""
-    plugin = catalogue.get(name)
+    plugin = discover(folders, [name]).get(name)
     if plugin.kind is not MethodKind.ADAPTER:
-        adapters = [plugin.name for plugin in catalogue.plugins.values() if plugin.kind is MethodKind.ADAPTER]
+        adapters = [one.name for one in discover(folders).plugins.values() if one.kind is MethodKind.ADAPTER]
         raise RequestError(
             f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
             f"these can: {', '.join(sorted(adapters))}"

@@ -61,6 +61,12 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
     return [baseline] + [entry for entry in chosen if entry.name != BASELINE]
 
 
+def named_methods(suite: Suite, selection: Selection) -> set[str] | None:
+    """The methods that the suite and the selection name; None if the suite has all that there are."""
+    names = {BASELINE, *selection.methods, *(entry.name for entry in suite.methods)}
+    return None if EVERY_METHOD in names else names
+
+
 def select_scenarios(suite: Suite, wanted: Sequence[str]) -> dict[str, tuple[GenerationSpec, ...]]:
     """The chains of the selected scenarios of the suite, by name; all, if none is named."""
     for word in wanted:
