@@ -1,4 +1,4 @@
-"""The errors that the project raises on purpose, grouped by remedy."""
+"""The project's own errors, grouped by remedy."""
 
 from __future__ import annotations
 

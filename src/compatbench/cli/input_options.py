@@ -1,4 +1,4 @@
-"""The options of all commands that read files of embeddings: one declaration each, gathered in one object."""
+"""Options of all commands on files of embeddings: one declaration each, gathered in one object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that tunes the methods of a suite."""
+"""The command `tune`."""
 
 from __future__ import annotations
 

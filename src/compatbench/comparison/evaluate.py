@@ -51,7 +51,7 @@ SAMPLED_QUERIES, SAMPLED_PAIRS = 1000, 2**27
 
 REFERENCES = {
     STATUS_QUO: "the old model, unchanged: old queries on the old index",
-    FULL_BACKFILL: "every item embedded again: new queries on a new index",
+    FULL_BACKFILL: "every item re-embedded: new queries on a new index",
     UNADAPTED: "new queries on the old index, unmapped (cut or zero-padded to its dimensions)",
     ORACLE: "queries at the mean of their relevant items' old vectors: a ceiling for any query map",
 }

@@ -1,4 +1,4 @@
-"""A process that fits adapters on one thread: requests come as lines on its input, answers go as lines to its output.
+"""Fits adapters in a process on one thread: requests are lines of its input, answers lines of its output.
 
     python -m compatbench.comparison.fit_worker FOLDER
 

@@ -1,4 +1,4 @@
-"""Fits all adapters side by side, each on one thread, so that no result depends on the cores or on other work."""
+"""Fits all adapters side by side, each on one thread: results depend on neither cores nor other work."""
 
 from __future__ import annotations
 

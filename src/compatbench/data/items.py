@@ -1,4 +1,4 @@
-"""Items that are read when they are asked for; among them those that are not images: texts, and others' vectors."""
+"""Items, read on demand; among them texts and the vectors of others."""
 
 from __future__ import annotations
 

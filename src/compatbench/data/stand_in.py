@@ -1,4 +1,4 @@
-"""Stands in for a missing dataset, so that its suites can be planned without it."""
+"""Stands in for a missing dataset in the plans of its suites."""
 
 from __future__ import annotations
 

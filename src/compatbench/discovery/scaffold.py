@@ -1,4 +1,4 @@
-"""Writes a method file that keeps the contract, for an author to start from."""
+"""Writes a first method file; it keeps the contract."""
 
 from __future__ import annotations
 

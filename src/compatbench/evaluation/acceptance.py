@@ -1,4 +1,4 @@
-"""Acceptance rates: the share of pairs that a system accepts as the same item at a threshold. Knows nothing of torch.
+"""Acceptance rates: the share of pairs with a score above a threshold. Knows nothing of torch.
 
 A pair is a query and a gallery item other than itself; it is genuine if the item is relevant to the query, else an
 impostor. At a threshold t the pairs with a score above t are accepted: TAR and FAR are the accepted shares of the

@@ -1,4 +1,4 @@
-"""Resampled means over seeds and queries, for statistics that are not smooth: ranks, counts. Knows nothing of torch.
+"""Resampled means over seeds and queries, for ranks and counts. Knows nothing of torch.
 
 A draw takes the Q queries with replacement, the same ones for all seeds, for they are the same samples whatever the
 seed. Of a few seeds no draw with replacement shows how far their mean may be off (of three, one draw in nine takes

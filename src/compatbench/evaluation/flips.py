@@ -1,4 +1,4 @@
-"""Negative and positive flips: queries that an upgrade breaks or mends. Knows nothing of torch.
+"""Negative and positive flips: broken and mended queries of an upgrade. Knows nothing of torch.
 
 Yan et al., CVPR 2021 (arXiv 2011.09161), with a hit in the first k in place of a right classification.
 """

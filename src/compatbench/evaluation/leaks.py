@@ -1,4 +1,4 @@
-"""Whether a cross-test exceeds that of unrelated spaces, over seeds. Knows nothing of torch."""
+"""Tests a cross-test against that of unrelated spaces, over seeds. Knows nothing of torch."""
 
 from __future__ import annotations
 

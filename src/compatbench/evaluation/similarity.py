@@ -1,4 +1,4 @@
-"""Vectors with inner products that rank a gallery by the chosen similarity."""
+"""Vectors with inner products in the order of the chosen similarity."""
 
 from __future__ import annotations
 

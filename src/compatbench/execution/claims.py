@@ -1,4 +1,4 @@
-"""Claims: the right to run one cell, so that two runs at the same time on one folder never run it twice.
+"""Claims: the right to run one cell, so two runs on one folder never run it twice.
 
 A claim is a lock on a file beside the cell's log. The system gives it up when its process ends, however it ends.
 Beside it stands how far the cell is, for `compatbench status`.

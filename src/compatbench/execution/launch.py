@@ -1,4 +1,4 @@
-"""The settings of a launcher, such as accelerate's or torchrun, for each process that it starts."""
+"""The settings of a launcher, such as accelerate's or torchrun, for each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports for the fork server before the first cell, so that no cell has to import them."""
+"""Imports for the fork server before the first cell; cells then import nothing."""
 
 import scipy.stats  # noqa: F401
 import timm  # noqa: F401

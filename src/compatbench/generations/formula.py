@@ -1,4 +1,4 @@
-"""A fitted map as a list of array operations, so that it can be written for a machine without torch.
+"""A fitted map as a list of array operations, for machines without torch.
 
 The map's modules are traced by `torch.fx`; what does not depend on the vectors is computed, and becomes a constant.
 """

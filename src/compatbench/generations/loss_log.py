@@ -1,4 +1,4 @@
-"""Mean of each loss term by epoch, and the first term that is not finite."""
+"""Mean of each loss term by epoch, and the first non-finite term."""
 
 from __future__ import annotations
 

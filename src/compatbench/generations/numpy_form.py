@@ -1,4 +1,4 @@
-"""A formula as a short Python file that needs numpy alone, with its constants in a .npz beside it."""
+"""A formula as a short Python file on numpy alone, with its constants in a .npz beside it."""
 
 from __future__ import annotations
 

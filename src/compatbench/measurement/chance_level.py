@@ -1,4 +1,4 @@
-"""Scores of a cross-test at chance, for rows that are expected there."""
+"""Scores of a cross-test at chance, for rows of that expectation."""
 
 from __future__ import annotations
 

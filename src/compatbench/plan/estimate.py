@@ -1,4 +1,4 @@
-"""The cost of a plan: its encoders' forward passes, at this machine's measured speed or at that of a known GPU."""
+"""The cost of a plan: its encoders' forward passes, at the measured speed of this machine or a known GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's selection from a suite. Knows nothing of torch, so that a misspelt name is an error at once."""
+"""The user's selection from a suite. Knows nothing of torch: a misspelt name is an error at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that a plan trains: each once, for all cells that use it."""
+"""The models of a plan, each once for all of its cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of a record in its file: nothing is said twice, and numbers have the digits that they deserve.
+"""The form of a record in its file: nothing twice, and numbers with the digits they deserve.
 
 `compact` and `expand` are pure functions between the fields of a `Record` as JSON and this form; the models below
 describe the parts that differ, for the JSON Schema.

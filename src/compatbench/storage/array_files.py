@@ -1,4 +1,4 @@
-"""Parquet files of several named arrays: a row has the array's name, and values in the columns that the array has.
+"""Parquet files of several named arrays: a row has an array's name and the values of its columns.
 
 A reference is `<sha256>#<name>`, or `<sha256>` alone for a file of one array, as the first records have them.
 """

@@ -1,4 +1,4 @@
-"""Caches answers on disk that need seconds of imports: a backbone's full name, whether it can be built."""
+"""Caches on disk answers behind seconds of imports: a backbone's full name, whether it can be built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes files so that a reader sees either all of the new one or the previous one."""
+"""Writes files whole: a reader sees all of the new one or the previous one."""
 
 from __future__ import annotations
 

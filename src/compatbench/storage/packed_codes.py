@@ -1,4 +1,4 @@
-"""Files of codes in little room: each column in the order of the column that tells most about it.
+"""Files of codes in little room: each column in the order of its most telling one.
 
 What files have in common is kept once, in a pool: the ids of the queries, other columns that hang on the split alone,
 and the names and forms of the columns. The bytes of any other column are put in the order of up to two earlier columns

@@ -1,4 +1,4 @@
-"""YAML read safely and strictly: no key given twice, no aliases that unfold without bound."""
+"""Reads YAML safely and strictly: no key twice, no unbounded aliases."""
 
 from __future__ import annotations
 

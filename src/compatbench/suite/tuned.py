@@ -1,4 +1,4 @@
-"""Tuned values of a suite's methods, with the trials that they were chosen from: tuned/<suite>.yaml beside its file."""
+"""Tuned values of a suite's methods, with their trials: tuned/<suite>.yaml beside its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two runs must agree to the last bit, and how far apart they may lie where not."""
+"""Compares two environments: equality to the last bit, or a tolerance."""
 
 from __future__ import annotations
 

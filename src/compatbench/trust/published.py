@@ -1,4 +1,4 @@
-"""Records in the form for the leaderboard: arrays as codes, and the numbers that these give.
+"""Records in the form of the leaderboard: arrays as codes, and their numbers.
 
 A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So shares
 are kept in 48 levels, chosen so that no mean moves by more than half a level divided by the number of queries; of ranks

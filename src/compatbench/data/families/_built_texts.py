@@ -1,4 +1,4 @@
-"""A dataset of texts that is built from packages, and the hash of what comes out."""
+"""A dataset of texts, built from packages, and the hash of the result."""
 
 from __future__ import annotations
 

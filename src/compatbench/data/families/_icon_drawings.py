@@ -1,4 +1,4 @@
-"""Drawings of one concept to images, without those that are nearly the same; arithmetic in whole numbers decides.
+"""Drawings of one concept to images, without near duplicates; arithmetic in whole numbers decides.
 
 Nothing here depends on the processor, so that every machine keeps the same drawings.
 """

@@ -1,4 +1,4 @@
-"""IconSets as a folder: the images, a list of each split, and who drew them under which licence."""
+"""IconSets as a folder: images, a list of each split, designers and licences."""
 
 from __future__ import annotations
 

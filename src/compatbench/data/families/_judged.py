@@ -1,4 +1,4 @@
-"""Judgements of a qrels file, for samples that have names."""
+"""Judgements of a qrels file, for named samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors that somebody has computed, of any items (ours): a folder `train`, a folder `gallery` and maybe `query`.
+"""Computed vectors of any items (ours): a folder `train`, a folder `gallery` and maybe `query`.
 
 Each has one file a trunk, such as `e5.npz`, in the formats that `compatbench compare` reads (docs/compare.md): ids and
 labels stand beside the vectors. A file `qrels/test.tsv` says what is relevant if that is not the label.

@@ -1,4 +1,4 @@
-"""Rows that can be ranked, and rows of two tables that belong together. Knows nothing of torch."""
+"""Checks rows for ranking, and pairs the rows of two tables. Knows nothing of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of relevance judgements: lines of query id, document id and grade, in the order that its heading names."""
+"""Reads relevance judgements: lines of query id, document id and grade, in the order of the heading."""
 
 from __future__ import annotations
 

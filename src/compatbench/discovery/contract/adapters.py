@@ -1,4 +1,4 @@
-"""Checks on a method that fits maps on frozen embeddings."""
+"""Checks on an adapter."""
 
 from __future__ import annotations
 

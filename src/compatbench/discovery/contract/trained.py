@@ -1,4 +1,4 @@
-"""Checks on a method that adds loss terms to training."""
+"""Checks on a training method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reasons for a scenario to rank nobody: models that have not converged, too little to gain, too few classes."""
+"""Reasons for a scenario without ranks: unconverged models, little to gain, few classes."""
 
 from __future__ import annotations
 

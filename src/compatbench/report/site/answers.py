@@ -1,4 +1,4 @@
-"""What a reader asks first, from the rows of a suite: which method, what it gains, what it costs, on what data."""
+"""The reader's first questions about a suite: which method, its gain, its cost, on what data."""
 
 from __future__ import annotations
 

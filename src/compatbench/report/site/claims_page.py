@@ -1,4 +1,4 @@
-"""docs/claims.md: what each method's authors publish about it, and what the leaderboard says of that."""
+"""docs/claims.md: the published claims of each method, and the leaderboard's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks whether a suite's report is up to date, so that it need not be made again."""
+"""Checks whether a suite's report is up to date."""
 
 from __future__ import annotations
 

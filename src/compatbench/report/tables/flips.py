@@ -1,4 +1,4 @@
-"""The table of flips: queries that an upgrade breaks or mends, against the old system."""
+"""The table of flips: broken and mended queries of an upgrade, against the old system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors with one column a dimension: columns that share a name but for their numbers, 0 … D−1 or 1 … D."""
+"""Vectors with one column a dimension: columns of one name but for their numbers, 0 … D−1 or 1 … D."""
 
 from __future__ import annotations
 

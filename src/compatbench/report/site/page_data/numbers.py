@@ -1,4 +1,4 @@
-"""Rounds numbers for the page by the rules of the tables, so that every place says the same."""
+"""Rounds numbers for the page by the rules of the tables."""
 
 from __future__ import annotations
 
