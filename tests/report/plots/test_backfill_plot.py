@@ -88,6 +88,16 @@ def test_a_curve_far_below_the_old_system_squeezes_no_other(bench):
     assert ends[0, 1] - ends[2, 1] > 100, "20 points of gain take a third of the height"
 
 
+def test_a_new_model_below_the_old_one_is_in_the_frame(bench):
+    """From 50, the old system, down to 10 over 30."""
+    (svg,) = backfill_svgs(backfills(bench, {"a": {"random": [0.0, 0.3, 0.1]}}))
+    (plot,) = (one for one in ET.fromstring(svg).iter(f"{SVG}svg") if one.get("viewBox") and one.get("x"))
+    top, height = float(plot.get("y")), float(plot.get("height"))
+    (quo,) = (float(one.get("y1")) for one in ET.fromstring(svg).iter(f"{SVG}line") if one.get("class") == "quo")
+    heights = points(curves(svg)["a"])[:, 1]
+    assert top < quo < heights[1] < heights[2] < top + height
+
+
 def test_without_curves_there_is_no_plot(bench):
     assert backfill_svgs([]) == ()
     assert backfill_svgs(backfills(bench, {"c": {"random": [0.5, 0.6]}}, c={"role": "control"})) == ()

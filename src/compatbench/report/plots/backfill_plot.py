@@ -38,8 +38,9 @@ def backfill_svgs(backfills: Sequence[RowBackfill]) -> tuple[Markup, ...]:
 def _drawing(curves: Sequence[RowBackfill]) -> Markup:
     chosen = _first(curves)
     points = [_points(one) for one in chosen]
-    old, best = min(_quo(one) for one in chosen), max(float(high.max()) for _, _, high in points)
-    lowest = max(min(float(low.min()) for _, low, _ in points), old - max(best - old, 1.0))
+    ends = [_quo(one) for one in chosen] + [float(mean[-1]) for mean, _, _ in points]
+    best = max(*ends, *(float(high.max()) for _, _, high in points))
+    lowest = max(min(float(low.min()) for _, low, _ in points), min(ends) - max(best - min(ends), 1.0))
     room = 0.05 * max(best - lowest, 1.0)
     x, y = scales(*SIZE, (0.0, 1.0), (lowest - room, best + room))
     shared = [one for one in curves if not one.row.own_first_generation]
