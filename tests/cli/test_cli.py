@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
+from rich.console import Console
 
 from compatbench import cli
+from compatbench.cli import bench
 from compatbench.cli.bench import prepare
 from compatbench.cli.console import plain_console
+from compatbench.execution import choice
+from compatbench.execution.executor import Watcher
+from compatbench.plan.cells import Cell
 from compatbench.plan.selection import Selection
-from compatbench.records.record import read_record
+from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 
 VARIANT = "bct(variant=prototypes)"
@@ -249,6 +256,32 @@ def test_a_report_says_which_records_it_leaves_out_and_why(command: Command, tmp
     assert lines[1].startswith("left out: records of other settings, data or protocol than the suite has now (1): ")
     assert lines[1].endswith("etf--seed0--000000000000.json")
     assert lines[-1] == "no records yet: run the suite first"
+
+
+class Interrupted(io.StringIO):
+    """Ctrl-C comes when the first line of a cell is written, before whoever writes it notes that."""
+
+    def flush(self) -> None:
+        if self.getvalue().count("[1/") == 1 and "interrupted" not in self.getvalue():
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_numbers_no_two_cells_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Record
+) -> None:
+    class Executor:
+        def run(self, cells: Sequence[Cell], watcher: Watcher) -> None:
+            watcher.finished(cells[0], record)
+
+    monkeypatch.setattr(choice, "make_executor", lambda *words: Executor())
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("own, etf, ", ""))
+    ready = prepare(str(tmp_path / "tiny.yaml"), Selection(), Store(tmp_path), tmp_path, (), print)
+    output = Interrupted()
+    with pytest.raises(typer.Exit):
+        bench.run(ready, ready.cells, 1, Console(file=output))
+    first, last = output.getvalue().splitlines()
+    assert first.startswith("[1/2] ok")
+    assert last == "interrupted: 1 of 2 cells are done and kept; the same command goes on with the rest"
 
 
 def test_brackets_and_colons_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from compatbench import cli
+from compatbench.execution.cell import RunContext
+from compatbench.records.record import Record
+from compatbench.records.store import Store
+from compatbench.trust import reproduce as reproducing
+from compatbench.trust.reproduce import Reproduction
 
 HISTORIC = Path(__file__).parents[1] / "historic" / "version_1"
 
@@ -44,6 +50,32 @@ def test_verify_says_what_it_checked(
     path.write_text(path.read_text().replace('"epochs": 1', '"epochs": 2', 1))
     assert command(monkeypatch, "verify", "historic") == 1
     assert f"FAIL  {path.relative_to(runs)}: its spec_hash is not" in capsys.readouterr().out
+
+
+def test_a_new_run_of_a_frozen_trunk_takes_and_leaves_this_machines_features(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[list[str]] = []
+
+    def again(record: Record, context: RunContext, *rest: object, **others: object) -> Reproduction:
+        features = Store(context.runs).features
+        seen.append(sorted(path.name for path in features.iterdir()))
+        (features / f"{len(seen)}.npy").touch()
+        return Reproduction(record, "", 0.0, [])
+
+    def frozen(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+        chain = tuple(one.model_copy(update={"frozen": True}) for one in records[0].spec.generations)
+        spec = records[0].spec.model_copy(update={"generations": chain})
+        return count * [records[0].model_copy(update={"spec": spec})]
+
+    monkeypatch.setattr(reproducing, "reproduce", again)
+    monkeypatch.setattr(reproducing, "drawn", frozen)
+    (runs / "features").mkdir()
+    (runs / "features" / "0.npy").touch()
+    command(monkeypatch, "verify", "--retrain", "2")
+    assert capsys.readouterr().out.count("reproduced to the last bit") == 2
+    assert seen == [["0.npy"], ["0.npy", "1.npy"]]
+    assert (runs / "features" / "2.npy").is_file()
 
 
 def test_wrong_requests_are_one_line(

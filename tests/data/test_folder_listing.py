@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from compatbench.data import folder_listing
 from compatbench.data.folder_listing import hash_split, list_folder, listed, read_manifest
 from compatbench.errors import RequestError
 
@@ -198,6 +199,14 @@ def test_unreadable_manifests_are_named(tmp_path: Path, name: str, content: byte
     with pytest.raises(RequestError, match=message) as caught:
         read_manifest(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_of_few_bytes_and_very_many_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({name: ["a"] * 2**20 for name in ("path", "label", "split")}, dtype="category")
+    table.to_parquet(tmp_path / "manifest.parquet", compression="zstd")
+    monkeypatch.setattr(folder_listing, "MANIFEST_BYTES", 2**20)
+    with pytest.raises(RequestError, match=r"manifest\.parquet: its [\d,]+ bytes unpack to more than 3,145,728"):
+        read_manifest(tmp_path / "manifest.parquet")
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:

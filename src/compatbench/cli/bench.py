@@ -141,5 +141,6 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
             return executor.run(cells, display)
     except KeyboardInterrupt:
         done = f"{display.ended} of {len(cells)} cells are done and kept"
-        console.print(f"interrupted: {done}; the same command goes on with the rest", soft_wrap=True)
+        line = f"interrupted: {done}; the same command goes on with the rest"
+        print(line, file=console.file, flush=True)  # rich would first print again the line that Ctrl-C cut short
         raise typer.Exit(128 + signal.SIGINT) from None

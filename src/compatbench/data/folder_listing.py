@@ -21,6 +21,8 @@ SPLITS = ("train", "test", "query", "gallery")
 """`test` is query and gallery in one."""
 COLUMNS = ["path", "label", "split"]
 TEST_SHARE = 0.2
+MANIFEST_BYTES = 2**27
+"""What a manifest may unpack to whatever its size: some ten million rows, each of which takes more as objects."""
 READABLE = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 UNREADABLE = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg")
 """Listed too, so that the reader names them instead of leaving them out."""
@@ -50,7 +52,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
             # Text as it stands: a class may be called "NA" or "007".
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         elif path.suffix == ".parquet":
-            table = read_bounded(path, f"manifest {path}", columns=COLUMNS).to_pandas().astype(object)
+            read = read_bounded(path, f"manifest {path}", free=MANIFEST_BYTES, columns=COLUMNS)
+            table = read.to_pandas().astype(object)
         else:
             raise RequestError(f"manifest {path}: a manifest is a .csv or a .parquet file")
     except FileNotFoundError as error:

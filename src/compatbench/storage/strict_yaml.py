@@ -13,6 +13,11 @@ from compatbench.errors import RequestError
 NODE_LIMIT = 100_000
 """Values of a file with all aliases written out."""
 
+NUMBER_LENGTH = 400
+"""Characters of a number: `1:59:59…` takes a time that grows with their square."""
+
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice, where YAML would silently keep the last."""
@@ -57,6 +62,8 @@ def read_value(text: str, source: str) -> Any:
 
 
 def _problem(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is too deep: lists and mappings in each other"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return str(error) or type(error).__name__
@@ -64,10 +71,7 @@ def _problem(error: Exception) -> str:
 
 def _parse(text: str) -> Any:
     loader = _UniqueKeyLoader(text)
-    try:
-        node = loader.get_single_node()
-    except RecursionError as error:
-        raise yaml.YAMLError("it is too deep: lists and mappings in each other") from error
+    node = loader.get_single_node()
     if node is None:
         return None
     if _unfolded_size(node, {}) > NODE_LIMIT:
@@ -79,6 +83,10 @@ def _unfolded_size(node: yaml.Node, sizes: dict[yaml.Node, float]) -> float:
     """Values in `node` with every alias counted where it stands; infinite where one holds itself."""
     if node not in sizes:
         sizes[node] = math.inf
+        if node.tag in NUMBERS and len(node.value) > NUMBER_LENGTH:
+            raise yaml.MarkedYAMLError(
+                problem=f"a number of more than {NUMBER_LENGTH} characters", problem_mark=node.start_mark
+            )
         children = node.value if isinstance(node, yaml.CollectionNode) else []
         parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
         sizes[node] = 1 + sum(_unfolded_size(part, sizes) for part in parts)

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
@@ -17,6 +18,7 @@ from compatbench.execution.executor import Watcher
 from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell
 from compatbench.records.environment import environment
+from compatbench.records.parts import Metric
 from compatbench.records.record import Measurements, Record
 from compatbench.records.store import Store
 from compatbench.trust.environments import TOLERANCE, why_not_exact
@@ -34,6 +36,8 @@ class Reproduction:
     again: Record
     inexact: str
     """Why it may differ in the last bits; empty where it may not: on a CPU of one kind, with the same versions."""
+    largest: float
+    """Difference of a score from its record, in absolute value."""
     differences: list[str]
     """Empty where the record was reproduced."""
 
@@ -63,7 +67,7 @@ def reproduce(
         again = published(again, arrays, arrays)
     inexact = why_not_exact(record.environment, again.environment)
     found = list(_differences(record, again, tolerance) if inexact else _exact_differences(record, again))
-    return Reproduction(again, inexact, found)
+    return Reproduction(again, inexact, _largest_difference(record, again), found)
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
@@ -116,14 +120,22 @@ def _first_difference(one: object, other: object, at: str) -> str:
     return f"{at} was {str(one)[:80]}, is {str(other)[:80]}"
 
 
+def _scores(record: Record) -> dict[Any, Metric]:
+    """Entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own."""
+    return {one.coordinates: one for one in record.metrics if one.name in RETRIEVAL}
+
+
+def _largest_difference(record: Record, again: Record) -> float:
+    found = _scores(again)
+    pairs = [(one.value, found[at].value) for at, one in _scores(record).items() if at in found]
+    return max((abs(one - other) for one, other in pairs if one is not None and other is not None), default=0.0)
+
+
 def _differences(record: Record, again: Record, tolerance: float) -> Iterator[str]:
     for part in ("status", "split_hash", "parents"):
         if getattr(record, part) != getattr(again, part):
             yield f"{part} was {getattr(record, part)}, is {getattr(again, part)}"
-    # entries of the compatibility matrix: what derives from them, such as a ratio, has no tolerance of its own
-    found, scores = (
-        {one.coordinates: one for one in each.metrics if one.name in RETRIEVAL} for each in (again, record)
-    )
+    found, scores = _scores(again), _scores(record)
     for (name, *at), metric in scores.items():
         where, other = f"{name}{tuple(at)}", found.get(metric.coordinates)
         if other is None or other.n != metric.n:

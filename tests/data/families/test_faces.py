@@ -142,6 +142,13 @@ def test_people_on_both_sides_are_refused(faces: Path, write_image) -> None:
         load("faces", 8, faces, {})
 
 
+@pytest.mark.parametrize("option", ["train", "images", "pairs"])
+def test_paths_are_those_inside_the_folder(faces: Path, option: str) -> None:
+    for path in (str(faces / "faces"), "../faces"):
+        with pytest.raises(RequestError, match=f"{option}: give a path relative to the dataset's folder"):
+            load("faces", None, faces, {option: path})
+
+
 def test_missing_parts_are_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"missing: \S+faces/train, \S+faces/lfw, \S+faces/pairs.txt"):
         load("faces", 8, tmp_path, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import uuid
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def test_one_file_has_the_vectors_of_both_models(tmp_path: Path) -> None:
     both = InputOptions(vectors="emb,other")
     assert np.array_equal(read_table(path, both, "old").float32(), VECTORS)
     assert np.array_equal(read_table(path, both, "new").float32(), 2 * VECTORS)
+
+
+def test_an_archive_has_at_most_20_000_members(tmp_path: Path) -> None:
+    path = tmp_path / "many.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(20_001):
+            archive.writestr(zipfile.ZipInfo(f"{number}.npy"), b"")
+    with pytest.raises(RequestError, match=r"has 20,001 members; at most 20,000 are read"):
+        FORMATS[".npz"].columns(path)
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import AfterValidator
 
 from compatbench.data.family import Options
 from compatbench.data.file_family import FileFamily
@@ -25,14 +26,23 @@ HEADING = {"name", "name1", "name2", "imagenum1", "imagenum2", "path1", "path2",
 """Names of columns, any of which makes a first line a heading."""
 
 
+def _inside(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("give a path relative to the dataset's folder, which `data get faces --from FOLDER` links")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+
+
 class FacesOptions(Options):
     """Options of the dataset `faces`; all paths are relative to its folder."""
 
-    train: str = "train"
+    train: Inside = "train"
     """Folder of the training images, one folder a person."""
-    images: str = "lfw"
+    images: Inside = "lfw"
     """Folder that the pairs' paths start from."""
-    pairs: str = "pairs.txt"
+    pairs: Inside = "pairs.txt"
     """The list of pairs."""
     identity: Literal["folder", "pairs"] = "folder"
     """Who is on a test image: the name of the folder it lies in, or whoever the pairs say is the same."""
