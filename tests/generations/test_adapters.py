@@ -123,8 +123,8 @@ def test_facts_say_what_it_was_fitted_on(tmp_path: Path) -> None:
     old, new, labels = pairs()
     fit("slerp", old, new, labels, seed=3).save(tmp_path / "a.safetensors")
     facts = load(tmp_path / "a.safetensors").facts
-    assert (facts["pairs"], facts["seed"]) == (60, 3)
-    assert facts["fit_seconds"] >= 0
+    assert (facts.pairs, facts.seed) == (60, 3)
+    assert facts.fit_seconds >= 0
     with safe_open(tmp_path / "a.safetensors", framework="np") as file:
         metadata = json.loads(file.metadata()["facts"])
     assert (metadata["method"], metadata["dim"], metadata["old_dim"], metadata["num_classes"]) == ("slerp", 6, 4, 3)

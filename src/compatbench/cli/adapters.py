@@ -94,7 +94,7 @@ def fit(
     cosine = F.cosine_similarity(adapter.query(vectors[1], vectors[0]), adapter.gallery(vectors[0])).mean()
     print(
         f"written: {output}: {method}, {adapter.dim} → {adapter.old_dim} dimensions, fitted on {len(items)} pairs "
-        f"in {adapter.facts['fit_seconds']:.1f} s; mean cosine of a mapped new vector and its old one: {cosine:.3f}"
+        f"in {adapter.facts.fit_seconds:.1f} s; mean cosine of a mapped new vector and its old one: {cosine:.3f}"
     )
     print(f"next: compatbench apply {output} QUERIES -o MAPPED")
 
@@ -185,7 +185,7 @@ def export(
 
 
 def _warn_of_lengths(fitted: FittedAdapter, similarity: Similarity | None) -> None:
-    if similarity is None and fitted.facts.get("old_lengths_differ"):
+    if similarity is None and fitted.facts.old_lengths_differ:
         print(
             "WARNING: the adapter was fitted on old vectors of unequal lengths, and gives unit vectors here: an index "
             "that ranks by inner product or distance needs --similarity dot or l2 (--similarity cosine: it does not)",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -61,6 +61,19 @@ def fitted_numbers(*modules: nn.Module | None) -> int:
     return sum(value.numel() for state in states for value in state if value.is_floating_point())
 
 
+class FitFacts(BaseModel):
+    """The circumstances of a fit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pairs: int
+    seed: int
+    fit_seconds: float
+    old_length: float | None = None
+    """Median length of the old vectors; None in a suite, where all have unit length, and in the first files."""
+    old_lengths_differ: bool = False
+
+
 @dataclass(frozen=True)
 class FittedAdapter:
     """The maps of an adapter as they serve, on any device, without gradient: matrices in, tensors out."""
@@ -75,8 +88,7 @@ class FittedAdapter:
     num_classes: int
     """C: classes of the pairs; 0 where they had no labels."""
     maps: Maps
-    facts: dict[str, Any]
-    """What was noted when it was fitted, JSON-serialisable."""
+    facts: FitFacts
 
     def query(self, new: Matrix, old: Matrix | None = None) -> Tensor:
         """Map new query vectors (N, D_n) to query vectors for the old gallery, mapped by `gallery`.
@@ -112,9 +124,9 @@ class FittedAdapter:
     @property
     def usual_length(self) -> float:
         """The median length of the old vectors that it was fitted on. Raises RequestError for files without it."""
-        if "old_length" not in self.facts:
+        if self.facts.old_length is None:
             raise RequestError("this adapter was saved before lengths were; fit it again")
-        return float(self.facts["old_length"])
+        return self.facts.old_length
 
     def with_length(self, mapped: Tensor, side: str, given: Matrix) -> Tensor:
         """Mapped unit vectors at lengths for an index that ranks by inner product or distance.
@@ -141,7 +153,7 @@ class FittedAdapter:
             "old_dim": self.old_dim,
             "num_classes": self.num_classes,
             "source_hash": self.plugin.source_hash,
-            "facts": self.facts,
+            "facts": self.facts.model_dump(exclude_unset=True),
         }
         return Artefact({**self.maps.state_dict(), **self._probe()}, facts)
 
@@ -222,8 +234,8 @@ def fit(
     fitted = fit_plugin(plugin, resolved, task, vectors[1], vectors[0], classes, seed, "fit")
     lengths = torch.linalg.vector_norm(vectors[0], dim=1)
     differ = bool(lengths.max() > EQUAL_LENGTHS * lengths.min())
-    fitted.facts.update({"old_length": float(lengths.median()), "old_lengths_differ": differ})
-    return fitted
+    said = {"old_length": float(lengths.median()), "old_lengths_differ": differ}
+    return replace(fitted, facts=fitted.facts.model_copy(update=said))
 
 
 def fit_plugin(
@@ -250,7 +262,7 @@ def fit_plugin(
         if Need.UNPAIRED in adapter.needs:
             new, old, labels = *of_different_items(new, old), None
         maps = adapter.fit(unit(new), unit(old), labels)  # type: ignore[arg-type]
-    facts = {"pairs": len(new), "seed": seed, "fit_seconds": time.perf_counter() - begun}
+    facts = FitFacts(pairs=len(new), seed=seed, fit_seconds=time.perf_counter() - begun)
     maps.cpu().eval().requires_grad_(False)
     needs = frozenset(adapter.needs)
     return FittedAdapter(plugin, params, needs, new.shape[1], old.shape[1], task.num_classes, maps, facts)
@@ -297,7 +309,7 @@ class _Saved(BaseModel):
     old_dim: int = Field(ge=1)
     num_classes: int = Field(ge=0)
     source_hash: str
-    facts: dict[str, JsonValue]
+    facts: FitFacts
 
 
 def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
@@ -330,7 +342,7 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
         raise RequestError(changed) from error
     maps.eval().requires_grad_(False)
     shape = saved.dim, saved.old_dim, saved.num_classes
-    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), *shape, maps, dict(saved.facts))
+    fitted = FittedAdapter(plugin, params, frozenset(adapter.needs), *shape, maps, saved.facts)
     mapped = fitted._probe()
     if mapped.keys() != probes.keys():
         raise RequestError(changed)

@@ -29,7 +29,7 @@ def step_costs(chain: ServedChain) -> dict[str, dict[str, float | None]]:
             "train_images": float(chain.train_images[step]),
             "train_seconds": one.trained.report.seconds,
             "train_images_per_second": one.trained.report.images_per_second,
-            "fit_seconds": one.adapter.facts["fit_seconds"] if one.adapter else None,
+            "fit_seconds": one.adapter.facts.fit_seconds if one.adapter else None,
             "bytes_per_vector": 4.0 * one.gallery.shape[1],
         }
         for step, one in enumerate(chain.generations)
@@ -46,7 +46,7 @@ def _parameters(new: ServedGeneration) -> dict[str, float | None]:
     return {
         "extra_training_parameters": float(fitted_numbers(maps)),
         "extra_serving_parameters": float(fitted_numbers(maps.new, maps.query)),
-        "fit_seconds": new.adapter.facts["fit_seconds"],
+        "fit_seconds": new.adapter.facts.fit_seconds,
     }
 
 
