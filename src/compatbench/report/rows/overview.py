@@ -115,7 +115,7 @@ def _averages(scenarios: Sequence[ScenarioRows], number: MetricName) -> dict[str
 def _mean_ranks(scenarios: Sequence[ScenarioRows]) -> dict[str, Estimate]:
     """Of the rows that competed in every contest of their league."""
     found: dict[str, Estimate] = {}
-    for league in League:
+    for league in League if scenarios else ():
         ranked = [one.contests[league] for one in scenarios if league in one.contests]
         number = sum(len(rows) > 1 for rows in ranked)
         for label, one in averages(ranked, scenarios[0].rank_by).items():
