@@ -386,6 +386,7 @@ def test_the_first_screen_answers(opened):
         assert page.get_by_role("heading", name=question).bounding_box()["y"] < 400
     assert page.locator("#overview-table").bounding_box()["y"] < 800
     facts = page.locator("#facts").inner_text()
+    assert "Upgrades backbone: another encoder (small → large); extended_data: " in facts
     for fact in ("zoo", "4 queries", "10 rows × 2 upgrades × 3 seeds", "run on ", "commit", "protocol"):
         assert fact in facts
     gained = page.locator("#answers > div").nth(1).inner_text()
@@ -483,6 +484,23 @@ def test_only_tables_scroll_sideways(opened, viewport):
     page.goto(page.url + "/strong")
     page.get_by_role("dialog").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_the_whole_board_is_short_on_a_phone_and_its_first_table_soon_passed(browser):
+    """The page of the committed records, as long as it gets."""
+    one = Opened(browser, (Path(__file__).parents[3] / "results/index.html").as_uri(), viewport=PHONE)
+    assert one.page.evaluate("document.documentElement.scrollHeight") < 6000
+    stops = one.page.evaluate(
+        """() => {
+          const stops = "a[href], button, input, select, summary, [tabindex]";
+          const table = document.querySelector("#overview-table");
+          const before = (one) => one.compareDocumentPosition(table) & Node.DOCUMENT_POSITION_FOLLOWING;
+          return [...document.querySelectorAll(stops)].filter(
+            (one) => one.tabIndex >= 0 && one.checkVisibility() && (table.contains(one) || before(one))).length;
+        }"""
+    )
+    assert 50 < stops < 150
+    one.context.close()
 
 
 def test_everything_has_a_name_for_those_who_cannot_see_it(opened):

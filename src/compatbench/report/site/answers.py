@@ -89,6 +89,8 @@ class Facts:
     dates: tuple[str, str]
     commits: tuple[str, ...]
     machines: tuple[str, ...]
+    upgrades: tuple[tuple[str, str], ...]
+    """Name of each scenario, and what changes in it, in plain words."""
 
     @property
     def data(self) -> str:
@@ -134,6 +136,7 @@ def facts(scenarios: Sequence[ScenarioRows]) -> Facts:
         dates=(days[0], days[-1]),
         commits=tuple(sorted({(record.environment.git_sha or "")[:10] for record in records} - {""})),
         machines=tuple(sorted({record.environment.gpu or record.environment.cpu for record in records})),
+        upgrades=tuple((one.runs.scenario, one.runs.rows[0].records[0].spec.upgrade) for one in scenarios),
     )
 
 

@@ -123,7 +123,8 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     best = _best(overview_table(suite.reports, rows).narrow(Place.FRONT))
     return joined(
         [
-            f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}):",
+            f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}). Upgrades: "
+            f"{'; '.join(f'*{escape(name)}*, {escape(words)}' for name, words in about.upgrades)}.",
             "\n".join(lines),
             banner(board),
             re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),

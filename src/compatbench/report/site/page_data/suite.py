@@ -34,7 +34,7 @@ def suite_json(suite: BoardSuite, columns: Columns) -> Json:
 
 
 def _facts(one: Facts) -> Json:
-    return [one.data, one.scale, one.origin]
+    return [one.data, one.scale, one.origin, "; ".join(f"{name}: {words}" for name, words in one.upgrades)]
 
 
 def _answer(one: Answer) -> Json:
