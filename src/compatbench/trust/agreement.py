@@ -238,8 +238,15 @@ def _differ(one: QueryResults, other: QueryResults, ours: Environment, theirs: E
 
 
 def _may_be_alike(one: _Scored, other: _Scored) -> bool:
-    """Variants of one method may be the same where they do not differ, and two methods may train the same encoder."""
-    same_method = one.record.spec.method.name == other.record.spec.method.name
+    """Variants of one method may be the same where they do not differ, and two methods may train the same encoder.
+
+    `low_rank` is `ridge` where a model has no more dimensions than its rank.
+    """
+    methods = {scored.record.spec.method.name: scored.record.spec for scored in (one, other)}
+    same_method = len(methods) == 1
+    if methods.keys() == {"low_rank", "ridge"}:
+        rank = methods["low_rank"].method.params["rank"]
+        same_method = isinstance(rank, int) and rank >= min(step.dim for step in methods["low_rank"].generations)
     return one.at == other.at and (same_method or one.at[0] == one.at[1])
 
 

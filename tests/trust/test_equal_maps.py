@@ -1,0 +1,36 @@
+"""Maps that coincide by their formula are no copies: `low_rank` with a rank that no model's dimensions exceed."""
+
+import numpy as np
+import pytest
+
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.records.parts import ArrayRef
+from compatbench.records.record import Record
+from compatbench.trust.agreement import Agreement
+
+RESULTS = QueryResults(
+    ids=np.arange(40),
+    first_rank=np.ones(40, dtype=np.int32),
+    average_precision=np.linspace(0.1, 0.9, 40, dtype=np.float32),
+    ap_at_r=np.linspace(0.1, 0.8, 40, dtype=np.float32),
+    relevant=np.full(40, 9, dtype=np.int32),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "old_dim", "problems"), [("low_rank", 64, 0), ("low_rank", 65, 1), ("procrustes", 64, 1)]
+)
+def test_a_map_of_full_rank_is_ridge_and_no_copy_of_it(record: Record, name: str, old_dim: int, problems: int) -> None:
+    agreement = Agreement(lambda reference: RESULTS)
+    found = []
+    for method, params in (("ridge", {"epsilon": 1e-4}), (name, {"epsilon": 1e-4, "rank": 64})):
+        old, new = record.spec.generations
+        info = record.spec.method.model_copy(
+            update={"name": method, "label": method, "params": params, "kind": "adapter"}
+        )
+        generations = (old.model_copy(update={"dim": old_dim}), new.model_copy(update={"dim": 128}))
+        spec = record.spec.model_copy(update={"method": info, "generations": generations})
+        arrays = [ArrayRef(query_generation="1", gallery_generation="0", array=f"{'a' * 64}#q")]
+        found += agreement.conflicts(record.model_copy(update={"spec": spec, "arrays": arrays, "metrics": []}))
+    assert len(found) == problems, found
+    assert all("query by query, and is of another model" in problem for problem in found)
