@@ -23,7 +23,7 @@ from safetensors.torch import save
 from compatbench.data.vectors.embeddings import read_table
 from compatbench.data.vectors.pairing import Checked
 from compatbench.data.vectors.qrels import read_judgements
-from compatbench.discovery.plugins import Catalogue, discover
+from compatbench.discovery.plugins import Plugin
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter, adapter_of, fit, restore
 from compatbench.records.record import read_record
@@ -131,8 +131,10 @@ METHODS = ("procrustes", "ridge", "low_rank", "slerp", "query_drift", "rank_merg
 
 
 @functools.cache
-def methods() -> Catalogue:
-    return discover()
+def method(name: str) -> Plugin:
+    if name not in METHODS:
+        raise RequestError("no such adapter")
+    return adapter_of(name, ())
 
 
 @functools.cache
@@ -187,7 +189,7 @@ def adapter(path: Path) -> FittedAdapter:
     found = sound_artefact(path)
     if not isinstance(found.facts, dict):
         raise RequestError("no adapter")
-    return restore(found, lambda name: adapter_of(methods(), name))
+    return restore(found, method)
 
 
 def rows(path: Path) -> Checked:

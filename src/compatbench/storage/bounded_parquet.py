@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.errors import RequestError
+from compatbench.storage.parquet_footer import chunks
 
 FREE_BYTES = 2**30
 """What any file may unpack to."""
@@ -67,7 +68,7 @@ def read_bounded(
                 raise RequestError(f"{name}: '{field.name}' is {kind}; give numbers, text or lists of numbers")
         file = pq.ParquetFile(source if isinstance(source, Path) else pa.BufferReader(source), read_dictionary=texts)
         check_unpacked(name, packed, file.metadata.num_rows * max(1, len(schema)), free)
-        check_unpacked(name, packed, _declared_bytes(file, {field.name for field in schema}), free)
+        check_unpacked(name, packed, _declared_bytes(source, {field.name for field in schema}), free)
         read = pa.schema([field for field in file.schema_arrow if columns is None or field.name in columns])
         batches, unpacked = [], 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[field.name for field in schema]):
@@ -81,16 +82,9 @@ def read_bounded(
         raise RequestError(f"{name} cannot be read: {error or type(error).__name__}") from error
 
 
-def _declared_bytes(file: Any, columns: Collection[str]) -> int:
-    """What the values of numeric columns take, by the counts in the row groups, before any is read."""
-    found = 0
-    for group in range(file.metadata.num_row_groups):
-        parts = file.metadata.row_group(group)
-        for at in range(parts.num_columns):
-            part = parts.column(at)
-            if part.path_in_schema.partition(".")[0] in columns:
-                found += part.num_values * _WIDTHS.get(part.physical_type, 1)
-    return found
+def _declared_bytes(source: Path | bytes, columns: Collection[str]) -> int:
+    """What the values of numeric columns take, by the counts in the footer, before any is read."""
+    return sum(one.values * _WIDTHS.get(one.kind, 1) for one in chunks(source) if one.name in columns)
 
 
 _WIDTHS = {"INT32": 1, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}

@@ -43,6 +43,8 @@ def validated(model: type[Model], data: object, where: str) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise RequestError(f"{where}{_explain(error, model)}") from error
+    except UnicodeEncodeError as error:  # of a key, before any is looked at
+        raise RequestError(f"{where}contains half of a character: {error.object[error.start]!r}") from error
 
 
 def _explain(error: ValidationError, model: type[BaseModel]) -> str:
