@@ -11,11 +11,9 @@ from compatbench.report.plots.svg import CHARACTER, Scale, element, frame, label
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.vocabulary import Order, Role
 
-COLOURS = 8
-"""Curves that can have a colour at once."""
 SIZE = 720, 400
 _FIRST = 5
-"""Methods that have one at first."""
+"""Methods that have a colour at first."""
 
 
 def backfill_caption() -> str:
