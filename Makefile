@@ -11,7 +11,7 @@ COMPUTE := tests/comparison tests/discovery/contract tests/evaluation tests/exec
            tests/test_encoders.py tests/test_heads.py tests/trust
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench smoke plan tune status report verify submit tables changed list docs test older lint check new torture fuzz error-rates speed
+.PHONY: help setup bench smoke plan tune status report verify submit tables changed list docs site test older lint check new torture fuzz error-rates speed
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,12 @@ new: $(READY)  ## a new method file, methods/METHOD.py
 
 docs: $(READY)  ## docs/methods.md again, from the method files
 	$(BIN)/compatbench docs
+
+site: $(READY)  ## README, docs and the board as a site, build/site; a broken link fails
+	$(BIN)/python -m mkdocs --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check mkdocs-material==9.8.1
+	@mkdir -p build/site-pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError
 from compatbench.records.store import Store
-from compatbench.report.site.board import Board, BoardSuite
+from compatbench.report.site.board import GENERATED, Board, BoardSuite
 from compatbench.report.site.claims_page import CLAIMS_FILE, CLAIMS_PAGE, claims_page, read_claims
 from compatbench.report.site.insert import unknown_suite, with_section
 from compatbench.report.site.leaderboard_page import leaderboard_page
-from compatbench.report.site.leaderboard_readme import GENERATED, leaderboard_readme
+from compatbench.report.site.leaderboard_readme import leaderboard_readme
 from compatbench.report.site.write import write_suite
 from compatbench.storage.files import write_whole
 from compatbench.trust.problems import Problem

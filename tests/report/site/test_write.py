@@ -1,4 +1,6 @@
+import json
 import random
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -95,7 +97,12 @@ def test_flips_are_linked_and_pictured_where_the_images_are_known(bench, tmp_pat
     readme, page = (tmp_path / "README.md").read_text(), (tmp_path / "index.html").read_text()
     names = [f"flips/extended_data/own_a=1.{ending}" for ending in ("csv", "html")]
     assert f"own(a=1) ([list]({names[0]}), [pictures]({names[1]}))" in readme
-    assert all(f'href="{name}"' in page for name in names)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    assert names in [row["flips"] for row in data["scenarios"][0]["rows"]]
+    (record,) = data["scenarios"][0]["rows"][0]["records"][:1]
+    assert record[2].startswith("synthetic/records/extended_data/")
+    assert record[2].endswith(".json")
+    assert data["records"] == ".."
     assert "weak ([list](flips/extended_data/weak.csv))" in readme
 
 

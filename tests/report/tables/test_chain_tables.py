@@ -142,4 +142,4 @@ def test_the_report_has_the_chain_in_every_file(bench, tmp_path):
     readme, page = (tmp_path / "README.md").read_text(), (tmp_path / "index.html").read_text()
     assert "](plots/sequence-matrix.svg)" in readme
     assert "(tables/sequence-matrix.md)" in readme
-    assert "<summary>The matrices as a table</summary>" in page
+    assert page.count('class="panel"') == 1

@@ -1,4 +1,4 @@
-"""The leaderboard as one page, results/index.html: it opens from a file, loads nothing, and shows the records."""
+"""One page for the leaderboard and for a run: it opens from a file, loads nothing, and shows the records."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from markupsafe import Markup
 from compatbench.errors import RequestError
 from compatbench.report.plots.svg import stylesheet
 from compatbench.report.render.to_html import templates
-from compatbench.report.site.board import Board
-from compatbench.report.site.leaderboard_readme import GENERATED
+from compatbench.report.site.board import GENERATED, Board
 from compatbench.report.site.page_data.numbers import Json
 from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
-from compatbench.report.site.page_data.scenario import scenario_json
+from compatbench.report.site.page_data.scenario import OwnRun, scenario_json
 from compatbench.report.site.page_data.suite import suite_json
 from compatbench.report.site.page_data.tables import Columns
 from compatbench.report.site.page_data.terms import GENERAL, NEED_FILTERS, SIGNS, Terms
@@ -42,17 +41,18 @@ def leaderboard_page(
     thumbnails: Mapping[str, Thumbnails],
     folder: str = "leaderboard",
     title: str = "CompatBench leaderboard",
+    own: OwnRun | None = None,
 ) -> str:
     """The page of a whole leaderboard; `thumbnails` are the pictures by dataset. Equal input gives equal bytes.
 
-    `folder` holds the records, seen from the page.
+    `folder` holds the records, seen from the page. With `own` it is the page of a run, a board of one suite.
 
     Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
     """
     try:
-        bare = _render(board, ChosenExamples((), {}, 0), folder, title)
+        bare = _render(board, ChosenExamples((), {}, 0), folder, title, own)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder, title)
+        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder, title, own)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -61,11 +61,11 @@ def leaderboard_page(
     return page
 
 
-def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> str:
+def _render(board: Board, examples: ChosenExamples, folder: str, title: str, own: OwnRun | None) -> str:
     terms = Terms()
     columns = Columns(terms)
     scenarios: list[Json] = [
-        scenario_json(suite, report, columns, examples) for suite in board.suites for report in suite.reports
+        scenario_json(suite, report, columns, examples, own) for suite in board.suites for report in suite.reports
     ]
     suites: list[Json] = [suite_json(suite, columns) for suite in board.suites]
     data: dict[str, Json] = {
@@ -81,6 +81,7 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> 
         "pictures": examples.pictures,
         "left out": examples.left_out,
         "records": folder,
+        "own": own is not None,
     }
     script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES) + stylesheet()
@@ -95,6 +96,7 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str) -> 
         folder=folder,
         board=board,
         title=title,
+        own=own,
     )
 
 

@@ -8,18 +8,21 @@ from pathlib import Path
 from compatbench.report.plots.svg import as_file
 from compatbench.report.render.table import Column, Place, Table
 from compatbench.report.render.to_csv import to_csv
-from compatbench.report.render.to_html import templates
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_legend, to_markdown
 from compatbench.report.rows.flips import Samples
-from compatbench.report.site.board import BoardSuite
+from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.flip_files import FlipFiles, flip_files
+from compatbench.report.site.leaderboard_page import leaderboard_page
+from compatbench.report.site.page_data.scenario import OwnRun
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_of_several
 from compatbench.report.tables.speed import speed_table
 from compatbench.report.tables.tuning import tuning_table
 from compatbench.storage.files import write_files
 
+RUNS = ".."
+"""The folder of runs, seen from the page of a run."""
 INTRODUCTION = (
     "Can queries embedded by a new model search vectors that an old model stored? Each row is one method for training "
     "or adapting the new model; each table is one upgrade scenario. The columns are explained below each table."
@@ -51,7 +54,11 @@ def write_report(
     for table in (overview, tuning, measured):
         contents |= _table_files(table, table) if table else {}
     contents["README.md"] = _readme(title, reports, overview, tuning, measured, flips)
-    contents["index.html"] = render_page(title, INTRODUCTION, reports, overview, measured, flips)
+    suite = BoardSuite(reports[0].runs.suite, None, tuple(reports), title)
+    own = OwnRun(
+        {report.runs.scenario: {one.label: one for one in flips[report.scores.name]} for report in reports}, measured
+    )
+    contents["index.html"] = leaderboard_page(Board((suite,)), {}, RUNS, title, own)
     return write_files(out_folder, contents)
 
 
@@ -80,31 +87,6 @@ def _scenario_files(report: ScenarioReport) -> dict[str, str]:
     for kind, table in report.tables.items():
         contents |= _table_files(table, table) if kind != "scores" else {}
     return contents | {figure.file: as_file(figure.svgs[0]) for figure in report.figures.values()}
-
-
-def render_page(
-    title: str,
-    introduction: str,
-    reports: Sequence[ScenarioReport],
-    overview: Table | None = None,
-    speed: Table | None = None,
-    flips: Mapping[str, Sequence[FlipFiles]] = {},
-) -> str:
-    """One HTML page that needs no network: all scenarios, then speed.
-
-    `flips`, by name of the scenario, are linked from the page and lie beside it.
-    """
-    needs = {tag for report in reports for group in report.scores.groups for row in group.rows for tag in row.tags}
-    page = templates().get_template("page.html.j2")
-    return page.render(
-        title=title,
-        introduction=introduction,
-        overview=overview,
-        reports=reports,
-        needs=sorted(needs),
-        speed=speed,
-        flips=flips,
-    )
 
 
 def _table_files(table: Table, narrow: Table, banner: str = "") -> dict[str, str]:

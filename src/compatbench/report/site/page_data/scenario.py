@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.compatibility import compatibility
@@ -12,8 +12,9 @@ from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.table import Table
 from compatbench.report.rows.row import MethodRow
-from compatbench.report.rows.runs import packed_file_of
+from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site.board import BoardSuite
+from compatbench.report.site.flip_files import FlipFiles
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import Columns, table_json
@@ -40,11 +41,21 @@ _BUTTONS = {
 """Kinds of table by the words of the page's buttons."""
 
 
-def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, examples: ChosenExamples) -> Json:
+@dataclass(frozen=True)
+class OwnRun:
+    """What the page of a run has beside the tables; on the leaderboard there is none of it."""
+
+    flips: Mapping[str, Mapping[str, FlipFiles]]
+    """Files below the page's folder, by scenario and by row."""
+    speed: Table | None = None
+
+
+def scenario_json(
+    suite: BoardSuite, report: ScenarioReport, columns: Columns, examples: ChosenExamples, own: OwnRun | None = None
+) -> Json:
     """The page's data on one scenario."""
-    labels = [row.label for row in report.rows]
     spec = report.rows[0].runs.records[0].spec
-    banner, tables = report.banner, report.tables
+    banner = report.banner
     return {
         "suite": suite.name,
         "suite title": suite.title,
@@ -57,14 +68,18 @@ def scenario_json(suite: BoardSuite, report: ScenarioReport, columns: Columns, e
         "seeds": list(report.runs.seeds),
         "headline": banner.headline,
         "problems": list(banner.problems),
-        "tables": [
-            [name, table_json(_on_page(tables[kind]), columns, labels)]
-            for name, kind in _BUTTONS.items()
-            if kind in tables
-        ],
+        "tables": _tables(report, columns, own),
         "unranked": list(report.limits),
-        "rows": [_row(row, report, examples) for row in report.rows],
+        "rows": [_row(row, report, examples, own) for row in report.rows],
     }
+
+
+def _tables(report: ScenarioReport, columns: Columns, own: OwnRun | None) -> list[Json]:
+    labels = [row.label for row in report.rows]
+    named = {name: _on_page(report.tables[kind]) for name, kind in _BUTTONS.items() if kind in report.tables}
+    if own and own.speed:
+        named["Speed"] = own.speed
+    return [[name, table_json(table, columns, labels)] for name, table in named.items()]
 
 
 def _on_page(table: Table) -> Table:
@@ -84,7 +99,7 @@ def _backbones(generations: Sequence[GenerationSpec]) -> str:
     return " → ".join(names)
 
 
-def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Json:
+def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples, own: OwnRun | None) -> Json:
     """The data behind a click on the row."""
     method = row.runs.method
     return {
@@ -100,23 +115,29 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples) -> Js
         "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
         "params": [[name, value] for name, value in method.params.items()],
         "needs": list(method.needs),
-        "records": [_record(record) for record in row.runs.records],
+        "records": [_record(record, file_of if own else packed_file_of) for record in row.runs.records],
         "under": row.under,
         "setting": [row.setting, row.setting.sentence] if row.setting else None,
         "seeds": _seeds(row),
         "models": [_model(*one) for one in convergences(row)],
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
         "examples": examples.sheets(row.runs.records),
+        **({"flips": _flips(own.flips.get(report.runs.scenario, {}).get(row.label))} if own else {}),
     }
 
 
-def _record(record: Record) -> Json:
+def _flips(files: FlipFiles | None) -> Json:
+    """Paths of the list of the row's flips, and of the worst in pictures."""
+    return [files.list, files.sheet] if files else []
+
+
+def _record(record: Record, file: Callable[[Record], str]) -> Json:
     """Seed, status, file below the leaderboard's folder, command, and where it comes from."""
     environment = record.environment
     return [
         record.spec.seed,
         record.status.value,
-        packed_file_of(record),
+        file(record),
         record.command,
         record.reason,
         record.started[:10],

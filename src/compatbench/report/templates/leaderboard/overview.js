@@ -2,7 +2,7 @@
 function drawOverview() {
   const chosen = suite();
   drawSuites(chosen);
-  part("facts").replaceChildren(h("b", {}, "Data"), ` ${chosen.facts[0]}. `, h("b", {}, "Scale"), ` ${chosen.facts[1]}. `, h("b", {}, "Upgrades"), ` ${chosen.facts[3]}. `, h("b", {}, "Origin"), ` ${chosen.facts[2]}; protocol ${current().protocol}; every number from `, h("a", { href: `${data.records}/` }, "records"), ".");
+  part("facts").replaceChildren(h("b", {}, "Data"), ` ${chosen.facts[0]}. `, h("b", {}, "Scale"), ` ${chosen.facts[1]}. `, h("b", {}, "Upgrades"), ` ${chosen.facts[3]}. `, h("b", {}, "Origin"), ` ${chosen.facts[2]}; protocol ${current().protocol}; every number from `, h("a", { href: data.own ? "records/" : `${data.records}/` }, "records"), ".");
   drawAnswers(chosen);
   drawLeagues(chosen);
   const first = (row) => data.scenarios.findIndex((one) => one.suite === chosen.name && one.rows.some(({ label }) => label === row.label));

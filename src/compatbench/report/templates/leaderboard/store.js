@@ -80,8 +80,12 @@ function remember() {
   history.replaceState(null, "", address(current(), ...open));
 }
 
+function fileLink(file) {
+  return file.split("/").map(encodeURIComponent).join("/");
+}
+
 function recordLink(file) {
-  return [data.records, ...file.split("/")].map(encodeURIComponent).join("/");
+  return `${fileLink(data.records)}/${fileLink(file)}`;
 }
 
 // Hidden by the league or by what a method needs; references and controls belong to no league and stay.
