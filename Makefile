@@ -78,7 +78,7 @@ older: $(READY)  ## the tests that compute, and the records, with the arithmetic
 	scripts/older_processor.sh $(BIN)/pytest -n 2 --dist worksteal $(COMPUTE)
 	scripts/older_processor.sh $(BIN)/compatbench verify
 
-torture: $(READY)  ## kill runs a hundred times, at random (about half an hour)
+torture: $(READY)  ## kill runs a hundred times, at random, and run on odd machines (about an hour)
 	$(BIN)/pytest -m torture -s tests/execution
 
 fuzz: $(READY)  ## two hundred thousand broken and hostile inputs to the readers of files

@@ -58,9 +58,8 @@ def verify(
     """
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.trust.environments import TOLERANCE
     from compatbench.trust.problems import serious
-    from compatbench.trust.reproduce import drawn
+    from compatbench.trust.reproduce import TOLERANCE, drawn
     from compatbench.trust.verify import verify as check
 
     selection, folders = selection_of(methods, scenarios, seeds)
@@ -150,7 +149,7 @@ def reproduce(
     datasets: Datasets = None,
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0, help="Of a score, where not every byte must be the same.")
-    ] = 0.02,
+    ] = 0.01,
     timeout_minutes: Annotated[float, typer.Option("--timeout", min=0.1, help="Minutes for the cell.")] = 120,
 ) -> None:
     """Re-run a recorded cell in a folder of its own, and compare; features of frozen trunks are those of --runs."""
