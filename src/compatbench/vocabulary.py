@@ -255,7 +255,15 @@ class MetricName(Word):
     TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model."
     CRITERION = "criterion", "Whether M(n,o) > M(o,o).", "compatible"
     ORDERING = "ordering", "Whether M(n,n) > M(n,o) > M(o,o).", "ordered"
+    P_UP = (
+        "P_up",
+        "AdvBCT's score of what the new model keeps, 100·σ((M(n,n) − M(*,*)) / M(*,*)), σ the logistic function: 50 "
+        "is no tax. Of this data set; their table has means over several.",
+    )
+    P_COMP = "P_comp", "AdvBCT's score of compatibility, 100·σ(Γ): 50 is no gain, 73 that of a full backfill."
+    P_1 = "P_1", "AdvBCT's score of both: the harmonic mean of P_up and P_comp."
     RETENTION = "retention", "M(n,o) / M(*,*): the share of the full backfill's quality."
+    OLD_RETENTION = "old_retention", "M(o,o) / M(*,*): the same of the status quo.", "retention, status quo"
     AC = (
         "AC",
         "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",

@@ -27,13 +27,16 @@ from compatbench.vocabulary import Verdict
 
 QUERIES = 400
 SEEDS, ROWS = (3, 5, 10), (2, 10, 30)
-GAMMA = 0.3
+TRUE = {"Γ": 0.3, "Φ": 0.9, "A": 0.6}
+"""Shares of the gain; A is the mean of a curve that rises evenly from Γ to Φ."""
 HEADS = (
     "seed variance",
     "seeds",
     "interval of a gain covers",
     "of Γ, room 10",
     "of Γ, room 25",
+    "of Φ, room 10",
+    "of A, room 10",
     "wrong bold, 2 / 10 / 30 rows",
     "wrong verdict, 2 / 10 / 30 rows",
     "found: rows 8 points worse, of 10",
@@ -90,10 +93,11 @@ def coverage(setting: Setting, seeds: int, trials: int, seed: int = 0) -> float:
     return float(np.mean([one.low <= 0 <= one.high for one in found]))
 
 
-def share_coverage(setting: Setting, seeds: int, room: float, trials: int, seed: int = 0) -> float:
-    """Share of 95% intervals that contain the true Γ where a full backfill gains `room` points.
+def share_coverage(setting: Setting, seeds: int, room: float, trials: int, seed: int = 0, share: str = "Γ") -> float:
+    """Share of 95% intervals that contain the true Γ, Φ or A where a full backfill gains `room` points.
 
-    M(o,o) and M(*,*) vary by seed by 1.8 and 1.0 points at the median (the same records), and so in proportion.
+    M(o,o) and M(*,*) vary by seed by 1.8 and 1.0 points at the median (the same records), and so in proportion; M(n,n)
+    as M(*,*) does. M(β) leads evenly from M(n,o) to M(n,n).
     """
     rng = np.random.default_rng([seed, seeds, 1])
     scale = setting.gain.seed / MEDIAN.gain.seed
@@ -102,11 +106,13 @@ def share_coverage(setting: Setting, seeds: int, room: float, trials: int, seed:
         query = 16 * rng.normal(size=(1, 1, QUERIES)) / 100
         old = query + Noise(1.8 * scale, 10, 6).draw(rng, 1, seeds)
         reference = query + room / 100 + Noise(1.0 * scale, 14, 6).draw(rng, 1, seeds)
-        cross = old + GAMMA * room / 100 + setting.gains(rng, 1, seeds)
-        columns = {"oo": old[0], "no": cross[0], "**": reference[0]}
-        found = Means(columns).estimate(gain_share, "oo", "no", "**")
+        cross = old + TRUE["Γ"] * room / 100 + setting.gains(rng, 1, seeds)
+        new = query + TRUE["Φ"] * room / 100 + Noise(1.0 * scale, 14, 6).draw(rng, 1, seeds) if share != "Γ" else cross
+        scores = {"Γ": cross, "Φ": new, "A": (cross + new) / 2}
+        columns = {"oo": old[0], share: scores[share][0], "**": reference[0]}
+        found = Means(columns).estimate(gain_share, "oo", share, "**")
         if found.low is not None and found.high is not None:
-            covered.append(found.low <= GAMMA <= found.high)
+            covered.append(found.low <= TRUE[share] <= found.high)
     return float(np.mean(covered))
 
 
@@ -151,7 +157,10 @@ def table(trials: int) -> Iterator[str]:
                 setting.name,
                 str(seeds),
                 f"{100 * coverage(setting, seeds, 20 * trials):.1f}",
-                *(f"{100 * share_coverage(setting, seeds, room, 8 * trials):.1f}" for room in (10, 25)),
+                *(
+                    f"{100 * share_coverage(setting, seeds, room, 8 * trials, share=share):.1f}"
+                    for share, room in (("Γ", 10), ("Γ", 25), ("Φ", 10), ("A", 10))
+                ),
                 bold,
                 words,
                 f"{100 * wrong_bold(setting, 10, seeds, trials, worse=8.0):.0f}",

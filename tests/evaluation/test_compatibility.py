@@ -10,7 +10,10 @@ from compatbench.evaluation.compatibility import (
     chain_numbers,
     compatibility,
     gain_share,
-    p_scores,
+    p_1,
+    p_comp,
+    p_up,
+    retention,
 )
 
 
@@ -53,27 +56,23 @@ def test_shares_of_resampled_means() -> None:
     np.testing.assert_allclose(gain_share(0.0, [0.1, 0.2], 0.4), [0.25, 0.5])
 
 
-def test_p_scores_of_one_data_set_by_hand() -> None:
-    """Nothing lost and nothing gained is 50; a cross gain of the whole room is 100·σ(1)."""
-    assert p_scores([0.4], [0.4], [0.6], [0.6]) == pytest.approx({"P_up": 50, "P_comp": 50, "P_1": 50})
+def test_p_scores_by_hand() -> None:
+    """AdvBCT's: nothing lost and nothing gained is 0.5; a cross gain of the whole room is σ(1)."""
+    assert (p_up(0.6, 0.6), p_comp(0.4, 0.4, 0.6), p_1(0.4, 0.4, 0.6, 0.6)) == pytest.approx((0.5, 0.5, 0.5))
     sigma_one = 1 / (1 + math.exp(-1))
-    expected = {"P_up": 50, "P_comp": 100 * sigma_one, "P_1": 100 * sigma_one / (0.5 + sigma_one)}
-    assert p_scores([0.4], [0.6], [0.6], [0.6]) == pytest.approx(expected)
-
-
-def test_p_scores_average_over_data_sets() -> None:
-    both = p_scores([0.4, 0.2], [0.5, 0.2], [0.6, 0.3], [0.6, 0.4])
-    one, other = p_scores([0.4], [0.5], [0.6], [0.6]), p_scores([0.2], [0.2], [0.3], [0.4])
-    for name, value in both.items():
-        assert value == pytest.approx((one[name] + other[name]) / 2)
-    assert other["P_up"] == pytest.approx(100 / (1 + math.exp(0.25)))
+    assert p_comp(0.4, 0.6, 0.6) == pytest.approx(sigma_one)
+    assert p_1(0.4, 0.6, 0.6, 0.6) == pytest.approx(2 * 0.5 * sigma_one / (0.5 + sigma_one))
+    assert p_up([0.3, 0.6], [0.4, 0.6]) == pytest.approx([1 / (1 + math.exp(0.25)), 0.5])
 
 
 def test_p_scores_without_anything_to_gain() -> None:
-    scores = p_scores([0.4, 0.5], [0.5, 0.5], [0.6, 0.5], [0.6, 0.5])
-    assert scores["P_comp"] is None
-    assert scores["P_1"] is None
-    assert scores["P_up"] == pytest.approx(50)
+    assert np.isnan(p_comp(0.5, 0.5, 0.5))
+    assert np.isnan(p_1(0.5, 0.5, 0.5, 0.5))
+    assert p_up(0.5, 0.5) == pytest.approx(0.5)
+
+
+def test_retention_by_hand() -> None:
+    np.testing.assert_allclose(retention([0.45, 0.3], [0.6, 0.0]), [0.75, np.nan])
 
 
 NAN = float("nan")

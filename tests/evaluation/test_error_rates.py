@@ -25,9 +25,10 @@ def test_intervals_of_three_seeds_cover(setting):
     assert low - noise(0.95, 1000) <= found <= high + noise(0.95, 1000)
 
 
-def test_intervals_of_a_share_cover():
+@pytest.mark.parametrize("share", simulated.TRUE)
+def test_intervals_of_a_share_cover(share):
     low, high = COVERAGE
-    found = simulated.share_coverage(MEDIAN, 3, 10, 300, seed=1)
+    found = simulated.share_coverage(MEDIAN, 3, 10, 300, seed=1, share=share)
     assert low - noise(0.95, 300) <= found <= high + noise(0.95, 300)
 
 
@@ -46,8 +47,8 @@ def test_the_protocol_has_a_table_of_every_rate_within_its_bounds():
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [(one[0], int(one[1])) for one in cells] == [(one.name, seeds) for one in SETTINGS for seeds in SEEDS]
     for row in cells:
-        assert all(93 <= float(one) <= 97 for one in row[2:5]), row
-        families = [int(one) for cell in row[5:7] for one in cell.split("/")]
+        assert all(93 <= float(one) <= 97 for one in row[2:7]), row
+        families = [int(one) for cell in row[7:9] for one in cell.split("/")]
         assert len(families) == 2 * len(ROWS)
         assert max(families) <= 100 * FAMILIES, row
 
@@ -59,6 +60,9 @@ def test_the_table_is_what_a_simulation_gives():
     for setting in SETTINGS:
         for seeds in SEEDS:
             assert COVERAGE[0] <= simulated.coverage(setting, seeds, 6000, seed=2) <= COVERAGE[1]
+            for share in simulated.TRUE:
+                found = simulated.share_coverage(setting, seeds, 10, 2000, seed=2, share=share)
+                assert COVERAGE[0] - noise(0.95, 2000) <= found <= COVERAGE[1] + noise(0.95, 2000)
             for rows in ROWS:
                 trials = 12_000 // rows
                 for rate in (simulated.wrong_bold, simulated.wrong_verdicts):

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from compatbench.cli import adapters, compare, data, methods, search, suites, trust, tuning
+from compatbench.cli import adapters, compare, data, methods, search, suites, timing, trust, tuning
 from compatbench.errors import MachineError, RequestError, is_machines_failure
 from compatbench.machine.standard_streams import mend_standard_streams
 from compatbench.machine.vector_sort import prefer_fast_sort
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (suites, tuning, trust, methods, adapters, compare, search, data):
+for group in (suites, tuning, timing, trust, methods, adapters, compare, search, data):
     group.register(app)
 
 

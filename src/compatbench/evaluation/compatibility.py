@@ -53,21 +53,38 @@ def gain_share(oo: ArrayLike, score: ArrayLike, reference: ArrayLike) -> Values:
     return np.divide(score - oo, room, out=undefined, where=room > 0)
 
 
-def p_scores(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> dict[str, float | None]:
-    """AdvBCT's scores (Pan et al., CVPR 2023, arXiv 2305.02610) over data sets; every argument is (K,).
+def p_up(nn: ArrayLike, reference: ArrayLike) -> Values:
+    """AdvBCT's P_up of a data set, σ((M(n,n) − M(*,*)) / M(*,*)), σ the logistic function: 0.5 is no tax.
 
-    With σ the logistic function, P_up = 100·mean σ((nn − **)/**), P_comp = 100·mean σ((no − oo)/(** − oo)), and
-    P_1 = 100·mean of each data set's harmonic mean of the two. 50 means no gain. P_comp and P_1 are None where
-    some data set leaves nothing to gain.
+    This and the two below are of Pan et al., CVPR 2023 (arXiv 2305.02610), as fractions; their table has 100 times the
+    mean over data sets.
     """
-    from scipy.special import expit
-
     nn, reference = np.asarray(nn, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    up = expit((nn - reference) / reference)
-    comp = expit(gain_share(oo, no, reference))
-    harmonic = 2 * up * comp / (up + comp)
-    means = {"P_up": up, "P_comp": comp, "P_1": harmonic}
-    return {name: None if np.isnan(each).any() else float(100 * each.mean()) for name, each in means.items()}
+    return _logistic((nn - reference) / reference)
+
+
+def p_comp(oo: ArrayLike, no: ArrayLike, reference: ArrayLike) -> Values:
+    """AdvBCT's P_comp of a data set, σ(Γ): 0.5 is no gain; NaN where there is nothing to gain."""
+    return _logistic(gain_share(oo, no, reference))
+
+
+def p_1(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> Values:
+    """AdvBCT's P_1 of a data set, the harmonic mean of P_up and P_comp."""
+    up, comp = p_up(nn, reference), p_comp(oo, no, reference)
+    return 2 * up * comp / (up + comp)
+
+
+def retention(score: ArrayLike, reference: ArrayLike) -> Values:
+    """score / M(*,*): the share of the full backfill's quality; NaN where that is 0."""
+    score, reference = np.broadcast_arrays(np.asarray(score, np.float64), np.asarray(reference, np.float64))
+    found: Values = np.full(score.shape, np.nan)
+    np.divide(score, reference, out=found, where=reference > 0)
+    return found
+
+
+def _logistic(value: ArrayLike) -> Values:
+    found: Values = 1 / (1 + np.exp(-np.asarray(value, dtype=np.float64)))
+    return found
 
 
 def chain_numbers(

@@ -54,6 +54,8 @@ class TrainingReport:
     seconds: float
     images_per_second: float
     """Median over the epochs' windows of steps, without set-up."""
+    step_seconds: float = 0.0
+    """Mean time of a step without set-up, of the processor; on an accelerator, of the clock."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -64,13 +66,15 @@ class TrainingReport:
             "held_out": self.held_out,
             "train_seconds": self.seconds,
             "train_images_per_second": self.images_per_second,
+            "step_seconds": self.step_seconds,
         }
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> TrainingReport:
         """From what `facts` gave; models of earlier versions have no curves of accuracy."""
         speed = facts["train_seconds"], facts["train_images_per_second"]
-        return cls(facts["losses"], facts.get("accuracy", []), facts.get("held_out", {}), *speed)
+        curves = facts["losses"], facts.get("accuracy", []), facts.get("held_out", {})
+        return cls(*curves, *speed, facts.get("step_seconds", 0.0))
 
 
 Progress = Callable[[float], None]
@@ -139,14 +143,14 @@ def train(
     steps = len(data) // batch_size
     log = LossLog()
     unseen: dict[str, list[float]] = {}
-    rates: list[float] = []
+    clock = _StepClock(device)
     begun = time.perf_counter()
 
     with global_stream(seed, "training", generation):  # what dropout draws from
         for epoch in range(recipe.epochs):
             method.start_epoch(epoch, recipe.epochs, new, old)
             permutation = torch.randperm(len(data), generator=order).to(device)
-            window = time.perf_counter()
+            clock.start()
             indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
             batches = source.batches(indices, two_views=Need.TWO_VIEWS in method.needs)
             for step, (index, views) in enumerate(zip(indices, batches, strict=True)):
@@ -175,9 +179,7 @@ def train(
                 _step(optimizer, parameters, torch.stack(list(terms.values())).sum())
                 if (step + 1) % REPORT_EVERY == 0 or step + 1 == steps:
                     log.look()
-                    now = time.perf_counter()
-                    rates.append((step % REPORT_EVERY + 1) * batch_size / (now - window))
-                    window = now
+                    clock.stop(step % REPORT_EVERY + 1)
                     progress((epoch * steps + step + 1) / (recipe.epochs * steps))
             log.end_epoch()
             _look_at(held_out, model, normalize, unseen)
@@ -189,8 +191,30 @@ def train(
         accuracy=log.curves.get(ACCURACY, []),
         held_out=unseen,
         seconds=time.perf_counter() - begun,
-        images_per_second=statistics.median(rates),
+        images_per_second=batch_size * statistics.median(clock.rates),
+        step_seconds=clock.busy_seconds / (recipe.epochs * steps),
     )
+
+
+class _StepClock:
+    """Times windows of steps."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._busy = time.process_time if device.type == "cpu" else time.perf_counter
+        self.rates: list[float] = []
+        """Steps a second of each window, by the clock."""
+        self.busy_seconds = 0.0
+        """Of all windows, by the processor; on an accelerator, by the clock."""
+
+    def start(self) -> None:
+        self._since = time.perf_counter(), self._busy()
+
+    def stop(self, steps: int) -> None:
+        """End a window of so many steps, and begin the next one."""
+        clock, busy = self._since
+        self.start()
+        self.rates.append(steps / (self._since[0] - clock))
+        self.busy_seconds += self._since[1] - busy
 
 
 def _classifies(method: TrainingMethod) -> bool:

@@ -4,6 +4,8 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
+from compatbench.records.times import Times
+from compatbench.report.rows import row as row_module
 from compatbench.report.rows.controls import judgement, ordering
 from compatbench.report.rows.row import in_order, method_rows, outcome
 from compatbench.report.rows.runs import scenarios
@@ -112,10 +114,10 @@ def test_time_is_relative_to_independent_seed_by_seed(bench):
         for label, column in rates.items()
         for seed, rate in enumerate(column)
     ]
-    found = {row.label: row.relative_time for row in rows(bench, records)}
+    found = {row.label: row.time.value for row in rows(bench, records)}
     assert found == {"independent": 1.0, "a": 2.0, "b": None}  # a: 2, 3, 1 and none
     alone = rows(bench, [record for record in records if record.spec.method.name != "independent"])
-    assert [row.relative_time for row in alone] == [None, None]
+    assert [row.time.value for row in alone] == [None, None]
 
 
 def test_the_time_of_a_needed_independent_model_counts(bench):
@@ -124,8 +126,22 @@ def test_the_time_of_a_needed_independent_model_counts(bench):
         bench.record(label, 0, flat(0.5), costs={"train_images_per_second": rate}) for label, rate in rates.items()
     ]
     records[1].spec.method.needs.append("independent model")
-    found = {row.label: row.relative_time for row in rows(bench, records)}
+    found = {row.label: row.time.value for row in rows(bench, records)}
     assert found == {"independent": 1.0, "m": 1000 / 800 + 1}
+
+
+def test_the_time_of_a_timed_suite_is_that_of_its_repeats(bench, monkeypatch):
+    """Images/s of busy cells say 2; the repeats in turn say 1.25, and 1 more for the independent model."""
+    timed = Times(rows={"m": (1.5, 1.0, 1.25)})
+    monkeypatch.setattr(row_module, "built_in_times", {"synthetic": timed}.__getitem__)
+    records = [
+        bench.record(label, 0, flat(0.5), costs={"train_images_per_second": rate})
+        for label, rate in {"independent": 1000.0, "m(tuned)": 500.0, "untimed": 500.0}.items()
+    ]
+    records[1].spec.method.needs.append("independent model")
+    found = {row.label: row.time for row in rows(bench, records)}
+    assert found["m(tuned)"] == Estimate(2.25, 2.0, 2.5)
+    assert found["untimed"] == Estimate()
 
 
 def test_readings_without_arrays_are_means_over_seeds(bench):

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from compatbench.evaluation.compatibility import gain_share
+from compatbench.evaluation.compatibility import gain_share, p_1, p_comp, p_up, retention
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import Means, Values
 from compatbench.evaluation.significance import behind_the_first
@@ -32,6 +32,11 @@ _FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[str, ...]]] = 
     MetricName.FINAL_SHARE: (gain_share, (Entry.OLD, Entry.NEW, Entry.REFERENCE)),
     MetricName.BACKFILL_SHARE: (gain_share, (FOLLOWED_OLD, MEAN, FOLLOWED_REFERENCE)),
     MetricName.TAX: (np.subtract, (Entry.NEW, Entry.REFERENCE)),
+    MetricName.P_UP: (p_up, (Entry.NEW, Entry.REFERENCE)),
+    MetricName.P_COMP: (p_comp, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
+    MetricName.P_1: (p_1, (Entry.OLD, Entry.CROSS, Entry.NEW, Entry.REFERENCE)),
+    MetricName.RETENTION: (retention, (Entry.CROSS, Entry.REFERENCE)),
+    MetricName.OLD_RETENTION: (retention, (Entry.OLD, Entry.REFERENCE)),
 }
 """Every number that is made of per-query scores: its formula, and the columns of `Scores` that it takes."""
 

@@ -53,7 +53,7 @@ class OverviewRow:
     @property
     def time(self) -> float | None:
         """Relative training time, median over the scenarios."""
-        return self._over(lambda row: row.relative_time, median)
+        return self._over(lambda row: row.time.value, median)
 
     def _over(self, of: Callable[[MethodRow], float | None], middle: Callable[[list[float]], float]) -> float | None:
         values = [value for row in self.rows if row is not None and (value := of(row)) is not None]

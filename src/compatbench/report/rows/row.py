@@ -16,6 +16,7 @@ from compatbench.evaluation.leaks import Rotated
 from compatbench.evaluation.significance import corrected_p_values, verdict
 from compatbench.records.parts import Metric
 from compatbench.records.record import Record
+from compatbench.records.times import Times, built_in_times
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
@@ -51,9 +52,10 @@ class MethodRow:
     gain_p_value: float | None
     """Of the cross gain on mAP, Holm-corrected over the scenario's rows without expectations, or over those with; None
     for one seed."""
-    relative_time: float | None
-    """Training images/s of `independent` ÷ own, same scenario and seed, and 1 more where that model is trained too:
-    median over seeds."""
+    time: Estimate
+    """Of training, as a multiple of that of `independent`, and 1 more where that model is trained too. Median, lowest
+    and highest over repeats in turn where the suite was timed, else over the seeds, from images/s in the same
+    scenario."""
     leak_p_value: float | None = None
     """Of a cross-test above chance, Holm-corrected over the suite; None where none is expected or sampled."""
     closed: bool = False
@@ -174,13 +176,14 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     }
     expecting = {runs.label for runs in scenario.rows if runs.method.expects}
     p_values = corrected_p_values(gains, family=lambda label: label in expecting)
+    timed = built_in_times(scenario.suite)
     return [
         MethodRow(
             runs=runs,
             scores=scores.get(runs.label),
             numbers=numbers.get(runs.label, {}),
             gain_p_value=p_values.get(runs.label),
-            relative_time=_relative_time(runs, scenario.independent),
+            time=_time(runs, scenario.independent, timed),
         )
         for runs in scenario.rows
     ]
@@ -241,12 +244,16 @@ def _entry(record: Record, name: str, subset: str = "all", distance: str = "cosi
     return record.metric(name, str(len(record.spec.generations) - 1), "0", subset, distance)
 
 
-def _relative_time(runs: MethodRuns, independent: MethodRuns | None) -> float | None:
-    reference = _images_per_second(independent) if independent else {}
-    own = _images_per_second(runs)
+def _time(runs: MethodRuns, independent: MethodRuns | None, timed: Times) -> Estimate:
     parent = Need.INDEPENDENT_MODEL in runs.method.needs
-    factors = [reference[seed] / own[seed] + parent for seed in own if seed in reference]
-    return median(factors) if factors else None
+    if timed.rows and runs.method.kind == "training":
+        factors = list(timed.of(runs.label))
+    else:
+        reference = _images_per_second(independent) if independent else {}
+        own = _images_per_second(runs)
+        factors = [reference[seed] / own[seed] for seed in own if seed in reference]
+    factors = [one + parent for one in factors]
+    return Estimate(median(factors), min(factors), max(factors)) if factors else Estimate()
 
 
 def _images_per_second(runs: MethodRuns) -> dict[int, float]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compatbench.report.render.table import Cell, Column, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.cells import spread
-from compatbench.report.tables.method_rows import METHOD, NEEDS, TIME, grouped, method_row, needs_cell, scenario_table
+from compatbench.report.tables.cells import plain, spread
+from compatbench.report.tables.method_rows import (
+    METHOD,
+    NEEDS,
+    TIME,
+    grouped,
+    method_row,
+    needs_cell,
+    scenario_table,
+    timing,
+)
 
 _MEASURED = (
     Column("train_seconds", "training s", "Training time of the new generation, in seconds.", Unit.AMOUNT, True),
@@ -33,8 +43,8 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         "costs",
         "costs",
         "Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. Compare times "
-        "only within this table.",
-        (METHOD, TIME, *_MEASURED, NEEDS),
+        f"only within this table. Time: {timing(scenario.suite)}.",
+        (METHOD, replace(TIME, interval=True), *_MEASURED, NEEDS),
         grouped((row.section, _row(row)) for row in rows if row.runs.finished),
     )
 
@@ -45,5 +55,5 @@ def _row(row: MethodRow) -> Row:
         column.key: spread([value for one in costs if (value := one.get(column.key)) is not None], column)
         for column in _MEASURED
     }
-    named = {"method": Cell(row.label), "time": Cell(row.relative_time), "needs": needs_cell(row.runs.method.needs)}
+    named = {"method": Cell(row.label), "time": plain(row.time), "needs": needs_cell(row.runs.method.needs)}
     return method_row(row, cells | named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import mean_estimate
@@ -26,6 +27,7 @@ from compatbench.report.tables.method_rows import (
     needs_cell,
     own_old,
     scenario_table,
+    timing,
 )
 from compatbench.vocabulary import RANKED_BY, Entry, League, MetricName, Role, Verdict
 
@@ -67,22 +69,27 @@ class _Score:
     """It is left out where no row has a number for it."""
 
 
+_RATIOS = (MetricName.RETENTION, MetricName.OLD_RETENTION)
+_P_SCORES = (MetricName.P_UP, MetricName.P_COMP, MetricName.P_1)
+_OF_THE_GAIN = (*RANKED_BY, MetricName.P_COMP, MetricName.P_1)
+
+
 def _number(
     key: str, word: Tested, order: float, places: Sequence[Place] = tuple(Place), *, tested: bool = False
 ) -> _Score:
     """A number on mAP: what it is, by its word, and its cell."""
-    share = word in RANKED_BY
+    share = word in RANKED_BY or word in _RATIOS
 
     def cell(line: _Line) -> Cell:
-        if share and line.in_points:
+        if word in _OF_THE_GAIN and line.in_points:
             return Cell()
         marks = own_old(line.row) if word is Entry.OLD and line.row.scores is not None else ()
         return (plain if share else points)(line.row.number(word), marks)
 
-    text = word.sentence if share else f"{word.sentence} mAP in points."
+    text = word.sentence if share or word in _P_SCORES else f"{word.sentence} mAP in points."
     unit = Unit.SHARE if share else Unit.POINTS
     column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), order=order)
-    return _Score(column, cell, word if tested else None, optional=share)
+    return _Score(column, cell, word if tested else None, optional=share or word in _P_SCORES)
 
 
 _SCORES = (
@@ -193,7 +200,8 @@ _SCORES = (
         lambda line: points(Estimate(line.row.cross(distance="l2"))) if line.show_l2 else Cell(),
         optional=True,
     ),
-    _Score(TIME, lambda line: Cell(line.row.relative_time)),
+    *(_number(word.value, word, inf, ()) for word in (*_P_SCORES, *_RATIOS)),
+    _Score(TIME, lambda line: Cell(line.row.time.value)),
     _Score(NEEDS, lambda line: needs_cell(line.row.runs.method.needs)),
     *(
         _Score(
@@ -266,8 +274,7 @@ def _caption(found: ScenarioRows, l2_differs: bool) -> str:
         f"{INTERVALS}" + (" (one seed: over queries only)." if seeds == 1 else f" ({seeds} seeds)."),
         "References and controls are never ranked.",
         f"Bold: the best ranked row of a league and all that are not significantly below it ({FAMILY} over all pairs).",
-        "Time: training images/s of the row independent ÷ own, and 1 more where the method needs that model; same "
-        "suite, scenario and seed, median over seeds.",
+        f"Time: {timing(found.runs.suite)}, and 1 more where the method needs that model.",
     ]
     if not l2_differs and any(row.cross(distance="l2") is not None for row in found.rows):
         parts.append("L2 distance gives the same M(n,o) to one decimal.")

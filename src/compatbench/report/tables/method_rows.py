@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from compatbench.records.times import built_in_times
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
@@ -27,8 +28,8 @@ NEEDS = Column(
 TIME = Column(
     "time",
     "time",
-    "Training time per image, as a multiple of that of independent; and that of independent too, where the "
-    "method needs that model. Same scenario and seed, median over seeds.",
+    "Training time as a multiple of that of independent; and that of independent too, where the method needs that "
+    "model. The caption of the table says how it was measured.",
     Unit.TIMES,
     places=tuple(Place),
 )
@@ -49,6 +50,18 @@ def method_cell(row: MethodRow) -> Cell:
 def method_row(row: MethodRow, cells: Mapping[str, Cell]) -> Row:
     """The line of a row, with its name unless `cells` have it; readers filter it by its needs."""
     return Row({"method": method_cell(row), **cells}, tags=tuple(row.runs.method.needs))
+
+
+def timing(suite: str) -> str:
+    """How the relative training time of a suite's rows was measured."""
+    timed = built_in_times(suite)
+    if not timed.rows:
+        return "training images/s of the row independent ÷ own, same suite, scenario and seed, median over seeds"
+    repeats = max(map(len, timed.rows.values()))
+    return (
+        f"time of an optimiser step as a multiple of that of independent, median of {repeats} repeats of "
+        f"{timed.steps} steps, all rows in turn ({timed.device})"
+    )
 
 
 def needs_cell(needs: Iterable[str]) -> Cell:

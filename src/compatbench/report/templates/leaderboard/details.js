@@ -54,8 +54,8 @@ function besides(scenario, row) {
   const numbers = table.columns.map((index, place) => [data.columns[index], shown.map((label) => lines.get(label)[place])]).filter(([[, , unit], cells]) => unit !== "text" && cells.some(({ value }) => value !== null));
   const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "number"), shown.map((label) => h("th", { scope: "col", class: "right" }, breakable(label)))));
   const body = h("tbody", {}, numbers.map(([[, title, unit], cells]) => h("tr", {}, h("th", { scope: "row" }, title), cells.map(({ value, low, high }) => h("td", { class: "right" }, number(value, unit), h("small", {}, interval(low, high, unit)))))));
-  return [h("h3", {}, "Beside another row"), h("label", { class: "field" }, h("span", {}, "Compare with "), select),
-    chosen ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Two rows side by side" }, h("table", {}, h("caption", { class: "hidden-label" }, `${shown.join(" and ")} in ${scenario.scenario}`), head, body)) : null];
+  return [h("h3", {}, "All numbers, beside another row"), h("label", { class: "field" }, h("span", {}, "Compare with "), select),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Two rows side by side" }, h("table", {}, h("caption", { class: "hidden-label" }, `${shown.join(" and ")} in ${scenario.scenario}`), head, body))];
 }
 
 function fact(name, content) {
