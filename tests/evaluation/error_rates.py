@@ -158,8 +158,8 @@ def table(trials: int) -> Iterator[str]:
                 str(seeds),
                 f"{100 * coverage(setting, seeds, 20 * trials):.1f}",
                 *(
-                    f"{100 * share_coverage(setting, seeds, room, 8 * trials, share=share):.1f}"
-                    for share, room in (("Γ", 10), ("Γ", 25), ("Φ", 10), ("A", 10))
+                    f"{100 * share_coverage(setting, seeds, room, times * trials, share=share):.1f}"
+                    for share, room, times in (("Γ", 10, 8), ("Γ", 25, 8), ("Φ", 10, 40), ("A", 10, 40))
                 ),
                 bold,
                 words,

@@ -57,7 +57,11 @@ def test_no_rank_crosses_leagues_and_a_league_of_one_has_none(bench):
 def test_a_scenario_whose_control_misbehaves_counts_for_no_mean(bench):
     """Without scenario three, a is always before b, and the means are those of the other two."""
     control = row(bench, "control", 0.9, "three", role="control", expects=["cross equals status quo"])
-    found = {one.label: one for one in overview_rows(board_suite(bench, records_of(bench) + control).reports)}
+    failed = [
+        bench.record("f", seed, scenario="one", status=Status.FAILED, reason="of no control") for seed in range(3)
+    ]
+    records = records_of(bench) + control + failed
+    found = {one.label: one for one in overview_rows(board_suite(bench, records).reports)}
     others = board_suite(bench, records_of(bench, {name: PLACES[name] for name in ("one", "two")})).reports
     expected = {one.label: one for one in overview_rows(others)}
     assert found["a"].mean_rank == Estimate(1.0, 1.0, 1.0)

@@ -176,7 +176,7 @@ class ScenarioRows:
     @property
     def counts(self) -> bool:
         """Whether it counts for means and mean ranks of a suite: not closed, and no control misbehaves."""
-        return not self.closed and not any(misbehaviour(row) for row in self.rows)
+        return not self.closed and not any(misbehaviour(row) for row in self.rows if row.runs.method.expects)
 
     @property
     def in_points(self) -> bool:
