@@ -212,7 +212,7 @@ def test_filters_keep_the_methods_that_do_without(opened, filter_name, needs):
 
 def test_ranks_and_bold_are_those_of_the_rows_shown(opened):
     page = opened("#/synthetic/extended_data").page
-    assert [overview(page)[name][0] for name in ("strong", EVIL, "weak")] == ["1", "2", "3"], "weak is in all that count"
+    assert [overview(page)[name][0] for name in ("strong", EVIL, "weak")] == ["1", "2", "3"], "weak is in all counted"
     page.get_by_label("Find rows").fill("ALERT(1)")
     assert list(overview(page)) == ["status quo", "full backfill", EVIL]
     assert overview(page)[EVIL][0] == "1"
