@@ -316,7 +316,7 @@ def test_a_row_opens_with_everything_about_it(opened, board):
     page = one.page
     page.locator("#table tr.row", has_text="strong").locator("td").nth(2).click()
     dialog = page.get_by_role("dialog")
-    assert dialog.get_by_role("heading", name="strong").is_visible()
+    dialog.get_by_role("heading", name="strong").wait_for()
     assert page.evaluate("location.hash") == "#/synthetic/extended_data/strong"
     text = dialog.inner_text()
     record = next(row for row in board.suites[1].reports[0].rows if row.label == "strong").runs.records[0]
@@ -435,7 +435,7 @@ def test_a_point_tells_its_numbers_and_opens_its_row(opened):
     page.keyboard.press("Escape")
     point.tap()
     page.locator("#tip a").tap()
-    assert page.get_by_role("dialog").get_by_role("heading", name="strong").is_visible()
+    page.get_by_role("dialog").get_by_role("heading", name="strong").wait_for()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
