@@ -60,7 +60,7 @@ def _first(curves: Sequence[RowBackfill]) -> list[RowBackfill]:
     methods = [one for one in curves if one.row.role is Role.METHOD]
     leaders = list({one.row.league: one for one in reversed(methods)}.values())
     ordered = sorted(methods, key=lambda one: one not in leaders)
-    return ordered[:_FIRST] + [one for one in curves if one.row.runs.method.name == "independent"]
+    return ordered[:_FIRST] + [one for one in curves if one.row.is_baseline]
 
 
 def _quo(one: RowBackfill) -> float:

@@ -31,6 +31,8 @@ class Banner:
     checked: tuple[str, ...]
     """Rows whose expectations were tested."""
     problems: tuple[str, ...]
+    misbehaves: bool
+    """Whether a row failed its expectations or could not be checked; a reference that is missing is a problem alone."""
 
     @property
     def headline(self) -> str:
@@ -47,11 +49,12 @@ def banner(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Banner:
     expecting = [row for row in rows if row.runs.method.expects]
     checked = tuple(sorted(row.label for row in expecting if row.scores is not None))
     problems = [f"{row.label}: {problem}" for row in expecting for problem in misbehaviour(row)]
+    misbehaves = bool(problems)
     if scenario.independent is None:
         problems.append("independent: not among the records, so nothing shows what no compatibility term gives")
     if not checked:
         problems.append("no reference or control with an expectation ended well")
-    return Banner(checked, tuple(problems))
+    return Banner(checked, tuple(problems), misbehaves)
 
 
 def misbehaviour(row: MethodRow) -> list[str]:
@@ -176,7 +179,7 @@ class ScenarioRows:
     @property
     def counts(self) -> bool:
         """Whether it counts for means and mean ranks of a suite: not closed, and no control misbehaves."""
-        return not self.closed and not any(misbehaviour(row) for row in self.rows if row.runs.method.expects)
+        return not self.closed and not self.banner.misbehaves
 
     @property
     def in_points(self) -> bool:

@@ -15,7 +15,7 @@ from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.leaks import Rotated
 from compatbench.evaluation.significance import corrected_p_values, verdict
 from compatbench.records.parts import Metric
-from compatbench.records.record import Record
+from compatbench.records.record import BASELINE, Record
 from compatbench.records.times import Times, built_in_times
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
@@ -79,6 +79,11 @@ class MethodRow:
     def verdict(self) -> Verdict | None:
         """By the cross gain on mAP; None for one seed."""
         return None if self.gain_p_value is None else verdict(self.number(MetricName.CROSS_GAIN), self.gain_p_value)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Trained without any compatibility term, as the new models that all rows refer to."""
+        return self.runs.method.name == BASELINE
 
     @property
     def own_first_generation(self) -> bool:

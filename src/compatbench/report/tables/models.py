@@ -38,7 +38,7 @@ def models_table(found: ScenarioRows) -> Table | None:
         if shared and (cells := _cells(shared.runs.finished, generation)):
             lines.append((Role.REFERENCE, Row({"method": Cell(shared_model(generation)), **cells})))
     for row in found.rows:
-        trained = row.runs.method.kind == "training" and row.runs.method.name != "independent"
+        trained = row.runs.method.kind == "training" and not row.is_baseline
         for generation in (("0", newest) if row.own_first_generation else (newest,)) if trained else ():
             if cells := _cells(row.runs.finished, generation):
                 name = f"{row.label}, old model" if generation == "0" else row.label
