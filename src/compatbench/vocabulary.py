@@ -264,6 +264,12 @@ class MetricName(Word):
     P_1 = "P_1", "AdvBCT's score of both: the harmonic mean of P_up and P_comp."
     RETENTION = "retention", "M(n,o) / M(*,*): the share of the full backfill's quality."
     OLD_RETENTION = "old_retention", "M(o,o) / M(*,*): the same of the status quo.", "retention, status quo"
+    CEILING = (
+        "ceiling",
+        "What a map of the queries could reach at best with the old vectors: each query is the normalised mean of its "
+        "relevant items' old vectors. Left out where each has one.",
+        "oracle ceiling",
+    )
     AC = (
         "AC",
         "Average Compatibility: the share of pairs i > j with M(i,j) ≥ M(j,j), so that a tie is no violation.",

@@ -98,10 +98,13 @@ def test_every_entry_of_the_matrix_is_what_its_vectors_give(trainer: Trainer, sm
     assert 0 < seen.sum() < QUERIES
     vectors = {(q, g): cell.tested.pair(int(q), int(g)) for q, g in (("0", "0"), ("1", "0"), ("1", "1"))}
     vectors["*1", "*1"] = cell.tested.reference(1)
+    old = vectors["0", "0"]
+    vectors["oracle", "0"] = replace(old[0], values=oracle_by_hand(old[1].values, labels)), old[1]
     for (query, gallery), (q, g) in vectors.items():
-        for distance in ("cosine", "l2"):
+        for distance in ("cosine", "l2") if query != "oracle" else ("cosine",):
             precisions, ranks = ranking_by_hand(q.values, g.values, labels, distance)
-            masks = {"all": seen | ~seen} | ({"seen": seen, "unseen": ~seen} if distance == "cosine" else {})
+            subsets = distance == "cosine" and query != "oracle"
+            masks = {"all": seen | ~seen} | ({"seen": seen, "unseen": ~seen} if subsets else {})
             for subset, mask in masks.items():
                 where = {"subset": subset, "distance": distance}
                 by_hand = np.array(precisions)[mask].mean()
@@ -117,6 +120,17 @@ def test_every_entry_of_the_matrix_is_what_its_vectors_give(trainer: Trainer, sm
                     assert metric.value is not None
                     assert metric.ci_low < metric.value < metric.ci_high
     assert {(entry.query_generation, entry.gallery_generation) for entry in cell.found.arrays} == set(vectors)
+    assert cell.value("mAP", "oracle", "0") > cell.value("mAP", "0", "0")
+
+
+def oracle_by_hand(gallery: Tensor, labels: Tensor) -> Tensor:
+    """Mean direction of the other items of each one's class."""
+    directions = F.normalize(gallery)
+    others = [
+        [item for item in range(len(labels)) if item != query and labels[item] == labels[query]]
+        for query in range(len(labels))
+    ]
+    return torch.stack([directions[items].mean(dim=0) for items in others])
 
 
 def test_derived_numbers_follow_from_the_matrix(trainer: Trainer, small_test: Dataset) -> None:
@@ -157,7 +171,8 @@ def test_chance_is_sampled_only_for_rows_that_expect_it(trainer: Trainer, small_
 def test_a_chain_of_three_fills_the_lower_triangle(trainer: Trainer, small_test: Dataset) -> None:
     cell = run(trainer([{"share": 0.2}, {"share": 0.5}, {}], dataset=small_test), "fixed_head")
     entries = {(e.query_generation, e.gallery_generation) for e in cell.found.metrics if ":" not in e.name}
-    assert entries == {(str(q), str(g)) for q in range(3) for g in range(q + 1)} | {("*1", "*1"), ("*2", "*2")}
+    others = {("*1", "*1"), ("*2", "*2"), ("oracle", "0")}
+    assert entries == {(str(q), str(g)) for q in range(3) for g in range(q + 1)} | others
     derived = {(e.query_generation, e.gallery_generation) for e in cell.found.metrics if e.name == "update_gain:mAP"}
     assert derived == {("1", "0"), ("2", "1")}
 
@@ -228,12 +243,12 @@ def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
     monkeypatch.setattr(module, "evaluate", counted)
     chain = trainer(dataset=small_test)
     first = run(chain, "bct").found
-    assert len(scored) == 4 * 2
+    assert len(scored) == 4 * 2 + 1, "the oracle's queries by cosine alone"
     second = run(chain, "bct").found
-    assert len(scored) == 4 * 2
+    assert len(scored) == 4 * 2 + 1
     assert (second.metrics, second.arrays) == (first.metrics, first.arrays)
     run(chain, "l2")
-    assert len(scored) == 4 * 2 + 2 * 2, "M[0][0] and the reference are those of bct"
+    assert len(scored) == 4 * 2 + 1 + 2 * 2, "M[0][0], the oracle's queries and the reference are those of bct"
 
     damaged = array_path(chain.store.arrays, first.arrays[0].array)
     content = damaged.read_bytes()
@@ -241,7 +256,7 @@ def test_vectors_are_scored_once_and_again_where_the_scores_were_damaged(
     for kept in list(chain.store.evaluations.glob("*.safetensors")):
         kept.write_bytes(b"{")
     third = run(chain, "bct").found
-    assert len(scored) > 4 * 2 + 2 * 2
+    assert len(scored) > 4 * 2 + 1 + 2 * 2
     assert (third.metrics, third.arrays) == (first.metrics, first.arrays)
     assert damaged.read_bytes() == content, "damaged scores were not mended"
 

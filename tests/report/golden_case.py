@@ -31,8 +31,9 @@ def golden_records(bench: Bench) -> list[Record]:
     records = []
     for seed in range(3):
 
-        def row(label, cross, new, seed=seed, old=0.25, rate=1000.0, **options):
+        def row(label, cross, new, seed=seed, old=0.25, rate=1000.0, oracle=None, **options):
             entries = {"oo": old, "no": cross, "nn": new, "ss": 0.75}
+            entries |= {} if oracle is None else {"oracle": oracle}
             precisions = {pair: [value] * QUERIES for pair, value in entries.items()}
             return bench.record(
                 label, seed, precisions, costs={"train_images_per_second": rate, "bytes_per_vector": 32}, **options
@@ -44,8 +45,14 @@ def golden_records(bench: Bench) -> list[Record]:
         records += [
             row("independent", 0.125, 0.75, role="reference", **chance),
             row("relational", 0.125, 0.625, role="control", needs=["old encoder"], **chance),
-            row("good", 0.5, 0.625, rate=500.0, needs=["old encoder", "old features"], extra=good),
-            row("varied", (0.25, 0.375, 0.5)[seed], 0.625, rate=(800.0, 1000.0, 1250.0)[seed]),
+            row("good", 0.5, 0.625, rate=500.0, needs=["old encoder", "old features"], extra=good, oracle=0.875),
+            row(
+                "varied",
+                (0.25, 0.375, 0.5)[seed],
+                0.625,
+                rate=(800.0, 1000.0, 1250.0)[seed],
+                oracle=None if seed else 1.0,
+            ),
             row("weak", 0.125, 0.75),
             row("own", 0.5, 0.5, old=0.375, needs=["own first generation"]),
             row("short", 0.375, 0.5) if seed < 2 else bench.record("short", seed, status=Status.OOM),

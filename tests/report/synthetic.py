@@ -16,10 +16,10 @@ from compatbench.report.render.table import Table, interval, value
 from compatbench.storage.array_files import write_arrays
 from compatbench.storage.canonical import digest
 
-PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1")}
+PAIRS = {"oo": ("0", "0"), "no": ("1", "0"), "nn": ("1", "1"), "ss": ("*1", "*1"), "oracle": ("oracle", "0")}
 
 Precisions = Mapping[str, Sequence[float]]
-"""Average precision of each query, by entry of the matrix: oo, no, nn, ss."""
+"""Average precision of each query, by entry of the matrix: oo, no, nn, ss, oracle."""
 
 
 class Bench:

@@ -173,7 +173,7 @@ class Comparison(_Model):
 STATUS_QUO: str = "status quo"
 FULL_BACKFILL: str = "full backfill"
 UNADAPTED: str = "no adapter"
-ORACLE: str = "oracle ceiling"
+ORACLE: str = MetricName.CEILING.heading
 """The reference rows."""
 
 

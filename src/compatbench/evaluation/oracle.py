@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from compatbench.evaluation.relevance import Relevance
+from compatbench.evaluation.retrieval import Side, Vectors, find_relevant
 from compatbench.evaluation.scoring import Chunks
 
 CHUNK_ITEMS = 2**14
@@ -28,3 +32,19 @@ def oracle_queries(relevance: Relevance, chunks: Chunks, gallery: str, own_vecto
     among = torch.from_numpy(relevance.own_place >= 0)
     totals = sums[torch.from_numpy(relevance.group)] - own_vectors.cpu().double() * among[:, None]
     return F.normalize(totals).float()
+
+
+def oracle_side(query: Vectors, gallery: Vectors) -> Side:
+    """The same search with the oracle's queries, on the CPU; a query without any keeps its own vector.
+
+    Own vectors are those of the gallery, since another encoder may have embedded the queries.
+    """
+    order, relevance = find_relevant(query, gallery)
+    stored = F.normalize(gallery.values.cpu())[torch.from_numpy(order)]
+
+    def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
+        return ({"": stored[begin : begin + size]} for begin in range(0, len(stored), size))
+
+    found = oracle_queries(relevance, chunks, "", stored[torch.from_numpy(relevance.own).clamp(min=0)])
+    found = torch.where(found.any(dim=1, keepdim=True), found, query.values.cpu())
+    return replace(query, values=found), gallery

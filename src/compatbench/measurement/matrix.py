@@ -26,9 +26,10 @@ DISTANCES = Similarity.COSINE, Similarity.L2
 
 
 def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
-    """Every entry by cosine, and by L2 distance if it ranks otherwise, with the results by cosine.
+    """Every entry by cosine, and by L2 distance if it ranks otherwise, with the results by cosine; then the oracle's.
 
-    Each pair of models is scored once for all cells of a runs folder.
+    That is left out if no query has more than one relevant item, where it is 100 by construction. Each pair of models
+    is scored once for all cells of a runs folder.
     """
     total = len(chain.generations) * (len(chain.generations) + 1) // 2 + len(chain.references)
     arrays, results = [], {}
@@ -41,6 +42,10 @@ def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
             name = l2.put(chain.arrays, f"{entry.name} by L2", shared=entry.shared)
             arrays.append(ArrayRef(**entry.place, distance="l2", array=name))
         chain.progress("evaluate", done / total)
+    if results["0", "0"].relevant.max(initial=0) > 1:
+        ceiling = chain.oracle()
+        name = _scored(chain, ceiling, Similarity.COSINE).put(chain.arrays, ceiling.name, shared=ceiling.shared)
+        arrays.append(ArrayRef(**ceiling.place, distance="cosine", array=name))
     return arrays, results
 
 

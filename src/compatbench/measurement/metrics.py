@@ -18,7 +18,7 @@ from compatbench.measurement.matrix import entry_metrics
 from compatbench.measurement.protocol_scores import pair_metrics, protocol_metrics
 from compatbench.measurement.threshold_transfer import acceptance_metrics
 from compatbench.measurement.upgrade import upgrade_metrics
-from compatbench.records.parts import ArrayRef, Metric
+from compatbench.records.parts import ORACLE, ArrayRef, Metric
 from compatbench.records.record import Measurements
 
 
@@ -38,7 +38,8 @@ class ArrayScorer:
         found: list[Metric] = []
         for ref in measured.arrays:
             found += self._entry(ref)
-            if seen is not None and ref.distance == "cosine" and seen.any() and not seen.all():
+            by_classes = seen is not None and ref.distance == "cosine" and ref.query_generation != ORACLE
+            if seen is not None and by_classes and seen.any() and not seen.all():
                 found += entry_metrics(self.results(ref.array), ref, "seen", seen)
                 found += entry_metrics(self.results(ref.array), ref, "unseen", ~seen)
         results = self.by_cosine(measured.arrays)

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from compatbench.data.dataset import Dataset
 from compatbench.evaluation.chance import sample
+from compatbench.evaluation.oracle import oracle_side
 from compatbench.evaluation.retrieval import Side, Vectors
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import ServedGeneration, comparable
 from compatbench.records.compact import is_shared
+from compatbench.records.parts import ORACLE
 from compatbench.records.store import Store
 from compatbench.storage.array_files import ArrayFiles
 from compatbench.storage.artefacts import Notify
@@ -133,6 +135,11 @@ class ServedChain:
                 yield MatrixEntry(str(query), str(gallery), name, *self.pair(query, gallery))
         for step, one in self.references.items():
             yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *self.reference(step))
+
+    def oracle(self) -> MatrixEntry:
+        """The oracle's queries on the first generation's gallery: a ceiling for every map of queries to it."""
+        name = digest([ORACLE, self.generations[0].id])
+        return MatrixEntry(ORACLE, "0", name, *oracle_side(*self.pair(0, 0)))
 
     def _vectors(self, query: Tensor, gallery: Tensor) -> Side:
         data = self.dataset

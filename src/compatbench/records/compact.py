@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from compatbench.records.parts import ORACLE
 from compatbench.vocabulary import IndexKind, Order
 
 Data = dict[str, Any]
@@ -108,7 +109,7 @@ class CurveForm(_Model):
 
 def is_shared(query: str, gallery: str) -> bool:
     """Whether the entry is of the old or an independent model alone, which methods of a scenario and seed share."""
-    return query == gallery and (query == "0" or query.startswith("*"))
+    return query == ORACLE or (query == gallery and (query == "0" or query.startswith("*")))
 
 
 def compact(data: Data) -> Data:

@@ -18,6 +18,10 @@ In the JSON file the hash is `own` or `shared`, and `files` says which they are.
 """
 
 
+ORACLE = "oracle"
+"""In place of a generation of the queries: each query is the mean of its relevant items' vectors in the gallery."""
+
+
 class StrictModel(BaseModel):
     """Base of all parts of a record: nothing more than they name, and NaN stays NaN."""
 
@@ -28,7 +32,7 @@ class Entry(StrictModel):
     """Base of parts of a record for one entry M[query][gallery] of the compatibility matrix."""
 
     query_generation: str
-    """`"0"`, `"1"`, … or `"*1"` for the independent model of that generation."""
+    """`"0"`, `"1"`, …, `"*1"` for the independent model of that generation, or ORACLE."""
     gallery_generation: str
 
     @property

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from compatbench.errors import RequestError
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import BackfillMeans
+from compatbench.records.parts import ORACLE
 from compatbench.records.record import Record
 from compatbench.report.rows.runs import MethodRuns, file_of
-from compatbench.vocabulary import DERIVED_FROM, Entry
+from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
 
 MEAN, FOLLOWED_OLD, FOLLOWED_REFERENCE = "mean M(β)", "M(o,o) followed", "M(*,*) followed"
 """Each query's mean over random backfills, and its entries of the matrix, over the queries that were followed."""
@@ -32,7 +33,7 @@ class Scores:
     values: Mapping[tuple[str, str], NDArray[np.float64]]
     """(S, Q) in [0, 1] by metric and matrix entry, e.g. `("mAP", "M(n,o)")`.
 
-    Those of MEAN, FOLLOWED_OLD and FOLLOWED_REFERENCE may have fewer queries, or be absent.
+    Those of MEAN, FOLLOWED_OLD and FOLLOWED_REFERENCE may have fewer queries, or be absent, as that of CEILING may.
     """
 
     def of(self, metric: str, entry: str) -> NDArray[np.float64]:
@@ -60,12 +61,14 @@ class ScoreReader:
 
         Raises RequestError where a record lacks an entry or where its queries are not those of the others.
         """
-        entries = {
+        entries: dict[str, tuple[str, str]] = {
             Entry.OLD: ("0", "0"),
             Entry.CROSS: (newest, "0"),
             Entry.NEW: (newest, newest),
             Entry.REFERENCE: (f"*{newest}", f"*{newest}"),
         }
+        if all((ORACLE, "0") in [one.at for one in record.arrays] for record in runs.finished):
+            entries[MetricName.CEILING] = ORACLE, "0"
         found = {name: [self.entry(record, *at) for record in runs.finished] for name, at in entries.items()}
         first = found[Entry.OLD][0]
         kept = first.answerable
@@ -84,7 +87,7 @@ class ScoreReader:
         )
 
     def _followed(
-        self, runs: MethodRuns, found: Mapping[Entry, Sequence[QueryResults]]
+        self, runs: MethodRuns, found: Mapping[str, Sequence[QueryResults]]
     ) -> dict[tuple[str, str], NDArray[np.float64]]:
         """The columns of random backfills; none where a record has none."""
         refs = [ref for record in runs.finished for ref in record.backfilled]

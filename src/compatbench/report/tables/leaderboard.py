@@ -71,6 +71,8 @@ class _Score:
 
 _RATIOS = (MetricName.RETENTION, MetricName.OLD_RETENTION)
 _P_SCORES = (MetricName.P_UP, MetricName.P_COMP, MetricName.P_1)
+_DETAILS = (*_P_SCORES, *_RATIOS, MetricName.CEILING)
+"""Of the details of a row, and of the CSV; left out where no row has one."""
 _OF_THE_GAIN = (*RANKED_BY, MetricName.P_COMP, MetricName.P_1)
 
 
@@ -89,7 +91,7 @@ def _number(
     text = word.sentence if share or word in _P_SCORES else f"{word.sentence} mAP in points."
     unit = Unit.SHARE if share else Unit.POINTS
     column = Column(key, word.heading, text, unit, interval=True, places=tuple(places), order=order)
-    return _Score(column, cell, word if tested else None, optional=share or word in _P_SCORES)
+    return _Score(column, cell, word if tested else None, optional=share or word in _DETAILS)
 
 
 _SCORES = (
@@ -200,7 +202,7 @@ _SCORES = (
         lambda line: points(Estimate(line.row.cross(distance="l2"))) if line.show_l2 else Cell(),
         optional=True,
     ),
-    *(_number(word.value, word, inf, ()) for word in (*_P_SCORES, *_RATIOS)),
+    *(_number(word.value, word, inf, ()) for word in _DETAILS),
     _Score(TIME, lambda line: Cell(line.row.time.value)),
     _Score(NEEDS, lambda line: needs_cell(line.row.runs.method.needs)),
     *(
