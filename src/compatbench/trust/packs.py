@@ -136,14 +136,14 @@ def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
                 pool |= {name: content for name, content in members.items() if not name.endswith(_CODES)}
                 for name, content in _packed(members).items():
                     shared[name] = unpack(content, pool)
-                    write_whole(codes_path(store.arrays, name), shared[name])
+                    codes_path(store.arrays, name).write_bytes(shared[name])
                 continue
             lines = _records(members)
             beside: dict[str, list[bytes]] = {}
             for line in lines.values():
                 beside |= dict.fromkeys(_files(line), _beside(line, shared))
             for name, content in _packed(members).items():
-                write_whole(codes_path(store.arrays, name), unpack(content, pool, beside.get(name, [])))
+                codes_path(store.arrays, name).write_bytes(unpack(content, pool, beside.get(name, [])))
             for name, line in lines.items():
                 (out / name).write_text(line, encoding="utf-8")
         except (ValueError, KeyError, zipfile.BadZipFile, lzma.LZMAError, RequestError) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.records.record import Record
 from compatbench.report.rows.gaps import SuiteRows
+from compatbench.report.rows.overview import OverviewRow, overview_rows
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.scenario_report import ScenarioReport
 
@@ -27,6 +29,11 @@ class BoardSuite(SuiteRows):
     """Outdated records that must not share a table with newer ones of the suite; they are in no table."""
     older: Mapping[int, int] = field(default_factory=dict)
     """Records of other versions of the protocol, by version; they are in no table."""
+
+    @cached_property
+    def overview(self) -> list[OverviewRow]:
+        """Its rows over all scenarios; several pages show them."""
+        return overview_rows(self.reports)
 
     @property
     def warnings(self) -> tuple[str, ...]:

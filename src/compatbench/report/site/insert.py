@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from compatbench.errors import RequestError
 from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
-from compatbench.report.rows.overview import overview_rows
 from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import banner
@@ -112,7 +111,7 @@ def _origin(reports: Sequence[ScenarioReport]) -> str:
 def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     """Which method by league, on what data, and the best rows of each."""
     page = folder.parent / "index.html"
-    rows = overview_rows(suite.reports)
+    rows = suite.overview
     about = facts(suite.reports)
     lines = [
         f"- **{escape(one.league.heading)}** ({escape(one.league.sentence.rstrip('.'))}): **{escape(one.label)}**"

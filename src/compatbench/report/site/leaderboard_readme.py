@@ -45,7 +45,7 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
         parts += [
             f"## {escape(suite.title)}",
             _suite_line(suite, folder),
-            linked_table(overview_table(suite.reports), terms, to_docs),
+            linked_table(overview_table(suite.reports, suite.overview), terms, to_docs),
         ]
         for report in suite.reports:
             parts += _scenario(suite, report, terms, folder, to_docs, is_open=report is first)
@@ -102,7 +102,7 @@ def definitions(board: Board) -> Terms:
     """The definitions behind the file's headings; the same board gives the same anchors."""
     terms = Terms()
     tables = [
-        *(overview_table(suite.reports) for suite in board.suites),
+        *(overview_table(suite.reports, suite.overview) for suite in board.suites),
         *(report.scores.narrow(Place.README) for report in board.reports),
     ]
     for column in (column for table in tables for column in table.columns):

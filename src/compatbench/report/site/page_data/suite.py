@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.report.rows.gaps import gaps
-from compatbench.report.rows.overview import OverviewRow, overview_rows
+from compatbench.report.rows.overview import OverviewRow
 from compatbench.report.site.answers import Answer, Facts, answers, facts
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.numbers import Json
@@ -16,7 +16,7 @@ from compatbench.vocabulary import RANKED_BY
 
 def suite_json(suite: BoardSuite, columns: Columns) -> Json:
     """The page's first screen on one suite."""
-    rows = overview_rows(suite.reports)
+    rows = suite.overview
     labels = [row.label for row in rows]
     warnings: list[Json] = [*suite.warnings]
     checked: list[Json] = [*sorted({label for report in suite.reports for label in report.banner.checked})]
