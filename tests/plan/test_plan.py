@@ -14,7 +14,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Ending, cell_record
 from compatbench.plan.cells import Cell, make_plan, outcome, remaining
-from compatbench.plan.selection import Selection
+from compatbench.plan.selection import Selection, select_methods
 from compatbench.records.parts import ArrayRef
 from compatbench.records.record import Measurements, write_record
 from compatbench.records.store import Store, spec_hash
@@ -293,3 +293,14 @@ def test_what_is_left_to_run(plan: Plan, tmp_path: Path) -> None:
     assert outcome(cells[0], store) is None
     assert names(retry=False) == ["independent", "distillation", "finetune"]
     assert remaining(plan(seeds=[1], scenarios={"one": [{}, {}]}), store, retry=False), "another seed is another cell"
+
+
+@pytest.mark.parametrize("params", [({"x": [1, 2]}, {"x": [[1], 2]}), ({"x": "a" * 99}, {"x": "a" * 98 + "b"})])
+def test_rows_whose_files_would_have_one_name_are_refused(params: tuple[dict[str, Any], ...]) -> None:
+    rows = [{"name": "bct", "params": one} for one in params]
+    suite = parse_suite({**WRITTEN, "methods": rows}, "here")
+    with pytest.raises(
+        RequestError, match=r"the files of rows 'bct\(x=.*' and 'bct\(x=.*' would have one name, 'bct_x="
+    ):
+        select_methods(suite, discover(), ())
+    assert len(select_methods(parse_suite({**WRITTEN, "methods": rows[:1]}, "here"), discover(), ())) == 2

@@ -152,10 +152,11 @@ def test_of_several_processes_at_once_one_makes_it(tmp_path: Path) -> None:
 
 def test_who_waits_is_called_at_once_and_again_and_may_go_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artefacts, "WAITING_SECONDS", 0.01)
-    path, calls = tmp_path / "one", []
+    path, calls = tmp_path / "one", list[float]()
 
-    def waiting() -> None:
-        calls.append(path.exists())
+    def waiting(seconds: float) -> None:
+        assert not path.exists()
+        calls.append(seconds)
         if len(calls) == 3:
             raise LookupError
 
@@ -168,6 +169,6 @@ def test_who_waits_is_called_at_once_and_again_and_may_go_away(tmp_path: Path, m
 
     with FileLock(tmp_path / ".one.lock"), pytest.raises(LookupError):
         made_once(path, read, make, print, waiting)
-    assert calls == [False] * 3
+    assert 0 < calls[0] < calls[1] < calls[2]
     assert made_once(path, read, make, print, waiting) == "made"
     assert len(calls) == 3

@@ -19,7 +19,7 @@ from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record, read_record, write_record
 from compatbench.suite.suite import load_suite
-from compatbench.trust.environments import same_arithmetic
+from compatbench.trust.environments import same_arithmetic, why_not_exact
 from compatbench.trust.reproduce import Reproduction, drawn, reproduce
 from compatbench.vocabulary import Status
 
@@ -50,14 +50,20 @@ def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, t
     assert second.differences[0].startswith("metrics.0.value was ")
 
     changed.environment.packages["torch"] = "1.0"
+    hits = next(one for one in changed.metrics if one.name == "CMC@1" and one.value is not None)
+    assert hits.value is not None
+    hits.value += 0.049
     third = again(changed, tmp_path / "3")
-    assert (third.inexact, third.differences) == ("other packages", []), "elsewhere that is within the tolerance"
-    assert third.largest == pytest.approx(0.009)
+    assert third.inexact == "it was made with other packages"
+    assert third.differences == [], "elsewhere that is within the tolerance"
+    assert third.apart == pytest.approx((0.009, 0.049))
     metric.value += 0.002
+    hits.value += 0.002
     fourth = again(changed.model_copy(update={"split_hash": "0" * 64}), tmp_path / "4")
     assert [line.partition(" was ")[0] for line in fourth.differences] == [
         "split_hash",
         "mAP('0', '0', 'all', 'cosine')",
+        f"CMC@1('{hits.query_generation}', '{hits.gallery_generation}', 'all', 'cosine')",
     ]
 
 
@@ -98,6 +104,8 @@ def test_another_environment_is_told_apart(record: Record) -> None:
     assert same_arithmetic(one, one.model_copy(update={"cpu": "another name of it"}))
     first = one.model_copy(update={"cpu_kind": None, "instruction_sets": []})
     assert not same_arithmetic(first, first), "processors of one name differ"
+    assert why_not_exact(first, one) == "the record does not name the kind of its processor"
+    assert why_not_exact(one, first) == "this machine does not tell the kind of its processor"
     on_gpu = one.model_copy(update={"gpu": "one"})
     assert not same_arithmetic(on_gpu, on_gpu), "GPUs add in no fixed order"
 

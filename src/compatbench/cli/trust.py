@@ -179,8 +179,8 @@ def _reproduced(
     from compatbench.execution.cell import RunContext
     from compatbench.execution.display import Display
     from compatbench.records.store import Store
+    from compatbench.trust.reproduce import HITS, threads_of
     from compatbench.trust.reproduce import reproduce as run_again
-    from compatbench.trust.reproduce import threads_of
 
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         if any(generation.frozen for generation in recorded.spec.generations):
@@ -197,9 +197,13 @@ def _reproduced(
                 timeout_seconds=60 * timeout_minutes,
                 coarse=coarse,
             )
-    how = "to the last bit"
+    how = f"to the last bit of every number and array that the {'leaderboard' if coarse else 'record'} keeps"
     if outcome.inexact:
-        how = f"within {tolerance:g}, at most {outcome.largest:.4f} apart ({outcome.inexact})"
+        means, hits = outcome.apart
+        how = (
+            f"within {tolerance:g} of mAP and {HITS * tolerance:g} of hit rates, and not to the last bit, since "
+            f"{outcome.inexact}: mAP is at most {means:.4f} apart, hit rates {hits:.4f}"
+        )
     for difference in outcome.differences:
         print(difference)
     print(f"not reproduced {how}" if outcome.differences else f"reproduced {how}")

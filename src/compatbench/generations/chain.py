@@ -332,7 +332,10 @@ class ChainTrainer:
             trained_here = True
             return self._train(model, plugin.name, generation, old, independent)
 
-        stored = get_or_make_together(self.store.models, name, make, self.notify)
+        def waiting(seconds: float) -> None:
+            self.progress(f"{training_stage(f'{plugin.name} {generation}')}: another cell does, {seconds:.0f} s", 0.0)
+
+        stored = get_or_make_together(self.store.models, name, make, self.notify, waiting)
         if not trained_here:
             self._restore(model, stored, old, generation)
         return TrainedModel(name, model.eval().requires_grad_(False), dim, stored.facts, old)

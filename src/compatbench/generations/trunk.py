@@ -210,10 +210,11 @@ class TrunkFeatures:
     def _matrix(self, spec: BackboneSpec, part: Part, *, leave_to_others: bool = False) -> Matrix:
         """Found, checked once and kept open; or computed."""
 
-        def waiting() -> None:
+        def waiting(seconds: float) -> None:
             if leave_to_others:
                 raise _MadeElsewhereError
-            self.progress(f"{STAGE} of {spec.backbone}, {part.name}: another cell computes them", 0.0)
+            told = f"{STAGE} of {spec.backbone}, {part.name}: another cell computes them, {seconds:.0f} s"
+            self.progress(told, 0.0)  # another text each time: who waits for a slow cell does not stand still
 
         if (spec, part.name) not in self._found:
             blocks = partial(self._blocks, spec, part)

@@ -9,6 +9,7 @@ from pathlib import Path
 from compatbench.discovery.plugins import Catalogue, known_methods
 from compatbench.errors import RequestError
 from compatbench.records.record import BASELINE
+from compatbench.records.store import row_name
 from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import MethodEntry, Suite, load_suite
@@ -43,13 +44,22 @@ def check_names(source: str, selection: Selection, method_folders: Sequence[Path
 def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
     """Entries of the suite by name or label; `all` stands for all other methods, with their defaults.
 
-    So does a method run that is wanted and that the suite does not list.
+    So does a method run that is wanted and that the suite does not list. Raises RequestError for rows whose files
+    would have one name.
     """
     listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
     if len(listed) < len(suite.methods):
         named = {entry.name for entry in listed}
         listed += [MethodEntry(name=name) for name in catalogue.names if name not in named]
     listed = suite.rows(listed)
+    files: dict[str, str] = {}
+    for entry in listed:
+        other = files.setdefault(row_name(entry.label).casefold(), entry.label)
+        if other != entry.label:
+            raise RequestError(
+                f"the files of rows '{other}' and '{entry.label}' would have one name, '{row_name(entry.label)}': "
+                "leave one of the two out, or write its parameters otherwise"
+            )
     chosen: list[MethodEntry] = []
     for word in wanted or [entry.label for entry in listed]:
         matches = [entry for entry in listed if word in (entry.label, entry.name)]

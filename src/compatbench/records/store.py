@@ -52,7 +52,7 @@ class Store:
 
     def packed(self, spec: CellSpec) -> Path:
         """The file with the record of one cell, and those of the other seeds of its row, on the leaderboard."""
-        return self.records(spec.suite) / spec.scenario / f"{_row_name(spec)}{PACKED}"
+        return self.records(spec.suite) / spec.scenario / f"{row_name(spec.method.label)}{PACKED}"
 
     def log(self, spec: CellSpec) -> Path:
         """The file for the prints of one cell."""
@@ -64,14 +64,10 @@ def spec_hash(spec: CellSpec) -> str:
     return digest(spec.model_dump(mode="json"))
 
 
-def file_stem(label: str) -> str:
-    """A row's label as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "_", label).strip("_.")
+def row_name(label: str) -> str:
+    """What a row's label is in the names of its files; the rows of a suite differ in it."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "_", label).strip("_.")[:80]
 
 
 def _cell_name(spec: CellSpec) -> str:
-    return f"{_row_name(spec)}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"
-
-
-def _row_name(spec: CellSpec) -> str:
-    return file_stem(spec.method.label)[:80]
+    return f"{row_name(spec.method.label)}--seed{spec.seed}--{spec_hash(spec)[:SHORT_HASH]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ Notify = Callable[[str], None]
 Made = TypeVar("Made")
 Reader = Callable[[Path], tuple[Made | None, str]]
 """What is at a path, or None and what is wrong with it: nothing where there is no file."""
-Waiting = Callable[[], None]
-"""Called at once and then now and then by a process that waits for what another one makes; may raise to go away."""
+Waiting = Callable[[float], None]
+"""Called at once and then now and then by a process that waits for what another one makes, with the seconds that it has
+waited; may raise to go away."""
 WAITING_SECONDS = 5.0
 
 
-def nobody_waits() -> None:
+def nobody_waits(seconds: float) -> None:
     """The `Waiting` that tells nobody."""
 
 
@@ -49,11 +51,15 @@ def get_or_make(folder: Path, name: str, make: Callable[[], Artefact], notify: N
 
 
 def get_or_make_together(
-    folder: Path, name: str, make: Callable[[], Artefact], notify: Notify = lambda line: None
+    folder: Path,
+    name: str,
+    make: Callable[[], Artefact],
+    notify: Notify = lambda line: None,
+    waiting: Waiting = nobody_waits,
 ) -> Artefact:
     """`get_or_make` by all processes that train together, if `make` needs all of them; see `made_together`."""
     path = folder / f"{name}.safetensors"
-    return made_together(path, read_artefact, lambda: _written(path, make()), make, notify)
+    return made_together(path, read_artefact, lambda: _written(path, make()), make, notify, waiting)
 
 
 def made_once(
@@ -77,13 +83,13 @@ def made_once(
 @contextmanager
 def _locked(path: Path, waiting: Waiting) -> Iterator[None]:
     lock = FileLock(path.parent / f".{path.stem}.lock")
-    patience = 0.0
+    patience, begun = 0.0, time.monotonic()
     while True:
         try:
             lock.acquire(timeout=patience)
             break
         except Timeout:
-            waiting()
+            waiting(time.monotonic() - begun)
             patience = WAITING_SECONDS
     try:
         yield

@@ -14,12 +14,14 @@ def same_arithmetic(one: Environment, other: Environment) -> bool:
 
 
 def why_not_exact(one: Environment, other: Environment) -> str:
-    """Why two runs may differ in their last bits; empty if they may not. The commit may differ."""
+    """Why a record and a run here may differ in their last bits; empty if they may not. The commit may differ."""
     if one.gpu is not None or other.gpu is not None:
         return "a GPU adds in no fixed order"
-    if one.cpu_kind is None or other.cpu_kind is None:
-        return "the kind of a processor is not known"
+    if one.cpu_kind is None:
+        return "the record does not name the kind of its processor"
+    if other.cpu_kind is None:
+        return "this machine does not tell the kind of its processor"
     ignored = {"git_sha", "git_dirty", "cpu"}
     ours, theirs = (each.model_dump(exclude=ignored) for each in (one, other))
     differing = [name.replace("_", " ") for name in ours if ours[name] != theirs[name]]
-    return f"other {', '.join(differing)}" if differing else ""
+    return f"it was made with other {', '.join(differing)}" if differing else ""

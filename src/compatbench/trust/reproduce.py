@@ -40,8 +40,8 @@ class Reproduction:
     again: Record
     inexact: str
     """Why it may differ in the last bits; empty where it may not: on a CPU of one kind, with the same versions."""
-    largest: float
-    """Difference of a score from its record, in absolute value."""
+    apart: tuple[float, float]
+    """Largest difference from the record of mAP or mAP@R, and of a hit rate."""
     differences: list[str]
     """Empty where the record was reproduced."""
 
@@ -71,7 +71,7 @@ def reproduce(
         again = published(again, arrays, arrays)
     inexact = why_not_exact(record.environment, again.environment)
     found = list(_differences(record, again, tolerance) if inexact else _exact_differences(record, again))
-    return Reproduction(again, inexact, _largest_difference(record, again), found)
+    return Reproduction(again, inexact, _apart(record, again), found)
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
@@ -129,10 +129,14 @@ def _scores(record: Record) -> dict[Any, Metric]:
     return {one.coordinates: one for one in record.metrics if one.name in RETRIEVAL}
 
 
-def _largest_difference(record: Record, again: Record) -> float:
-    found = _scores(again)
-    pairs = [(one.value, found[at].value) for at, one in _scores(record).items() if at in found]
-    return max((abs(one - other) for one, other in pairs if one is not None and other is not None), default=0.0)
+def _apart(record: Record, again: Record) -> tuple[float, float]:
+    found, largest = _scores(again), [0.0, 0.0]
+    for at, metric in _scores(record).items():
+        other = found[at].value if at in found else None
+        if metric.value is not None and other is not None:
+            hits = metric.name not in MEANS
+            largest[hits] = max(largest[hits], abs(metric.value - other))
+    return largest[0], largest[1]
 
 
 def _differences(record: Record, again: Record, tolerance: float) -> Iterator[str]:

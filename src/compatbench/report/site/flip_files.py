@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compatbench.records.store import file_stem
+from compatbench.records.store import row_name
 from compatbench.report.plots.flip_sheet import Pictures, flip_sheet
 from compatbench.report.render.to_csv import neutral
 from compatbench.report.rows.flips import FlipList, Samples
@@ -30,7 +30,7 @@ def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[Flip
     found = []
     for flips in report.flip_lists:
         label = flips.row.label
-        stem = f"flips/{report.scores.name}/{file_stem(label)}"
+        stem = f"flips/{report.scores.name}/{row_name(label)}"
         csv, html = f"{stem}.csv", f"{stem}.html"
         contents = {csv: flip_csv(flips, samples)}
         if flips.worst and pictures is not None:
