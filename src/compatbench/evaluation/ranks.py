@@ -43,9 +43,9 @@ def rank_numbers(
     order = torch.arange(ahead.shape[1], 0, -1, device=ahead.device)
     ranks = order + ahead
     precision = order.double() / ranks
-    precision[order > number[:, None]] = 0
+    precision.masked_fill_(order > number[:, None], 0)
     ap = (_trapezoids(precision, order, ranks) if trapezoid else precision).sum(dim=1) / number
-    precision[ranks > number[:, None]] = 0
+    precision.masked_fill_(ranks > number[:, None], 0)
     ap_at_r = precision.sum(dim=1) / number
     found = {
         "first_rank": (ranks[:, -1] * (number > 0)).int(),
@@ -54,7 +54,8 @@ def rank_numbers(
     }
     real = order <= number[:, None]
     if cut:
-        found["ap_at_100"] = _cut_precision(order, ranks, real, number).float()
+        first = slice(-CUT, None)  # the i-th relevant item has no rank below i
+        found["ap_at_100"] = _cut_precision(order[first], ranks[:, first], real[:, first], number).float()
     if grades is not None:
         for depth in (DEPTH, CUT):
             found[f"found_at_{depth}"] = (real & (ranks <= depth)).sum(dim=1).int()
