@@ -8,7 +8,7 @@ import torch
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles
 from compatbench.data.judgements import Judgements
-from compatbench.data.listing import Listed, Listing
+from compatbench.data.listing import Listed, Listing, check_files
 from compatbench.data.lists import Lists
 from compatbench.data.pairs import Pairs
 from compatbench.data.read_listed import read_listed
@@ -34,7 +34,9 @@ def listed(tmp_path: Path, write_image) -> Listed:
 
 
 def read(listed: Listed, root: Path, size: int | None = 4, memory: int = 2**20):
-    return read_listed("toy", listed, root / "images", Decoding(), size, root, memory)
+    folder = root / "images"
+    sound = check_files("toy", listed, folder, root)
+    return read_listed("toy", listed, sound, folder, Decoding(), size, root, memory)
 
 
 def levels(split) -> list[int]:

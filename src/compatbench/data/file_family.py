@@ -59,8 +59,9 @@ class FileFamily(Family[OptionsT]):
         """List the images, verify those not yet known, and read them if they fit into memory."""
         from compatbench.data.read_listed import read_listed
 
-        listed = self._listed(root, options)
-        return read_listed(self.name, listed, self.folder(root), self.decoding, image_size, root, IN_MEMORY)
+        listed, folder = self._listed(root, options), self.folder(root)
+        sound = check_files(self.name, listed, folder, root)
+        return read_listed(self.name, listed, sound, folder, self.decoding, image_size, root, IN_MEMORY)
 
     def get(self, root: Path, options: OptionsT, notify: Notify) -> str:
         """Download it if that is allowed and it is missing, then read every file once."""
@@ -73,8 +74,8 @@ class FileFamily(Family[OptionsT]):
         from compatbench.data.read_listed import read_listed
 
         listed, folder = self._listed(root, options), self.folder(root)
-        check_files(self.name, listed, folder, root, notify, again=True)
-        return checked(read_listed(self.name, listed, folder, self.decoding, CHECK_SIZE, root, memory=0))
+        sound = check_files(self.name, listed, folder, root, notify, again=True)
+        return checked(read_listed(self.name, listed, sound, folder, self.decoding, CHECK_SIZE, root, memory=0))
 
     def _listed(self, root: Path, options: OptionsT) -> Listed:
         if self.missing(root, options):

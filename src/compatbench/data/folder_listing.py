@@ -73,7 +73,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     if blank.any():
         rows = [str(row + 1) for row in blank.to_numpy().nonzero()[0]]
         raise RequestError(f"manifest {path}: empty path, label or split in the data rows {listed(rows)}")
-    table = table.astype(str)
+    table = table.astype(str).astype(object)  # strings of Arrow are slow to go through one by one
     table["path"] = [str(PurePosixPath(image)) for image in table["path"]]
     labels = table.drop_duplicates(["path", "label"])
     problems: dict[str, Iterable[str]] = {
@@ -172,5 +172,7 @@ def _ignored(name: str) -> bool:
 
 
 def _leaves_folder(path: str) -> bool:
+    if ".." not in path and ":" not in path and path[:1] not in ("/", "\\"):
+        return False  # most paths, without a look at their parts
     windows = PureWindowsPath(path)
     return bool(windows.anchor) or PurePosixPath(path).is_absolute() or ".." in windows.parts

@@ -12,7 +12,7 @@ import torch
 from compatbench.data.dataset import Dataset, Split, check_disjoint_classes
 from compatbench.data.image_file import Decoding
 from compatbench.data.image_files import ImageFiles, Images, load_all
-from compatbench.data.listing import Listed, check_files
+from compatbench.data.listing import Listed
 from compatbench.data.sound_files import SoundFiles
 from compatbench.errors import RequestError
 from compatbench.storage.artefacts import Artefact, get_or_make
@@ -20,16 +20,21 @@ from compatbench.storage.canonical import digest
 
 
 def read_listed(
-    name: str, listed: Listed, folder: Path, decoding: Decoding, image_size: int | None, root: Path, memory: int
+    name: str,
+    listed: Listed,
+    sound: Mapping[str, SoundFiles],
+    folder: Path,
+    decoding: Decoding,
+    image_size: int | None,
+    root: Path,
+    memory: int,
 ) -> Dataset:
-    """The dataset of `listed`, its images below `folder` verified; in memory if they fit, else read from their files.
+    """The dataset of `listed`, its images below `folder` found `sound`; in memory if they fit, else read from files.
 
     They fit if they take `memory` bytes at most. `root` keeps what is known of the files, and decoded images.
-    Without `image_size` all images must be squares of one size. Raises RequestError that names missing or damaged
-    files, and boxes outside their image.
+    Without `image_size` all images must be squares of one size. Raises RequestError for images of several sizes.
     """
     splits = listed.splits
-    sound = check_files(name, listed, folder, root)
     size = image_size if image_size is not None else _common_size(folder, sound)
     in_files = {
         part: ImageFiles(

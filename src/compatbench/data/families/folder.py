@@ -73,9 +73,10 @@ class FolderFamily(Family[OptionsT]):
         from compatbench.data.read_listed import read_listed
 
         folder, images = self._list(root, options)
-        images = _with_copies(images, check_files(self.name, images, folder, root))
+        sound = check_files(self.name, images, folder, root)
+        images = _with_copies(images, sound)
         decoding = Decoding(self.as_folder(root, options).channels)
-        return read_listed(self.name, images, folder, decoding, image_size, root, memory)
+        return read_listed(self.name, images, sound, folder, decoding, image_size, root, memory)
 
 
 class Folder(FolderFamily[FolderOptions]):
