@@ -49,17 +49,16 @@ class Spread:
 
     def margin(self, level: float = LEVEL) -> float:
         """Half of the interval that covers the mean with this probability."""
+        from scipy.optimize import brentq
         from scipy.special import stdtrit
 
         error = self.error
         if not error > ROUNDING:
             return 0.0
         ends = [float(stdtrit(df, (1 + level) / 2)) for _, df in self._parts]
-        low, high = min(ends), max(ends)
-        while high - low > _PRECISION * high:
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._beyond(middle) > 1 - level else (low, middle)
-        return error * (low + high) / 2
+        low, high = min(ends) * (1 - _PRECISION), max(ends) * (1 + _PRECISION)
+        errors: float = brentq(lambda errors: self._beyond(errors) - (1 - level), low, high, rtol=_PRECISION)
+        return error * errors
 
     def at_least(self, variance: float, df: float) -> Spread:
         """The same with at least so much variance from seeds; what there is beyond it keeps its degrees of freedom."""
@@ -89,16 +88,20 @@ def spread(values: ArrayLike) -> Spread | None:
     Queries that are NaN in some seed are left out. None if fewer than two are left.
     """
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    table = table[:, ~np.isnan(table).any(axis=0)]
+    absent = np.isnan(table).any(axis=0)
+    if absent.any():
+        table = table[:, ~absent]
     seeds, queries = table.shape
     if queries < 2:
         return None
-    by_query = _variance(table.mean(axis=0)) / queries
+    means = table.mean(axis=0)
+    by_query = _variance(means) / queries
     if seeds == 1:
         return Spread((), (by_query, queries - 1))
     by_seed = table.mean(axis=1, keepdims=True)
-    rest = table - by_seed - table.mean(axis=0) + by_seed.mean()
-    rest_mean_square = float((rest**2).sum()) / ((seeds - 1) * (queries - 1))
+    rest = table - by_seed
+    rest -= means - by_seed.mean()
+    rest_mean_square = float(np.vdot(rest, rest)) / ((seeds - 1) * (queries - 1))
     of_queries = max(0.0, by_query - rest_mean_square / (seeds * queries))
     return Spread(((_variance(by_seed) / seeds, seeds - 1),), (of_queries, queries - 1))
 

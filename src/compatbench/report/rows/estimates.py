@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,6 +24,9 @@ Tested = Entry | MetricName
 
 Numbers = Mapping[tuple[MetricName, Tested], Estimate]
 """Of one row over all its seeds: by retrieval number, the entries of the matrix and what is made of them."""
+
+_DRAWS: WeakKeyDictionary[Scores, dict[str, Values]] = WeakKeyDictionary()
+"""Resampled means (B,) of columns on mAP, for as long as their scores are kept: means, ranks and orders share them."""
 
 _FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[str, ...]]] = {
     MetricName.CROSS_GAIN: (np.subtract, (Entry.CROSS, Entry.OLD)),
@@ -77,10 +81,11 @@ def tuning_gain(tuned: Scores, published: Scores, number: MetricName = MetricNam
 def resampled(rows: Mapping[str, Scores], number: MetricName) -> dict[str, Values]:
     """The resampled values (B,) of a number on mAP by row, NaN where undefined; equally many seeds share the draws."""
     formula, columns = _FORMULAS[number]
-    draws = Means(
-        {(label, name): one.of(MetricName.MAP, name) for label, one in rows.items() for name in columns}
-    ).draws
-    return {label: formula(*(draws[label, name] for name in columns)) for label in rows}
+    drawn = {one: _DRAWS.setdefault(one, {}) for one in rows.values()}
+    absent = [(one, name) for one, known in drawn.items() for name in columns if name not in known]
+    for (one, name), means in Means({(one, name): one.of(MetricName.MAP, name) for one, name in absent}).draws.items():
+        drawn[one][name] = means
+    return {label: formula(*(drawn[one][name] for name in columns)) for label, one in rows.items()}
 
 
 def contributions(scores: Scores, number: Tested, metric: str = MetricName.MAP) -> Values | None:

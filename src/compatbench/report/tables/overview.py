@@ -52,10 +52,9 @@ _FOOTNOTES = {
 }
 
 
-def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow] | None = None) -> Table:
-    """The cross gain of every row in every scenario of one suite, by league; `rows` are those of the suite if known."""
+def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow]) -> Table:
+    """The cross gain of every row in every scenario of one suite, by league; `rows` are those of the suite."""
     number = scenarios[0].rank_by
-    known = overview_rows(scenarios) if rows is None else rows
     one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
     verdicts = "There is one seed, so there are no verdicts." if one_seed else "↑ and ↓ are significant."
     upgrades = {
@@ -63,7 +62,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
         "where the row did not run or did not end."
         for one in scenarios
     }
-    lines = [(row.known.section, _row(row, scenarios, number)) for row in known]
+    lines = [(row.known.section, _row(row, scenarios, number)) for row in rows]
     groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
     ranking = [scenario.runs.scenario for scenario in scenarios if scenario.counts]
     return Table(
@@ -74,7 +73,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
         f"one's gallery. {verdicts} Methods stand by league, within it by mean {number.heading}"
         f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}.",
         columns=(
-            *((_RANK,) if any(row.ranks for row in known) else ()),
+            *((_RANK,) if any(row.ranks for row in rows) else ()),
             METHOD,
             Column(
                 "mean",
@@ -88,7 +87,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
             replace(_TAX, places=(Place.COMPACT, Place.FRONT)),
             TIME,
             _COMPATIBLE,
-            *((_MEAN_RANK,) if any(row.mean_rank.value is not None for row in known) else ()),
+            *((_MEAN_RANK,) if any(row.mean_rank.value is not None for row in rows) else ()),
             NEEDS,
         ),
         groups=groups,
@@ -98,7 +97,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
 
 def overview_of_several(scenarios: Sequence[ScenarioRows]) -> Table | None:
     """The overview of a suite; None if there is only one scenario, since its own table says all."""
-    return overview_table(scenarios) if len(scenarios) > 1 else None
+    return overview_table(scenarios, overview_rows(scenarios)) if len(scenarios) > 1 else None
 
 
 def _listed(names: Sequence[str]) -> str:
