@@ -176,4 +176,5 @@ def test_a_file_has_one_line_for_each_entry_of_the_matrix(record: Record, tmp_pa
     assert all(json.dumps(group, separators=(",", ":")) in lines for group in groups)
     places = [(one["query"], one["gallery"], one["n"], one.get("subset")) for one in groups]
     assert len(set(places)) == len(places)
-    assert sum(len(one["numbers"]) for one in groups) == len(record.metrics)
+    subsets = [one[part][1] for one in groups for part in ("seen", "unseen") if part in one]
+    assert sum(len(one) for one in [*(one["numbers"] for one in groups), *subsets]) == len(record.metrics)

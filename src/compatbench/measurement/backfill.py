@@ -16,6 +16,7 @@ from compatbench.machine.seeds import stream_seed
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.array_names import BACKFILLED, curve_array
 from compatbench.records.compact import CURVE_DECIMALS, VALUE_DECIMALS
 from compatbench.records.parts import BackfillCurve, BackfilledQueries, Metric
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
@@ -60,7 +61,7 @@ def backfill_curves(chain: ServedChain, unchanged: QueryResults) -> list[Backfil
                 low=each.min(axis=0).tolist(),
                 high=each.max(axis=0).tolist(),
                 minimum_beta=numbers.minimum_beta,
-                array=CurvePoints.of(curves).put(chain.arrays, f"backfill {order}"),
+                array=CurvePoints.of(curves).put(chain.arrays, curve_array(order)),
             )
         )
     return found
@@ -75,7 +76,7 @@ def backfilled_queries(chain: ServedChain) -> list[BackfilledQueries]:
     means = BackfillMeans.of(backfill(before, after, {Order.RANDOM: orders})[Order.RANDOM])
     if not means.answerable.any():
         return []
-    name = means.put(chain.arrays, "backfilled")
+    name = means.put(chain.arrays, BACKFILLED)
     return [BackfilledQueries(query_generation=str(new), gallery_generation="0", repeats=len(orders), array=name)]
 
 

@@ -16,6 +16,7 @@ from compatbench.evaluation.retrieval import evaluate
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
 from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.array_names import entry_array
 from compatbench.records.parts import ArrayRef, Metric
 from compatbench.storage.artefacts import Artefact, get_or_make
 from compatbench.storage.canonical import digest
@@ -39,7 +40,7 @@ def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
         name = cosine.put(chain.arrays, entry.name, shared=entry.shared)
         arrays.append(ArrayRef(**entry.place, distance="cosine", array=name))
         if any(not np.array_equal(one, l2.columns[column], equal_nan=True) for column, one in cosine.columns.items()):
-            name = l2.put(chain.arrays, f"{entry.name} by L2", shared=entry.shared)
+            name = l2.put(chain.arrays, entry_array(entry.query, entry.gallery, "l2"), shared=entry.shared)
             arrays.append(ArrayRef(**entry.place, distance="l2", array=name))
         chain.progress("evaluate", done / total)
     if results["0", "0"].relevant.max(initial=0) > 1:

@@ -16,7 +16,7 @@ from compatbench.evaluation.oracle import oracle_side
 from compatbench.evaluation.retrieval import Side, Vectors
 from compatbench.generations.chain import ChainTrainer, StageProgress
 from compatbench.generations.serving import ServedGeneration, comparable
-from compatbench.records.compact import is_shared
+from compatbench.records.array_names import entry_array, is_shared
 from compatbench.records.parts import ORACLE
 from compatbench.records.store import Store
 from compatbench.storage.array_files import ArrayFiles
@@ -39,7 +39,7 @@ class MatrixEntry:
     @property
     def name(self) -> str:
         """Its name among the arrays of a cell."""
-        return entry_name(self.query, self.gallery)
+        return entry_array(self.query, self.gallery)
 
     @property
     def shared(self) -> bool:
@@ -50,11 +50,6 @@ class MatrixEntry:
     def place(self) -> dict[str, str]:
         """Query and gallery generation, by the names of a record."""
         return {"query_generation": self.query, "gallery_generation": self.gallery}
-
-
-def entry_name(query: str, gallery: str) -> str:
-    """M(1,0), by the names of generations."""
-    return f"M({query},{gallery})"
 
 
 @dataclass(frozen=True, eq=False)

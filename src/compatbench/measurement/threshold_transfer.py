@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from compatbench.evaluation.acceptance import Acceptance, acceptance_rates
 from compatbench.evaluation.retrieval import transfer_thresholds
 from compatbench.measurement.numbers import metric
-from compatbench.measurement.served_chain import ServedChain, entry_name
-from compatbench.records.compact import is_shared
+from compatbench.measurement.served_chain import ServedChain
+from compatbench.records.array_names import is_shared, threshold_array
 from compatbench.records.parts import Metric, VerifiedPairs
 from compatbench.vocabulary import MetricName
 
@@ -44,7 +44,7 @@ def threshold_transfer(chain: ServedChain) -> list[VerifiedPairs]:
                     queries=len(queries),
                     array=one.put(
                         chain.arrays,
-                        f"{entry_name(*at)} at {rate:g}{', old' if transferred else ''}",
+                        threshold_array(*at, rate, transferred=transferred),
                         shared=is_shared(*at),
                     ),
                 )

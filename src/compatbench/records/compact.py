@@ -6,13 +6,22 @@ describe the parts that differ, for the JSON Schema.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from compatbench.records.parts import ORACLE
-from compatbench.vocabulary import IndexKind, Order
+from compatbench.records.array_names import BACKFILLED, curve_array, entry_array, is_shared, threshold_array
+from compatbench.records.forms import (
+    SEARCH_NUMBERS,
+    CurveGroup,
+    ExampleForm,
+    FlipGroup,
+    MetricGroup,
+    SearchGroup,
+    ThresholdGroup,
+)
 
 Data = dict[str, Any]
 
@@ -25,93 +34,6 @@ ARRAY_PARTS = "arrays", "backfill", "backfilled", "verification", "protocols", "
 """The parts of a record with arrays behind them."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class MetricGroup(_Model):
-    """Numbers of one entry of the matrix over the same queries."""
-
-    query: str
-    gallery: str
-    n: int
-    subset: Literal["all", "seen", "unseen"] = "all"
-    distance: Literal["cosine", "l2"] = "cosine"
-    numbers: dict[str, list[float | None]] = Field(default_factory=dict)
-    """By name: the value, and the ends of its interval if it has one."""
-
-
-class ThresholdGroup(_Model):
-    """Thresholds of one system for several false accept rates."""
-
-    query: str
-    gallery: str
-    transferred: bool = False
-    queries: int
-    thresholds: dict[str, tuple[float, str]]
-    """By rate: the threshold, and the array."""
-
-
-class SearchGroup(_Model):
-    """Indexes of one kind."""
-
-    index: IndexKind
-    k: int
-    queries: int
-    repeats: int
-    systems: list[tuple[str, str, str, float, float, float, float, float, float]]
-    """Generations of the queries, of the vectors, and of those it was trained on; then the numbers of SEARCH_NUMBERS.
-    """
-
-
-SEARCH_NUMBERS = "recall", "queries_per_second", "p50_ms", "p99_ms", "build_seconds", "bytes_per_vector"
-
-
-class ExampleForm(_Model):
-    """A query with what three systems find: sample ids, and a 1 for each that is relevant, else 0."""
-
-    query: str
-    gallery: str
-    id: int
-    old: tuple[list[int], str]
-    cross: tuple[list[int], str]
-    new: tuple[list[int], str]
-
-
-class FlipGroup(_Model):
-    """The worst flips of one system."""
-
-    query: str
-    gallery: str
-    flips: list[tuple[int, list[int], str, list[int], str]]
-    """Sample id, the first items of the old system and of the new one, each with a 1 where it is relevant, else 0."""
-
-
-class CurveForm(_Model):
-    """A backfill curve."""
-
-    order: Order
-    metric: str
-    query: str
-    gallery: str
-    repeats: int
-    n: int
-    status_quo: float
-    beta: Annotated[int, Field(ge=1, le=1000)] | list[float]
-    """Into how many equal steps the shares from 0 to 1 are divided; a list if they are not equal."""
-    mean: list[float]
-    low: list[float] | None = None
-    """Missing, like `high`, if it is the mean."""
-    high: list[float] | None = None
-    minimum_beta: float
-    array: str
-
-
-def is_shared(query: str, gallery: str) -> bool:
-    """Whether the entry is of the old or an independent model alone, which methods of a scenario and seed share."""
-    return query == ORACLE or (query == gallery and (query == "0" or query.startswith("*")))
-
-
 def compact(data: Data) -> Data:
     """The form for a file."""
     data = {**data}
@@ -119,11 +41,17 @@ def compact(data: Data) -> Data:
     if named:
         data = _rename(data, lambda sha256: named.get(sha256, sha256))
         data["files"] = {part: sha256 for sha256, part in named.items()}
+    for part in _USUAL:
+        data[part] = [{k: v for k, v in one.items() if k != "array" or v != _usual(part, one)} for one in data[part]]
     data["metrics"] = _grouped_metrics(data["metrics"])
     data["verification"] = _grouped_thresholds(data["verification"])
     data["worst_flips"] = _grouped_flips(data["worst_flips"])
-    data["backfill"] = [_short_curve(one) for one in data["backfill"]]
-    data["arrays"] = [[one[key] for key in _ARRAY] for one in data["arrays"]]
+    data["backfill"] = _grouped_curves(data["backfill"])
+    data["backfilled"] = [{_SHORT.get(name, name): value for name, value in one.items()} for one in data["backfilled"]]
+    data["arrays"] = [
+        [one[key] for key in _ARRAY if key in one and ("array" in one or (key, one[key]) not in _DEFAULTS)]
+        for one in data["arrays"]
+    ]
     data["examples"] = [
         {
             "query": one["query_generation"],
@@ -149,14 +77,16 @@ def expand(data: Data) -> Data:
             "name": name,
             "query_generation": one.query,
             "gallery_generation": one.gallery,
-            **dict(zip(("value", "ci_low", "ci_high"), numbers, strict=False)),
+            **_interval(*numbers),
             "n": one.n,
             "subset": one.subset,
             "distance": one.distance,
         }
-        for one in map(MetricGroup.model_validate, data.get("metrics", []))
+        for group in map(MetricGroup.model_validate, data.get("metrics", []))
+        for one in _parts(group)
         for name, numbers in one.numbers.items()
     ]
+    thresholds = [ThresholdGroup.model_validate(one) for one in data.get("verification", [])]
     data["verification"] = [
         {
             "query_generation": one.query,
@@ -164,11 +94,10 @@ def expand(data: Data) -> Data:
             "transferred": one.transferred,
             "queries": one.queries,
             "rate": float(rate),
-            "threshold": threshold,
-            "array": array,
+            **dict(zip(("threshold", "array"), found if isinstance(found, tuple) else (found,), strict=False)),
         }
-        for one in map(ThresholdGroup.model_validate, data.get("verification", []))
-        for rate, (threshold, array) in one.thresholds.items()
+        for one in thresholds
+        for rate, found in (one.thresholds or thresholds[0].thresholds).items()
     ]
     data["worst_flips"] = [
         {
@@ -183,7 +112,9 @@ def expand(data: Data) -> Data:
         for one in map(FlipGroup.model_validate, data.get("worst_flips", []))
         for sample, old, old_right, new, new_right in one.flips
     ]
-    data["arrays"] = [dict(zip(_ARRAY, one, strict=True)) for one in data.get("arrays", [])]
+    data["arrays"] = [
+        {"distance": "cosine", **dict(zip(_ARRAY[: len(one)], one, strict=True))} for one in data.get("arrays", [])
+    ]
     data["examples"] = [
         {
             "query_generation": one.query,
@@ -205,7 +136,12 @@ def expand(data: Data) -> Data:
         for one in map(SearchGroup.model_validate, data.get("search", []))
         for system in one.systems
     ]
-    data["backfill"] = [_whole_curve(CurveForm.model_validate(one)) for one in data.get("backfill", [])]
+    data["backfill"] = [curve for one in data.get("backfill", []) for curve in _whole_curves(one)]
+    data["backfilled"] = [
+        {_LONG.get(name, name): one for name, one in found.items()} for found in data.get("backfilled", [])
+    ]
+    for part in _USUAL:
+        data[part] = [{"array": _usual(part, one), **one} for one in data[part]]
     files = data.pop("files", {})
     return _rename(data, lambda part: files.get(part, part))
 
@@ -216,7 +152,7 @@ def compact_schema(schema: Data) -> Data:
         "metrics": MetricGroup,
         "verification": ThresholdGroup,
         "worst_flips": FlipGroup,
-        "backfill": CurveForm,
+        "backfill": CurveGroup,
         "search": SearchGroup,
         "examples": ExampleForm,
     }
@@ -225,7 +161,7 @@ def compact_schema(schema: Data) -> Data:
         own = form.model_json_schema(ref_template="#/$defs/{model}")
         definitions |= own.pop("$defs", {})
         properties[part] = {"type": "array", "items": own}
-    row = {"type": "array", "items": {"type": "string"}, "minItems": len(_ARRAY), "maxItems": len(_ARRAY)}
+    row = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": len(_ARRAY)}
     properties["arrays"] = {"type": "array", "items": row, "description": f"{', '.join(_ARRAY)}."}
     properties["files"] = {
         "type": "object",
@@ -246,6 +182,15 @@ def _files(data: Data) -> dict[str, str]:
     return parts
 
 
+def _usual(part: str, one: Data) -> str:
+    """The reference to an array in the file and with the name of those of cells."""
+    return f"{'shared' if is_shared(*_at(one)) else 'own'}#{_USUAL[part](one)}"
+
+
+def _at(one: Data) -> tuple[str, str]:
+    return one["query_generation"], one["gallery_generation"]
+
+
 def _rename(data: Data, rename: Callable[[str], str]) -> Data:
     """With another first part of each reference to an array."""
 
@@ -263,19 +208,53 @@ def _grouped_metrics(metrics: Iterable[Data]) -> list[Data]:
         new = dict(zip(("query", "gallery", "n", "subset", "distance"), key, strict=True))
         new = {name: value for name, value in new.items() if (name, value) not in _DEFAULTS}
         group = groups.setdefault(key, {**new, "numbers": {}})
-        numbers = [_decimals(one["value"], VALUE_DECIMALS)]
-        if one["ci_low"] is not None or one["ci_high"] is not None:
-            numbers += [_decimals(one[end], BOUND_DECIMALS) for end in ("ci_low", "ci_high")]
-        group["numbers"][one["name"]] = numbers
-    return list(groups.values())
+        group["numbers"][one["name"]] = _short_interval(one["value"], one["ci_low"], one["ci_high"])
+    return _folded(groups.values())
+
+
+def _folded(groups: Iterable[Data]) -> list[Data]:
+    """With numbers of seen and unseen queries, and by L2 distance, in the group of all queries by cosine."""
+    found: list[Data] = []
+    for group in groups:
+        part = group.get("subset", group.get("distance"))
+        hosts = (one for one in found if all(one[key] == group[key] for key in ("query", "gallery")))
+        host = next((one for one in hosts if not one.keys() & {"subset", "distance", part}), None)
+        bare = (
+            all(len(numbers) == 1 for numbers in group["numbers"].values())
+            and not {"subset", "distance"} <= group.keys()
+        )
+        if part is None or host is None or not bare or (part == "l2" and host["n"] != group["n"]):
+            found.append(group)
+            continue
+        values = {name: value for name, (value,) in group["numbers"].items()}
+        host[part] = values if part == "l2" else [group["n"], values]
+    return found
+
+
+def _parts(group: MetricGroup) -> Iterator[MetricGroup]:
+    """The groups of each subset and distance."""
+    yield group
+    parts = [("subset", name, *part) for name, part in (("seen", group.seen), ("unseen", group.unseen)) if part]
+    parts += [("distance", "l2", group.n, group.l2)] if group.l2 else []
+    for key, name, n, values in parts:
+        numbers = {number: [value] for number, value in values.items()}
+        yield group.model_copy(update={key: name, "n": n, "numbers": numbers})
 
 
 _ARRAY = "query_generation", "gallery_generation", "distance", "array"
+_USUAL: dict[str, Callable[[Data], str]] = {
+    "arrays": lambda one: entry_array(*_at(one), one["distance"]),
+    "backfill": lambda one: curve_array(one["order"]),
+    "backfilled": lambda one: BACKFILLED,
+    "verification": lambda one: threshold_array(*_at(one), one["rate"], transferred=one["transferred"]),
+}
+"""By part of a record with arrays, how a cell names them."""
 _PLACES = "query_generation", "gallery_generation", "trained_generation"
 _SHORT = {"query_generation": "query", "gallery_generation": "gallery"}
 _LONG = {short: name for name, short in _SHORT.items()}
 _SIDES = "old", "cross", "new"
 _DEFAULTS = {("subset", "all"), ("distance", "cosine")}
+_OF_ALL_ORDERS = "query_generation", "gallery_generation", "metric", "n", "status_quo", "beta"
 
 
 def _grouped_thresholds(entries: Iterable[Data]) -> list[Data]:
@@ -284,8 +263,13 @@ def _grouped_thresholds(entries: Iterable[Data]) -> list[Data]:
         key = one["query_generation"], one["gallery_generation"], one["transferred"], one["queries"]
         new = dict(zip(("query", "gallery", "transferred", "queries"), key, strict=True))
         group = groups.setdefault(key, {**new, "thresholds": {}})
-        group["thresholds"][f"{one['rate']:g}"] = [_decimals(one["threshold"], VALUE_DECIMALS), one["array"]]
-    return list(groups.values())
+        threshold = _decimals(one["threshold"], VALUE_DECIMALS)
+        group["thresholds"][f"{one['rate']:g}"] = [threshold, one["array"]] if "array" in one else threshold
+    found = [{key: one for key, one in group.items() if one is not False} for group in groups.values()]
+    for group in found[1:]:
+        if group.get("transferred") and group["thresholds"] == found[0]["thresholds"]:
+            del group["thresholds"]
+    return found
 
 
 def _grouped_flips(flips: Iterable[Data]) -> list[Data]:
@@ -316,29 +300,73 @@ def _right(flags: str) -> list[bool]:
     return [flag == "1" for flag in flags]
 
 
-def _short_curve(curve: Data) -> Data:
-    curve = {_SHORT.get(name, name): value for name, value in curve.items()}
-    curve["status_quo"] = _decimals(curve["status_quo"], VALUE_DECIMALS)
-    steps = len(curve["beta"]) - 1
-    if curve["beta"] == _equal_steps(steps):
-        curve["beta"] = steps
-    for part in ("mean", "low", "high"):
-        curve[part] = [_decimals(value, CURVE_DECIMALS) for value in curve[part]]
-    if curve["low"] == curve["mean"] == curve["high"]:
-        del curve["low"], curve["high"]
-    return curve
+def _grouped_curves(curves: Iterable[Data]) -> list[Data]:
+    groups: dict[tuple[Any, ...], Data] = {}
+    for one in curves:
+        steps = len(one["beta"]) - 1
+        group = {_SHORT.get(name, name): one[name] for name in _OF_ALL_ORDERS}
+        group["status_quo"] = _decimals(one["status_quo"], VALUE_DECIMALS)
+        group["beta"] = steps if one["beta"] == _equal_steps(steps) else one["beta"]
+        curve = {name: value for name, value in one.items() if name not in _OF_ALL_ORDERS}
+        mean, low, high = ([_units(value, CURVE_DECIMALS) for value in one[part]] for part in ("mean", "low", "high"))
+        curve["mean"] = mean
+        if low == mean == high:
+            del curve["low"], curve["high"]
+        else:
+            curve["low"] = [middle - end for middle, end in zip(mean, low, strict=True)]
+            curve["high"] = [end - middle for middle, end in zip(mean, high, strict=True)]
+        found = groups.setdefault(tuple(map(str, group.values())), {**group, "orders": {}})
+        found["orders"][curve.pop("order")] = curve
+    return list(groups.values())
 
 
-def _whole_curve(curve: CurveForm) -> Data:
-    data = {_LONG.get(name, name): value for name, value in curve.model_dump(mode="json").items()}
-    if isinstance(curve.beta, int):
-        data["beta"] = _equal_steps(curve.beta)
-    ends = {"low": curve.low, "high": curve.high}
-    return {**data, **{name: curve.mean if end is None else end for name, end in ends.items()}}
+def _whole_curves(found: Data) -> Iterator[Data]:
+    if "order" in found:  # as they were first kept, one by one
+        curve = {_LONG.get(name, name): value for name, value in found.items()}
+        steps = curve["beta"]
+        ends = {name: curve.get(name, curve["mean"]) for name in ("low", "high")}
+        yield {**curve, "beta": _equal_steps(steps) if isinstance(steps, int) else steps, **ends}
+        return
+    group = CurveGroup.model_validate(found)
+    for order, one in group.orders.items():
+        sides = {"mean": one.mean, "low": one.mean, "high": one.mean}
+        if one.low is not None and one.high is not None:
+            sides["low"] = [middle - end for middle, end in zip(one.mean, one.low, strict=True)]
+            sides["high"] = [middle + end for middle, end in zip(one.mean, one.high, strict=True)]
+        yield {
+            **{_LONG.get(name, name): value for name, value in group.model_dump(exclude={"orders"}).items()},
+            "beta": _equal_steps(group.beta) if isinstance(group.beta, int) else group.beta,
+            "order": order,
+            **one.model_dump(exclude_none=True),
+            **{name: [value / 10**CURVE_DECIMALS for value in values] for name, values in sides.items()},
+        }
 
 
 def _equal_steps(steps: int) -> list[float]:
     return [step / steps for step in range(steps + 1)] if steps > 0 else []
+
+
+def _short_interval(value: float | None, low: float | None, high: float | None) -> list[int | float | None]:
+    """See `MetricGroup.numbers`."""
+    value = _decimals(value, VALUE_DECIMALS)
+    if low is None and high is None:
+        return [value]
+    if value is None or low is None or high is None or not all(map(math.isfinite, (value, low, high))):
+        return [value, _decimals(low, BOUND_DECIMALS), _decimals(high, BOUND_DECIMALS)]
+    middle = _units(value, BOUND_DECIMALS)
+    return [value, middle - _units(low, BOUND_DECIMALS), _units(high, BOUND_DECIMALS) - middle]
+
+
+def _interval(value: float | None, low: int | float | None = None, high: int | float | None = None) -> Data:
+    if isinstance(low, int) and isinstance(high, int) and value is not None:
+        middle = _units(value, BOUND_DECIMALS)
+        low, high = (middle - low) / 10**BOUND_DECIMALS, (middle + high) / 10**BOUND_DECIMALS
+    return {"value": value, "ci_low": low, "ci_high": high}
+
+
+def _units(value: float, decimals: int) -> int:
+    units: int = round(value * 10**decimals)  # an int, which 10**decimals hides from type checkers
+    return units
 
 
 def _decimals(value: float | None, decimals: int) -> float | None:

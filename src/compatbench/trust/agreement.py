@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.records.compact import is_shared
+from compatbench.records.array_names import is_shared
 from compatbench.records.parts import ArrayRef, Environment
 from compatbench.records.record import BASELINE, Record
 from compatbench.report.rows.runs import file_of
