@@ -58,13 +58,18 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no place of an array": (lambda data: data["arrays"][0].pop(), "not a record"),
     "a folder of elsewhere": (lambda data: data["spec"].update(suite="../../x"), "spec.suite: "),
     "no such file": (lambda data: data["files"].update(own="0" * 64), "per-query arrays not readable"),
-    "no such array": (lambda data: data["backfill"][0].update(array="own#none"), "contains no array 'none'"),
+    "no such array": (lambda data: curve(data).update(array="own#none"), "contains no array 'none'"),
     "the curves of another array": (
-        lambda data: data["backfill"][0].update(array="own#M(1,0)"),
+        lambda data: curve(data).update(array="own#M(1,0)"),
         "no CurvePoints",
     ),
     "no record": (lambda data: data.clear(), "schema version None"),
 }
+
+
+def curve(data: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = data["backfill"][0]["orders"]["random"]
+    return found
 
 
 def problems(path: Path, store: Store) -> list[Problem]:
