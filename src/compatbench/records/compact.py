@@ -302,13 +302,18 @@ def _right(flags: str) -> list[bool]:
 
 def _grouped_curves(curves: Iterable[Data]) -> list[Data]:
     groups: dict[tuple[Any, ...], Data] = {}
+    odd: list[Data] = []
     for one in curves:
+        sides = one["mean"], one["low"], one["high"]
+        if len({len(side) for side in sides}) > 1 or not all(_has_units(value) for side in sides for value in side):
+            odd.append({_SHORT.get(name, name): value for name, value in one.items()})
+            continue
         steps = len(one["beta"]) - 1
         group = {_SHORT.get(name, name): one[name] for name in _OF_ALL_ORDERS}
         group["status_quo"] = _decimals(one["status_quo"], VALUE_DECIMALS)
         group["beta"] = steps if one["beta"] == _equal_steps(steps) else one["beta"]
         curve = {name: value for name, value in one.items() if name not in _OF_ALL_ORDERS}
-        mean, low, high = ([_units(value, CURVE_DECIMALS) for value in one[part]] for part in ("mean", "low", "high"))
+        mean, low, high = ([_units(value, CURVE_DECIMALS) for value in side] for side in sides)
         curve["mean"] = mean
         if low == mean == high:
             del curve["low"], curve["high"]
@@ -317,11 +322,11 @@ def _grouped_curves(curves: Iterable[Data]) -> list[Data]:
             curve["high"] = [end - middle for middle, end in zip(mean, high, strict=True)]
         found = groups.setdefault(tuple(map(str, group.values())), {**group, "orders": {}})
         found["orders"][curve.pop("order")] = curve
-    return list(groups.values())
+    return [*groups.values(), *odd]
 
 
 def _whole_curves(found: Data) -> Iterator[Data]:
-    if "order" in found:  # as they were first kept, one by one
+    if "order" in found:  # one by one, as they were first kept, and odd ones are
         curve = {_LONG.get(name, name): value for name, value in found.items()}
         steps = curve["beta"]
         ends = {name: curve.get(name, curve["mean"]) for name in ("low", "high")}
@@ -351,7 +356,7 @@ def _short_interval(value: float | None, low: float | None, high: float | None) 
     value = _decimals(value, VALUE_DECIMALS)
     if low is None and high is None:
         return [value]
-    if value is None or low is None or high is None or not all(map(math.isfinite, (value, low, high))):
+    if value is None or low is None or high is None or not all(map(_has_units, (value, low, high))):
         return [value, _decimals(low, BOUND_DECIMALS), _decimals(high, BOUND_DECIMALS)]
     middle = _units(value, BOUND_DECIMALS)
     return [value, middle - _units(low, BOUND_DECIMALS), _units(high, BOUND_DECIMALS) - middle]
@@ -362,6 +367,11 @@ def _interval(value: float | None, low: int | float | None = None, high: int | f
         middle = _units(value, BOUND_DECIMALS)
         low, high = (middle - low) / 10**BOUND_DECIMALS, (middle + high) / 10**BOUND_DECIMALS
     return {"value": value, "ci_low": low, "ci_high": high}
+
+
+def _has_units(value: float) -> bool:
+    """Whether it has a number of units that a float holds to the last one."""
+    return math.isfinite(value) and abs(value) < 1e6
 
 
 def _units(value: float, decimals: int) -> int:
