@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +138,60 @@ def test_training_on_features(benchmark: BenchmarkFixture, tmp_path: Path, monke
     benchmark.extra_info["images"] = ITEMS
     benchmark.extra_info["items_per_processor_second"] = ITEMS / min(ours[1:])
     assert len(ratios) == 7
+
+
+SEEDS = 3
+
+
+@pytest.mark.timeout(900)
+def test_heads_of_several_seeds_at_once(benchmark: BenchmarkFixture) -> None:
+    """Bare loops over three heads, one after another and stacked with torch.func; training them so is worth it at 2."""
+    generator = torch.Generator().manual_seed(0)
+    floats = torch.rand(BATCH * 20, FEATURES, generator=generator)
+    labels = torch.randint(0, HEAD_CLASSES, (len(floats),), generator=generator)
+
+    def head() -> torch.nn.Module:
+        layers = torch.nn.Linear(FEATURES, 512), torch.nn.ReLU(), torch.nn.Linear(512, HEAD_DIM)
+        return torch.nn.Sequential(*layers, torch.nn.Linear(HEAD_DIM, HEAD_CLASSES))
+
+    def epoch(parameters: list[torch.Tensor], loss_of: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        optimizer = torch.optim.AdamW(parameters)
+        begun = time.process_time()
+        for index in torch.arange(len(floats)).split(BATCH):
+            loss = loss_of(index)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return time.process_time() - begun
+
+    def in_turn() -> float:
+        return sum(
+            epoch(list(one.parameters()), lambda index, one=one: F.cross_entropy(one(floats[index]), labels[index]))
+            for one in [head() for _ in range(SEEDS)]
+        )
+
+    def stacked() -> float:
+        empty = head()
+        parameters, buffers = torch.func.stack_module_state([head() for _ in range(SEEDS)])
+
+        def losses(own: dict[str, torch.Tensor], images: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+            return F.cross_entropy(torch.func.functional_call(empty, (own, buffers), (images,)), wanted)
+
+        several = torch.vmap(losses, in_dims=(0, 0, 0))
+
+        def loss_of(index: torch.Tensor) -> torch.Tensor:  # every seed has its own order, so its own batch
+            batch = torch.stack([floats[index]] * SEEDS), torch.stack([labels[index]] * SEEDS)
+            return several(parameters, *batch).sum()
+
+        return epoch(list(parameters.values()), loss_of)
+
+    times: dict[str, list[float]] = {"in turn": [], "stacked": []}
+
+    def both() -> None:
+        times["in turn"].append(in_turn())
+        times["stacked"].append(stacked())
+
+    benchmark.pedantic(both, rounds=5, warmup_rounds=1)
+    benchmark.extra_info["ratio"] = statistics.median(times["in turn"]) / statistics.median(times["stacked"])
+    benchmark.extra_info["ratio_of"] = "three heads in turn / stacked"
+    assert len(times["stacked"]) == 6
