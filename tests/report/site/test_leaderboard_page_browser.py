@@ -311,6 +311,13 @@ def test_the_picker_leads_to_every_scenario(opened):
     assert len(seen) == 4
 
 
+def test_the_name_of_a_suite_is_an_address(opened, board):
+    for suite in board.suites:
+        page = opened(f"#/{suite.name}").page
+        assert page.locator("#suites [aria-pressed=true]").inner_text() == suite.title
+        assert f"{suite.reports[0].runs.scenario} on" in page.locator("#table caption").inner_text()
+
+
 def test_a_row_opens_with_everything_about_it(opened, board):
     one = opened("#/synthetic/extended_data")
     page = one.page

@@ -27,7 +27,7 @@ function follow() {
   }
   if (row >= 0) showDetails(current(), current().rows[row], place);
   else if (dialog.open) dialog.close();
-  else if (moved) part("upgrade").scrollIntoView();
+  else if (moved) part(location.hash.split("/").length > 2 ? "upgrade" : "overview").scrollIntoView();
 }
 
 // At first the largest suite is shown, from its first scenario on.

@@ -24,7 +24,7 @@ function choose(index) {
 }
 
 function find(suiteName, scenario) {
-  return data.scenarios.findIndex((one) => one.suite === suiteName && one.scenario === scenario);
+  return data.scenarios.findIndex((one) => one.suite === suiteName && (!scenario || one.scenario === scenario));
 }
 
 // Addresses of scenarios and rows, with the reader's choices: #/suite/scenario/label?league=…&sort=….
