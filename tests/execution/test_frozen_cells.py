@@ -22,8 +22,13 @@ from compatbench.execution.local import LocalExecutor
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record, read_record, write_record
+from compatbench.records.store import Store
+from compatbench.storage.matrices import content_of
 from compatbench.suite.suite import load_suite
+from compatbench.trust.problems import serious
+from compatbench.trust.record_files import check_record
 from compatbench.trust.reproduce import reproduce
+from compatbench.trust.rescoring import Rescorer
 from compatbench.vocabulary import Status
 
 LIMIT = 300.0
@@ -90,6 +95,24 @@ def test_a_record_is_that_of_a_run_from_nothing(cells: list[Cell], tmp_path: Pat
     assert not record.convergence["1"].converged, "few images are classified right after three epochs"
     write_record(record, tmp_path / "record.json")
     record = read_record(tmp_path / "record.json")
+    files = {path.stem.rpartition("--")[2][:12]: path for path in (tmp_path / "runs/features").glob("*.npy")}
+    assert record.features.keys() == files.keys()
+    assert len(files) == 8, "two trunks: training images, two views of them, and the test images"
+    store = Store(tmp_path / "runs")
+    write_record(record, store.record(record.spec))
+    checked = Rescorer(store.arrays)
+    assert serious(check_record(store.record(record.spec), store, checked)[1]) == []
+    forged = record.model_copy(update={"features": dict.fromkeys(record.features, "0" * 16)})
+    write_record(forged, store.record(record.spec))
+    told = [str(one) for one in serious(check_record(store.record(record.spec), store, checked)[1])]
+    assert len(told) == 8
+    assert all("trained on other features than those in features/test_" in line for line in told)
+    write_record(record, store.record(record.spec))
+    path = next(iter(files.values()))
+    path.write_bytes(path.read_bytes()[:-1] + b"~")
+    content_of.cache_clear()
+    [line] = serious(check_record(store.record(record.spec), store, checked)[1])
+    assert f"its features are damaged, features/{path.name}: part 1 of 1 does not match its hash" in line.message
     context = RunContext(tmp_path / "again", tmp_path / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
         found = reproduce(record, context, display, timeout_seconds=250)

@@ -57,6 +57,7 @@ def test_written_again_it_says_the_same_in_fewer_than_12_kb(tmp_path: Path) -> N
     place = {"query_generation": "oracle", "gallery_generation": "0"}
     numbers = dict.fromkeys(("mAP", "mAP@R", "CMC@1", "CMC@5", "CMC@10"), (0.4123456, 0.4012, 0.4234))
     more = {
+        "features": {f"{number:012x}": f"{number:016x}" for number in range(4)},
         "worst_flips": [flip for several in shown.values() for flip in several[:3]],
         "arrays": [*record.arrays, ArrayRef(**place, array=record.arrays[0].array.partition("#")[0] + "#M(oracle,0)")],
         "metrics": [

@@ -42,6 +42,9 @@ FEATURES_VERSION = 1
 BLOCK = 256
 """Images whose features are computed at a time; the draws of their augmentation depend on it."""
 
+NAME_DIGITS, CONTENT_DIGITS = 12, 16
+"""Of the hashes of features that a record keeps: enough to find the files, and not to take others for them."""
+
 VIEWS_SEED = 0
 """Views belong to the dataset, not to the seed: every seed draws from the same V views of an image."""
 
@@ -131,6 +134,15 @@ class TrunkFeatures:
                     left.append((spec, part))
         for spec, part in left:
             self._matrix(spec, part)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """Beginnings of the hashes of what is in the files in use, by those in their names."""
+        parts = {part.name: part for part in self.parts}
+        return {
+            self.file(spec, parts[name]).rpartition("--")[2][:NAME_DIGITS]: matrix.sha256[:CONTENT_DIGITS]
+            for (spec, name), matrix in self._found.items()
+        }
 
     def missing(self, spec: BackboneSpec) -> int:
         """How many images, each view counted, the trunk `spec` has still to look at."""

@@ -30,6 +30,7 @@ def measure(chain: ServedChain, index_kinds: Sequence[str], *, at_chance: bool) 
     found = Measurements(
         split_hash=chain.split_hash,
         parents={label: one.id for label, one in (models | references).items()},
+        features=dict(chain.features),
         query_classes=len(set(chain.dataset.query.labels.tolist())),
         judged=chain.dataset.judgements is not None,
         arrays=arrays,

@@ -73,6 +73,8 @@ class ServedChain:
     """Takes the files of per-query arrays, and has what other cells scored."""
     progress: StageProgress
     notify: Notify
+    features: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of the features of frozen trunks, see `TrunkFeatures.contents`."""
     arrays: ArrayFiles = field(default_factory=ArrayFiles)
     """Takes the per-query arrays until all are measured."""
 
@@ -95,6 +97,7 @@ class ServedChain:
             store=trainer.store,
             progress=trainer.progress,
             notify=trainer.notify,
+            features=trainer.features.contents,
         )
 
     @property

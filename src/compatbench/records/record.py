@@ -47,6 +47,10 @@ BASELINE = "independent"
 """The method without compatibility: its models are the status quo and the full backfill of every table."""
 
 
+FeatureFile = Annotated[str, StringConstraints(pattern="^[0-9a-f]{12}$")]
+FeatureContent = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
+
+
 class MethodInfo(Setting):
     """The method of a cell, as it declared itself."""
 
@@ -124,6 +128,8 @@ class Measurements(StrictModel):
     split_hash: Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")] = ""
     parents: dict[str, Sha256] = Field(default_factory=dict)
     """Artefact ids of the models used, by generation label."""
+    features: dict[FeatureFile, FeatureContent] = Field(default_factory=dict)
+    """Of frozen trunks: the first digits of each file's hash, by those of its name; not in the first records."""
     query_classes: int | None = None
     """Classes of the queries; null in the first records."""
     judged: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.errors import RequestError
 from compatbench.storage.artefacts import Notify, Waiting, made_together, nobody_waits
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import whole_file, write_whole
@@ -51,6 +53,15 @@ def get_or_fill_together(
 def is_stored(folder: Path, name: str) -> bool:
     """Whether the matrix `name` is in `folder`, by its header and size."""
     return _opened(folder / f"{name}.npy")[0] is not None
+
+
+@functools.lru_cache(maxsize=256)
+def content_of(path: Path) -> str:
+    """The hash of the matrix at `path`, some of whose parts are checked. Raises RequestError for a damaged one."""
+    found, problem = _read(path)
+    if found is None:
+        raise RequestError(f"{path.name}: {problem}")
+    return found.sha256
 
 
 def _write(path: Path, count: int, blocks: Blocks) -> Matrix:

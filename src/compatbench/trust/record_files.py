@@ -12,6 +12,7 @@ from compatbench.execution.command import command, runs_its_cell
 from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
+from compatbench.storage.matrices import content_of
 from compatbench.trust.agreement import Agreement
 from compatbench.trust.problems import Problem
 from compatbench.trust.rescoring import Rescorer
@@ -95,5 +96,18 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
         yield f"protocol {record.protocol_version}, but its spec says {record.spec.protocol}"
     if not runs_its_cell(record):
         yield f"its command is not the one that runs this cell: {command(record.spec, record.environment.processes)}"
+    yield from _other_features(record, store.features)
     if without_absolute_paths(text) != text:
         yield "it names an absolute path of the machine that it was made on"
+
+
+def _other_features(record: Record, folder: Path) -> Iterator[str]:
+    """Features of frozen trunks that are there, and not those that the models were trained on."""
+    mend = "delete this file, or run its cell again in a new folder"
+    for name, content in record.features.items():
+        for path in folder.glob(f"*--{name}*.npy"):
+            try:
+                if not content_of(path).startswith(content):
+                    yield f"its models were trained on other features than those in features/{path.name}; {mend}"
+            except RequestError as error:
+                yield f"its features are damaged, features/{error}; {mend}"
