@@ -136,6 +136,7 @@ def test_parameters_are_resolved_with_their_defaults(tmp_path):
     [
         ({"weigth": 1}, r"method 'mine': weigth: unknown key; did you mean 'weight'\?"),
         ({"weight": -1}, r"method 'mine': weight: .*greater than or equal to 0 \(got -1\)"),
+        ({"weight": True}, "method 'mine': weight is a number, and not true"),
         ({"weight": "much"}, r"method 'mine': weight: .*valid number.*'much'"),
     ],
 )

@@ -6,8 +6,11 @@ import functools
 import hashlib
 import io
 import json
+import lzma
 import random
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from mutations import restructure
+from mutations import mutate, restructure
 from safetensors.torch import save
 
 from compatbench.data.vectors.embeddings import read_table
@@ -27,12 +30,18 @@ from compatbench.discovery.plugins import Plugin
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter, adapter_of, fit, restore
 from compatbench.records.record import read_record
+from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
+from compatbench.trust.packs import RECORDS, SHARED, opened
+from compatbench.trust.record_files import check_record
+from compatbench.trust.record_files import record_files as record_files_of
+from compatbench.trust.rescoring import Rescorer
 
 HISTORIC = Path(__file__).parents[1] / "historic"
 PUBLISHED = Path(__file__).parents[2] / "results" / "leaderboard"
+PUBLISHED_ROW = PUBLISHED / "text_glosses" / "records" / "other_family" / "identity.zip"
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Target:
     """JSON, or YAML of which JSON is a part: may be changed node by node."""
     grammar: Callable[[random.Random], bytes] | None = None
     """Makes others, by the form that such files have."""
+    unpacks: bool = False
+    """Reads by way of a temporary folder; others write nothing."""
 
 
 def suite_files() -> tuple[bytes, ...]:
@@ -59,8 +70,79 @@ def record_files() -> tuple[bytes, ...]:
         data = json.loads(path.read_text())
         data["metrics"], data["backfill"] = data["metrics"][:3], data["backfill"][:1]
         files.append(json.dumps(data).encode())
-    newest = sorted(PUBLISHED.rglob("records/**/*.json"), key=lambda path: (path.stat().st_size, path.name))
-    return (*files, *(path.read_bytes() for path in newest[:2]))
+    newest = json.loads(lzma.decompress(members(PUBLISHED_ROW.read_bytes())[RECORDS]))
+    return (*files, json.dumps(min(newest.values(), key=lambda one: one["spec"]["seed"])).encode())
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        return {one.filename: file.read(one) for one in file.infolist()}
+
+
+def zipped(content: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as file:
+        for name, one in content.items():
+            file.writestr(name, one)
+    return stream.getvalue()
+
+
+def foreign_pack(chance: random.Random) -> bytes:
+    """A row or what rows share, with other records, layouts, streams or names; the rest is sound."""
+    content = members(chance.choice(pack_files()))
+    for _ in range(chance.choice([1, 1, 2, 3])):
+        name = chance.choice(sorted(content))
+        one = content[name]
+        match chance.randrange(6):
+            case 0 if name == RECORDS:
+                records = restructure(json.loads(lzma.decompress(members(PUBLISHED_ROW.read_bytes())[RECORDS])), chance)
+                content[name] = lzma.compress(json.dumps(records).encode())
+            case 1 if name == RECORDS:
+                odd = ("[" * 10**5, "[1]", "{}", '{"a.json": [1]}', '{"a.json": {"files": {"own": [1]}}}', "\ud800")
+                content[name] = lzma.compress(chance.choice(odd).encode("utf-8", "surrogatepass"))
+            case 2:
+                del content[name]
+                content = content or {"x": b""}
+            case 3:
+                content[chance.choice(["../x.codes", "x", RECORDS, name[::-1], name.upper()])] = content.pop(name)
+            case 4 if len(one) > 40:
+                content[name] = _other_json(one, chance)
+            case _:
+                content[name] = mutate(one or b"x", chance)
+    return zipped(content, chance.choice([zipfile.ZIP_STORED] * 20 + [zipfile.ZIP_DEFLATED]))
+
+
+def _other_json(packed: bytes, chance: random.Random) -> bytes:
+    """A member with other numbers in the JSON that it is, or begins with."""
+    at, size = (12, int.from_bytes(packed[:4], "little")) if packed[12:13] == b"x" else (0, len(packed))
+    try:
+        value = json.loads(zlib.decompress(packed[at : at + size]))
+    except (ValueError, zlib.error):
+        return mutate(packed, chance)
+    head = zlib.compress(json.dumps(restructure(value, chance)).encode())
+    return (len(head).to_bytes(4, "little") + packed[4:12] + head + packed[at + size :]) if at else head
+
+
+@functools.cache
+def pack_files() -> tuple[bytes, ...]:
+    return tuple(path.read_bytes() for path in (PUBLISHED_ROW, PUBLISHED_ROW.with_name(SHARED)))
+
+
+def board(path: Path) -> None:
+    """A row with what rows share, one of the two foreign; its first problem is raised."""
+    root = path.parent / "board"
+    folder = root / PUBLISHED_ROW.relative_to(PUBLISHED).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    content = path.read_bytes()
+    row, shared = (PUBLISHED_ROW.read_bytes(), content) if RECORDS.encode() not in content else (content, None)
+    (folder / PUBLISHED_ROW.name).write_bytes(row)
+    (folder / SHARED).write_bytes(shared or PUBLISHED_ROW.with_name(SHARED).read_bytes())
+    with opened(Store(root)) as store:
+        rescorer = Rescorer(store.arrays, coarse=True)
+        for file in record_files_of(store, PUBLISHED_ROW.parents[2].name):
+            for problem in check_record(file, store, rescorer)[1]:
+                if problem.serious:
+                    raise RequestError(str(problem))
 
 
 def table() -> dict[str, np.ndarray]:
@@ -240,6 +322,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "csv": Target(rows, ".csv", csv_files(), grammar=grammars.delimited),
         "qrels": Target(lambda path: list(read_judgements(path)), ".tsv", qrels_files(), grammar=grammars.qrels),
         "faiss": Target(rows, ".faiss", faiss_files()),
+        "pack": Target(board, ".zip", pack_files(), grammar=foreign_pack, unpacks=True),
         "npy": Target(rows, ".npy", npy_files()),
         "npz": Target(rows, ".npz", npz_files()),
         "safetensors": Target(rows, ".safetensors", safetensors_files()),

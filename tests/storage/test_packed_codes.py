@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,16 @@ def test_damaged_bytes_are_told_in_one_line(at: int) -> None:
         unpack(bytes(damaged), pool)
     with pytest.raises(RequestError, match="damaged arrays"):
         unpack(pack(content, pool)[:20], pool)
+
+
+def test_no_length_makes_up_for_another() -> None:
+    pool: dict[str, bytes] = {}
+    packed = pack(block(0, np.arange(200)), pool)
+    key = packed[4:12].hex()
+    layout = json.loads(zlib.decompress(pool[key]))
+    layout[1][5], layout[2][5] = 10**12, -(10**12)
+    with pytest.raises(RequestError, match=r"damaged arrays \(a negative length"):
+        unpack(packed, pool | {key: zlib.compress(json.dumps(layout).encode())})
 
 
 def test_a_file_of_codes_is_named_by_its_content(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,13 @@ def test_a_damaged_row_is_told_and_the_rest_is_checked(fresh: Published, board: 
         pass
     with pytest.raises(RequestError, match="no readable zip file of records"):
         find_record(row)
+    with zipfile.ZipFile(row, "w") as file:
+        file.writestr("a", bytes(1000))
+        file.filelist *= 9
+    assert told(board)[0] == (
+        "historic/records/extended_class/bct.zip: cannot be unpacked: its members overlap; "
+        "restore it, or submit its cells again"
+    )
     row.write_bytes(content)
     (row.parent / "more.txt").write_text("")
     assert told(board) == ["historic/records/extended_class/more.txt: no record needs what is here; remove it"]

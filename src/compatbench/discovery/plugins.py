@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module, source_hash
+from compatbench.errors import RequestError
 from compatbench.storage.builtin import builtin_folder
-from compatbench.storage.validation import validated
+from compatbench.storage.validation import refuse_truth_values, validated
 from compatbench.vocabulary import MethodKind, Need
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Plugin:
         Raises RequestError, in one line, for a misspelt name or a value out of bounds.
         """
         model: type[Params] = self.cls.Params
+        try:
+            refuse_truth_values(model, params)
+        except ValueError as error:
+            raise RequestError(f"method '{self.name}': {error}") from error
         return validated(model, params, f"method '{self.name}': ")
 
 

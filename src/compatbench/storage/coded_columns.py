@@ -147,5 +147,5 @@ def _block(path: Path, written: int) -> dict[str, dict[str, Coded]]:
         raise RequestError(f"{path}: per-query arrays were changed after they were written; submit the cell again")
     try:
         return read_block(content)
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # damaged bytes raise almost anything
         raise RequestError(f"{path}: no file of codes ({error})") from error

@@ -73,8 +73,9 @@ def unpack(packed: bytes, pool: Pool, beside: Sequence[bytes] = ()) -> bytes:
     """The file of codes. Raises RequestError where the bytes are damaged or ask for too much memory."""
     try:
         layout, parts, at = _head(packed, pool)
-        if sum(length * np.dtype(kind).itemsize for *_, kind, length in (one[:6] for one in layout)) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        sizes = [length * np.dtype(kind).itemsize for *_, kind, length in (one[:6] for one in layout)]
+        if min(sizes, default=0) < 0 or sum(sizes) > MOST_BYTES:
+            raise ValueError(f"a negative length, or more than {MOST_BYTES:,} bytes")
         there, known = list(_columns(beside)), _Known(beside)
         block: dict[str, dict[str, Coded]] = {}
         for name, column, dtype, form, kind, length, *pooled in layout:
@@ -95,7 +96,7 @@ def unpack(packed: bytes, pool: Pool, beside: Sequence[bytes] = ()) -> bytes:
             known.next(column, codes)
             block.setdefault(name, {})[column] = Coded(dtype, form, codes)
         return block_bytes(block)
-    except (ValueError, KeyError, TypeError, IndexError, StopIteration, lzma.LZMAError, zlib.error) as error:
+    except Exception as error:  # damaged bytes raise almost anything
         raise RequestError(f"damaged arrays ({error or type(error).__name__})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import reprlib
 from collections.abc import Iterable
 from typing import Any, TypeVar, get_args
@@ -20,12 +21,29 @@ class NoTruthValues(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _numbers_are_no_truth_values(cls, data: Any) -> Any:
-        for name, value in data.items() if isinstance(data, dict) else ():
-            field = cls.model_fields.get(name)
-            kinds = {field.annotation, *get_args(field.annotation)} if field else set()
-            if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
-                raise ValueError(f"{name} is a number, and not {str(value).lower()}")
+        refuse_truth_values(cls, data)
         return data
+
+
+def refuse_truth_values(model: type[BaseModel], data: Any) -> None:
+    """Raise ValueError where a number of a `model`, or one in a list of numbers, is true or false in `data`."""
+    for name in _numbers(model) & data.keys() if isinstance(data, dict) else ():
+        value = data[name]
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, bool):
+                raise ValueError(f"{name} is a number, and not {str(one).lower()}")
+
+
+@functools.cache
+def _numbers(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of numbers that take no truth values."""
+    kinds = {name: _leaves(field.annotation) for name, field in model.model_fields.items()}
+    return frozenset(name for name, found in kinds.items() if found & {int, float} and bool not in found)
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    parts = get_args(annotation)
+    return set().union(*map(_leaves, parts)) if parts else {annotation}
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

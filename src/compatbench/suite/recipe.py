@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from compatbench.storage.validation import NoTruthValues
 from compatbench.suite.encoder_spec import Setting
 
 
-class Augmentation(BaseModel):
+class Augmentation(NoTruthValues):
     """Random crop after zero padding and random horizontal flip, drawn for each image on its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
