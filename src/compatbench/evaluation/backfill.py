@@ -12,6 +12,7 @@ are small, and calls would cost more than counting.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from compatbench.evaluation.intervals import above
 from compatbench.evaluation.relevance import Relevance, Rows
 from compatbench.evaluation.retrieval import Side, cosine_blocks, find_relevant
 from compatbench.evaluation.scoring import ROW_TILE
+from compatbench.machine.threads import in_threads
 from compatbench.vocabulary import MetricName, Order
 
 Permutation = NDArray[np.intp]
@@ -77,16 +79,31 @@ def backfill(
         part = relevance[queries]
         for side in scores:
             side[part.hidden(0, size)] = FLOOR
-        for rows in _alike(part, len(betas)):
-            several = _Queries(scores[0][rows], scores[1][rows], part[rows])
-            for plan in range(len(plans)):
-                found = several.follow(steps[plan], len(betas))
-                precision[plan, queries[rows]], first_hit[plan, queries[rows]] = found
+        groups = iter([*_alike(part, len(betas))])
+        work = partial(_follow, groups, queries, scores, part, steps, precision, first_hit)
+        in_threads(work, torch.get_num_threads())
     ids = old[0].ids.cpu().numpy()
     curves: dict[Order, list[QueryCurves]] = {name: [] for name in orders}
     for (name, _), ap, hit in zip(plans, precision, first_hit, strict=True):
         curves[name].append(QueryCurves(ids, tuple(betas), {MetricName.MAP: ap, MetricName.CMC1: hit}))
     return curves
+
+
+def _follow(
+    groups: Iterator[Rows],
+    queries: Rows,
+    scores: tuple[Scores, Scores],
+    relevance: Relevance,
+    steps: NDArray[np.intp],
+    precision: Scores,
+    first_hit: Scores,
+) -> None:
+    """Fill the two (plans, Q, S) tables for these queries; the threads take turns at the groups of them."""
+    for rows in groups:
+        several = _Queries(scores[0][rows], scores[1][rows], relevance[rows])
+        for plan, order in enumerate(steps):
+            found = several.follow(order, precision.shape[2])
+            precision[plan, queries[rows]], first_hit[plan, queries[rows]] = found
 
 
 def _check(old: Side, new: Side, orders: Mapping[Order, Sequence[Permutation]], betas: Sequence[float]) -> None:
