@@ -397,3 +397,31 @@ def test_a_row_without_a_vector_is_a_bad_row(tmp_path: Path, empty: Any) -> None
             read_items(*files)
         items = read_items(*files, tmp_path / "labels.npy", InputOptions(skip_bad_rows=True))
         assert items.ids.tolist() == [one for one in IDS if one != "007"]
+
+
+def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:
+    numbers = pd.DataFrame(VECTORS).add_prefix("d")
+    numbers.insert(0, "id", IDS)
+    numbers.to_csv(tmp_path / "x.csv", sep=";", decimal=",", index=False)
+    assert is_whole(read_table(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+def test_first_rows_may_lack_their_vectors(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x{ending}"
+    if ending == ".csv":
+        frame(emb=["", "", *map(text, VECTORS[2:])]).to_csv(path, index=False)
+    else:
+        rows = [{"id": one} | ({"emb": VECTORS[row].tolist()} if row > 1 else {}) for row, one in enumerate(IDS)]
+        path.write_text("\n".join(map(json.dumps, rows)))
+    read = vectors(path)
+    assert np.isnan(read[:2]).all()
+    np.testing.assert_allclose(read[2:], VECTORS[2:], rtol=1e-6)
+
+
+def test_one_side_of_packed_bits_and_the_other_of_numbers(tmp_path: Path) -> None:
+    np.save(tmp_path / "bits.npy", np.packbits(VECTORS > 0, axis=1))
+    np.save(tmp_path / "numbers.npy", VECTORS)
+    items = read_items(tmp_path / "bits.npy", tmp_path / "numbers.npy", None, InputOptions(packed_bits=True))
+    assert (items.old.dim, items.new.dim) == (8, 5)
+    assert any("numbers.npy: vectors of float32 are no packed bits" in one.text for one in items.notices)

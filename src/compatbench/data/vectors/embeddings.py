@@ -123,16 +123,20 @@ def read_table(
     packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)
     ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
     table = EmbeddingTable(str(path), vectors, ids, labels, group, packed, dims)
-    _check_kind_of_vectors(table, options)
+    _check_kind_of_vectors(table)
     if isinstance(source, Address) and ids is None:
         raise RequestError(f"{path} has no ids, and its rows no order: name a column by --ids COLUMN")
     for key, values in columns.items():
         if key != "vectors":
             _check_column(table, key, values)
-    return replace(table, notices=(*notices, *_said(table)))
+    return replace(table, notices=(*notices, *_said(table, options)))
 
 
-def _said(table: EmbeddingTable) -> Iterator[Notice]:
+def _said(table: EmbeddingTable, options: InputOptions) -> Iterator[Notice]:
+    if options.packed_bits and not table.packed_bits:
+        yield Notice(
+            "numbers", 0, f"{table.name}: vectors of {table.vectors.dtype} are no packed bits, and taken as they are"
+        )
     if table.vectors.dtype == np.uint8 and not table.packed_bits:
         yield Notice(
             "numbers", 0, f"{table.name}: bytes are taken as numbers from 0 to 255; if they are bits, --packed-bits"
@@ -175,7 +179,7 @@ def _is_in_a_file(vectors: Values) -> TypeGuard[np.memmap[Any, Any]]:
     return isinstance(vectors, np.memmap) and isinstance(vectors.base, mmap.mmap) and bool(vectors.flags.c_contiguous)
 
 
-def _check_kind_of_vectors(table: EmbeddingTable, options: InputOptions) -> None:
+def _check_kind_of_vectors(table: EmbeddingTable) -> None:
     vectors = table.vectors
     if not is_matrix(vectors.shape, vectors.dtype) or 0 in vectors.shape:
         raise RequestError(
@@ -184,8 +188,6 @@ def _check_kind_of_vectors(table: EmbeddingTable, options: InputOptions) -> None
         )
     if table.dims is not None and table.dims > table.stored_dim:
         raise RequestError(f"{table.name} has {table.stored_dim} dimensions, and {table.dims} are asked for")
-    if options.packed_bits and vectors.dtype.kind == "f":
-        raise RequestError(f"{table.name}: --packed-bits takes bytes, and these vectors are {vectors.dtype}")
 
 
 def _check_column(table: EmbeddingTable, key: str, values: Values) -> None:

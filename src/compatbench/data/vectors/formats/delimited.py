@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,10 @@ from compatbench.errors import RequestError, first_line
 
 BLOCK_BYTES = 2**24
 """A row may be no longer."""
+LOOKED_AT = 20
+"""Rows that tell the layout: the first ones may lack a vector."""
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?\s*")
+"""As spreadsheets write numbers in much of Europe, with semicolons between cells."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class _Layout:
     delimiter: str
     has_heading: bool
     first: list[str]
-    """The first row of data."""
+    """The first filled cell of each column, of the first rows of data."""
+    decimal: str = "."
 
     @property
     def together(self) -> dict[str, list[str]]:
@@ -64,7 +71,12 @@ def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapp
                 encoding=encoding_of(path).removesuffix("-sig"),
             ),
             arrow.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-            arrow.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=False),
+            arrow.ConvertOptions(
+                include_columns=wanted,
+                column_types=types,
+                strings_can_be_null=False,
+                decimal_point=layout.decimal,
+            ),
         )
         for batch in reader:
             if batch.num_rows:
@@ -86,24 +98,30 @@ def _numbers(column: object) -> Values:
 
 
 def _layout(path: Path) -> _Layout:
-    """From the first two rows: the separator, and whether the first one is a heading."""
+    """From the first rows: the separators of cells and of decimals, and whether the first row is a heading."""
     try:
         with path.open(encoding=encoding_of(path), newline="") as stream:
             head = stream.readline(BLOCK_BYTES)
             delimiter = next((one for one in _outside_quotes(head) if one in "\t;,"), ",")
             stream.seek(0)
-            rows = list(zip(range(2), csv.reader(stream, delimiter=delimiter), strict=False))
+            rows = list(islice(csv.reader(stream, delimiter=delimiter), LOOKED_AT))
     except (OSError, UnicodeError, csv.Error) as error:
         raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
-    if not rows or not rows[0][1]:
+    if not rows or not rows[0]:
         raise RequestError(f"{path} cannot be read: it has no rows")
-    first = [cell.strip() for cell in rows[0][1]]
-    if _is_heading(first):
-        return _Layout(first, delimiter, has_heading=True, first=rows[1][1] if len(rows) > 1 else [])
-    if looks_like_a_vector(first[-1]) and len(first) <= 2:
-        return _Layout(["ids", "vectors"][-len(first) :], delimiter, has_heading=False, first=first)
-    ids = ["ids"] if not _is_number(first[0]) else []
-    return _Layout([*ids, *map(str, range(len(first) - len(ids)))], delimiter, has_heading=False, first=first)
+    names, decimal = [cell.strip() for cell in rows[0]], "."
+    if delimiter != "," and any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row):
+        rows = [[cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
+        decimal = ","
+    has_heading = _is_heading([cell.strip() for cell in rows[0]])
+    first = [next(filter(None, column), "").strip() for column in zip_longest(*rows[has_heading:], fillvalue="")]
+    if not has_heading:
+        if looks_like_a_vector(first[-1]) and len(first) <= 2:
+            names = ["ids", "vectors"][-len(first) :]
+        else:
+            ids = ["ids"] if not _is_number(first[0]) else []
+            names = [*ids, *map(str, range(len(first) - len(ids)))]
+    return _Layout(names, delimiter, has_heading, first, decimal)
 
 
 def _is_heading(cells: list[str]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,16 @@ from compatbench.data.vectors.formats.text import encoding_of
 from compatbench.errors import RequestError, first_line
 
 BATCH_CHARACTERS = 2**24
+LOOKED_AT = 2**18
+"""Characters that tell the columns: the first objects may lack some."""
 
 
 def _columns(path: Path) -> Names:
-    first = next(chain.from_iterable(_batches(path, 1)), None)
-    if first is None:
+    rows = next(_batches(path, LOOKED_AT), None)
+    if rows is None:
         raise RequestError(f"{path} cannot be read: it has no rows")
-    return {key: isinstance(value, list) or looks_like_a_vector(value) for key, value in first.items()}
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return {key: any(isinstance(row.get(key), list) or looks_like_a_vector(row.get(key)) for row in rows) for key in keys}
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
