@@ -37,7 +37,7 @@ class Judged:
 def read_judgements(path: Path) -> Iterator[Judged]:
     """The judgements of a file, one by one. Raises RequestError, naming the line, for anything else."""
     order: dict[str, int] | None = None
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate((one.rstrip() for one in read_text(path).splitlines()), start=1):
         words = line.split("\t") if line.count("\t") in (2, 3) else line.split()
         if not words:
             continue

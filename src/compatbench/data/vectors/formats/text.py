@@ -27,4 +27,5 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding=encoding_of(path))
     except (OSError, UnicodeError) as error:
-        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
+        remedy = "; save it as UTF-8" if isinstance(error, UnicodeError) else ""
+        raise RequestError(f"{path} cannot be read: {first_line(error)}{remedy}") from error
