@@ -8,7 +8,17 @@ import pytest
 
 from compatbench import vocabulary
 from compatbench.discovery.plugins import discover
-from compatbench.vocabulary import League, Need, Role, Status, Word, league
+from compatbench.vocabulary import (
+    League,
+    Need,
+    ParameterSetting,
+    Role,
+    Status,
+    Word,
+    league,
+    plain_label,
+    row_label,
+)
 
 WORDS = [word for kind in Word.__subclasses__() for word in kind]
 
@@ -62,3 +72,14 @@ def test_a_league_is_that_of_the_hardest_demand(size: int) -> None:
 def test_leagues_of_built_in_methods(name: str, expected: League | None) -> None:
     method = discover().get(name).cls
     assert league(method.role, method.needs) is expected
+
+
+@pytest.mark.parametrize("plain", ["bct", "bct(variant=old_classes)"])
+def test_a_setting_in_a_label_is_put_there_and_taken_away_in_one_place(plain: str) -> None:
+    tuned, published = (row_label(plain, one) for one in (ParameterSetting.TUNED, ParameterSetting.PUBLISHED))
+    assert (tuned, published) in {
+        ("bct(tuned)", "bct(published)"),
+        ("bct(variant=old_classes, tuned)", "bct(variant=old_classes, published)"),
+    }
+    assert {plain_label(label) for label in (plain, tuned, published)} == {plain}
+    assert {row_label(plain, one) for one in (None, ParameterSetting.BOTH, ParameterSetting.UNTUNED)} == {plain}

@@ -161,6 +161,26 @@ class ParameterSetting(Word):
     UNTUNED = "not tuned", "The published constants of a method that has ranges and no tuned values yet; ranked."
 
 
+_APART = ParameterSetting.TUNED, ParameterSetting.PUBLISHED
+
+
+def row_label(plain: str, setting: ParameterSetting | None) -> str:
+    """The label of a row of one of two settings, `bct(tuned)` or `bct(variant=old_classes, tuned)`; else `plain`."""
+    if setting not in _APART:
+        return plain
+    return f"{plain[:-1]}, {setting})" if plain.endswith(")") else f"{plain}({setting})"
+
+
+def plain_label(label: str) -> str:
+    """The label without the setting that `row_label` added, if it did."""
+    for setting in _APART:
+        if label.endswith(f"({setting})"):
+            return label.removesuffix(f"({setting})")
+        if label.endswith(f", {setting})"):
+            return label.removesuffix(f", {setting})") + ")"
+    return label
+
+
 class IndexKind(Word):
     """Kind of Faiss index."""
 

@@ -52,8 +52,8 @@ def time_training(
     from compatbench.plan.cells import make_plan
     from compatbench.records.environment import device, environment
     from compatbench.records.store import Store
-    from compatbench.records.times import times_file, write_times
     from compatbench.suite.suite import suite_file
+    from compatbench.suite.times import times_file, write_times
 
     def notify(line: str) -> None:
         console.print(line, soft_wrap=True)

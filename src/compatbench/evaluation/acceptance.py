@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.evaluation.arrays import Columns
+from compatbench.evaluation.arrays import StoredColumns
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import Key, Means, ratio
 
@@ -27,7 +27,7 @@ FEWEST_FALSE_ACCEPTS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Acceptance(Columns):
+class Acceptance(StoredColumns):
     """Pairs of each query, and how many of them a system accepts at one threshold. All arrays are (Q,) int64."""
 
     ids: Counts

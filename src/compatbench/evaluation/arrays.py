@@ -47,7 +47,7 @@ _DTYPES = {
 }
 
 
-class Columns:
+class StoredColumns:
     """Base of dataclasses of arrays (N,), one column each in a file; None for an array that was not measured."""
 
     @property
@@ -77,7 +77,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class QueryResults(Columns):
+class QueryResults(StoredColumns):
     """The result of each query, in the order of the queries. All arrays are (Q,).
 
     A query without any relevant gallery item enters no metric (protocol §2); it stays in the arrays so that

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import Columns, in_steps
+from compatbench.evaluation.arrays import StoredColumns, in_steps
 from compatbench.storage.array_files import ArrayFiles, array_path, read_columns
 from compatbench.vocabulary import MetricName
 
@@ -47,7 +47,7 @@ class QueryCurves:
 
 
 @dataclass(frozen=True, eq=False)
-class CurvePoints(Columns):
+class CurvePoints(StoredColumns):
     """What is kept of each query's mAP curve: enough for the intervals of its area and of its minimum."""
 
     ids: NDArray[np.int64]

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.pairs import Pairs
 from compatbench.evaluation.acceptance import allowed_pairs
-from compatbench.evaluation.arrays import Columns
+from compatbench.evaluation.arrays import StoredColumns
 from compatbench.evaluation.retrieval import Vectors, ranking_of
 from compatbench.vocabulary import Similarity
 
 
 @dataclass(frozen=True, eq=False)
-class ScoredPairs(Columns):
+class ScoredPairs(StoredColumns):
     """Cosines of P pairs, in the order of the list. All arrays are (P,)."""
 
     score: NDArray[np.float32]

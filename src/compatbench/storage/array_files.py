@@ -23,7 +23,7 @@ from compatbench.storage.files import write_whole
 
 NAME = "array"
 """The column with the names."""
-Columns = Mapping[str, NDArray[Any]]
+ArrayColumns = Mapping[str, NDArray[Any]]
 """(N,) each, by name."""
 
 
@@ -35,9 +35,9 @@ class ArrayFiles:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, dict[str, Columns]] = {"own": {}, "shared": {}}
+        self._arrays: dict[str, dict[str, ArrayColumns]] = {"own": {}, "shared": {}}
 
-    def put(self, name: str, columns: Columns, *, shared: bool = False) -> str:
+    def put(self, name: str, columns: ArrayColumns, *, shared: bool = False) -> str:
         """Add an array, and return its reference, which `save` turns into the lasting one."""
         part = "shared" if shared else "own"
         if name in self._arrays[part]:
@@ -50,7 +50,7 @@ class ArrayFiles:
         return {part: write_arrays(folder, arrays) for part, arrays in self._arrays.items() if arrays}
 
 
-def write_arrays(folder: Path, arrays: Mapping[str, Columns]) -> str:
+def write_arrays(folder: Path, arrays: Mapping[str, ArrayColumns]) -> str:
     """Write named arrays to `folder/<sha256>.parquet`, whole or not at all, and return the sha256 of its bytes.
 
     Columns of one name have one type. Equal arrays give equal bytes under one version of pyarrow.
@@ -72,7 +72,7 @@ def write_arrays(folder: Path, arrays: Mapping[str, Columns]) -> str:
     return _write(folder, table)
 
 
-def write_columns(folder: Path, columns: Columns) -> str:
+def write_columns(folder: Path, columns: ArrayColumns) -> str:
     """Write one array without a name, see `write_arrays`."""
     import pyarrow as pa
 

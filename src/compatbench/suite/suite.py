@@ -26,7 +26,7 @@ from compatbench.storage.validation import NoTruthValues, did_you_mean, validate
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec, TestClasses
 from compatbench.suite.tuned import read_tuned, tuned_file
-from compatbench.vocabulary import IndexKind, ParameterSetting, TrainPart
+from compatbench.vocabulary import IndexKind, ParameterSetting, TrainPart, row_label
 
 ScenarioName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Names a folder of records and is selected by `--scenarios a,b`: no commas, no slashes."""
@@ -57,8 +57,7 @@ class MethodEntry(BaseModel):
         """The row's name: `bct`, or `bct(variant=old_classes)` with changed parameters."""
         changed = [f"{key}={value}" for key, value in sorted(self.params.items())]
         changed += ["pairs=train"] if self.pairs is TrainPart.TRAIN else []
-        changed += [self.setting] if self.setting in (ParameterSetting.TUNED, ParameterSetting.PUBLISHED) else []
-        return f"{self.name}({', '.join(changed)})" if changed else self.name
+        return row_label(f"{self.name}({', '.join(changed)})" if changed else self.name, self.setting)
 
 
 class TunedEntry(MethodEntry):

@@ -26,7 +26,7 @@ from compatbench.trust.thumbnails import needless_pictures
 
 
 @dataclass
-class Verdict:
+class Verification:
     """The result of verifying a folder of results."""
 
     records: list[Record] = field(default_factory=list)
@@ -36,14 +36,14 @@ class Verdict:
 
 def verify(
     store: Store, catalogue: Catalogue, suites: Sequence[str], selection: Selection, *, published: bool
-) -> Verdict:
+) -> Verification:
     """Check the selected records of `suites`, or of all suites if none is named.
 
     `published` records, those of the leaderboard, must be up to date, agree with each other, have the tables and pages
     beside them that they give, and share their folder with no file that no record needs. On a machine's own runs an
     outdated record is worth a note only: it is no longer shown.
     """
-    verdict = Verdict()
+    verdict = Verification()
     if outside := links(store.root):
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
@@ -56,7 +56,7 @@ def verify(
 
 
 def _check(
-    verdict: Verdict,
+    verdict: Verification,
     store: Store,
     generated: Store,
     catalogue: Catalogue,

@@ -7,7 +7,7 @@ import pytest
 from synthetic import Bench
 
 from compatbench.errors import RequestError
-from compatbench.report.rows.claims import Check, Finding, Outcome, Term, findings, overall
+from compatbench.report.rows.claims import Check, ClaimOutcome, Finding, Term, findings, overall
 from compatbench.report.rows.row import method_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
@@ -59,18 +59,18 @@ def test_another_text_is_refused_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("check", "points", "outcome"),
     [
-        ("M(n,o) > M(o,o)", 10, Outcome.CONFIRMED),
-        ("M(n,o) < M(o,o)", -10, Outcome.REFUTED),
-        ("M(n,n) > M(*,*) − 2", -3, Outcome.REFUTED),
-        ("M(n,n) > M(*,*) − 6", 1, Outcome.CONFIRMED),
-        ("M(n,o) > 0.5 M(*,*)", 20, Outcome.CONFIRMED),
-        ("M(n,o) > M(n,o) of b", 5, Outcome.CONFIRMED),
-        ("M(n,o) of b > M(n,o)", -5, Outcome.REFUTED),
-        ("M(n,o) > M(n,o) of b + 5", 0, Outcome.UNDECIDED),
-        ("NFR(n,o) > NFR(n,n)", 0, Outcome.UNDECIDED),
+        ("M(n,o) > M(o,o)", 10, ClaimOutcome.CONFIRMED),
+        ("M(n,o) < M(o,o)", -10, ClaimOutcome.REFUTED),
+        ("M(n,n) > M(*,*) − 2", -3, ClaimOutcome.REFUTED),
+        ("M(n,n) > M(*,*) − 6", 1, ClaimOutcome.CONFIRMED),
+        ("M(n,o) > 0.5 M(*,*)", 20, ClaimOutcome.CONFIRMED),
+        ("M(n,o) > M(n,o) of b", 5, ClaimOutcome.CONFIRMED),
+        ("M(n,o) of b > M(n,o)", -5, ClaimOutcome.REFUTED),
+        ("M(n,o) > M(n,o) of b + 5", 0, ClaimOutcome.UNDECIDED),
+        ("NFR(n,o) > NFR(n,n)", 0, ClaimOutcome.UNDECIDED),
     ],
 )
-def test_the_surplus_is_that_of_the_means(bench: Bench, check: str, points: float, outcome: Outcome) -> None:
+def test_the_surplus_is_that_of_the_means(bench: Bench, check: str, points: float, outcome: ClaimOutcome) -> None:
     (found,) = outcomes(bench, [check], {"a": (0.5, 0.55), "b": (0.45, 0.6)})
     assert found.surplus.value == pytest.approx(points / 100, abs=1e-7)
     assert (found.outcome, found.seeds) == (outcome, 3)
@@ -87,15 +87,15 @@ def test_tuned_and_published_rows_are_judged_apart_each_beside_its_like(bench: B
     found = outcomes(bench, ["M(n,o) > M(n,o) of b"], {**rows, "c": (0.4, 0.6)})
     assert [(one.setting, round(100 * (one.surplus.value or 0))) for one in found] == [("tuned", 5), ("published", 10)]
     beside_its_only_row = outcomes(bench, ["M(n,o) > M(n,o) of c"], {**rows, "c": (0.4, 0.6)})
-    assert [one.outcome for one in beside_its_only_row] == [Outcome.CONFIRMED, Outcome.REFUTED]
+    assert [one.outcome for one in beside_its_only_row] == [ClaimOutcome.CONFIRMED, ClaimOutcome.REFUTED]
 
 
 def test_an_own_only_row_is_compared_with_the_tuned_one(bench: Bench) -> None:
     (found,) = outcomes(bench, ["M(n,o) > M(n,o) of b"], {"a": (0.5, 0.6), "b(tuned)": (0.45, 0.6)})
-    assert (found.setting, found.outcome) == (None, Outcome.CONFIRMED)
+    assert (found.setting, found.outcome) == (None, ClaimOutcome.CONFIRMED)
 
 
 def test_a_claim_is_what_all_its_checks_are() -> None:
-    assert overall([]) is Outcome.NOT_TESTED
-    assert overall([Outcome.REFUTED] * 2) is Outcome.REFUTED
-    assert overall([Outcome.CONFIRMED, Outcome.UNDECIDED]) is Outcome.MIXED
+    assert overall([]) is ClaimOutcome.NOT_TESTED
+    assert overall([ClaimOutcome.REFUTED] * 2) is ClaimOutcome.REFUTED
+    assert overall([ClaimOutcome.CONFIRMED, ClaimOutcome.UNDECIDED]) is ClaimOutcome.MIXED

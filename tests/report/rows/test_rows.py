@@ -4,12 +4,12 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.records.times import Times
 from compatbench.report.rows import row as row_module
 from compatbench.report.rows.controls import judgement, ordering
 from compatbench.report.rows.row import in_order, method_rows, outcome
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.suite.times import Times
 from compatbench.vocabulary import MetricName, Status
 
 

@@ -19,7 +19,7 @@ from compatbench.report.rows.runs import file_of
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.vocabulary import MetricName, Order
 
-Columns = dict[str, Values]
+Curves = dict[str, Values]
 """(S, Q) values of the area, of the minimum and of M(o,o)."""
 
 
@@ -57,7 +57,7 @@ def row_backfills(rows: Sequence[MethodRow], reader: ScoreReader) -> list[RowBac
 
     Raises RequestError where per-query files are missing or the queries of a row's seeds differ.
     """
-    found: list[tuple[MethodRow, list[BackfillCurve], Columns]] = []
+    found: list[tuple[MethodRow, list[BackfillCurve], Curves]] = []
     for order in Order:
         for row in rows:
             entries = [(record, curve) for record in row.runs.finished if (curve := _curve(record, order)) is not None]
@@ -71,7 +71,7 @@ def _curve(record: Record, order: Order) -> BackfillCurve | None:
     return next((one for one in kept if (one.order, one.metric) == (order, MetricName.MAP)), None)
 
 
-def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> Columns:
+def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], reader: ScoreReader) -> Curves:
     """The S seeds must have followed the same queries."""
     points, status_quo = [], []
     for record, entry in entries:
@@ -93,7 +93,7 @@ def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], re
     }
 
 
-def _row_backfill(row: MethodRow, curves: Sequence[BackfillCurve], columns: Columns) -> RowBackfill:
+def _row_backfill(row: MethodRow, curves: Sequence[BackfillCurve], columns: Curves) -> RowBackfill:
     betas = tuple(curves[0].beta)
     found = Means(columns)
     mean = np.mean([curve.mean for curve in curves], axis=0)

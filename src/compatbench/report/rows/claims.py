@@ -21,7 +21,7 @@ from compatbench.evaluation.significance import corrected_p_values, sign
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import MEAN
-from compatbench.vocabulary import Entry, MetricName, ParameterSetting
+from compatbench.vocabulary import Entry, MetricName, ParameterSetting, row_label
 
 FORM = (
     "`NUMBER > NUMBER`, with <, a factor before a number, `of ROW` after it, `± 2` points, `in SCENARIO, …` at the end"
@@ -37,7 +37,7 @@ _CHECK = re.compile(
 )
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """What the records say of a check in one scenario, or of a claim as a whole."""
 
     CONFIRMED = "confirmed"
@@ -99,7 +99,7 @@ class Finding:
     seeds: int
     surplus: Estimate
     """What `high` has beyond `low` plus `offset`, as a fraction."""
-    outcome: Outcome
+    outcome: ClaimOutcome
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def findings(
                 setting=one.row.setting,
                 seeds=len(one.seeds),
                 surplus=surplus,
-                outcome={1: Outcome.CONFIRMED, 0: Outcome.UNDECIDED, -1: Outcome.REFUTED}[
+                outcome={1: ClaimOutcome.CONFIRMED, 0: ClaimOutcome.UNDECIDED, -1: ClaimOutcome.REFUTED}[
                     sign(surplus, p_values[name, place, number])
                 ],
             )
@@ -142,12 +142,12 @@ def findings(
     return told
 
 
-def overall(outcomes: Iterable[Outcome]) -> Outcome:
+def overall(outcomes: Iterable[ClaimOutcome]) -> ClaimOutcome:
     """That of every check in every scenario, or mixed."""
     several = set(outcomes)
     if not several:
-        return Outcome.NOT_TESTED
-    return several.pop() if len(several) == 1 else Outcome.MIXED
+        return ClaimOutcome.NOT_TESTED
+    return several.pop() if len(several) == 1 else ClaimOutcome.MIXED
 
 
 def _differences(check: Check, name: str, runs: ScenarioRuns, rows: Sequence[MethodRow]) -> Iterable[_Difference]:
@@ -176,9 +176,7 @@ def _apart(setting: ParameterSetting | None) -> ParameterSetting | None:
 
 def _row(by_label: Mapping[str, MethodRow], label: str, setting: ParameterSetting | None) -> MethodRow | None:
     """The row of this label and setting, else its only one; beside another's only row, the tuned one."""
-    word = setting or ParameterSetting.TUNED
-    apart = f"{label[:-1]}, {word})" if label.endswith(")") else f"{label}({word})"
-    return by_label.get(apart, by_label.get(label))
+    return by_label.get(row_label(label, setting or ParameterSetting.TUNED), by_label.get(label))
 
 
 def _values(row: MethodRow, term: Term, seeds: Sequence[int]) -> Values | None:

@@ -16,10 +16,10 @@ from compatbench.evaluation.leaks import Rotated
 from compatbench.evaluation.significance import corrected_p_values, verdict
 from compatbench.records.parts import Metric
 from compatbench.records.record import BASELINE, Record
-from compatbench.records.times import Times, built_in_times
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
+from compatbench.suite.times import Times, built_in_times
 from compatbench.vocabulary import (
     RANKED_BY,
     Entry,
@@ -31,6 +31,8 @@ from compatbench.vocabulary import (
     Status,
     Verdict,
     league,
+    plain_label,
+    row_label,
 )
 
 RANKED_SEEDS = 3
@@ -162,8 +164,8 @@ class MethodRow:
 
 def tuned_label(published: str) -> str:
     """Label of the tuned row beside a published one: `bct(tuned)` for `bct(published)`."""
-    before, word, after = published.rpartition(ParameterSetting.PUBLISHED)
-    return before + ParameterSetting.TUNED + after if word else ""
+    plain = plain_label(published)
+    return row_label(plain, ParameterSetting.TUNED) if published == row_label(plain, ParameterSetting.PUBLISHED) else ""
 
 
 def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:

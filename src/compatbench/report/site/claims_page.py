@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from compatbench.report.render.to_markdown import escape, joined, unpadded_table
-from compatbench.report.rows.claims import Check, Finding, Outcome, findings, overall
+from compatbench.report.rows.claims import Check, ClaimOutcome, Finding, findings, overall
 from compatbench.report.site.board import Board
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import validated
@@ -28,7 +28,7 @@ models and settings; the authors measured on others. Tolerances such as 2 points
 """
 
 
-class Claim(BaseModel):
+class PublishedClaim(BaseModel):
     """A method's published behaviour, and the comparisons that would show it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,12 +47,14 @@ class Claim(BaseModel):
         return value
 
 
-def read_claims(path: Path) -> dict[str, Claim]:
+def read_claims(path: Path) -> dict[str, PublishedClaim]:
     """The claims of the file by method. Raises RequestError, in one line, for a malformed one."""
-    return {str(name): validated(Claim, values, f"{path}: {name}: ") for name, values in read_mapping(path).items()}
+    return {
+        str(name): validated(PublishedClaim, values, f"{path}: {name}: ") for name, values in read_mapping(path).items()
+    }
 
 
-def claims_page(claims: Mapping[str, Claim], board: Board) -> str:
+def claims_page(claims: Mapping[str, PublishedClaim], board: Board) -> str:
     """The page's text; equal claims and boards give equal text."""
     checks = {name: [Check.parse(text) for text in claim.checks] for name, claim in claims.items()}
     found = findings(checks, ((report.runs, report.rows) for report in board.reports))
@@ -87,8 +89,10 @@ def claims_page(claims: Mapping[str, Claim], board: Board) -> str:
     return joined(parts)
 
 
-def _counts(outcomes: Sequence[Outcome]) -> str:
-    counted = {word: outcomes.count(word) for word in (Outcome.CONFIRMED, Outcome.REFUTED, Outcome.UNDECIDED)}
+def _counts(outcomes: Sequence[ClaimOutcome]) -> str:
+    counted = {
+        word: outcomes.count(word) for word in (ClaimOutcome.CONFIRMED, ClaimOutcome.REFUTED, ClaimOutcome.UNDECIDED)
+    }
     return ", ".join(f"{number} {word}" for word, number in counted.items() if number) or "–"
 
 

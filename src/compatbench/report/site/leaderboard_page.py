@@ -19,7 +19,7 @@ from compatbench.report.site.page_data.numbers import Json
 from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
 from compatbench.report.site.page_data.scenario import OwnRun, scenario_json
 from compatbench.report.site.page_data.suite import suite_json
-from compatbench.report.site.page_data.tables import Columns
+from compatbench.report.site.page_data.tables import PageColumns
 from compatbench.report.site.page_data.terms import GENERAL, NEED_FILTERS, SIGNS, Terms
 from compatbench.vocabulary import RANKED_BY, League, Role
 
@@ -63,7 +63,7 @@ def leaderboard_page(
 
 def _render(board: Board, examples: ChosenExamples, folder: str, title: str, own: OwnRun | None) -> str:
     terms = Terms()
-    columns = Columns(terms)
+    columns = PageColumns(terms)
     scenarios: list[Json] = [
         scenario_json(suite, report, columns, examples, own) for suite in board.suites for report in suite.reports
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from compatbench.records.times import built_in_times
 from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
+from compatbench.suite.times import built_in_times
 from compatbench.vocabulary import League, ParameterSetting, Role
 
 METHOD = Column(

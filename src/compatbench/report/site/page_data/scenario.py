@@ -17,7 +17,7 @@ from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.flip_files import FlipFiles
 from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
-from compatbench.report.site.page_data.tables import Columns, table_json
+from compatbench.report.site.page_data.tables import PageColumns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.models import convergences
 from compatbench.suite.scenarios import GenerationSpec
@@ -51,7 +51,7 @@ class OwnRun:
 
 
 def scenario_json(
-    suite: BoardSuite, report: ScenarioReport, columns: Columns, examples: ChosenExamples, own: OwnRun | None = None
+    suite: BoardSuite, report: ScenarioReport, columns: PageColumns, examples: ChosenExamples, own: OwnRun | None = None
 ) -> Json:
     """The page's data on one scenario."""
     spec = report.rows[0].runs.records[0].spec
@@ -74,7 +74,7 @@ def scenario_json(
     }
 
 
-def _tables(report: ScenarioReport, columns: Columns, own: OwnRun | None) -> list[Json]:
+def _tables(report: ScenarioReport, columns: PageColumns, own: OwnRun | None) -> list[Json]:
     labels = [row.label for row in report.rows]
     named = {name: _on_page(report.tables[kind]) for name, kind in _BUTTONS.items() if kind in report.tables}
     if own and own.speed:

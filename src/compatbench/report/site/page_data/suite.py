@@ -9,12 +9,12 @@ from compatbench.report.rows.overview import OverviewRow
 from compatbench.report.site.answers import Answer, Facts, answers, facts
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.page_data.numbers import Json
-from compatbench.report.site.page_data.tables import Columns, table_json
+from compatbench.report.site.page_data.tables import PageColumns, table_json
 from compatbench.report.tables.overview import overview_table
 from compatbench.vocabulary import RANKED_BY
 
 
-def suite_json(suite: BoardSuite, columns: Columns) -> Json:
+def suite_json(suite: BoardSuite, columns: PageColumns) -> Json:
     """The page's first screen on one suite."""
     rows = suite.overview
     labels = [row.label for row in rows]

@@ -16,7 +16,7 @@ HIDDEN = frozenset(
 """Keys of columns that are shown on demand only, so that the others fit a screen."""
 
 
-class Columns:
+class PageColumns:
     """The columns of all tables, each under a number; their descriptions become terms."""
 
     def __init__(self, terms: Terms) -> None:
@@ -35,7 +35,7 @@ class Columns:
         ]
 
 
-def table_json(table: Table, columns: Columns, labels: Sequence[str]) -> Json:
+def table_json(table: Table, columns: PageColumns, labels: Sequence[str]) -> Json:
     """`table` with its rows as `[row of the scenario or null, cells]`; `labels` are those of the scenario's rows."""
     numbers: dict[str, Json] = {label: number for number, label in enumerate(labels)}
     groups: list[Json] = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compatbench.errors import RequestError
-from compatbench.records.times import read_times, times_file, write_times
+from compatbench.suite.times import read_times, times_file, write_times
 
 
 def test_rows_come_back_by_the_names_of_their_settings(tmp_path: Path) -> None:

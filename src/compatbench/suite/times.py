@@ -12,7 +12,7 @@ from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.files import write_whole
 from compatbench.storage.strict_yaml import read_mapping
 from compatbench.storage.validation import validated
-from compatbench.vocabulary import ParameterSetting
+from compatbench.vocabulary import plain_label
 
 HEAD = """\
 # Written by `compatbench time {name}`: time of an optimiser step of each method, as a multiple of that of independent,
@@ -34,9 +34,7 @@ class Times(BaseModel):
 
     def of(self, label: str) -> tuple[float, ...]:
         """The repeats of a row; none if it was not measured."""
-        settings = (ParameterSetting.TUNED, ParameterSetting.PUBLISHED)
-        plain = [label.replace(f"({one})", "").replace(f", {one})", ")") for one in settings if one in label]
-        return next((self.rows[name] for name in (label, *plain) if name in self.rows), ())
+        return self.rows.get(plain_label(label), ())
 
 
 def times_file(suite: Path) -> Path:
