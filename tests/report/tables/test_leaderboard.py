@@ -141,12 +141,12 @@ def test_a_published_row_stands_under_its_tuned_one_unranked_and_with_the_distan
     for seed in range(3):
         for setting, cross, new in (("tuned", 0.5, 0.625), ("published", 0.45, 0.575)):
             scores = {"oo": [0.25] * 4, "no": [cross] * 4, "nn": [new] * 4, "ss": [0.75] * 4}
-            records.append(bench.record(f"both(x=1,{setting})", seed, scores, setting=setting))
+            records.append(bench.record(f"both(x=1, {setting})", seed, scores, setting=setting))
     cells = written(scenario_reports(records, bench.folder)[0].scores)
-    assert list(cells) == ["status quo", "both(x=1,tuned)", "both(x=1,published)"]
+    assert list(cells) == ["status quo", "both(x=1, tuned)", "both(x=1, published)"]
     assert [cells[label]["rank"] for label in list(cells)[1:]] == ["1", "–"]
-    assert cells["both(x=1,published)"]["tuning"] == "5.0 [5.0, 5.0]"
-    assert cells["both(x=1,tuned)"]["tuning"] == "–"
+    assert cells["both(x=1, published)"]["tuning"] == "5.0 [5.0, 5.0]"
+    assert cells["both(x=1, tuned)"]["tuning"] == "–"
 
 
 def test_a_published_row_stands_there_also_where_a_better_one_is_between(bench):
