@@ -78,11 +78,11 @@ older: $(READY)  ## the tests that compute, and the records, with the arithmetic
 	scripts/older_processor.sh $(BIN)/pytest -n 2 --dist worksteal $(COMPUTE)
 	scripts/older_processor.sh $(BIN)/compatbench verify
 
-torture: $(READY)  ## kill runs a hundred times, at random, and run on odd machines (about an hour)
-	$(BIN)/pytest -m torture -s tests/execution
+torture: $(READY)  ## kill runs KILLS times (100), and run on odd machines (hours); ONLY=icons for some of it
+	KILLS=$(KILLS) OTHERS=$(OTHERS) $(BIN)/pytest -m torture -s tests/execution $(if $(ONLY),-k "$(ONLY)")
 
-fuzz: $(READY)  ## two hundred thousand broken and hostile inputs to the readers of files
-	$(BIN)/pytest -m fuzz -s tests/fuzz
+fuzz: $(READY)  ## two hundred thousand broken and hostile inputs to the readers of files, or INPUTS to each
+	INPUTS=$(INPUTS) $(BIN)/pytest -m fuzz -s tests/fuzz
 
 error-rates: $(READY)  ## the error rates of the rule of significance, simulated, into docs/protocol.md (ten minutes of one core)
 	$(BIN)/python tests/evaluation/error_rates.py && $(BIN)/pytest -m simulation tests/evaluation

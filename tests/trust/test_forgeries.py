@@ -17,7 +17,7 @@ import pytest
 from published import Published
 
 from compatbench.data.dataset import Dataset
-from compatbench.discovery.plugins import discover
+from compatbench.discovery.plugins import Catalogue
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
 from compatbench.execution.cell import RunContext, run_cell
@@ -52,6 +52,7 @@ class Board:
     folder: Store
     suite: Suite
     rescorer: Rescorer
+    catalogue: Catalogue
     forged: set[Row] = field(default_factory=set)
 
     def change(self, row: Row, /, **parts: Any) -> Record:
@@ -91,7 +92,7 @@ class Board:
         found = [told for _, told in without_baseline(self.records.values())]
         for row, forged in self.records.items():
             record = self._filed(forged, found) if row in self.forged else forged
-            found += undeclared(record.spec, self.suite, discover())
+            found += undeclared(record.spec, self.suite, self.catalogue)
             found += [one.message for one in contradictions(record, "", agreement)]
         return found
 
@@ -107,7 +108,7 @@ class Board:
 
 @pytest.fixture(scope="session")
 def real(
-    tmp_path_factory: pytest.TempPathFactory, ran: Published, digits: Dataset
+    tmp_path_factory: pytest.TempPathFactory, ran: Published, digits: Dataset, catalogue: Catalogue
 ) -> tuple[dict[Row, Record], Record, Path, Suite]:
     """Records of three methods and two seeds, and one of another scenario with the same test images."""
     suite = load_suite(str(ran.data.parent / "benchmarks" / "historic.yaml"))[1]
@@ -116,7 +117,7 @@ def real(
     suite = parse_suite({**data, "methods": ["independent", "bct", "procrustes"], "scenarios": chains}, "here")
     store, records = Store(tmp_path_factory.mktemp("real") / "runs"), {}
     shutil.copytree(ran.runs.root, store.root)
-    catalogue, context = discover(), RunContext(store.root, ran.data)
+    context = RunContext(store.root, ran.data)
     first = Selection(scenarios=("extended_class",), seeds=(0,))
     second = Selection(methods=("independent", "bct"), scenarios=("extended_class",), seeds=(1,))
     other = Selection(methods=("bct",), scenarios=("extended_data",), seeds=(0,))
@@ -139,10 +140,12 @@ def rescorer(real: tuple[dict[Row, Record], Record, Path, Suite]) -> Rescorer:
 
 
 @pytest.fixture
-def board(real: tuple[dict[Row, Record], Record, Path, Suite], rescorer: Rescorer, tmp_path: Path) -> Board:
+def board(
+    real: tuple[dict[Row, Record], Record, Path, Suite], rescorer: Rescorer, catalogue: Catalogue, tmp_path: Path
+) -> Board:
     records, elsewhere, arrays, suite = real
     (tmp_path / "arrays").symlink_to(arrays)
-    return Board(dict(records), elsewhere, arrays, Store(tmp_path), suite, rescorer)
+    return Board(dict(records), elsewhere, arrays, Store(tmp_path), suite, rescorer, catalogue)
 
 
 BCT, RIVAL, BASE = ("bct", 0), ("procrustes", 0), ("independent", 0)
