@@ -41,6 +41,15 @@ def test_the_same_plan_gives_the_same_records_as_here(faulty: Faulty) -> None:
     }
 
 
+def test_a_slow_cell_has_a_day_or_what_the_options_say(faulty: Faulty) -> None:
+    def minutes(**options: Any) -> int:
+        executor = slurm.SlurmExecutor(faulty.context, 60, options, cluster="local")
+        return int(executor._submitit._executor.parameters["timeout_min"])
+
+    assert minutes() == 24 * 60, "the cell's minute is one without progress"
+    assert minutes(timeout_min=5) == 5
+
+
 def test_a_lost_job_is_submitted_again(faulty: Faulty) -> None:
     """The job's process is killed in mid-cell; the cell that it had started dies with it."""
     [cell] = faulty.plan("hangs")
