@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from compatbench.comparison import backfill_curve, evaluate
-from compatbench.comparison.evaluate import Settings, compare
+from compatbench.comparison.evaluate import Settings, compare, usual_queries
 from compatbench.comparison.inputs import read_items
 from compatbench.comparison.relevance import by_class
 from compatbench.data.vectors import embeddings
@@ -46,3 +46,7 @@ def test_memory_does_not_grow_with_the_gallery(tmp_path: Path, monkeypatch: pyte
     small, large = peak(tmp_path, 10_000), peak(tmp_path, 50_000)
     more = 2 * 40_000 * DIM * 4  # the further items of both files in float32: 41 MB
     assert large - small < more / 5  # labels and row numbers are kept
+
+
+def test_very_many_items_are_searched_by_fewer_queries() -> None:
+    assert [usual_queries(items) for items in (20_000, 268_000, 2_000_000, 10**10)] == [2000, 2000, 268, 1]

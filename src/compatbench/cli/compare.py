@@ -55,7 +55,10 @@ def compare(
     adapters: Annotated[
         str, typer.Option("--adapters", help="Only these, comma-separated, see `compatbench list`; all without.")
     ] = "",
-    queries: Annotated[int, typer.Option("--queries", min=1, help="Score at most so many, drawn at random.")] = 2000,
+    queries: Annotated[
+        int | None,
+        typer.Option("--queries", min=1, help="Score at most so many; 2,000 without, or fewer for very many items."),
+    ] = None,
     fit_pairs: Annotated[
         int, typer.Option("--fit-pairs", min=1, help="Fit on at most so many items, and on at most half of all.")
     ] = 10_000,

@@ -10,6 +10,14 @@ from typing import Any
 QUICK_STEPS = 400
 """Steps of a trained adapter that declares no quick schedule."""
 
+MENDED: Mapping[str, Mapping[str, Any]] = {
+    "fastfill": {"steps": 320, "batch_size": 128, "inner": 512, "lr": 7e-4, "warmup": 3},
+}
+"""By adapter: a quick schedule that came nearer to the published one than what its file declares.
+
+Records name the bytes of that file: a change there would make them stale, though no record has a quick fit.
+"""
+
 
 class Effort(StrEnum):
     """A schedule for adapters that are trained in steps; closed forms are the same in both."""

@@ -46,6 +46,8 @@ from compatbench.vocabulary import FitOn, MethodKind, MetricName, Role, Similari
 CHUNK_ITEMS = 2**14, 2**17
 """Gallery items scored at once: as many as a query has relevant ones, within these bounds."""
 BLOCK_SCORES = 2**25
+QUERIES, QUERY_ITEMS = 2000, 2**29
+"""Scored at most, and the most pairs of a query with an item; 268 queries for two million items."""
 SAMPLED_QUERIES, SAMPLED_PAIRS = 1000, 2**27
 """At most so many of the first queries, and of their pairs with the whole gallery, are looked at for thresholds."""
 
@@ -61,8 +63,8 @@ REFERENCES = {
 class Settings:
     """Limits of a comparison."""
 
-    queries: int = 2000
-    """Scored at most, drawn at random; the gallery is whole but for the fitting part."""
+    queries: int | None = None
+    """Scored at most, drawn at random; the gallery is whole but for the fitting part. None: `usual_queries`."""
     fit_pairs: int = 10_000
     """Items to fit on at most, and at most half of all."""
     effort: Effort = Effort.QUICK
@@ -107,7 +109,8 @@ def compare(
             raise RequestError(
                 f"--fit-on {settings.fit_on} takes queries of their own: --old-queries and --new-queries"
             )
-        split = make_split(relevance, settings.fit_pairs, settings.queries, settings.seed, settings.fit_on)
+        most = settings.queries or usual_queries(relevance.items)
+        split = make_split(relevance, settings.fit_pairs, most, settings.seed, settings.fit_on)
     with stages.stage("fit"):
         pairs = _pairs(gallery, asked, relevance, split, device)
         fits = fit_all(adapters, pairs, settings.effort, settings.seed, settings.method_folders, watch)
@@ -168,6 +171,11 @@ def compare(
         timings=stages.seconds,
     )
     return found, results
+
+
+def usual_queries(items: int) -> int:
+    """How many queries are scored if nothing is said: 2,000, and fewer where they have very many items to search."""
+    return max(1, min(QUERIES, QUERY_ITEMS // items))
 
 
 def _check_metric(metric: MetricName, relevance: Relevance) -> None:

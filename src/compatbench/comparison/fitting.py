@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from compatbench.comparison.effort import Effort, quick_changes, said, steps_of_epoch
+from compatbench.comparison.effort import MENDED, Effort, quick_changes, said, steps_of_epoch
 from compatbench.discovery.finding import why_broken
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError
@@ -95,7 +95,7 @@ def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:
     published = params.model_dump()
     changes: dict[str, Any] = {}
     if effort is Effort.QUICK:
-        changes = quick_changes(published, plugin.cls.quick, len(pairs))
+        changes = quick_changes(published, MENDED.get(plugin.name, plugin.cls.quick), len(pairs))
         params = plugin.resolve(changes)
     told = said(changes, published)
     adapter: Adapter = plugin.cls(params, pairs.task)

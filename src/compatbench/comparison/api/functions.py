@@ -59,7 +59,7 @@ def compare(
     new_queries: Vectors | None = None,
     query_labels: str | Path | ArrayLike | None = None,
     adapters: Iterable[str] = (),
-    queries: int = 2000,
+    queries: int | None = None,
     fit_pairs: int = 10_000,
     effort: str = Effort.QUICK,
     similarity: str = Similarity.COSINE,
@@ -85,7 +85,7 @@ def compare(
     labels, options = _options(labels, reading)
     sources = Sources(old, new, labels, qrels, old_queries, new_queries, query_labels)
     check_sources(sources, options)
-    if queries < 1 or fit_pairs < 1:
+    if (queries is not None and queries < 1) or fit_pairs < 1:
         raise RequestError("queries and fit_pairs are at least 1")
     settings = Settings(
         queries,
