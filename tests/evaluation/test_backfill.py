@@ -117,6 +117,21 @@ def test_equals_the_slow_loop_whatever_the_sizes(
     assert_as_slow(old, new, {"random": [np.random.default_rng(seed).permutation(gallery)]}, (0, *sorted(inner), 1))
 
 
+def test_threads_share_the_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CACHED_SCORES", 256)  # many groups in a block
+    old, new = world(4)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(backfill(old, new, all_orders(old[1])))
+    finally:
+        torch.set_num_threads(before)
+    for name, curves in found[0].items():
+        for one, other in zip(curves, found[1][name], strict=True):
+            assert all(np.array_equal(one.values[key], other.values[key], equal_nan=True) for key in one.values)
+
+
 def test_the_ends_are_the_entries_of_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over many blocks of queries, with some hundred relevant items, query by query."""
     monkeypatch.setattr(module, "_BLOCK_SCORES", 2**17)
