@@ -1,4 +1,6 @@
-"""Maps that coincide by their formula are no copies: `low_rank` with a rank that no model's dimensions exceed."""
+"""Rows that coincide by their formula are no copies: `low_rank` of full rank, and a loss that adds nothing."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,3 +36,36 @@ def test_a_map_of_full_rank_is_ridge_and_no_copy_of_it(record: Record, name: str
         found += agreement.conflicts(record.model_copy(update={"spec": spec, "arrays": arrays, "metrics": []}))
     assert len(found) == problems, found
     assert all("query by query, and is of another model" in problem for problem in found)
+
+
+@pytest.mark.parametrize(("copied", "problems"), [(("1,1", "1,0"), 0), (("1,1",), 1), (("1,0",), 1)])
+def test_a_loss_that_adds_nothing_trains_the_baseline(record: Record, copied: tuple[str, ...], problems: int) -> None:
+    """Both of its scores are then the baseline's; scores of its own beside copied ones are a forgery."""
+    random = np.random.default_rng(0)
+
+    def drawn() -> QueryResults:
+        values = random.uniform(0.1, 0.9, (2, 40)).astype(np.float32)
+        return replace(RESULTS, average_precision=values[0], ap_at_r=values[1])
+
+    baseline = {at: drawn() for at in ("0,0", "*1,*1", "1,0")}
+    baseline["1,1"] = baseline["*1,*1"]
+    arrays = {f"independent {at}": results for at, results in baseline.items()}
+    arrays |= {f"bct {at}": one if at in copied else drawn() for at, one in baseline.items() if at[0] == "1"}
+    arrays |= {f"bct {at}": one for at, one in baseline.items() if at[0] != "1"}
+    agreement = Agreement(lambda reference: arrays[reference.partition("#")[2]])
+    found = []
+    for method in ("independent", "bct"):
+        info = record.spec.method.model_copy(update={"name": method, "label": method, "kind": "training", "needs": ()})
+        spec = record.spec.model_copy(update={"method": info, "generations": record.spec.generations[:2]})
+        refs = [
+            ArrayRef(
+                query_generation=at.split(",")[0],
+                gallery_generation=at.split(",")[1],
+                array=f"{'0' * 64}#{method} {at}",
+            )
+            for at in baseline
+        ]
+        parents = {"0": "a" * 64, "*1": "b" * 64, "1": ("b" if method == "independent" else "c") * 64}
+        updates = {"spec": spec, "arrays": refs, "metrics": [], "parents": parents}
+        found += agreement.conflicts(record.model_copy(update=updates))
+    assert len(found) == problems, found

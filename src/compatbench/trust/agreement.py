@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class _Scored:
 
 
 class Agreement:
-    """Compares each record with those before it. What they say first counts."""
+    """Compares each record with those before it, those of the baseline first. What they say first counts."""
 
     def __init__(self, results: Results, *, coarse: bool = False) -> None:
         """`coarse` for records in the form for a leaderboard."""
@@ -58,6 +58,7 @@ class Agreement:
         self._said: dict[Hashable, tuple[Any, Record]] = {}
         self._scored: dict[Hashable, list[_Scored]] = defaultdict(list)
         self._samples: dict[Hashable, list[NDArray[np.float32]]] = defaultdict(list)
+        self._baselines: dict[Hashable, dict[tuple[str, str], _Scored]] = {}
 
     def conflicts(self, record: Record) -> Iterator[str]:
         """Contradictions between `record` and those before it, each in one line."""
@@ -82,7 +83,7 @@ class Agreement:
         yield from self._alike((*scenario, "examples"), examples, record, "it has other examples")
         yield from self._relevance(record)
         yield from self._shared_numbers(record)
-        for scored in self._entries(record):
+        for scored in self._told_apart(record, [*self._entries(record)]):
             yield from self._copies(scored, (spec.dataset_fingerprint, queries))
 
     def _alike(self, key: Hashable, value: Any, record: Record, problem: str) -> Iterator[str]:
@@ -149,6 +150,26 @@ class Agreement:
             if ref.distance == "cosine" and ref.at in wanted:
                 yield _Scored(record, ref.at, _source(record, ref), self._results(ref.array))
 
+    def _told_apart(self, record: Record, entries: list[_Scored]) -> list[_Scored]:
+        """The entries; those of a method without effect follow from what the baseline's follow from.
+
+        Its loss added nothing, as that on old classes where none is left: it has the baseline's encoder, and so also
+        the baseline's scores in the old index. Scores of its own in one of the two and copied ones in the other do not
+        pass for that.
+        """
+        scenario = record.spec.suite, record.spec.scenario, record.spec.test_classes, record.spec.seed
+        if record.spec.method.name == BASELINE:
+            self._baselines[scenario] = {one.at: one for one in entries}
+            return entries
+        baseline = self._baselines.get(scenario, {})
+        own = [one for one in entries if not is_shared(*one.at)]
+        without_effect = record.spec.method.kind == "training" and all(
+            one.at in baseline and _same_share(one.results, baseline[one.at].results) > self._copied for one in own
+        )
+        if not (own and without_effect):
+            return entries
+        return [one if is_shared(*one.at) else replace(one, source=baseline[one.at].source) for one in entries]
+
     def _copies(self, scored: _Scored, queries: Hashable) -> Iterator[str]:
         """Equal models have equal scores, and different ones have different scores."""
         record, at = scored.record, scored.at
@@ -175,6 +196,11 @@ class Agreement:
                 break
         samples.append(sample)
         others.append(scored)
+
+
+def baselines_first(records: Iterable[Record]) -> list[Record]:
+    """The order in which `Agreement` takes them."""
+    return sorted(records, key=lambda record: record.spec.method.name != BASELINE)
 
 
 def without_baseline(records: Iterable[Record]) -> Iterator[tuple[Record, str]]:

@@ -13,7 +13,7 @@ from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
-from compatbench.trust.agreement import Agreement, without_baseline
+from compatbench.trust.agreement import Agreement, baselines_first, without_baseline
 from compatbench.trust.board import board_suite
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import opened
@@ -85,8 +85,9 @@ def _check(
             where = path.relative_to(store.root).as_posix()
             verdict.problems += [Problem(where, told) for told in undeclared(record.spec, suite, catalogue)]
             verdict.problems += _outdated(record, where, suite, catalogue, published)
-            if published:
-                verdict.problems += contradictions(record, where, agreement)
+        if published:
+            for record in baselines_first(one for one in everything if _selected(one, selection)):
+                verdict.problems += contradictions(record, file_of(record), agreement)
         if published and everything:
             verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
             try:
