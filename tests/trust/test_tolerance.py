@@ -43,4 +43,4 @@ def test_another_row_is_out_of_the_tolerance_and_another_seed_is_not() -> None:
             (seeds if row == other_row else rows).append(len(one) == len(other) and np.abs(one - other).max() <= 1)
     print(f"{sum(rows)} of {len(rows)} pairs of rows, {sum(seeds)} of {len(seeds)} pairs of seeds")
     assert np.mean(rows) < 0.05
-    assert np.mean(seeds) > 0.9
+    assert np.mean(seeds) > 10 * np.mean(rows)
