@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,9 +169,14 @@ def training(setting: Setting) -> dict[str, Any]:
 
 
 def cells(setting: Setting) -> dict[str, Any]:
-    """Cells of `digits` one at a time, and two at a time on the same device: the same numbers."""
+    """Cells of `digits` one at a time, and two at a time on the same device: the same numbers.
+
+    In a rehearsal the single ones get half of the cores, so that no cell has more threads than beside another.
+    """
     methods = "independent,bct"
-    alone = run(setting, "digits", "alone", "--methods", methods, "--jobs", "1")
+    every = sorted(os.sched_getaffinity(0))
+    cores = every[: max(1, len(every) // 2)] if setting.tiny else every
+    alone = run(setting, "digits", "alone", "--methods", methods, "--jobs", "1", cores=cores)
     together = run(setting, "digits", "together", "--methods", methods, "--jobs", "2")
     numbers = [[entry.model_dump() for one in runs for entry in one.metrics] for runs in (alone, together)]
     good = all(one.status == "ok" for one in (*alone, *together))
@@ -220,8 +225,18 @@ def icons(setting: Setting, suite: str, *options: str) -> dict[str, Any]:
     }
 
 
-def run(setting: Setting, suite: str, name: str, *options: str, seconds: float | None = None) -> list[Any]:
-    """`compatbench run` into a folder of its own, interrupted after so many seconds (90); the records that it wrote."""
+def run(
+    setting: Setting,
+    suite: str,
+    name: str,
+    *options: str,
+    seconds: float | None = None,
+    cores: Sequence[int] = (),
+) -> list[Any]:
+    """`compatbench run` into a folder of its own, interrupted after so many seconds (90); the records that it wrote.
+
+    On these `cores`, or on all.
+    """
     from compatbench.records.record import read_record
 
     runs = setting.folder / name
@@ -241,6 +256,8 @@ def run(setting: Setting, suite: str, name: str, *options: str, seconds: float |
     log = setting.folder / f"{name}.log"
     with log.open("w") as out:
         process = subprocess.Popen(call, stdout=out, stderr=out, env=os.environ | hidden)
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
         try:
             process.wait(min(seconds or 90, setting.left))
         except subprocess.TimeoutExpired:

@@ -61,7 +61,7 @@ def test_new(answer: Answer, tmp_path: Path) -> None:
 @pytest.mark.benchmark(group="command line")
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [(["plan", "fashon"], "did you mean 'fashion'?"), (["run", "fashion", "--methods", "bcd"], "did you mean 'bct'?")],
+    [(["plan", "fashon"], "did you mean 'fashion'?"), (["run", "fashion", "--methods", "bctt"], "did you mean 'bct'?")],
     ids=["suite", "method"],
 )
 def test_a_misspelt_word(answer: Answer, words: list[str], hint: str) -> None:
