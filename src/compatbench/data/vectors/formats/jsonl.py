@@ -23,7 +23,10 @@ def _columns(path: Path) -> Names:
     if rows is None:
         raise RequestError(f"{path} cannot be read: it has no rows")
     keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: any(isinstance(row.get(key), list) or looks_like_a_vector(row.get(key)) for row in rows) for key in keys}
+    found = {key: [row.get(key) for row in rows] for key in keys}
+    return {
+        key: any(isinstance(one, list) or looks_like_a_vector(one) for one in several) for key, several in found.items()
+    }
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
