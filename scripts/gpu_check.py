@@ -62,6 +62,12 @@ class Setting:
         return self.device == "cpu"
 
     @property
+    def cores(self) -> list[int]:
+        """For a cell at a time. In a rehearsal half of them: it then has as many threads as one of two cells."""
+        every = sorted(os.sched_getaffinity(0))
+        return every[: max(1, len(every) // 2)] if self.tiny else every
+
+    @property
     def left(self) -> float:
         """Seconds."""
         return self.deadline - time.monotonic()
@@ -169,14 +175,9 @@ def training(setting: Setting) -> dict[str, Any]:
 
 
 def cells(setting: Setting) -> dict[str, Any]:
-    """Cells of `digits` one at a time, and two at a time on the same device: the same numbers.
-
-    In a rehearsal the single ones get half of the cores, so that no cell has more threads than beside another.
-    """
+    """Cells of `digits` one at a time, and two at a time on the same device: the same numbers."""
     methods = "independent,bct"
-    every = sorted(os.sched_getaffinity(0))
-    cores = every[: max(1, len(every) // 2)] if setting.tiny else every
-    alone = run(setting, "digits", "alone", "--methods", methods, "--jobs", "1", cores=cores)
+    alone = run(setting, "digits", "alone", "--methods", methods, "--jobs", "1", cores=setting.cores)
     together = run(setting, "digits", "together", "--methods", methods, "--jobs", "2")
     numbers = [[entry.model_dump() for one in runs for entry in one.metrics] for runs in (alone, together)]
     good = all(one.status == "ok" for one in (*alone, *together))
@@ -192,7 +193,7 @@ def out_of_memory(setting: Setting) -> dict[str, Any]:
     methods = setting.folder / "methods"
     methods.mkdir()
     (methods / "hungry.py").write_text(HUNGRY, encoding="utf-8")
-    records = run(setting, "digits", "hungry", "--methods", f"{methods},hungry", "--jobs", "1")
+    records = run(setting, "digits", "hungry", "--methods", f"{methods},hungry", "--jobs", "1", cores=setting.cores)
     found = Counter(one.status.value for one in records if one.spec.method.name == "hungry")
     return {"ok": set(found) == {"oom"}, "statuses": dict(found)}
 
