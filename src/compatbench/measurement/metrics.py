@@ -38,8 +38,8 @@ class ArrayScorer:
         found: list[Metric] = []
         for ref in measured.arrays:
             found += self._entry(ref)
-            by_classes = seen is not None and ref.distance == "cosine" and ref.query_generation != ORACLE
-            if seen is not None and by_classes and seen.any() and not seen.all():
+            of_a_model = ref.distance == "cosine" and ref.query_generation != ORACLE
+            if seen is not None and of_a_model and seen.any() and not seen.all():
                 found += entry_metrics(self.results(ref.array), ref, "seen", seen)
                 found += entry_metrics(self.results(ref.array), ref, "unseen", ~seen)
         results = self.by_cosine(measured.arrays)

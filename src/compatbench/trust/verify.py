@@ -85,10 +85,9 @@ def _check(
             where = path.relative_to(store.root).as_posix()
             verdict.problems += [Problem(where, told) for told in undeclared(record.spec, suite, catalogue)]
             verdict.problems += _outdated(record, where, suite, catalogue, published)
-        if published:
+        if published and everything:
             for record in baselines_first(one for one in everything if _selected(one, selection)):
                 verdict.problems += contradictions(record, file_of(record), agreement)
-        if published and everything:
             verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
             try:
                 board.append(board_suite(name, everything, store, catalogue))
