@@ -23,7 +23,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, one_line
 from compatbench.records.record import Record, read_record, write_record
 from compatbench.records.store import PACKED, Store
 from compatbench.storage.coded_columns import MOST_BYTES, codes_path
@@ -223,7 +223,7 @@ def _records(members: Members) -> dict[str, str]:
 
 
 def _told(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__
 
 
 def _members(path: Path) -> dict[str, bytes]:
