@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from compatbench.machine.processes import Group, join
+from compatbench.machine.processes import ProcessGroup, join
 
 PATIENCE = 200.0
 """Seconds that no function of a test needs."""
@@ -27,7 +27,7 @@ class Pair:
         self._pipes, self._processes = [], []
         for rank in range(2):
             mine, theirs = context.Pipe()
-            group = Group(rank, 2, "127.0.0.1", self._store.port, "pair")
+            group = ProcessGroup(rank, 2, "127.0.0.1", self._store.port, "pair")
             process = context.Process(target=_serve, args=(group, theirs))
             process.start()
             theirs.close()
@@ -56,7 +56,7 @@ class Pair:
         return results[0], results[1]
 
 
-def _serve(group: Group, pipe: Connection) -> None:
+def _serve(group: ProcessGroup, pipe: Connection) -> None:
     torch.set_num_threads(1)
     join(group)
     while True:

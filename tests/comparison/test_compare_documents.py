@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from compatbench.comparison import evaluate
 from compatbench.comparison.evaluate import Settings, compare
-from compatbench.comparison.inputs import Items, read_items
+from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.comparison.relevance import by_class, read_qrels
 from compatbench.data.vectors.documents import Documents
 from compatbench.data.vectors.options import InputOptions
@@ -54,7 +54,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarr
     return made
 
 
-def read() -> tuple[Items, Items]:
+def read() -> tuple[PairedItems, PairedItems]:
     return read_items(Path("old.npz"), Path("new.npz"), options=GROUPED), read_items(
         Path("q_old.npz"), Path("q_new.npz")
     )

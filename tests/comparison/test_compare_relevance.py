@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from upgrades import Upgrade, embeddings
 
-from compatbench.comparison.inputs import Items, read_items
+from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 
-def items(labels: str | None = "labels.npy") -> Items:
+def items(labels: str | None = "labels.npy") -> PairedItems:
     return read_items(Path("old.npy"), Path("new.npy"), None if labels is None else Path(labels))
 
 
@@ -60,7 +60,7 @@ FOUR = "q1 0 item_3 2\nq1 0 item_5 0\n\nq2 0 item_3 1\n"
 
 
 @pytest.fixture
-def asked(upgrade: Upgrade) -> tuple[Items, Items]:
+def asked(upgrade: Upgrade) -> tuple[PairedItems, PairedItems]:
     """400 documents and 3 queries."""
     old, new = embeddings(np.array([0, 1, 2]), 5)
     for name, vectors in (("old", old), ("new", new)):
@@ -68,7 +68,7 @@ def asked(upgrade: Upgrade) -> tuple[Items, Items]:
     return read_items(Path("old.npz"), Path("new.npz")), read_items(Path("q_old.npz"), Path("q_new.npz"))
 
 
-def test_judgements_above_zero_are_relevant(asked: tuple[Items, Items], upgrade: Upgrade) -> None:
+def test_judgements_above_zero_are_relevant(asked: tuple[PairedItems, PairedItems], upgrade: Upgrade) -> None:
     Path("three.tsv").write_text(THREE)
     relevance, _ = read_qrels(Path("three.tsv"), *asked)
     assert [relevance.listed[query].tolist() for query in range(3)] == [[3], [3], []]
@@ -109,7 +109,7 @@ def test_without_queries_items_are_asked_by_row_number(upgrade: Upgrade) -> None
         ("q1\titem 3\t1\nq1\titem 3\t0\n", "line 2: the pair is already judged in line 1, 1 there and 0 here"),
     ],
 )
-def test_damaged_judgements_are_refused(asked: tuple[Items, Items], content: str, complaint: str) -> None:
+def test_damaged_judgements_are_refused(asked: tuple[PairedItems, PairedItems], content: str, complaint: str) -> None:
     Path("bad.tsv").write_text(content)
     with pytest.raises(RequestError) as error:
         read_qrels(Path("bad.tsv"), *asked)
@@ -128,7 +128,7 @@ def test_damaged_judgements_are_refused(asked: tuple[Items, Items], content: str
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_heading_says_which_column_is_what(
-    asked: tuple[Items, Items], heading: str, order: tuple[int, ...], encoding: str
+    asked: tuple[PairedItems, PairedItems], heading: str, order: tuple[int, ...], encoding: str
 ) -> None:
     lines = [heading]
     for row in (("q1", "item 3", "2"), ("q1", "item 5", "0"), ("q2", "item 3", "1")):
@@ -142,13 +142,13 @@ def test_a_heading_says_which_column_is_what(
 @pytest.mark.parametrize(
     "heading", ["a\tb\tc", "query-id\tcorpus-id\tcolour", "query-id\tqid\tscore", "qid\tdocno\tx\trel"]
 )
-def test_a_heading_that_does_not_say_it_is_refused(asked: tuple[Items, Items], heading: str) -> None:
+def test_a_heading_that_does_not_say_it_is_refused(asked: tuple[PairedItems, PairedItems], heading: str) -> None:
     Path("named.tsv").write_text(f"{heading}\nq1\titem 3\t1\n")
     with pytest.raises(RequestError, match="does not say which column is what; name them query-id"):
         read_qrels(Path("named.tsv"), *asked)
 
 
-def test_all_unknown_ids_are_counted_and_may_be_left_out(asked: tuple[Items, Items]) -> None:
+def test_all_unknown_ids_are_counted_and_may_be_left_out(asked: tuple[PairedItems, PairedItems]) -> None:
     Path("more.tsv").write_text("q1\titem 3\t1\nq1\tgone 1\t1\nq8\titem 3\t1\nq9\tgone 1\t0\nq8\titem 4\t1\n")
     with pytest.raises(RequestError) as caught:
         read_qrels(Path("more.tsv"), *asked)
@@ -161,7 +161,7 @@ def test_all_unknown_ids_are_counted_and_may_be_left_out(asked: tuple[Items, Ite
     assert notices[0].text.startswith("more.tsv: 4 judgements left out")
 
 
-def test_a_pair_may_be_judged_twice_alike(asked: tuple[Items, Items]) -> None:
+def test_a_pair_may_be_judged_twice_alike(asked: tuple[PairedItems, PairedItems]) -> None:
     Path("twice.tsv").write_text("q1\titem 3\t1\nq2\titem 3\t1\nq1\titem 3\t1\n")
     relevance, notices = read_qrels(Path("twice.tsv"), *asked)
     assert relevance.count.tolist() == [1, 1, 0]
@@ -172,7 +172,7 @@ def test_a_pair_may_be_judged_twice_alike(asked: tuple[Items, Items]) -> None:
     ("least", "expected"), [(None, [0, 1, 2]), (1.0, [0, 1, 2]), (2.0, [1, 2]), (2.5, [2]), (0.0, [0, 1, 2, 3])]
 )
 def test_grades_from_a_least_one_on_are_relevant(
-    asked: tuple[Items, Items], least: float | None, expected: list[int]
+    asked: tuple[PairedItems, PairedItems], least: float | None, expected: list[int]
 ) -> None:
     lines = [f"q1\titem {row}\t{grade}" for row, grade in enumerate((1, 2, 3, 0, -2))]
     Path("graded.tsv").write_text("\n".join(lines))
@@ -206,7 +206,7 @@ def test_queries_and_items_of_one_id_are_counted_and_may_be_kept_apart(upgrade: 
     assert shared_ids(both[0], read_items(Path("q_old.npz"), Path("q_old.npz")), apart)[0].count == 2
 
 
-def test_a_file_that_is_no_text_is_refused(asked: tuple[Items, Items]) -> None:
+def test_a_file_that_is_no_text_is_refused(asked: tuple[PairedItems, PairedItems]) -> None:
     Path("bytes.tsv").write_bytes(b"\xff\xfe\x00")
     for name in ("bytes.tsv", "nowhere.tsv"):
         with pytest.raises(RequestError, match=f"{name} cannot be read"):

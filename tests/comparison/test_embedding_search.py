@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from compatbench.comparison.embedding_search import FileSearch, search_embeddings
-from compatbench.comparison.inputs import Items, read_items
+from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.evaluation.indexes import build, faiss_threads
 from compatbench.evaluation.search import SearchQueries, unit_rows
 from compatbench.generations import adapters
@@ -30,7 +30,7 @@ def vectors() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture
-def items(vectors: tuple[torch.Tensor, torch.Tensor], tmp_path: Path) -> Items:
+def items(vectors: tuple[torch.Tensor, torch.Tensor], tmp_path: Path) -> PairedItems:
     """The old file is shuffled, so rows are found by id."""
     new, old = vectors
     shuffled = np.random.default_rng(1).permutation(ITEMS)
@@ -39,7 +39,7 @@ def items(vectors: tuple[torch.Tensor, torch.Tensor], tmp_path: Path) -> Items:
     return read_items(tmp_path / "old.npz", tmp_path / "new.npz")
 
 
-def searches(items: Items, **options: object) -> dict[tuple[str, str], FileSearch]:
+def searches(items: PairedItems, **options: object) -> dict[tuple[str, str], FileSearch]:
     given: dict[str, FittedAdapter] = options.pop("adapters", {})  # type: ignore[assignment]
     found = search_embeddings(items, given, queries=ASKED, repeats=1, **options)  # type: ignore[arg-type]
     return {(one.index, one.searched): one for one in found}
@@ -54,7 +54,7 @@ def recall(kind: str, query: torch.Tensor, stored: torch.Tensor, trained: torch.
         return queries.recall(built.index.search(queries.query, 11)[1])
 
 
-def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch.Tensor], items: Items) -> None:
+def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch.Tensor], items: PairedItems) -> None:
     new, old = vectors
     ridge = adapters.fit("ridge", old, new)
     found = searches(items, adapters={"mine": ridge})
@@ -71,7 +71,9 @@ def test_old_vectors_are_asked_by_all_queries(vectors: tuple[torch.Tensor, torch
     assert (numbers.queries, numbers.k, numbers.repeats) == (ASKED, 10, 1)
 
 
-def test_a_rewritten_gallery_has_an_index_of_its_own(vectors: tuple[torch.Tensor, torch.Tensor], items: Items) -> None:
+def test_a_rewritten_gallery_has_an_index_of_its_own(
+    vectors: tuple[torch.Tensor, torch.Tensor], items: PairedItems
+) -> None:
     new, old = vectors
     fct = adapters.fit("fct", old, new, params={"epochs": 2, "inner": 8})
     found = searches(items, adapters={"fct": fct})
@@ -100,7 +102,7 @@ def test_new_vectors_of_the_old_dimension_go_into_the_old_index_too(
         assert one.build_seconds < found["ivfpq", f"{name} on new vectors"].build_seconds, "nothing was trained"
 
 
-def test_seed_and_k_choose_what_is_asked(items: Items) -> None:
+def test_seed_and_k_choose_what_is_asked(items: PairedItems) -> None:
     names = "ivfpq", "old queries on old vectors"
     first, again, other = (searches(items, seed=seed)[names].numbers.recall for seed in (0, 0, 1))
     assert first == again != other

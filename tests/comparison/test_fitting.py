@@ -8,20 +8,21 @@ import pytest
 import torch
 
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.fitting import Fit, Pairs, choose_adapters, counted_steps, fit_planned, plan_fit
+from compatbench.comparison.fitting import Fit, choose_adapters, counted_steps, fit_planned, plan_fit
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.errors import RequestError
+from compatbench.generations.adapters import PairedVectors
 from compatbench.method import Role
 
 
-def pairs(size: int = 300, classes: bool = True) -> Pairs:
+def pairs(size: int = 300, classes: bool = True) -> PairedVectors:
     generator = torch.Generator().manual_seed(0)
     new, old = torch.randn(size, 6, generator=generator), torch.randn(size, 5, generator=generator)
     labels = torch.arange(size) % 4 if classes else None
-    return Pairs(torch.nn.functional.normalize(new), torch.nn.functional.normalize(old), labels)
+    return PairedVectors(torch.nn.functional.normalize(new), torch.nn.functional.normalize(old), labels)
 
 
-def fitted(plugin: Plugin, some: Pairs, effort: Effort = Effort.QUICK) -> Fit:
+def fitted(plugin: Plugin, some: PairedVectors, effort: Effort = Effort.QUICK) -> Fit:
     return fit_planned(plan_fit(plugin, some, effort), some, 0)
 
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from compatbench.comparison import side_by_side
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.fitting import Fit, Pairs, choose_adapters
-from compatbench.comparison.side_by_side import Progress, fit_all
+from compatbench.comparison.fitting import Fit, choose_adapters
+from compatbench.comparison.side_by_side import FitProgress, fit_all
+from compatbench.generations.adapters import PairedVectors
 
 DIES = '''"""Ends its process."""
 
@@ -36,10 +37,10 @@ class Dies(Adapter):
 '''
 
 
-def pairs() -> Pairs:
+def pairs() -> PairedVectors:
     generator = torch.Generator().manual_seed(0)
     new, old = torch.randn(300, 24, generator=generator), torch.randn(300, 20, generator=generator)
-    return Pairs(F.normalize(new), F.normalize(old), torch.arange(300) % 4)
+    return PairedVectors(F.normalize(new), F.normalize(old), torch.arange(300) % 4)
 
 
 def same(one: Fit, other: Fit) -> bool:
@@ -83,7 +84,7 @@ def test_the_time_left_goes_by_the_work_that_is_left(monkeypatch: pytest.MonkeyP
     clock = [0.0]
     monkeypatch.setattr(side_by_side.time, "monotonic", lambda: clock[0])
     plans = [side_by_side.plan_fit(plugin, pairs(), Effort.FULL) for plugin in choose_adapters(("mlp", "ridge"), ())]
-    progress = Progress(plans, begun=0.0)
+    progress = FitProgress(plans, begun=0.0)
     assert progress.seconds_left is None
     clock[0], progress.shares["mlp"] = 6.0, 0.5
     total, mlp = sum(plan.work for plan in plans), plans[0].work

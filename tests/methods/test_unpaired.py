@@ -31,10 +31,11 @@ def test_it_is_given_no_pair_and_no_label(catalogue, bunches, monkeypatch):
     given = []
     cls = catalogue.get("unpaired").cls
     monkeypatch.setattr(cls, "fit", lambda self, *sides: given.append(sides) or self.build(8, 8))
-    from compatbench.generations.adapters import embeddings_task, fit_plugin
+    from compatbench.generations.adapters import PairedVectors, fit_plugin
 
     plugin = catalogue.get("unpaired")
-    fit_plugin(plugin, plugin.resolve({}), embeddings_task(8, 8, 6), bunches, bunches, torch.arange(360), 0, "fit")
+    pairs = PairedVectors(bunches, bunches, torch.arange(360))
+    fit_plugin(plugin, plugin.resolve({}), pairs.task, pairs, 0, "fit")
     new, old, labels = given[0]
     assert labels is None
     similarity = torch.cat([new, old]) @ bunches.T

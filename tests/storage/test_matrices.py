@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compatbench.storage import matrices
 from compatbench.storage.canonical import digest
-from compatbench.storage.matrices import Matrix, get_or_fill_together
+from compatbench.storage.matrices import StoredMatrix, get_or_fill_together
 
 VALUES = np.arange(35, dtype=np.float16).reshape(7, 5)
 
@@ -32,7 +32,7 @@ class Source:
             yield VALUES[start : min(start + 3, self.stop)]
 
 
-def get(folder: Path, source: Source, told: list[str] | None = None) -> Matrix:
+def get(folder: Path, source: Source, told: list[str] | None = None) -> StoredMatrix:
     return get_or_fill_together(folder, "some", 7, source, (told if told is not None else []).append)
 
 

@@ -8,7 +8,7 @@ import pytest
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.records.parts import ArrayRef
 from compatbench.records.record import Record
-from compatbench.trust.agreement import Agreement
+from compatbench.trust.consistency import Consistency
 
 RESULTS = QueryResults(
     ids=np.arange(40),
@@ -23,7 +23,7 @@ RESULTS = QueryResults(
     ("name", "old_dim", "problems"), [("low_rank", 64, 0), ("low_rank", 65, 1), ("procrustes", 64, 1)]
 )
 def test_a_map_of_full_rank_is_ridge_and_no_copy_of_it(record: Record, name: str, old_dim: int, problems: int) -> None:
-    agreement = Agreement(lambda reference: RESULTS)
+    consistency = Consistency(lambda reference: RESULTS)
     found = []
     for method, params in (("ridge", {"epsilon": 1e-4}), (name, {"epsilon": 1e-4, "rank": 64})):
         old, new = record.spec.generations
@@ -33,7 +33,7 @@ def test_a_map_of_full_rank_is_ridge_and_no_copy_of_it(record: Record, name: str
         generations = (old.model_copy(update={"dim": old_dim}), new.model_copy(update={"dim": 128}))
         spec = record.spec.model_copy(update={"method": info, "generations": generations})
         arrays = [ArrayRef(query_generation="1", gallery_generation="0", array=f"{'a' * 64}#q")]
-        found += agreement.conflicts(record.model_copy(update={"spec": spec, "arrays": arrays, "metrics": []}))
+        found += consistency.conflicts(record.model_copy(update={"spec": spec, "arrays": arrays, "metrics": []}))
     assert len(found) == problems, found
     assert all("query by query, and is of another model" in problem for problem in found)
 
@@ -52,7 +52,7 @@ def test_a_loss_that_adds_nothing_trains_the_baseline(record: Record, copied: tu
     arrays = {f"independent {at}": results for at, results in baseline.items()}
     arrays |= {f"bct {at}": one if at in copied else drawn() for at, one in baseline.items() if at[0] == "1"}
     arrays |= {f"bct {at}": one for at, one in baseline.items() if at[0] != "1"}
-    agreement = Agreement(lambda reference: arrays[reference.partition("#")[2]])
+    consistency = Consistency(lambda reference: arrays[reference.partition("#")[2]])
     found = []
     for method in ("independent", "bct"):
         info = record.spec.method.model_copy(update={"name": method, "label": method, "kind": "training", "needs": ()})
@@ -67,5 +67,5 @@ def test_a_loss_that_adds_nothing_trains_the_baseline(record: Record, copied: tu
         ]
         parents = {"0": "a" * 64, "*1": "b" * 64, "1": ("b" if method == "independent" else "c") * 64}
         updates = {"spec": spec, "arrays": refs, "metrics": [], "parents": parents}
-        found += agreement.conflicts(record.model_copy(update=updates))
+        found += consistency.conflicts(record.model_copy(update=updates))
     assert len(found) == problems, found

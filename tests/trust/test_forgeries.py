@@ -29,7 +29,7 @@ from compatbench.records.record import Measurements, MethodInfo, Record, read_re
 from compatbench.records.store import Store, spec_hash
 from compatbench.storage.array_files import write_arrays
 from compatbench.suite.suite import Suite, load_suite, parse_suite
-from compatbench.trust.agreement import Agreement, without_baseline
+from compatbench.trust.consistency import Consistency, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.problems import serious
 from compatbench.trust.record_files import check_record, contradictions
@@ -88,12 +88,12 @@ class Board:
         return f"{write_arrays(self.arrays, {'forged': columns})}#forged"
 
     def problems(self) -> list[str]:
-        agreement = Agreement(self.rescorer.scorer.results)
+        consistency = Consistency(self.rescorer.scorer.results)
         found = [told for _, told in without_baseline(self.records.values())]
         for row, forged in self.records.items():
             record = self._filed(forged, found) if row in self.forged else forged
             found += undeclared(record.spec, self.suite, self.catalogue)
-            found += [one.message for one in contradictions(record, "", agreement)]
+            found += [one.message for one in contradictions(record, "", consistency)]
         return found
 
     def _filed(self, forged: Record, found: list[str]) -> Record:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compatbench.comparison.inputs import Items
+    from compatbench.comparison.inputs import PairedItems
     from compatbench.generations.adapters import FittedAdapter
 
 Folders = Annotated[
@@ -194,7 +194,7 @@ def _warn_of_lengths(fitted: FittedAdapter, similarity: Similarity | None) -> No
 
 
 def _map_blocks(
-    fitted: FittedAdapter, side: Side, items: Items, *, with_old: bool, lengths: bool
+    fitted: FittedAdapter, side: Side, items: PairedItems, *, with_old: bool, lengths: bool
 ) -> NDArray[np.float32]:
     """All items, mapped block by block."""
     import numpy as np

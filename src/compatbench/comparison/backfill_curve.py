@@ -13,7 +13,7 @@ from torch import Tensor
 from compatbench.comparison.backfill_tables import RANK_MERGE
 from compatbench.comparison.comparison import FULL_BACKFILL, STATUS_QUO, CurvePoint, MixedCurve
 from compatbench.comparison.fitting import Fit
-from compatbench.comparison.inputs import Items
+from compatbench.comparison.inputs import PairedItems
 from compatbench.comparison.systems import Sides, self_test, sized
 from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.arrays import QueryResults
@@ -41,7 +41,7 @@ class Searched:
     queries: Sides
     ids: NDArray[np.int64]
     relevance: Relevance
-    gallery: Items
+    gallery: PairedItems
     rows: Rows
     """The searched items, or documents."""
     ranking: Ranking
@@ -143,5 +143,5 @@ def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: Mapping[s
     return chunks
 
 
-def _of_vectors(gallery: Items, documents: Rows, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _of_vectors(gallery: PairedItems, documents: Rows, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return flags if gallery.documents is None else np.repeat(flags, gallery.documents.sizes(documents))

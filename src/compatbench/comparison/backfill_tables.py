@@ -14,7 +14,7 @@ from compatbench.comparison.comparison import (
 )
 from compatbench.comparison.costs import Backfill
 from compatbench.comparison.verdict import gain_of
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.tables.cells import points
 from compatbench.vocabulary import Order
 
@@ -93,7 +93,7 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def _course(curve: MixedCurve) -> Row:
     cells = {_percent(point.share): points(point.value) for point in curve.points}
-    return Row({"name": Cell(_serving(curve))} | cells)
+    return Row({"name": TableCell(_serving(curve))} | cells)
 
 
 def _serving(curve: MixedCurve) -> str:
@@ -113,8 +113,8 @@ def _gain(comparison: Comparison, curve: MixedCurve, point: CurvePoint) -> float
 
 
 def _system(outcome: Outcome, comparison: Comparison, share: float) -> Row:
-    cells = {"gain": points(outcome.metric(gain_of(comparison.metric))), "online": Cell(_needs(outcome))}
-    return Row({"name": Cell(outcome.name)} | cells | _price(comparison, share))
+    cells = {"gain": points(outcome.metric(gain_of(comparison.metric))), "online": TableCell(_needs(outcome))}
+    return Row({"name": TableCell(outcome.name)} | cells | _price(comparison, share))
 
 
 def _needs(outcome: Outcome) -> str:
@@ -132,9 +132,9 @@ def _parts(comparison: Comparison) -> Sequence[Row]:
             if point.share in (0.1, 0.25, 0.5):
                 gain = _gain(comparison, curve, point)
                 cells = {
-                    "name": Cell(f"{_percent(point.share)}, {_serving(curve)}"),
-                    "gain": Cell(None if gain is None else 100 * gain),
-                    "online": Cell(
+                    "name": TableCell(f"{_percent(point.share)}, {_serving(curve)}"),
+                    "gain": TableCell(None if gain is None else 100 * gain),
+                    "online": TableCell(
                         "old encoder" if curve.serving == RANK_MERGE else _needs(comparison.outcome(curve.serving))
                     ),
                 }
@@ -142,11 +142,11 @@ def _parts(comparison: Comparison) -> Sequence[Row]:
     return rows
 
 
-def _price(comparison: Comparison, share: float) -> dict[str, Cell]:
+def _price(comparison: Comparison, share: float) -> dict[str, TableCell]:
     costs = comparison.costs
     assert costs is not None
     amounts = {"money": costs.money, "hours": costs.hours}
-    return {name: Cell(share * amount) for name, amount in amounts.items() if amount is not None}
+    return {name: TableCell(share * amount) for name, amount in amounts.items() if amount is not None}
 
 
 def _assumptions(costs: Backfill) -> str:

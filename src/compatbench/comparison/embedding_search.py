@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compatbench.comparison.inputs import Items
+from compatbench.comparison.inputs import PairedItems
 from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_threads, kinds
 from compatbench.evaluation.search import SearchNumbers, SearchQueries, measure_search, unit_rows
 from compatbench.generations.adapters import FittedAdapter, unit
@@ -44,7 +44,7 @@ class _Entry:
 
 
 def search_embeddings(
-    items: Items,
+    items: PairedItems,
     adapters: Mapping[str, FittedAdapter],
     *,
     queries: int = 1000,
@@ -82,7 +82,9 @@ def _searched(kind: str, entry: _Entry, built: BuiltIndex, repeats: int, where: 
         yield FileSearch(kind, f"{name} on {entry.name}{where}", numbers, built.build_seconds, built.bytes_per_vector)
 
 
-def _entries(items: Items, adapters: Mapping[str, FittedAdapter], rows: NDArray[np.intp], k: int) -> Iterator[_Entry]:
+def _entries(
+    items: PairedItems, adapters: Mapping[str, FittedAdapter], rows: NDArray[np.intp], k: int
+) -> Iterator[_Entry]:
     """The old vectors first."""
     everything = np.arange(len(items))
     old, new = items.old_vectors(everything), items.new_vectors(everything)

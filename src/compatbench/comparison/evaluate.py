@@ -22,12 +22,12 @@ from compatbench.comparison.comparison import (
 )
 from compatbench.comparison.costs import Backfill
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.fitting import Fit, Pairs, choose_adapters
+from compatbench.comparison.fitting import Fit, choose_adapters
 from compatbench.comparison.index_check import index_notices
-from compatbench.comparison.inputs import Items, length_notices
+from compatbench.comparison.inputs import PairedItems, length_notices
 from compatbench.comparison.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.comparison.side_by_side import Watch, fit_all
-from compatbench.comparison.split import Split, make_split
+from compatbench.comparison.split import FitSplit, make_split
 from compatbench.comparison.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.comparison.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
@@ -39,6 +39,7 @@ from compatbench.evaluation.ranks import CUT
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import System, score, waiting_queries
 from compatbench.evaluation.thresholds import ThresholdTransfer
+from compatbench.generations.adapters import PairedVectors
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import environment
 from compatbench.vocabulary import FitOn, MethodKind, MetricName, Role, Similarity
@@ -80,8 +81,8 @@ class Settings:
 
 
 def compare(
-    gallery: Items,
-    queries: Items | None,
+    gallery: PairedItems,
+    queries: PairedItems | None,
     relevance: Relevance,
     settings: Settings,
     command: str,
@@ -193,7 +194,9 @@ def _transfer(systems: Mapping[str, System], searched: Relevance, queries: Rows)
     return ThresholdTransfer(systems, searched[first], queries[first], STATUS_QUO)
 
 
-def _pairs(gallery: Items, asked: Items, relevance: Relevance, split: Split, device: torch.device) -> Pairs:
+def _pairs(
+    gallery: PairedItems, asked: PairedItems, relevance: Relevance, split: FitSplit, device: torch.device
+) -> PairedVectors:
     """The items and queries that adapters are fitted on."""
     parts = [(gallery, gallery.rows_of(split.fit))]
     if len(split.fit_queries):
@@ -204,15 +207,15 @@ def _pairs(gallery: Items, asked: Items, relevance: Relevance, split: Split, dev
     if relevance.by_label:
         labels = np.concatenate([items.labels[rows] for items, rows in parts if items.labels is not None])
         classes = torch.from_numpy(np.unique(labels, return_inverse=True)[1]).to(device)
-    return Pairs(new.to(device), old.to(device), classes)
+    return PairedVectors(new.to(device), old.to(device), classes)
 
 
-def _notices(gallery: Items, queries: Items | None, settings: Settings) -> list[Notice]:
+def _notices(gallery: PairedItems, queries: PairedItems | None, settings: Settings) -> list[Notice]:
     lengths = length_notices(gallery) if settings.similarity is Similarity.COSINE else ()
     return [*gallery.notices, *(() if queries is None else queries.notices), *lengths]
 
 
-def _usual_length(gallery: Items, asked: Items, split: Split) -> float:
+def _usual_length(gallery: PairedItems, asked: PairedItems, split: FitSplit) -> float:
     """The median length of the old vectors that adapters are fitted on, at most 1,000 of them."""
     items, rows = (asked, split.fit_queries) if len(split.fit_queries) else (gallery, gallery.rows_of(split.fit))
     return float(np.median(np.linalg.norm(items.raw_old(rows[:1000]), axis=1)))
@@ -256,7 +259,7 @@ def _outcomes(
     return rows
 
 
-def _inputs(gallery: Items, queries: Items | None, relevance: Relevance) -> Inputs:
+def _inputs(gallery: PairedItems, queries: PairedItems | None, relevance: Relevance) -> Inputs:
     labels = gallery.labels if relevance.by_label else None
     return Inputs(
         old=Path(gallery.old.name).name,

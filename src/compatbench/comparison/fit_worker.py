@@ -20,24 +20,25 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from compatbench.comparison.effort import Effort
-from compatbench.comparison.fitting import Pairs, choose_adapters, counted_steps, fit_planned, plan_fit
+from compatbench.comparison.fitting import choose_adapters, counted_steps, fit_planned, plan_fit
+from compatbench.generations.adapters import PairedVectors
 
 _PAIRS = "pairs.safetensors"
 _REPORT_SECONDS = 0.5
 
 
-def write_pairs(folder: Path, pairs: Pairs) -> None:
+def write_pairs(folder: Path, pairs: PairedVectors) -> None:
     """Write what every worker of `folder` reads."""
     tensors = {"new": pairs.new, "old": pairs.old}
-    if pairs.classes is not None:
-        tensors["classes"] = pairs.classes
+    if pairs.labels is not None:
+        tensors["labels"] = pairs.labels
     save_file({name: one.contiguous() for name, one in tensors.items()}, folder / _PAIRS)
 
 
-def read_pairs(folder: Path) -> Pairs:
+def read_pairs(folder: Path) -> PairedVectors:
     """Read the file of `write_pairs`."""
     tensors = load_file(folder / _PAIRS)
-    return Pairs(tensors["new"], tensors["old"], tensors.get("classes"))
+    return PairedVectors(tensors["new"], tensors["old"], tensors.get("labels"))
 
 
 def serve(folder: Path, requests: IO[str], answers: IO[str]) -> None:

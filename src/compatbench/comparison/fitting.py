@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from compatbench.comparison.effort import MENDED, Effort, quick_changes, said, steps_of_epoch
 from compatbench.discovery.finding import why_broken
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError
-from compatbench.generations.adapters import FittedAdapter, adapter_of, embeddings_task, fit_plugin, fitted_numbers
-from compatbench.method import Adapter, Params, Task
+from compatbench.generations.adapters import FittedAdapter, PairedVectors, adapter_of, fit_plugin, fitted_numbers
+from compatbench.method import Adapter, Params
 from compatbench.vocabulary import MethodKind, Need, Role
 
 _PROBES = 256
@@ -26,27 +25,6 @@ _PROBES = 256
 
 _CLOSED_FORM = 10
 """A closed form takes about so many products of all pairs with a square matrix."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Pairs to fit adapters on: the same items by both models, unit vectors."""
-
-    new: Tensor
-    """(n, D_n)"""
-    old: Tensor
-    """(n, D_o)"""
-    classes: Tensor | None
-    """(n,) 0 … C−1; None where only relevance judgements are given."""
-
-    def __len__(self) -> int:
-        return len(self.new)
-
-    @property
-    def task(self) -> Task:
-        """The upgrade, as the adapter's task."""
-        classes = 0 if self.classes is None else int(self.classes.max()) + 1
-        return embeddings_task(self.new.shape[1], self.old.shape[1], classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +67,7 @@ def choose_adapters(names: Iterable[str], folders: Sequence[Path]) -> list[Plugi
     return [one for one in known if one.cls.role is Role.METHOD and Need.UNPAIRED not in one.needs]
 
 
-def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:
+def plan_fit(plugin: Plugin, pairs: PairedVectors, effort: Effort) -> Plan:
     """What will be fitted; depends on the shapes and on nothing that is measured."""
     params = plugin.resolve({})
     published = params.model_dump()
@@ -100,7 +78,7 @@ def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:
     told = said(changes, published)
     adapter: Adapter = plugin.cls(params, pairs.task)
     reason = adapter.skip(pairs.task) or ""
-    if pairs.classes is None and Need.LABELS in adapter.needs:
+    if pairs.labels is None and Need.LABELS in adapter.needs:
         reason = "needs class labels, and only relevance judgements were given"
     try:
         steps, work = (0, 0.0) if reason else _cost(adapter, params.model_dump(), pairs)
@@ -109,7 +87,7 @@ def plan_fit(plugin: Plugin, pairs: Pairs, effort: Effort) -> Plan:
     return Plan(plugin, params, told, reason, steps, work)
 
 
-def _cost(adapter: Adapter, params: Mapping[str, Any], pairs: Pairs) -> tuple[int, float]:
+def _cost(adapter: Adapter, params: Mapping[str, Any], pairs: PairedVectors) -> tuple[int, float]:
     dim, old_dim = pairs.new.shape[1], pairs.old.shape[1]
     closed = 2.0 * _CLOSED_FORM * len(pairs) * max(dim, old_dim) ** 2
     if "epochs" not in params:
@@ -120,13 +98,13 @@ def _cost(adapter: Adapter, params: Mapping[str, Any], pairs: Pairs) -> tuple[in
     return steps, closed + 6.0 * numbers * len(pairs) * params["epochs"]
 
 
-def fit_planned(plan: Plan, pairs: Pairs, seed: int) -> Fit:
+def fit_planned(plan: Plan, pairs: PairedVectors, seed: int) -> Fit:
     """Fit one adapter on all pairs. Where it fails, the reason says so."""
     if plan.reason:
         return Fit(plan.plugin, None, plan.reason)
     try:
         begun = time.perf_counter()
-        fitted = fit_plugin(plan.plugin, plan.params, pairs.task, pairs.new, pairs.old, pairs.classes, seed, "fit")
+        fitted = fit_plugin(plan.plugin, plan.params, pairs.task, pairs, seed, "fit")
         seconds = time.perf_counter() - begun
         _check_finite(fitted, pairs)
     except Exception as error:
@@ -134,7 +112,7 @@ def fit_planned(plan: Plan, pairs: Pairs, seed: int) -> Fit:
     return Fit(plan.plugin, fitted, "", plan.changes, len(pairs), seconds)
 
 
-def _check_finite(fitted: FittedAdapter, pairs: Pairs) -> None:
+def _check_finite(fitted: FittedAdapter, pairs: PairedVectors) -> None:
     new, old = pairs.new[:_PROBES].cpu(), pairs.old[:_PROBES].cpu()
     if not all(side.isfinite().all() for side in (fitted.query(new, old), fitted.gallery(old), fitted.new(new, old))):
         raise InvalidResultError("it maps vectors to NaN or infinite values")

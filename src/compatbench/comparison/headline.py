@@ -12,7 +12,7 @@ from compatbench.vocabulary import MetricName
 
 
 @dataclass(frozen=True)
-class Figure:
+class KeyFigure:
     """One number, and what it is."""
 
     value: str
@@ -21,7 +21,7 @@ class Figure:
     label: str
 
 
-def headline(comparison: Comparison) -> list[Figure]:
+def headline(comparison: Comparison) -> list[KeyFigure]:
     """What can be had today, what a full backfill would bring, and what one or the other costs."""
     gain = gain_of(comparison.metric)
     backfill = comparison.outcome(FULL_BACKFILL).metric(gain)
@@ -31,14 +31,14 @@ def headline(comparison: Comparison) -> list[Figure]:
         how = "stored vectors are mapped once" if chosen.rewrites_index else "stored vectors stay"
         both = ", old encoder online too" if chosen.needs_both_encoders else ""
         figures.append(
-            Figure(
+            KeyFigure(
                 _points(chosen.metric(gain)),
                 _interval(chosen.metric(gain)),
                 f"points of {comparison.metric} with {chosen.name}, nothing re-embedded ({how}{both})",
             )
         )
     figures.append(
-        Figure(_points(backfill), _interval(backfill), f"points of {comparison.metric} with everything re-embedded")
+        KeyFigure(_points(backfill), _interval(backfill), f"points of {comparison.metric} with everything re-embedded")
     )
     figures.append(_price(comparison, chosen))
     return figures
@@ -53,17 +53,17 @@ def _chosen(comparison: Comparison) -> Outcome | None:
     return best or best_adapter(comparison.outcomes, comparison.metric)
 
 
-def _price(comparison: Comparison, chosen: Outcome | None) -> Figure:
+def _price(comparison: Comparison, chosen: Outcome | None) -> KeyFigure:
     costs = comparison.costs
     if costs is not None and costs.money is not None:
         hours = "" if costs.hours is None else f"and {costs.hours:,.0f} hours"
-        return Figure(f"{costs.money:,.0f}", hours, f"for re-embedding {costs.items:,.0f} items")
+        return KeyFigure(f"{costs.money:,.0f}", hours, f"for re-embedding {costs.items:,.0f} items")
     if costs is not None and costs.hours is not None:
-        return Figure(f"{costs.hours:,.0f} h", "", f"for re-embedding {costs.items:,.0f} items")
+        return KeyFigure(f"{costs.hours:,.0f} h", "", f"for re-embedding {costs.items:,.0f} items")
     outcome = chosen or comparison.outcome(FULL_BACKFILL)
     broken = outcome.metric(MetricName.RELATIVE_NFR.at(1))
     value = "–" if broken.value is None else f"{number(100 * broken.value, Unit.POINTS)}%"
-    return Figure(value, "", f"of the queries whose first hit is right today lose it with {outcome.name}")
+    return KeyFigure(value, "", f"of the queries whose first hit is right today lose it with {outcome.name}")
 
 
 def _points(gain: Estimate) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from compatbench.comparison.inputs import Items
+from compatbench.comparison.inputs import PairedItems
 from compatbench.data.vectors.notices import Notice
 
 SAMPLE = 4000
@@ -21,7 +21,7 @@ FEWEST = 20
 """Rows, and hundredths of the sample, that make a heap."""
 
 
-def index_notices(items: Items, seed: int) -> Iterator[Notice]:
+def index_notices(items: PairedItems, seed: int) -> Iterator[Notice]:
     """Warnings: rows of OLD that are those of NEW, and rows that another model seems to have made."""
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(items))[:SAMPLE])
     new, old = items.new_vectors(rows).double(), items.old_vectors(rows).double()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from compatbench.data.vectors.columns import EITHER
 from compatbench.data.vectors.documents import Documents
-from compatbench.data.vectors.embeddings import EmbeddingTable, Vectors, read_labels, read_table
+from compatbench.data.vectors.embeddings import EmbeddingTable, VectorSource, read_labels, read_table
 from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
@@ -24,7 +24,7 @@ from compatbench.generations.adapters import EQUAL_LENGTHS
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
+class PairedItems:
     """The same items embedded by the old and by the new model, in the order of the new table."""
 
     old: EmbeddingTable
@@ -99,13 +99,13 @@ class Items:
 
 
 def read_items(
-    old: Vectors,
-    new: Vectors,
+    old: VectorSource,
+    new: VectorSource,
     labels: str | Path | ArrayLike | None = None,
     options: InputOptions = DEFAULT,
     *,
     more_old: bool = False,
-) -> Items:
+) -> PairedItems:
     """The items of two files of embeddings, or of two tables in memory, with the classes in them or in `labels`.
 
     These are an array or a .npy, in the order of `new`. With `more_old` the old file may contain further items. Raises
@@ -117,7 +117,7 @@ def read_items(
 
 def pair_items(
     old: Checked, new: Checked, labels: str | Path | ArrayLike | None, options: InputOptions, *, more_old: bool = False
-) -> Items:
+) -> PairedItems:
     """The items of two tables, as `read_items` gives them."""
     for role in EITHER:
         asked = getattr(options, role)
@@ -142,7 +142,7 @@ def pair_items(
     if documents is not None:
         text = f"{len(documents):,} documents of {len(documents.order):,} vectors, each scored by its best one"
         notices.append(Notice("documents", len(documents), text))
-    return Items(
+    return PairedItems(
         old.table,
         new.table,
         pairing.old,
@@ -154,7 +154,7 @@ def pair_items(
     )
 
 
-def length_notices(items: Items) -> tuple[Notice, ...]:
+def length_notices(items: PairedItems) -> tuple[Notice, ...]:
     """A warning if vectors differ in length, since cosine ignores length."""
     unequal = [
         f"{table.name} ({low:.3g} to {high:.3g})"
@@ -167,7 +167,7 @@ def length_notices(items: Items) -> tuple[Notice, ...]:
     return (Notice("lengths", len(items), f"{text}product or distance, --similarity dot or l2 of compare shows that"),)
 
 
-def index_length_notices(items: Items) -> tuple[Notice, ...]:
+def index_length_notices(items: PairedItems) -> tuple[Notice, ...]:
     """A warning for those who map queries, if old vectors differ in length."""
     low, high = items.lengths[0]
     if high <= EQUAL_LENGTHS * low:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.comparison.inputs import Items
+from compatbench.comparison.inputs import PairedItems
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
 from compatbench.data.vectors.in_memory import Judgements, judgements_in_memory
@@ -20,7 +20,7 @@ from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance, by_label
 
 
-def by_class(gallery: Items, queries: Items | None, options: InputOptions = DEFAULT) -> Relevance:
+def by_class(gallery: PairedItems, queries: PairedItems | None, options: InputOptions = DEFAULT) -> Relevance:
     """Items of a query's class are relevant; a query and a gallery item of one id are the same item.
 
     They are not with `separate_ids`.
@@ -47,12 +47,12 @@ def by_class(gallery: Items, queries: Items | None, options: InputOptions = DEFA
     return by_label(queries.labels, labels, _same_ids(gallery, queries, options))
 
 
-def _refuse_documents_as_queries(gallery: Items) -> None:
+def _refuse_documents_as_queries(gallery: PairedItems) -> None:
     if gallery.documents is not None:
         raise RequestError("documents of several vectors cannot be queries: give --old-queries and --new-queries")
 
 
-def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[Notice, ...]:
+def shared_ids(gallery: PairedItems, queries: PairedItems, options: InputOptions) -> tuple[Notice, ...]:
     """A notice of the number of queries by class with the id of an item, and its consequence."""
     shared = int((_same_ids(gallery, queries, DEFAULT) >= 0).sum())
     if not shared:
@@ -66,14 +66,14 @@ def shared_ids(gallery: Items, queries: Items, options: InputOptions) -> tuple[N
     )
 
 
-def _same_ids(gallery: Items, queries: Items, options: InputOptions) -> Rows:
+def _same_ids(gallery: PairedItems, queries: PairedItems, options: InputOptions) -> Rows:
     if options.separate_ids or gallery.documents is not None or not (gallery.has_ids and queries.has_ids):
         return np.full(len(queries), -1, dtype=np.intp)
     return IdLookup(gallery.ids).rows(queries.ids)
 
 
 def read_qrels(
-    source: str | Path | Judgements, gallery: Items, queries: Items | None, options: InputOptions = DEFAULT
+    source: str | Path | Judgements, gallery: PairedItems, queries: PairedItems | None, options: InputOptions = DEFAULT
 ) -> tuple[Relevance, tuple[Notice, ...]]:
     """Relevance judgements by id, from a file or in memory; queries and documents have ids of their own.
 
@@ -119,7 +119,7 @@ def read_qrels(
 
 
 def _unknown(
-    path: Path, gallery: Items, asked: Items, unknown: dict[str, list[Judged]], options: InputOptions
+    path: Path, gallery: PairedItems, asked: PairedItems, unknown: dict[str, list[Judged]], options: InputOptions
 ) -> Iterator[Notice]:
     """What is judged and has no vector: refused, or left out and counted."""
     complaints, lost = [], sum(map(len, unknown.values()))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from compatbench.comparison.inputs import Items, read_items
+from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
-from compatbench.data.vectors.embeddings import Vectors
+from compatbench.data.vectors.embeddings import VectorSource
 from compatbench.data.vectors.in_memory import Judgements
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import InputOptions
@@ -21,12 +21,12 @@ from compatbench.evaluation.relevance import Relevance
 class Sources:
     """Files, or arrays in memory."""
 
-    old: Vectors
-    new: Vectors
+    old: VectorSource
+    new: VectorSource
     labels: str | Path | ArrayLike | None = None
     qrels: str | Path | Judgements | None = None
-    old_queries: Vectors | None = None
-    new_queries: Vectors | None = None
+    old_queries: VectorSource | None = None
+    new_queries: VectorSource | None = None
     query_labels: str | Path | ArrayLike | None = None
 
 
@@ -34,8 +34,8 @@ class Sources:
 class Request:
     """What is compared, and by what."""
 
-    items: Items
-    queries: Items | None
+    items: PairedItems
+    queries: PairedItems | None
     """None where the items are their own queries."""
     relevance: Relevance
     notices: tuple[Notice, ...]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.tables.index_search import SPEED_COLUMNS
 from compatbench.vocabulary import IndexKind
 
@@ -41,4 +41,6 @@ def search_table(searches: Sequence[FileSearch], title: str, items: int, threads
 
 def _row(one: FileSearch) -> Row:
     values = asdict(one.numbers) | {"build_seconds": one.build_seconds, "bytes_per_vector": one.bytes_per_vector}
-    return Row({"searched": Cell(one.searched), **{column.key: Cell(values[column.key]) for column in SPEED_COLUMNS}})
+    return Row(
+        {"searched": TableCell(one.searched), **{column.key: TableCell(values[column.key]) for column in SPEED_COLUMNS}}
+    )

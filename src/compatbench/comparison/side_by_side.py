@@ -19,9 +19,9 @@ import torch
 
 from compatbench.comparison.effort import Effort
 from compatbench.comparison.fit_worker import write_pairs
-from compatbench.comparison.fitting import Fit, Pairs, Plan, fit_planned, plan_fit
+from compatbench.comparison.fitting import Fit, Plan, fit_planned, plan_fit
 from compatbench.discovery.plugins import Plugin
-from compatbench.generations.adapters import restore
+from compatbench.generations.adapters import PairedVectors, restore
 from compatbench.machine.cores import cores
 from compatbench.storage.artefacts import read_artefact
 
@@ -30,7 +30,7 @@ WORTH_A_PROCESS = 5e11
 
 
 @dataclass
-class Progress:
+class FitProgress:
     """How far the adapters are."""
 
     plans: Sequence[Plan]
@@ -64,12 +64,12 @@ class Progress:
         return f"{of_all}: {', '.join(parts)}" if parts else of_all
 
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[FitProgress], None]
 
 
 def fit_all(
     plugins: Sequence[Plugin],
-    pairs: Pairs,
+    pairs: PairedVectors,
     effort: Effort,
     seed: int,
     folders: Sequence[Path] = (),
@@ -83,7 +83,7 @@ def fit_all(
     plans = [plan_fit(plugin, pairs, effort) for plugin in plugins]
     skipped = {one.plugin.name: fit_planned(one, pairs, seed) for one in plans if one.reason}
     waiting = sorted((one for one in plans if not one.reason), key=lambda one: -one.work)
-    progress = Progress(waiting)
+    progress = FitProgress(waiting)
     workers = min(cores(), len(waiting))
     heavy = sum(one.work for one in waiting) > WORTH_A_PROCESS
     if pairs.new.device.type != "cpu" or workers < 2 or not heavy:
@@ -93,7 +93,9 @@ def fit_all(
     return [(skipped | found)[plugin.name] for plugin in plugins]
 
 
-def _fit_here(waiting: Sequence[Plan], pairs: Pairs, seed: int, progress: Progress, watch: Watch) -> dict[str, Fit]:
+def _fit_here(
+    waiting: Sequence[Plan], pairs: PairedVectors, seed: int, progress: FitProgress, watch: Watch
+) -> dict[str, Fit]:
     found = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -112,12 +114,12 @@ def _fit_here(waiting: Sequence[Plan], pairs: Pairs, seed: int, progress: Progre
 
 def _fit_in_processes(
     waiting: Sequence[Plan],
-    pairs: Pairs,
+    pairs: PairedVectors,
     effort: Effort,
     seed: int,
     folders: Sequence[Path],
     workers: int,
-    progress: Progress,
+    progress: FitProgress,
     watch: Watch,
 ) -> dict[str, Fit]:
     with tempfile.TemporaryDirectory(prefix="compatbench-") as place:
@@ -145,7 +147,7 @@ class _Crew:
         effort: Effort,
         seed: int,
         folders: Sequence[Path],
-        progress: Progress,
+        progress: FitProgress,
         watch: Watch,
     ) -> None:
         self.place, self.waiting, self.pairs, self.progress, self.watch = place, waiting, pairs, progress, watch

@@ -16,7 +16,7 @@ FEWEST_ITEMS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class FitSplit:
     """Rows of the gallery's and of the queries' tables."""
 
     fit: Rows
@@ -33,7 +33,7 @@ class Split:
 
 def make_split(
     relevance: Relevance, fit_pairs: int, query_limit: int, seed: int, fit_on: FitOn = FitOn.DOCUMENTS
-) -> Split:
+) -> FitSplit:
     """Draw at most `fit_pairs` items to fit on, at most half of all, and at most `query_limit` queries.
 
     Items that are relevant to no query go to the fitting part first, so that judgements, which are few, are not lost.
@@ -78,7 +78,7 @@ def make_split(
         unanswerable_queries=int((~answerable & ~fitted).sum()),
         fitting_queries=int(fitted.sum()),
     )
-    return Split(fit, fit_queries, gallery, queries, counts)
+    return FitSplit(fit, fit_queries, gallery, queries, counts)
 
 
 def _judged_of(relevance: Relevance, fit: Rows, fit_queries: Rows) -> Rows:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from compatbench.comparison.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO, UNADAPTED
 from compatbench.comparison.fitting import Fit
-from compatbench.comparison.inputs import Items
+from compatbench.comparison.inputs import PairedItems
 from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
@@ -51,7 +51,7 @@ class Sides:
     """(n,)"""
 
     @classmethod
-    def of(cls, items: Items, rows: Rows) -> Sides:
+    def of(cls, items: PairedItems, rows: Rows) -> Sides:
         """Of these rows."""
         new, old = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
         return cls(F.normalize(new), F.normalize(old), _lengths(new), _lengths(old))
@@ -61,7 +61,7 @@ def build_systems(
     fits: Sequence[Fit],
     queries: Sides,
     relevance: Relevance,
-    gallery: Items,
+    gallery: PairedItems,
     searched: Rows,
     similarity: Similarity = Similarity.COSINE,
     usual_length: float = 1.0,
@@ -124,7 +124,7 @@ def sized(directions: Tensor, lengths: Tensor, similarity: Similarity) -> Tensor
     return directions.clone() if similarity is Similarity.COSINE else directions * lengths[:, None]
 
 
-def _document_means(gallery: Items, searched: Rows) -> Chunks:
+def _document_means(gallery: PairedItems, searched: Rows) -> Chunks:
     """Passes over the old vectors, the mean of its unit vectors standing for a document of several."""
 
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:

@@ -9,7 +9,7 @@ from compatbench.comparison.comparison import ORACLE, Comparison, Outcome
 from compatbench.comparison.verdict import gain_of, judgement, second_to
 from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.significance import FAMILY
-from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Place, Row, Table, TableCell, Unit
 from compatbench.report.tables.cells import plain, points
 from compatbench.vocabulary import MetricName, Similarity, Verdict
 
@@ -227,9 +227,9 @@ def _quick_schedules(outcomes: Sequence[Outcome]) -> str:
 
 
 def _row(outcome: Outcome, metric: MetricName) -> Row:
-    cells = {"name": Cell(outcome.name)}
+    cells = {"name": TableCell(outcome.name)}
     if outcome.skipped:
-        return Row(cells | {"verdict": Cell(f"skipped: {outcome.skipped}")})
+        return Row(cells | {"verdict": TableCell(f"skipped: {outcome.skipped}")})
     cells |= {
         "score": points(outcome.metric(metric)),
         "gain": points(outcome.metric(gain_of(metric))),
@@ -241,11 +241,11 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
         "relative_nfr1": points(outcome.metric(MetricName.RELATIVE_NFR.at(1))),
         "nfr1": points(outcome.metric(MetricName.NFR.at(1))),
         "pfr1": points(outcome.metric(MetricName.PFR.at(1))),
-        "online": Cell(_online(outcome) if outcome.is_adapter else None),
-        "pairs": Cell(outcome.pairs),
-        "fit": Cell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
-        "query": Cell(outcome.query_ms),
-        "verdict": Cell(judgement(outcome, metric) if outcome.is_adapter else outcome.summary),
+        "online": TableCell(_online(outcome) if outcome.is_adapter else None),
+        "pairs": TableCell(outcome.pairs),
+        "fit": TableCell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
+        "query": TableCell(outcome.query_ms),
+        "verdict": TableCell(judgement(outcome, metric) if outcome.is_adapter else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
 
@@ -260,4 +260,4 @@ def _online(outcome: Outcome) -> str:
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:
     cells = {column.key: points(outcome.metric(column.key)) for column in columns[1:]}
-    return Row(cells | {"name": Cell(outcome.name)}, tags=tuple(outcome.needs))
+    return Row(cells | {"name": TableCell(outcome.name)}, tags=tuple(outcome.needs))

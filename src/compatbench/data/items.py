@@ -99,7 +99,7 @@ class Texts(Items):
         return state.hexdigest()
 
 
-class Matrix(Protocol):
+class FeatureMatrix(Protocol):
     """Vectors (M, F), in memory or in a file."""
 
     @property
@@ -111,13 +111,13 @@ class Matrix(Protocol):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Vectors(Items):
+class TrunkVectors(Items):
     """Vectors by the name of the trunk that computed them."""
 
-    matrices: Mapping[str, Matrix]
+    matrices: Mapping[str, FeatureMatrix]
 
     @classmethod
-    def of(cls, matrices: Mapping[str, Matrix], count: int) -> Vectors:
+    def of(cls, matrices: Mapping[str, FeatureMatrix], count: int) -> TrunkVectors:
         """All `count` rows of `matrices`."""
         return cls(rows=torch.arange(count), matrices=matrices)
 

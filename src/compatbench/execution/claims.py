@@ -24,7 +24,7 @@ NOTE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class CellProgress:
     """How far a running cell is."""
 
     started: str
@@ -77,7 +77,7 @@ def claim(store: Store, spec: CellSpec, started: str) -> Claim | None:
     return taken
 
 
-def running(store: Store, spec: CellSpec) -> Progress | None:
+def running(store: Store, spec: CellSpec) -> CellProgress | None:
     """The progress of the process that runs the cell now; None if none does."""
     log = store.log(spec)
     if not _lock_file(log).exists():
@@ -93,12 +93,12 @@ def running(store: Store, spec: CellSpec) -> Progress | None:
     return None
 
 
-def _read(note: Path) -> Progress:
+def _read(note: Path) -> CellProgress:
     try:
         data = json.loads(note.read_text())
-        return Progress(str(data["started"]), str(data["stage"]), float(data["share"]))
+        return CellProgress(str(data["started"]), str(data["stage"]), float(data["share"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return Progress("", "start", 0.0)  # just begun, or just ending
+        return CellProgress("", "start", 0.0)  # just begun, or just ending
 
 
 def _lock_file(log: Path) -> Path:

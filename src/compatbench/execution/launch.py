@@ -10,7 +10,7 @@ from compatbench.errors import RequestError
 from compatbench.execution.gpus import gpu_names
 
 if TYPE_CHECKING:
-    from compatbench.machine.processes import Group
+    from compatbench.machine.processes import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Launch:
         store, _, _ = next(rendezvous("env://"))
         return store
 
-    def group(self, number: int) -> Group:
+    def group(self, number: int) -> ProcessGroup:
         """The processes of the cell of this number, seen from this one."""
-        from compatbench.machine.processes import Group
+        from compatbench.machine.processes import ProcessGroup
 
-        return Group(self.rank, self.size, self.address, self.port, f"{self.attempt}/cell {number}")
+        return ProcessGroup(self.rank, self.size, self.address, self.port, f"{self.attempt}/cell {number}")
 
     def gpus(self) -> list[str]:
         """The GPU of this process; none on a machine without. Raises RequestError if there are too few."""

@@ -24,7 +24,7 @@ from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
-from compatbench.machine.processes import Group
+from compatbench.machine.processes import ProcessGroup
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
@@ -66,7 +66,9 @@ class LocalExecutor(Executor):
         """Fork a process for `cell`."""
         return LocalJob(cell, self, self.store.log(cell.spec))
 
-    def fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
+    def fork(
+        self, cell: Cell, log: Path, gpu: str | None, group: ProcessGroup | None
+    ) -> tuple[BaseProcess, Connection]:
         """A process that runs `cell`, as one of `group` if there is one, and the pipe of its messages.
 
         It comes from a new fork server where something ended the last one.
@@ -78,7 +80,9 @@ class LocalExecutor(Executor):
                 time.sleep(FORK_PAUSE)
         return self._fork(cell, log, gpu, group)
 
-    def _fork(self, cell: Cell, log: Path, gpu: str | None, group: Group | None) -> tuple[BaseProcess, Connection]:
+    def _fork(
+        self, cell: Cell, log: Path, gpu: str | None, group: ProcessGroup | None
+    ) -> tuple[BaseProcess, Connection]:
         mine, theirs = self._context.Pipe()
         arguments = (cell.spec.model_dump_json(), self.context, log, theirs, gpu, group)
         process = self._context.Process(target=work, args=arguments)
@@ -116,7 +120,7 @@ def _short_temporary_folder() -> Iterator[None]:
 class LocalJob:
     """A cell in a process of its own, or in one of each of a `group`."""
 
-    def __init__(self, cell: Cell, executor: LocalExecutor, log: Path, group: Group | None = None) -> None:
+    def __init__(self, cell: Cell, executor: LocalExecutor, log: Path, group: ProcessGroup | None = None) -> None:
         self.cell = cell
         self.executor = executor
         self.log = log

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from compatbench.errors import one_line
-from compatbench.execution.claims import Progress, running
+from compatbench.execution.claims import CellProgress, running
 from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record
 from compatbench.records.store import Store
@@ -37,7 +37,7 @@ def status_lines(cells: Sequence[Cell], store: Store, now: datetime.datetime) ->
     yield f"{len(cells)} cells: {', '.join(parts)}"
 
 
-def _progress(progress: Progress, now: datetime.datetime) -> str:
+def _progress(progress: CellProgress, now: datetime.datetime) -> str:
     text = f"{progress.stage} {100 * progress.share:.0f}%"
     try:
         seconds = (now - datetime.datetime.fromisoformat(progress.started)).total_seconds()

@@ -14,7 +14,7 @@ from compatbench.errors import LostProcessError, MachineError
 from compatbench.execution.cell import Ending, RunContext, run_cell
 from compatbench.execution.logs import log_tail
 from compatbench.machine import processes
-from compatbench.machine.processes import Group
+from compatbench.machine.processes import ProcessGroup
 from compatbench.machine.standard_streams import mend_standard_streams
 from compatbench.records.record import CellSpec, write_record
 from compatbench.records.store import Store
@@ -47,7 +47,7 @@ def work(
     log: Path,
     parent: Connection,
     gpu: str | None = None,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
 ) -> None:
     """Run the cell of `spec_json`, on the GPU of `gpu` if there is any, and write its record.
 

@@ -32,7 +32,7 @@ from compatbench.storage.artefacts import Artefact, read_artefact, write_artefac
 from compatbench.storage.validation import validated
 from compatbench.vocabulary import HeadName, MethodKind, Need
 
-Matrix = Tensor | NDArray[np.floating]
+MatrixLike = Tensor | NDArray[np.floating]
 """Vectors (N, D), as a tensor on any device or as an array."""
 
 FORMAT = 1
@@ -59,6 +59,27 @@ def fitted_numbers(*modules: nn.Module | None) -> int:
     """How many numbers were fitted: of all parameters and buffers, those that are not integers."""
     states = [module.state_dict().values() for module in modules if module is not None]
     return sum(value.numel() for state in states for value in state if value.is_floating_point())
+
+
+@dataclass(frozen=True, eq=False)
+class PairedVectors:
+    """The same items by both models, to fit adapters on."""
+
+    new: Tensor
+    """(n, D_n)"""
+    old: Tensor
+    """(n, D_o)"""
+    labels: Tensor | None
+    """(n,) 0 … C−1; None where only relevance judgements are given."""
+
+    def __len__(self) -> int:
+        return len(self.new)
+
+    @property
+    def task(self) -> Task:
+        """The upgrade, as the adapter's task."""
+        classes = 0 if self.labels is None else int(self.labels.max()) + 1
+        return embeddings_task(self.new.shape[1], self.old.shape[1], classes)
 
 
 class FitFacts(BaseModel):
@@ -90,26 +111,26 @@ class FittedAdapter:
     maps: Maps
     facts: FitFacts
 
-    def query(self, new: Matrix, old: Matrix | None = None) -> Tensor:
+    def query(self, new: MatrixLike, old: MatrixLike | None = None) -> Tensor:
         """Map new query vectors (N, D_n) to query vectors for the old gallery, mapped by `gallery`.
 
         `old` (N, D_o), the same queries by the old model, is for adapters that need both encoders online.
         """
         return unit(to_dim(self.to_old(self.new(new, old), old), self._gallery_dim))
 
-    def new(self, new: Matrix, old: Matrix | None = None) -> Tensor:
+    def new(self, new: MatrixLike, old: MatrixLike | None = None) -> Tensor:
         """New vectors (N, D_n), mapped for storage and for searching each other; `old` as for `query`."""
         return self._apply(self.maps.new, self._tensor(new, self.dim, "new"), old)
 
-    def to_old(self, new: Tensor, old: Matrix | None = None) -> Tensor:
+    def to_old(self, new: Tensor, old: MatrixLike | None = None) -> Tensor:
         """Map query vectors, already mapped by `new`, to query vectors for the old gallery; `old` as for `query`."""
         return self._apply(self.maps.query, new, old)
 
-    def gallery(self, old: Matrix) -> Tensor:
+    def gallery(self, old: MatrixLike) -> Tensor:
         """Stored old vectors (N, D_o), rewritten."""
         return unit(self._rewrite(self._tensor(old, self.old_dim, "old")))
 
-    def order(self, old: Matrix) -> Tensor:
+    def order(self, old: MatrixLike) -> Tensor:
         """Scores (N,) of stored old vectors (N, D_o): the highest are re-embedded first.
 
         Raises RequestError for an adapter that gives no order.
@@ -128,7 +149,7 @@ class FittedAdapter:
             raise RequestError("this adapter was saved before lengths were; fit it again")
         return self.facts.old_length
 
-    def with_length(self, mapped: Tensor, side: str, given: Matrix) -> Tensor:
+    def with_length(self, mapped: Tensor, side: str, given: MatrixLike) -> Tensor:
         """Mapped unit vectors at lengths for an index that ranks by inner product or distance.
 
         A query gets the usual length of the old vectors; a vector that is stored keeps the length of `given`.
@@ -169,7 +190,7 @@ class FittedAdapter:
             rewritten: Tensor = self.maps.gallery(unit(old))
         return rewritten
 
-    def _apply(self, module: nn.Module | None, new: Tensor, old: Matrix | None) -> Tensor:
+    def _apply(self, module: nn.Module | None, new: Tensor, old: MatrixLike | None) -> Tensor:
         if module is None:
             return unit(new)
         with torch.no_grad():
@@ -181,7 +202,7 @@ class FittedAdapter:
                 )
             return unit(module(unit(new), unit(self._tensor(old, self.old_dim, "old"))))
 
-    def _tensor(self, matrix: Matrix, dim: int, side: str) -> Tensor:
+    def _tensor(self, matrix: MatrixLike, dim: int, side: str) -> Tensor:
         vectors = matrix if isinstance(matrix, Tensor) else torch.as_tensor(matrix, dtype=torch.float32)
         if vectors.ndim != 2 or vectors.shape[1] != dim:
             raise RequestError(
@@ -228,10 +249,8 @@ def fit(
         if values.shape != (len(vectors[0]),):
             raise RequestError(f"labels are one a row, {len(vectors[0])} of them, not {values.shape}")
         classes = torch.from_numpy(np.unique(values, return_inverse=True)[1])
-    num_classes = int(classes.max()) + 1 if classes is not None else 0
-    task = embeddings_task(vectors[1].shape[1], vectors[0].shape[1], num_classes)
-    resolved = plugin.resolve(dict(params or {}))
-    fitted = fit_plugin(plugin, resolved, task, vectors[1], vectors[0], classes, seed, "fit")
+    pairs = PairedVectors(vectors[1], vectors[0], classes)
+    fitted = fit_plugin(plugin, plugin.resolve(dict(params or {})), pairs.task, pairs, seed, "fit")
     lengths = torch.linalg.vector_norm(vectors[0], dim=1)
     differ = bool(lengths.max() > EQUAL_LENGTHS * lengths.min())
     said = {"old_length": float(lengths.median()), "old_lengths_differ": differ}
@@ -239,14 +258,7 @@ def fit(
 
 
 def fit_plugin(
-    plugin: Plugin,
-    params: Params,
-    task: Task,
-    new: Tensor,
-    old: Tensor,
-    labels: Tensor | None,
-    seed: int,
-    *stream: str | int,
+    plugin: Plugin, params: Params, task: Task, pairs: PairedVectors, seed: int, *stream: str | int
 ) -> FittedAdapter:
     """Fit a resolved adapter on paired vectors, with torch's global stream seeded by `seed` and `stream`.
 
@@ -255,6 +267,7 @@ def fit_plugin(
     adapter: Adapter = plugin.cls(params, task)
     if reason := adapter.skip(task):
         raise RequestError(f"method '{plugin.name}' cannot run here: {reason}")
+    new, old, labels = pairs.new, pairs.old, pairs.labels
     if labels is None and Need.LABELS in adapter.needs:
         raise RequestError(f"method '{plugin.name}' needs labels of the pairs (--labels): give them, or fit another")
     begun = time.perf_counter()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from compatbench.discovery.plugins import Plugin
 from compatbench.errors import RequestError
-from compatbench.generations.adapters import FORMAT, FittedAdapter, fit_plugin, restore, unit
+from compatbench.generations.adapters import FORMAT, FittedAdapter, PairedVectors, fit_plugin, restore, unit
 from compatbench.generations.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
@@ -152,10 +152,8 @@ def _fitted(
             dim=new_vectors.shape[1],
             old_dim=old_vectors.shape[1],
         )
-        labels = trainer.labels(generation, pairs)
-        return fit_plugin(
-            plugin, params, task, new_vectors, old_vectors, labels, trainer.seed, "fit", generation
-        ).artefact()
+        paired = PairedVectors(new_vectors, old_vectors, trainer.labels(generation, pairs))
+        return fit_plugin(plugin, params, task, paired, trainer.seed, "fit", generation).artefact()
 
     stored = get_or_make_together(trainer.store.models, name, make, trainer.notify)
     return restore(stored, lambda _: plugin)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.image_files import Images, in_order, read_batches
-from compatbench.data.items import CPU, Items, Texts, Vectors
+from compatbench.data.items import CPU, Items, Texts, TrunkVectors
 from compatbench.data.normalization import Normalization
 from compatbench.data.published_weights import package_of
 from compatbench.data.text.trunks import load_text_trunk, packages_of
@@ -30,7 +30,7 @@ from compatbench.machine.seeds import global_stream, stream
 from compatbench.storage.artefacts import Notify, tensors_hash
 from compatbench.storage.canonical import digest
 from compatbench.storage.disk_cache import cached_on_disk
-from compatbench.storage.matrices import Matrix, get_or_fill_together, is_stored
+from compatbench.storage.matrices import StoredMatrix, get_or_fill_together, is_stored
 from compatbench.suite.encoder_spec import VECTORS, BackboneSpec
 from compatbench.suite.recipe import Recipe
 from compatbench.suite.scenarios import GenerationSpec
@@ -118,7 +118,7 @@ class TrunkFeatures:
     device: torch.device = CPU
     progress: Callable[[str, float], None] = lambda stage, share: None
     notify: Notify = lambda line: None
-    _found: dict[tuple[BackboneSpec, str], Matrix] = field(default_factory=dict)
+    _found: dict[tuple[BackboneSpec, str], StoredMatrix] = field(default_factory=dict)
 
     def compute(self, specs: Iterable[BackboneSpec]) -> None:
         """Compute the missing features of the trunks `specs`.
@@ -219,7 +219,7 @@ class TrunkFeatures:
         }
         return f"{spec.backbone.replace('/', '-')}--{part.name.replace(' ', '-')}--{digest(content)}"
 
-    def _matrix(self, spec: BackboneSpec, part: Part, *, leave_to_others: bool = False) -> Matrix:
+    def _matrix(self, spec: BackboneSpec, part: Part, *, leave_to_others: bool = False) -> StoredMatrix:
         """Found, checked once and kept open; or computed."""
 
         def waiting(seconds: float) -> None:
@@ -267,7 +267,7 @@ class TrunkFeatures:
         for place in places:
             own = items[place][processes.share(place.stop - place.start)]
             with torch.inference_mode():
-                if isinstance(own, Vectors):
+                if isinstance(own, TrunkVectors):
                     part = torch.from_numpy(own.read(spec.backbone.removeprefix(VECTORS)))
                 else:
                     assert trunk is not None

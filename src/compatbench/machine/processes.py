@@ -25,7 +25,7 @@ PATIENCE = datetime.timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """The processes of one cell, seen from one of them."""
 
     rank: int
@@ -39,7 +39,7 @@ class Group:
     """Theirs alone in that store."""
 
 
-def join(group: Group) -> None:
+def join(group: ProcessGroup) -> None:
     """Wait for the other processes. Raises LostProcessError if they do not come."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _others():

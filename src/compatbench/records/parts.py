@@ -28,7 +28,7 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 
-class Entry(StrictModel):
+class EntryPart(StrictModel):
     """Base of parts of a record for one entry M[query][gallery] of the compatibility matrix."""
 
     query_generation: str
@@ -41,13 +41,13 @@ class Entry(StrictModel):
         return self.query_generation, self.gallery_generation
 
 
-class ArrayEntry(Entry):
+class ArrayEntry(EntryPart):
     """Base of those with an array."""
 
     array: ArrayName
 
 
-class Metric(Entry):
+class Metric(EntryPart):
     """One number. `value` is null if it is undefined (say Γ without anything to gain)."""
 
     name: str
@@ -116,7 +116,7 @@ class BackfilledQueries(ArrayEntry):
     """Of each query: the mean over β by retrieval number."""
 
 
-class IndexSearch(Entry):
+class IndexSearch(EntryPart):
     """The numbers of one index of old or new vectors with queries mapped to their space, on one thread."""
 
     index: IndexKind
@@ -166,7 +166,7 @@ class PairScores(ArrayEntry):
     array: ArrayName
 
 
-class WorstFlip(Entry):
+class WorstFlip(EntryPart):
     """One of the queries that an upgrade breaks worst, with its first items in the old and in the new system.
 
     The old system is the generation before that of the new system's queries, on its own gallery.
@@ -189,7 +189,7 @@ class FirstFound(StrictModel):
     right: list[bool]
 
 
-class ExampleRetrieval(Entry):
+class ExampleRetrieval(EntryPart):
     """A query with its first items around an upgrade; the same queries in all records of a scenario."""
 
     id: int

@@ -28,7 +28,7 @@ CHECKED_PARTS = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Matrix:
+class StoredMatrix:
     """Rows (N, F) float16 in a memory-mapped file, and the speed of making them."""
 
     rows: NDArray[np.float16]
@@ -39,7 +39,7 @@ class Matrix:
 
 def get_or_fill_together(
     folder: Path, name: str, count: int, blocks: Blocks, notify: Notify, waiting: Waiting = nobody_waits
-) -> Matrix:
+) -> StoredMatrix:
     """The matrix `name` in `folder`, of `count` rows; written if it is missing or damaged.
 
     One process of the machine writes while others wait; where several train together, `blocks` takes all of them.
@@ -64,7 +64,7 @@ def content_of(path: Path) -> str:
     return found.sha256
 
 
-def _write(path: Path, count: int, blocks: Blocks) -> Matrix:
+def _write(path: Path, count: int, blocks: Blocks) -> StoredMatrix:
     begun = time.perf_counter()
     done, out = 0, None
     with whole_file(path) as temporary:
@@ -86,7 +86,7 @@ def _write(path: Path, count: int, blocks: Blocks) -> Matrix:
     return found
 
 
-def _read(path: Path) -> tuple[Matrix | None, str]:
+def _read(path: Path) -> tuple[StoredMatrix | None, str]:
     """Header, size and the hashes of some parts are checked: cells would read gigabytes before their first step."""
     found, problem = _opened(path)
     if found is None:
@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[Matrix | None, str]:
     return found, ""
 
 
-def _opened(path: Path) -> tuple[Matrix | None, str]:
+def _opened(path: Path) -> tuple[StoredMatrix | None, str]:
     if not path.exists():
         return None, ""
     try:
@@ -108,7 +108,7 @@ def _opened(path: Path) -> tuple[Matrix | None, str]:
             return None, f"{rows.dtype} {rows.shape} is no matrix of {facts['rows']} rows"
         if len(facts["parts"]) != _parts(path):
             return None, f"{len(facts['parts'])} hashes of {_parts(path)} parts"
-        return Matrix(rows, float(facts["rows_per_second"]), digest(facts["parts"])), ""
+        return StoredMatrix(rows, float(facts["rows_per_second"]), digest(facts["parts"])), ""
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         return None, str(error) or type(error).__name__
 

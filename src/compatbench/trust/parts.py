@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.evaluation.arrays import STEP, QueryResults
+from compatbench.evaluation.arrays import STEP
 from compatbench.evaluation.convergence import is_converged
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
+from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.compact import CURVE_DECIMALS
 from compatbench.records.record import Record
 from compatbench.storage.coded_columns import WIDEST
@@ -19,10 +20,8 @@ from compatbench.vocabulary import Order
 HALF_DIGIT = 5e-4
 """Of an accuracy by epoch, as records round it."""
 
-Matrix = Mapping[tuple[str, str], QueryResults]
 
-
-def unfit_parts(record: Record, matrix: Matrix, arrays: Path, *, coarse: bool = False) -> Iterator[str]:
+def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path, *, coarse: bool = False) -> Iterator[str]:
     """The parts of `record` that contradict its `matrix` by cosine, or are missing, each in one line.
 
     `coarse` for the values of a leaderboard, which are off by less than a level each; their mean over some queries by
@@ -53,7 +52,7 @@ def _missing_parts(record: Record) -> Iterator[str]:
         yield "it lacks its backfill in random order or class after class"
 
 
-def _other_relevance(matrix: Matrix) -> Iterator[str]:
+def _other_relevance(matrix: MatrixResults) -> Iterator[str]:
     """How many items are relevant to a query is the same for every model."""
     first = next(iter(matrix.values()), None)
     for at, results in matrix.items():
@@ -61,7 +60,7 @@ def _other_relevance(matrix: Matrix) -> Iterator[str]:
             yield f"M({at[0]},{at[1]}): other numbers of items are relevant than in its first entry"
 
 
-def _curve_ends(record: Record, matrix: Matrix, arrays: Path, coarse: bool) -> Iterator[str]:
+def _curve_ends(record: Record, matrix: MatrixResults, arrays: Path, coarse: bool) -> Iterator[str]:
     """M(0) is M(n,o) and M(1) is M(n,n), over the queries that were followed."""
     for curve in record.backfill:
         new, old = curve.at
@@ -97,7 +96,7 @@ def _thresholds(record: Record) -> Iterator[str]:
             yield f"its transferred threshold at {one.rate:g} is not the old system's"
 
 
-def _shown_items(record: Record, matrix: Matrix) -> Iterator[str]:
+def _shown_items(record: Record, matrix: MatrixResults) -> Iterator[str]:
     """The first relevant item among those that are shown is that of the first rank."""
     new, old = str(len(record.spec.generations) - 1), str(len(record.spec.generations) - 2)
     shown = [(one.id, (old, old), one.old.right) for one in record.examples]

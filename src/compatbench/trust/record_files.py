@@ -13,7 +13,7 @@ from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
 from compatbench.storage.matrices import content_of
-from compatbench.trust.agreement import Agreement
+from compatbench.trust.consistency import Consistency
 from compatbench.trust.problems import Problem
 from compatbench.trust.rescoring import Rescorer
 from compatbench.vocabulary import Status
@@ -72,10 +72,10 @@ def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record |
     return record, problems
 
 
-def contradictions(record: Record, where: str, agreement: Agreement) -> list[Problem]:
-    """The contradictions between `record`, in the file `where`, and those that `agreement` has seen before."""
+def contradictions(record: Record, where: str, consistency: Consistency) -> list[Problem]:
+    """The contradictions between `record`, in the file `where`, and those that `consistency` has seen before."""
     try:
-        return [Problem(where, told) for told in agreement.conflicts(record)]
+        return [Problem(where, told) for told in consistency.conflicts(record)]
     except _HOSTILE as error:
         return [Problem(where, f"cannot be compared with other records ({error!r}); run its cell again")]
 

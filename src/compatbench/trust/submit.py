@@ -14,8 +14,8 @@ from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import available_suites, load_suite
-from compatbench.trust.agreement import Agreement, baselines_first, without_baseline
 from compatbench.trust.board import gather
+from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import opened, pack_rows, plain_records, publish
 from compatbench.trust.problems import Problem, serious
@@ -102,13 +102,13 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
     rows = set(map(_row, records))
     stay = [one for path in record_files(board, suite) if _row(one := read_record(path)) not in rows]
     stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
-    agreement = Agreement(Rescorer(board.arrays).scorer.results, coarse=True)
+    consistency = Consistency(Rescorer(board.arrays).scorer.results, coarse=True)
     for one in baselines_first(stay):
-        contradictions(one, "", agreement)
+        contradictions(one, "", consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]
     for one in baselines_first(records):
         problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue)]
-        problems += contradictions(one, file_of(one), agreement)
+        problems += contradictions(one, file_of(one), consistency)
     return problems
 
 

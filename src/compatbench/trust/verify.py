@@ -13,8 +13,8 @@ from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
-from compatbench.trust.agreement import Agreement, baselines_first, without_baseline
 from compatbench.trust.board import board_suite
+from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import opened
 from compatbench.trust.problems import Problem
@@ -67,7 +67,7 @@ def _check(
 ) -> None:
     """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
     rescorer = Rescorer(store.arrays, coarse=published)
-    agreement = Agreement(rescorer.scorer.results, coarse=published)
+    consistency = Consistency(rescorer.scorer.results, coarse=published)
     board: list[BoardSuite] = []
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
@@ -87,7 +87,7 @@ def _check(
             verdict.problems += _outdated(record, where, suite, catalogue, published)
         if published and everything:
             for record in baselines_first(one for one in everything if _selected(one, selection)):
-                verdict.problems += contradictions(record, file_of(record), agreement)
+                verdict.problems += contradictions(record, file_of(record), consistency)
             verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
             try:
                 board.append(board_suite(name, everything, store, catalogue))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compatbench.data.families.vectors import VectorsFamily, VectorsOptions
-from compatbench.data.items import Vectors
+from compatbench.data.items import TrunkVectors
 from compatbench.errors import RequestError
 
 DIMS = {"glove": 5, "e5": 7}
@@ -41,7 +41,7 @@ def test_vectors_of_one_item_are_found_by_its_id_in_every_file(folder: Path) -> 
     assert data.class_names == ("even", "odd")
     for part, split in (("train", data.train), ("gallery", data.gallery), ("query", data.query)):
         items = split.images
-        assert isinstance(items, Vectors)
+        assert isinstance(items, TrunkVectors)
         assert items.brought == DIMS
         assert split.item_shape == (0, 0, DIMS)
         assert split.names is not None

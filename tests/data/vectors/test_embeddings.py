@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from compatbench.comparison.inputs import Items, pair_items
+from compatbench.comparison.inputs import PairedItems, pair_items
 from compatbench.data.vectors import embeddings
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_labels, write_table
 from compatbench.data.vectors.embeddings import read_table as read_unchecked
@@ -45,7 +45,7 @@ def read_table(path: Path) -> EmbeddingTable:
     return checked.table
 
 
-def align(old: EmbeddingTable, new: EmbeddingTable) -> Items:
+def align(old: EmbeddingTable, new: EmbeddingTable) -> PairedItems:
     return pair_items(Checked.of(old), Checked.of(new), None, DEFAULT, more_old=True)
 
 

@@ -4,7 +4,7 @@ import io
 import pandas as pd
 import pytest
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.render.to_csv import neutral, to_csv
 
 COLUMNS = (Column("name", "name", "", Unit.TEXT), Column("x", "x", "", interval=True), Column("n", "n", "", Unit.COUNT))
@@ -16,21 +16,27 @@ def table(*rows: Row) -> Table:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum(A1)", "\t=1", "\n=1", "\r+1", " =1", "\x00=1"])
 def test_formulas_are_neutralised(text):
-    first = next(csv.reader(io.StringIO(to_csv(table(Row({"name": Cell(text)}))).splitlines()[1])))[1]
+    first = next(csv.reader(io.StringIO(to_csv(table(Row({"name": TableCell(text)}))).splitlines()[1])))[1]
     assert first.startswith("'")
     assert first[0] not in "=+-@\t\r"
 
 
 def test_ordinary_text_and_negative_numbers_are_left_alone():
     assert neutral("bct(weight=2)") == "bct(weight=2)"
-    assert next(csv.reader([to_csv(table(Row({"x": Cell(-1.5)}))).splitlines()[1]]))[2] == "-1.5"
+    assert next(csv.reader([to_csv(table(Row({"x": TableCell(-1.5)}))).splitlines()[1]]))[2] == "-1.5"
 
 
 def test_pandas_reads_numbers_intervals_and_gaps():
     text = to_csv(
         table(
-            Row({"name": Cell('a,"b"\nc', marks=("†",)), "x": Cell(-0.0, -1.25, 1 / 3, bold=True), "n": Cell(7)}),
-            Row({"name": Cell("d", marks=("‡", "†"))}),
+            Row(
+                {
+                    "name": TableCell('a,"b"\nc', marks=("†",)),
+                    "x": TableCell(-0.0, -1.25, 1 / 3, bold=True),
+                    "n": TableCell(7),
+                }
+            ),
+            Row({"name": TableCell("d", marks=("‡", "†"))}),
         )
     )
     frame = pd.read_csv(io.StringIO(text))

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.render.to_html import to_html
 
 COLUMNS = (
@@ -13,8 +13,10 @@ COLUMNS = (
 )
 
 
-def table(label: str, cell: Cell = Cell(), tags: tuple[str, ...] = ()) -> Table:  # noqa: B008 - cells are immutable
-    return Table("t", "T", "C", COLUMNS, (Group("G", (Row({"name": Cell(label), "x": cell}, tags),)),), {"†": "<own>"})
+def table(label: str, cell: TableCell = TableCell(), tags: tuple[str, ...] = ()) -> Table:  # noqa: B008 - cells are immutable
+    return Table(
+        "t", "T", "C", COLUMNS, (Group("G", (Row({"name": TableCell(label), "x": cell}, tags),)),), {"†": "<own>"}
+    )
 
 
 class Page(HTMLParser):
@@ -54,7 +56,7 @@ def test_any_text_is_shown_as_text(label):
 
 
 def test_numbers_carry_their_sort_value_interval_and_marks():
-    html = str(to_html(table("a", Cell(75.84, 75.1, 76.4, bold=True, marks=("n.s.",)))))
+    html = str(to_html(table("a", TableCell(75.84, 75.1, 76.4, bold=True, marks=("n.s.",)))))
     assert 'data-sort="75.84"><b>75.8</b><sup>n.s.</sup> <small>[75.1, 76.4]</small></td>' in html
     assert "<li><b>†</b> &lt;own&gt;</li>" in html
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.render.to_latex import escape, to_latex
 
 COLUMNS = (Column("name", "a_b", "", Unit.TEXT), Column("x", "Γ", "", Unit.SHARE, interval=True))
@@ -28,7 +28,9 @@ def test_signs_of_the_tables_have_commands(plain, latex):
 
 
 def test_a_table_is_a_complete_float():
-    text = to_latex(table(Row({"name": Cell("[x]"), "x": Cell(0.5, 0.25, 1.0, bold=True, marks=("†", "n.s."))})))
+    text = to_latex(
+        table(Row({"name": TableCell("[x]"), "x": TableCell(0.5, 0.25, 1.0, bold=True, marks=("†", "n.s."))}))
+    )
     assert text.splitlines() == [
         r"\begin{table*}",
         r"\centering",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.render.to_markdown import escape, to_legend, to_markdown
 
 ODD_TEXT = st.text(alphabet=st.sampled_from("ab1_*`[]()<>|~\\&#!\"'=+-@.:/ \n"), min_size=1, max_size=30)
@@ -42,9 +42,9 @@ def read(markdown: str) -> Cells:
     return Cells(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown))
 
 
-def table(label: str, cell: Cell = Cell(1.0)) -> Table:  # noqa: B008 - cells are immutable
+def table(label: str, cell: TableCell = TableCell(1.0)) -> Table:  # noqa: B008 - cells are immutable
     columns = (Column("name", "name", "Its name.", Unit.TEXT), Column("x", "x", "A number.", interval=True))
-    return Table("t", "T", "C", columns, (Group("G", (Row({"name": Cell(label), "x": cell}),)),), {"†": "its own"})
+    return Table("t", "T", "C", columns, (Group("G", (Row({"name": TableCell(label), "x": cell}),)),), {"†": "its own"})
 
 
 @settings(deadline=None)
@@ -56,7 +56,7 @@ def test_any_label_is_read_back_as_plain_text(label):
 
 
 def test_cells_carry_bold_interval_and_marks():
-    parsed = to_markdown(table("bct", Cell(75.84, 75.1, 76.4, bold=True, marks=("n.s.",))))
+    parsed = to_markdown(table("bct", TableCell(75.84, 75.1, 76.4, bold=True, marks=("n.s.",))))
     assert "| bct    | **75.8** [75.1, 76.4] n.s. |" in parsed
     assert "† its own" in parsed
 

@@ -1,7 +1,7 @@
 import pytest
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit, interval, number, value
+from compatbench.report.render.table import Column, Group, Place, Row, Table, TableCell, Unit, interval, number, value
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_numbers_are_written_in_their_unit(amount, unit, text):
 
 
 def test_values_and_intervals():
-    assert value(Cell(), Unit.POINTS) == "–"
-    assert value(Cell("bct"), Unit.TEXT) == "bct"
-    assert value(Cell(0.0), Unit.POINTS) == "0.0"
-    assert interval(Cell(75.84, 75.06, 76.4), Unit.POINTS) == "[75.1, 76.4]"
-    assert interval(Cell(1.0, None, 2.0), Unit.POINTS) == ""
+    assert value(TableCell(), Unit.POINTS) == "–"
+    assert value(TableCell("bct"), Unit.TEXT) == "bct"
+    assert value(TableCell(0.0), Unit.POINTS) == "0.0"
+    assert interval(TableCell(75.84, 75.06, 76.4), Unit.POINTS) == "[75.1, 76.4]"
+    assert interval(TableCell(1.0, None, 2.0), Unit.POINTS) == ""
 
 
 def test_one_line_drops_line_breaks_and_control_characters():
@@ -44,10 +44,10 @@ def test_a_narrow_place_shows_its_columns_and_the_page_puts_some_first():
         Column("b", "b", "b", order=2),
         Column("c", "c", "c", places=(Place.README, Place.COMPACT), order=1),
     )
-    table = Table("t", "t", "c", columns, (Group("g", (Row({"a": Cell(1), "c": Cell(3)}),)),))
+    table = Table("t", "t", "c", columns, (Group("g", (Row({"a": TableCell(1), "c": TableCell(3)}),)),))
     narrow = table.narrow(Place.COMPACT)
     assert [column.key for column in narrow.columns] == ["a", "c"]
     assert [narrow.groups[0].rows[0].cell(column).value for column in narrow.columns] == [1, 3]
     assert [column.key for column in table.narrow(Place.README).columns] == ["c"]
     assert [column.key for column in table.in_page_order().columns] == ["c", "b", "a"]
-    assert table.groups[0].rows[0].cell(columns[1]) == Cell()
+    assert table.groups[0].rows[0].cell(columns[1]) == TableCell()

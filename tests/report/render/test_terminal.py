@@ -62,9 +62,9 @@ def test_a_pipe_gets_no_line_of_a_table_beyond_a_hundred_columns(golden):
 def test_markup_in_names_is_text(golden):
     from dataclasses import replace
 
-    from compatbench.report.render.table import Cell, Group, Row
+    from compatbench.report.render.table import Group, Row, TableCell
 
-    row = Row({"method": Cell("[bold red]x[/]")})
+    row = Row({"method": TableCell("[bold red]x[/]")})
     named = replace(golden, tables={"scores": replace(golden.scores, groups=(Group("[red]", (row,)),))})
     for terminal in (True, False):
         text = printed(named, terminal=terminal, width=120)

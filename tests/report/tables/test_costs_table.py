@@ -1,4 +1,4 @@
-from compatbench.report.render.table import Cell
+from compatbench.report.render.table import TableCell
 from compatbench.report.site.scenario_report import scenario_reports
 
 
@@ -12,10 +12,10 @@ def test_costs_are_medians_with_their_range(bench):
     records = [bench.record("a", seed, flat, costs=cost, needs=["old encoder"]) for seed, cost in enumerate(costs)]
     table = scenario_reports(records, bench.folder)[0].tables["costs"]
     (row,) = table.groups[0].rows
-    assert row.cells["train_seconds"] == Cell(20.0, 10.0, 40.0)
-    assert row.cells["extra_serving_parameters"] == Cell(7.0)
-    assert row.cells["bytes_per_vector"] == Cell(32.0)
-    assert row.cells["embed_images_per_second"] == Cell()
+    assert row.cells["train_seconds"] == TableCell(20.0, 10.0, 40.0)
+    assert row.cells["extra_serving_parameters"] == TableCell(7.0)
+    assert row.cells["bytes_per_vector"] == TableCell(32.0)
+    assert row.cells["embed_images_per_second"] == TableCell()
     assert row.tags == ("old encoder",)
     assert "surprise" not in row.cells
 

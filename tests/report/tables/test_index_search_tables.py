@@ -3,7 +3,7 @@
 import pytest
 
 from compatbench.records.parts import IndexSearch
-from compatbench.report.render.table import Cell
+from compatbench.report.render.table import TableCell
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import Status
@@ -55,12 +55,12 @@ def report(bench):
 def test_recall_by_method(report):
     found = rows(report.tables["recall"], "method")
     assert list(found) == ["a", "own"]
-    assert found["a"]["hnsw_noo"] == Cell(0.625, 0.5, 0.75)
-    assert found["a"]["hnsw_ooo"] == Cell(0.9, 0.9, 0.9)
-    assert found["a"]["ivfpq_nnn"] == Cell(0.5, 0.5, 0.5)
-    assert found["a"]["ivfpq_nno"] == Cell(0.3125, 0.25, 0.375)
-    assert found["a"]["ivfpq_ooo"] == Cell()
-    assert found["own"]["hnsw_noo"] == Cell(0.25)
+    assert found["a"]["hnsw_noo"] == TableCell(0.625, 0.5, 0.75)
+    assert found["a"]["hnsw_ooo"] == TableCell(0.9, 0.9, 0.9)
+    assert found["a"]["ivfpq_nnn"] == TableCell(0.5, 0.5, 0.5)
+    assert found["a"]["ivfpq_nno"] == TableCell(0.3125, 0.25, 0.375)
+    assert found["a"]["ivfpq_ooo"] == TableCell()
+    assert found["own"]["hnsw_noo"] == TableCell(0.25)
     assert found["own"]["method"].marks == tuple(report.tables["recall"].footnotes) == ("†",)
     titles = {column.key: column.title for column in report.tables["recall"].columns}
     assert titles["ivfpq_nno"] == "IVF-PQ n,n refilled"
@@ -75,11 +75,11 @@ def test_speed_by_kind_of_index(report):
     )  # fmt: skip
     assert list(hnsw) == ["old queries on old vectors", "new queries on old vectors"]
     cross = hnsw["new queries on old vectors"]
-    assert cross["recall"] == Cell(0.5625, 0.25, 0.75)
-    assert cross["queries_per_second"] == Cell(56.25, 25.0, 75.0)
-    assert cross["p99_ms"] == Cell(1.125, 0.5, 1.5)
-    assert cross["build_seconds"] == Cell(1.0, 1.0, 3.0)
-    assert cross["bytes_per_vector"] == Cell(64)
+    assert cross["recall"] == TableCell(0.5625, 0.25, 0.75)
+    assert cross["queries_per_second"] == TableCell(56.25, 25.0, 75.0)
+    assert cross["p99_ms"] == TableCell(1.125, 0.5, 1.5)
+    assert cross["build_seconds"] == TableCell(1.0, 1.0, 3.0)
+    assert cross["bytes_per_vector"] == TableCell(64)
     assert len(ivfpq) == 2
     assert "1,000 queries, each number the median of 3 repeats" in table.caption
 
@@ -96,7 +96,7 @@ def test_in_a_chain_the_newest_is_new(bench):
     record.arrays.extend(steps)
     record.spec.generations = generations
     report = scenario_reports([record], bench.folder)[0]
-    assert rows(report.tables["recall"], "method")["a"]["hnsw_noo"] == Cell(0.5)
+    assert rows(report.tables["recall"], "method")["a"]["hnsw_noo"] == TableCell(0.5)
 
 
 def test_records_without_searches_have_no_tables(golden):

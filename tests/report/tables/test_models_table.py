@@ -1,7 +1,7 @@
 """How well models learned, by hand."""
 
 from compatbench.records.parts import Convergence
-from compatbench.report.render.table import Cell
+from compatbench.report.render.table import TableCell
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.tables.models import models_table
 
@@ -27,11 +27,11 @@ def test_shared_models_come_first_and_then_the_new_one_of_each_method(bench):
     table = models_table(scenario_reports(records, bench.folder)[0])
     rows = {row.cells["method"].value: row.cells for group in table.groups for row in group.rows}
     assert list(rows) == ["the old model", "the independent new model", "a", "own, old model", "own"]
-    assert rows["the independent new model"]["training"] == Cell(62.5, 50.0, 75.0)
-    assert rows["the independent new model"]["converged"] == Cell("not with seed 0")
+    assert rows["the independent new model"]["training"] == TableCell(62.5, 50.0, 75.0)
+    assert rows["the independent new model"]["converged"] == TableCell("not with seed 0")
     assert (rows["a"]["training"].value, rows["a"]["held_out"].value, rows["a"]["fall"].value) == (87.5, 75.0, 25.0)
     assert rows["own, old model"]["training"].value == 25.0
-    assert rows["the old model"]["converged"] == Cell("yes")
+    assert rows["the old model"]["converged"] == TableCell("yes")
 
 
 def test_records_without_figures_have_no_table(bench):

@@ -20,7 +20,7 @@ from compatbench.comparison.evaluate import compare as run
 from compatbench.comparison.inputs import index_length_notices, read_items
 from compatbench.comparison.numbers import metric_named
 from compatbench.comparison.request import Sources, check_sources, read_request
-from compatbench.data.vectors.embeddings import Vectors
+from compatbench.data.vectors.embeddings import VectorSource
 from compatbench.data.vectors.formats.registry import FORMATS
 from compatbench.data.vectors.in_memory import Judgements
 from compatbench.data.vectors.options import InputOptions
@@ -50,13 +50,13 @@ class Reading(TypedDict, total=False):
 
 
 def compare(
-    old: Vectors,
-    new: Vectors,
+    old: VectorSource,
+    new: VectorSource,
     labels: str | Path | ArrayLike | None = None,
     *,
     qrels: str | Path | Judgements | None = None,
-    old_queries: Vectors | None = None,
-    new_queries: Vectors | None = None,
+    old_queries: VectorSource | None = None,
+    new_queries: VectorSource | None = None,
     query_labels: str | Path | ArrayLike | None = None,
     adapters: Iterable[str] = (),
     queries: int | None = None,
@@ -118,8 +118,8 @@ def compare(
 
 def fit(
     method: str,
-    old: Vectors,
-    new: Vectors,
+    old: VectorSource,
+    new: VectorSource,
     labels: str | Path | ArrayLike | None = None,
     *,
     params: Mapping[str, Any] | None = None,

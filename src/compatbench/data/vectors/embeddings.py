@@ -28,7 +28,7 @@ from compatbench.storage.files import whole_file
 
 BLOCK_ROWS = 65_536
 
-Vectors = str | Path | Address | ArrayLike | Mapping[str, ArrayLike]
+VectorSource = str | Path | Address | ArrayLike | Mapping[str, ArrayLike]
 """A file, a table of a database, or what `compatbench.data.vectors.in_memory` reads."""
 
 
@@ -102,7 +102,7 @@ class EmbeddingTable:
 
 
 def read_table(
-    source: Vectors, options: InputOptions = DEFAULT, side: Side = "new", *, name: str = ""
+    source: VectorSource, options: InputOptions = DEFAULT, side: Side = "new", *, name: str = ""
 ) -> EmbeddingTable:
     """The embeddings in a file of any of the FORMATS, or in memory (messages call these `name`), with unchecked rows.
 

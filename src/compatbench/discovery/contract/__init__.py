@@ -15,7 +15,7 @@ from compatbench.data.family import Family
 from compatbench.discovery.contract.adapters import check_adapter
 from compatbench.discovery.contract.dataset import check_dataset_class
 from compatbench.discovery.contract.declaration import check_declaration
-from compatbench.discovery.contract.report import Finding, Report, describe
+from compatbench.discovery.contract.report import Report, Violation, describe
 from compatbench.discovery.contract.trained import check_training_method
 from compatbench.discovery.datasets import DATASETS, NO_OPTIONS, load_family
 from compatbench.discovery.finding import find_class
@@ -52,4 +52,4 @@ def _imported(path: Path) -> ModuleType:
     try:
         return load_family(path)
     except Exception as error:
-        raise Finding(f"the file does not import: {describe(error, path)}") from error
+        raise Violation(f"the file does not import: {describe(error, path)}") from error

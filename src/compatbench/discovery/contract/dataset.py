@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compatbench.data.family import Counts, Family, Options
 from compatbench.discovery.contract.declaration import check_citation, check_naming
-from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.datasets import DATASETS, load_dataset, parse_options
 from compatbench.errors import RequestError
 
@@ -48,28 +48,28 @@ def _check_source(cls: type[Family[Any]], module_doc: str) -> None:
 
 def _check_declarations(cls: type[Family[Any]]) -> None:
     if unwritten := sorted(getattr(cls, "__abstractmethods__", ())):
-        raise Finding(f"{cls.__name__} has no {' and no '.join(unwritten)}: write them, see docs/adding-a-dataset.md")
+        raise Violation(f"{cls.__name__} has no {' and no '.join(unwritten)}: write them, see docs/adding-a-dataset.md")
     for attribute in ("description", "licence"):
         text = getattr(cls, attribute, None)
         if not isinstance(text, str) or not text.strip() or "\n" in text:
-            raise Finding(f"{attribute} = {text!r}: give one line of text")
+            raise Violation(f"{attribute} = {text!r}: give one line of text")
     size = getattr(cls, "size", 0)
     if size is not None and (not isinstance(size, int) or size <= 0):
-        raise Finding(f"size = {size!r}: give the bytes on disk, or None where that depends")
+        raise Violation(f"size = {size!r}: give the bytes on disk, or None where that depends")
     options = getattr(cls, "options_type", None)
     if not (isinstance(options, type) and issubclass(options, Options)):
-        raise Finding("options_type must be Options, or a class that derives from compatbench.data.family.Options")
+        raise Violation("options_type must be Options, or a class that derives from compatbench.data.family.Options")
 
 
 def _check_options(cls: type[Family[Any]], given: Mapping[str, Any]) -> None:
     model = cls.options_type
     if model.model_config.get("extra") != "forbid" or not model.model_config.get("frozen"):
-        raise Finding(f"{model.__name__} changes model_config: keep extra='forbid' and frozen=True")
+        raise Violation(f"{model.__name__} changes model_config: keep extra='forbid' and frozen=True")
     for name, field in model.model_fields.items():
         if field.annotation is Any:
-            raise Finding(f"option {name} has the type Any: give the type that it has, such as bool or str")
+            raise Violation(f"option {name} has the type Any: give the type that it has, such as bool or str")
         if field.is_required() and name not in given:
-            raise Finding(f"option {name} has no default: give it one, or check with --set {name}=VALUE")
+            raise Violation(f"option {name} has no default: give it one, or check with --set {name}=VALUE")
     parse_options(cls(), given)
 
 
@@ -80,15 +80,15 @@ def _check_without_files(family: Family[Any], options: Options) -> None:
             family.load(Path(empty), options, IMAGE_SIZE)
         except RequestError as error:
             if not missing:
-                raise Finding(f"load fails without its files, and missing() names none of them: {error}") from error
+                raise Violation(f"load fails without its files, and missing() names none of them: {error}") from error
         except Exception as error:
-            raise Finding(
+            raise Violation(
                 f"load raises {type(error).__name__} without its files ({error}): raise RequestError, in one line, "
                 "with the file that is missing and how to get it"
             ) from error
         else:
             if missing:
-                raise Finding(f"load works without {missing[0]}, which missing() names: leave it out there")
+                raise Violation(f"load works without {missing[0]}, which missing() names: leave it out there")
 
 
 def _check_data(report: Report, family: Family[Any], data: Path, options: Options) -> None:
@@ -102,7 +102,7 @@ def _check_data(report: Report, family: Family[Any], data: Path, options: Option
 
 def _check_fingerprint(dataset: Dataset, family: Family[Any], data: Path, options: Options) -> None:
     if load_dataset(family, IMAGE_SIZE, data, options).fingerprint != dataset.fingerprint:
-        raise Finding(
+        raise Violation(
             "two loads give different data: use no random numbers without a seed, no order of a folder or a set"
         )
 
@@ -111,7 +111,7 @@ def _check_classes(dataset: Dataset) -> None:
     splits = (dataset.train, dataset.query, dataset.gallery)
     used = {label for split in splits for label in split.labels.tolist()}
     if unused := sorted(set(range(dataset.num_classes)) - used):
-        raise Finding(
+        raise Violation(
             f"no image has the label {unused[0]} ({dataset.class_names[unused[0]]}): number the classes that there "
             "are 0, 1, 2, …"
         )
@@ -122,10 +122,10 @@ def _check_published(published: Counts, dataset: Dataset) -> None:
     found |= {"train_classes": len(dataset.train_classes), "classes": dataset.num_classes}
     for name, count in vars(published).items():
         if count not in (None, found[name]):
-            raise Finding(f"published has {name}={count:,}, and load gives {found[name]:,}: correct one of them")
+            raise Violation(f"published has {name}={count:,}, and load gives {found[name]:,}: correct one of them")
     new = (published.classes or 0) > (published.train_classes or 0) > 0
     if new and (shared := set(dataset.query.labels.tolist()) & set(dataset.train_classes)):
-        raise Finding(
+        raise Violation(
             f"published has more classes than are trained on, so test classes are new ones, and class "
             f"{min(shared)} has both training images and queries"
         )

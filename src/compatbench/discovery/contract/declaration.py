@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.finding import Kind, check_name, find
 from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
 from compatbench.method import Method, Params, ranges
@@ -38,42 +38,42 @@ def check_naming(kind: Kind[Any], cls: type[Any], path: Path) -> None:
     check_name(cls)
     other = find(kind, wanted=lambda name: False).paths.get(cls.name, path)
     if other != path:
-        raise Finding(f"the name '{cls.name}' is taken by {other.name}: choose another")
+        raise Violation(f"the name '{cls.name}' is taken by {other.name}: choose another")
 
 
 def check_citation(text: str, content: str) -> None:
     """Raise Finding if the docstring `text` is empty, with the missing `content`, or cites no source."""
     if not text.strip():
-        raise Finding(f"the class has no docstring: give {content}, and the paper")
+        raise Violation(f"the class has no docstring: give {content}, and the paper")
     if not SOURCE.search(text):
-        raise Finding("the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'")
+        raise Violation("the docstring cites no source: name an arXiv id, a DOI, venue and year, or say '(ours)'")
 
 
 def _check_declarations(cls: type[Method]) -> None:
     if not isinstance(cls.role, Role):
-        raise Finding(f"role = {cls.role!r}: use one of {', '.join(f'Role.{role.name}' for role in Role)}")
+        raise Violation(f"role = {cls.role!r}: use one of {', '.join(f'Role.{role.name}' for role in Role)}")
     for attribute, kind in (("needs", Need), ("expects", Expectation)):
         for value in getattr(cls, attribute):
             if not isinstance(value, kind):
                 names = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-                raise Finding(f"{attribute} has {value!r}: use members of {kind.__name__} ({names})")
+                raise Violation(f"{attribute} has {value!r}: use members of {kind.__name__} ({names})")
 
 
 def _check_parameters(cls: type[Method]) -> None:
     params = cls.Params
     if not (isinstance(params, type) and issubclass(params, Params)):
-        raise Finding("Params must be a class that derives from compatbench.method.Params: class Params(Params): …")
+        raise Violation("Params must be a class that derives from compatbench.method.Params: class Params(Params): …")
     missing = [name for name, field in params.model_fields.items() if field.is_required()]
     if missing:
-        raise Finding(f"no default for {', '.join(missing)}: give each parameter its published value as default")
+        raise Violation(f"no default for {', '.join(missing)}: give each parameter its published value as default")
     values = params()
     for name, searched in ranges(values).items():
         for value in (searched.at(0), searched.at(1)):
             try:
                 params.model_validate({**values.model_dump(), name: value})
             except ValidationError as error:
-                raise Finding(f"the range of {name} has {value}: {error.errors()[0]['msg']}; narrow it") from error
+                raise Violation(f"the range of {name} has {value}: {error.errors()[0]['msg']}; narrow it") from error
     if params.model_config.get("extra") != "forbid" or not params.model_config.get("frozen"):
-        raise Finding(
+        raise Violation(
             "Params changes model_config: keep extra='forbid' and frozen=True, so that typing errors are seen"
         )

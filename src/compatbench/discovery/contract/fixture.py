@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from compatbench.data.normalization import Normalization
-from compatbench.discovery.contract.report import Finding
+from compatbench.discovery.contract.report import Violation
 from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.encoders import Encoder, feature_dim
@@ -187,7 +187,7 @@ def skip(plugin: Plugin, dim: int, old_dim: int, trunks: Trunks = (BACKBONE, BAC
     task = task_of(dim, old_dim, HeadName.SOFTMAX, trunks)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
-        raise Finding(f"skip() returned {reason!r}: return None, or the reason in words")
+        raise Violation(f"skip() returned {reason!r}: return None, or the reason in words")
     return reason
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """Outcome of one check."""
 
     check: str
@@ -24,7 +24,7 @@ class Result:
     """What to change, where it failed; why it was left out, where it could not run."""
 
 
-class Finding(Exception):  # noqa: N818 - the outcome of a check, not a fault of the program
+class Violation(Exception):  # noqa: N818 - the outcome of a check, not a fault of the program
     """Raised inside a check: the file breaks the contract; the message says what to change."""
 
 
@@ -33,7 +33,7 @@ class Report:
     """Results of all checks of one file, in the order of running."""
 
     path: Path
-    results: list[Result] = field(default_factory=list)
+    results: list[CheckResult] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -41,7 +41,7 @@ class Report:
         return all(result.passed for result in self.results)
 
     @property
-    def failed(self) -> list[Result]:
+    def failed(self) -> list[CheckResult]:
         """The results of failed checks."""
         return [result for result in self.results if not result.passed]
 
@@ -52,18 +52,18 @@ class Report:
 
     def leave_out(self, check: str, why: str) -> None:
         """Note that `check` cannot run here."""
-        self.results.append(Result(check, True, why))
+        self.results.append(CheckResult(check, True, why))
 
     def check(self, name: str, run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """The result of `run` as the check `name`; None, and a failed result, if it raises."""
         try:
             value = run(*args, **kwargs)
-        except (Finding, ContractError, InvalidResultError, RequestError) as error:
-            self.results.append(Result(name, False, str(error)))
+        except (Violation, ContractError, InvalidResultError, RequestError) as error:
+            self.results.append(CheckResult(name, False, str(error)))
         except Exception as error:
-            self.results.append(Result(name, False, f"{describe(error, self.path)}; it must not raise here"))
+            self.results.append(CheckResult(name, False, f"{describe(error, self.path)}; it must not raise here"))
         else:
-            self.results.append(Result(name, True))
+            self.results.append(CheckResult(name, True))
             return value
         return None
 

@@ -23,7 +23,7 @@ from compatbench.discovery.contract.fixture import (
     skip,
     variants,
 )
-from compatbench.discovery.contract.report import Finding, Report
+from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
 from compatbench.discovery.source import source_files
@@ -84,7 +84,7 @@ def _dimension(plugin: Plugin) -> int:
         if reason is None:
             return dim
         reasons.append(reason)
-    raise Finding(
+    raise Violation(
         f"it skips the plainest upgrade there is, same backbone and same dimension ({reasons[0]}): "
         "make skip() return None where the method can run"
     )
@@ -104,17 +104,17 @@ def check_form(fixture: Fixture) -> None:
     classification = fixture.method.classification(batch, fixture.view(batch), old)
     terms = fixture.method.loss(batch, fixture.view(batch), old)
     if not isinstance(terms, dict):
-        raise Finding(f"loss() returned {type(terms).__name__}: return a dict of scalar tensors by name")
+        raise Violation(f"loss() returned {type(terms).__name__}: return a dict of scalar tensors by name")
     for name, value in {fixture.method.classification_term: classification, **terms}.items():
         if not isinstance(value, Tensor):
-            raise Finding(f"loss term '{name}' is {value!r}: return a scalar tensor, not a Python number or None")
+            raise Violation(f"loss term '{name}' is {value!r}: return a scalar tensor, not a Python number or None")
 
 
 def check_terms(fixture: Fixture, index: list[int] | None = None, *, mixed_precision: bool = False) -> None:
     """Every loss term of the batch at `index` is a finite scalar."""
     for name, value in fixture.terms(index or list(range(10)), mixed_precision=mixed_precision).items():
         if not torch.isfinite(value):
-            raise Finding(
+            raise Violation(
                 f"loss term '{name}' is {value.item()}: guard divisions and means over no elements, "
                 "e.g. sum() / count.clamp(min=1)"
             )
@@ -127,9 +127,9 @@ def check_needs(fixture: Fixture, plugin: Plugin) -> None:
     used |= {need for need, field in BATCH_FIELDS.items() if re.search(rf"\bbatch\.{field}\b", source)}
     declared = set(fixture.method.needs)
     for need in used - declared:
-        raise Finding(f"uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
+        raise Violation(f"uses the {need.value} without declaring it: add Need.{need.name} to `needs`")
     for need in (declared & (GUARDED | set(BATCH_FIELDS))) - used:
-        raise Finding(
+        raise Violation(
             f"declares the {need.value} and never uses it, and the leaderboard prints it as a cost: "
             f"remove Need.{need.name}, or narrow self.needs in __init__ to what the variant needs"
         )
@@ -139,7 +139,7 @@ def check_finite_gradient(fixture: Fixture) -> None:
     """The gradient of a finite loss is finite."""
     for gradient in _gradients(fixture, fixture.terms(range(10))):
         if not gradient.isfinite().all():
-            raise Finding(
+            raise Violation(
                 "the gradient is not finite although the loss is: look for sqrt, norm, acos or log at their edges"
             )
 
@@ -154,9 +154,9 @@ def check_gradient(fixtures: list[Fixture]) -> None:
         constant = without if constant is None else constant & without
         moved = moved or any(bool(gradient.any()) for gradient in _gradients(fixture, terms))
     if not moved:
-        raise Finding("no gradient reaches the new encoder: compute the loss from new.embeddings, not detached")
+        raise Violation("no gradient reaches the new encoder: compute the loss from new.embeddings, not detached")
     if constant:
-        raise Finding(
+        raise Violation(
             f"loss term '{min(constant)}' has no gradient: it must depend on the new model, "
             "without detach(), item() or no_grad()"
         )
@@ -172,16 +172,16 @@ def check_gallery(fixture: Fixture) -> None:
     changes = rewritten.shape != old.shape or not torch.equal(rewritten, old)
     declared = Need.GALLERY_REWRITE in frozenset(fixture.method.needs)
     if not torch.equal(given, old):
-        raise Finding("gallery() modifies its input: work out of place")
+        raise Violation("gallery() modifies its input: work out of place")
     if changes and not declared:
-        raise Finding("gallery() rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
+        raise Violation("gallery() rewrites every stored vector: add Need.GALLERY_REWRITE to `needs`")
     if declared and not changes:
-        raise Finding("declares Need.GALLERY_REWRITE and gallery() changes nothing: remove it from `needs`")
+        raise Violation("declares Need.GALLERY_REWRITE and gallery() changes nothing: remove it from `needs`")
     if not rewritten.isfinite().all():
-        raise Finding("gallery() gives NaN or infinite values: guard divisions and norms")
+        raise Violation("gallery() gives NaN or infinite values: guard divisions and norms")
     alone = torch.cat([fixture.method.gallery(old[row : row + 1]) for row in range(5)])
     if not torch.allclose(rewritten[:5], alone, atol=1e-4):
-        raise Finding(
+        raise Violation(
             "gallery() of a vector depends on the other vectors of the call: use nothing but the vector and what was "
             "trained (e.g. BatchNorm in eval mode)"
         )
@@ -193,11 +193,13 @@ def check_frozen(fixture: Fixture, before: dict[str, bytes]) -> None:
     assert old is not None
     changed = sorted(name for name, content in _bytes(old).items() if before[name] != content)
     if changed:
-        raise Finding(f"the old model changed ({', '.join(changed[:3])}): never write to it; clone() what you need")
+        raise Violation(f"the old model changed ({', '.join(changed[:3])}): never write to it; clone() what you need")
     if old.training or any(module.training for module in old.modules()):
-        raise Finding("the old model is in training mode afterwards: do not call train() on it")
+        raise Violation("the old model is in training mode afterwards: do not call train() on it")
     if any(p.requires_grad or p.grad is not None for p in old.parameters()):
-        raise Finding("a gradient reaches the old model: do not switch requires_grad on; clone() what is to be learned")
+        raise Violation(
+            "a gradient reaches the old model: do not switch requires_grad on; clone() what is to be learned"
+        )
 
 
 def check_seeds(fixture: Fixture, plugin: Plugin) -> None:
@@ -206,7 +208,7 @@ def check_seeds(fixture: Fixture, plugin: Plugin) -> None:
     torch.manual_seed(4711)
     again.train()
     if not torch.equal(fixture.embeddings(), again.embeddings()):
-        raise Finding(
+        raise Violation(
             "two trainings with the same seed differ: build modules in __init__() or setup(), where torch's "
             "global stream is seeded, and draw from batch.generator in loss()"
         )
@@ -221,7 +223,7 @@ def check_state(fixture: Fixture, plugin: Plugin) -> None:
     try:
         restored.model.load_state_dict(load(stored))
     except RuntimeError as error:
-        raise Finding(
+        raise Violation(
             f"the stored state does not load again ({one_line(str(error))}): register modules and buffers "
             "in __init__ or setup() only, always with the same names and shapes"
         ) from error
@@ -229,7 +231,7 @@ def check_state(fixture: Fixture, plugin: Plugin) -> None:
         ("embeddings", "compatible()", "gallery()", "logits"), _outputs(fixture), _outputs(restored), strict=True
     ):
         if not torch.equal(first, second):
-            raise Finding(
+            raise Violation(
                 f"{name} differ after storing and loading: keep what they depend on in parameters or buffers "
                 "(register_buffer), not in plain attributes"
             )
@@ -246,7 +248,7 @@ def check_task(
     check_terms(fixture)
     queries, gallery = (tuple(one.shape) for one in _outputs(fixture)[1:3])
     if queries != gallery:
-        raise Finding(f"compatible() gives {queries} where the old gallery needs {gallery}")
+        raise Violation(f"compatible() gives {queries} where the old gallery needs {gallery}")
 
 
 def check_frozen_trunks(plugin: Plugin, dim: int, trunks: Trunks) -> None:
@@ -258,12 +260,12 @@ def check_frozen_trunks(plugin: Plugin, dim: int, trunks: Trunks) -> None:
     try:
         fixture.train()
     except (RuntimeError, IndexError) as error:
-        raise Finding(
+        raise Violation(
             f"fails where images are features (B, F) of a frozen trunk ({one_line(str(error))}): take batch.images as "
             "it is, or mix whole rows of it"
         ) from error
     if not fixture.embeddings().isfinite().all():
-        raise Finding("gives embeddings that are not finite after a training on features (B, F) of a frozen trunk")
+        raise Violation("gives embeddings that are not finite after a training on features (B, F) of a frozen trunk")
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from compatbench.report.render.to_html import templates
-from compatbench.report.rows.flips import FlipList, Samples, ShownFlip
+from compatbench.report.rows.flips import FlipList, SampleLookup, ShownFlip
 
 LOSSLESS = 32
 """Images with longer sides than this, in pixels, are JPEG, and at most `LARGEST` long."""
@@ -32,7 +32,7 @@ class Picture:
 class Pictures:
     """The pictures of samples, each made once: the same items come first for many queries and methods."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: SampleLookup) -> None:
         self._samples = samples
         self._made: dict[int, Picture] = {}
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.plots.svg import CHARACTER, Scale, element, frame, label, line, path, plot, scales
-from compatbench.report.render.table import Cell, Unit, interval, value
+from compatbench.report.render.table import TableCell, Unit, interval, value
 from compatbench.vocabulary import League
 
 SIZES = (1100, 560), (420, 460)
@@ -51,7 +51,7 @@ class Point:
 
 
 def _words(one: Estimate, unit: Unit) -> str:
-    cell = Cell(one.value, low=one.low, high=one.high)
+    cell = TableCell(one.value, low=one.low, high=one.high)
     return " ".join(part for part in (value(cell, unit), interval(cell, unit)) if part)
 
 

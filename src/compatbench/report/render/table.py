@@ -64,7 +64,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One value with its interval; `marks` are short signs after it (†, n.s.), explained by the footnotes."""
 
     value: float | int | str | None = None
@@ -78,13 +78,13 @@ class Cell:
 class Row:
     """Cells by column key; a column without a cell is shown as undefined."""
 
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, TableCell]
     tags: tuple[str, ...] = ()
     """What a reader may filter rows by (a method's needs)."""
 
-    def cell(self, column: Column) -> Cell:
+    def cell(self, column: Column) -> TableCell:
         """The cell in `column`."""
-        return self.cells.get(column.key, Cell())
+        return self.cells.get(column.key, TableCell())
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,14 @@ def number(value: float, unit: Unit) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
-def interval(cell: Cell, unit: Unit) -> str:
+def interval(cell: TableCell, unit: Unit) -> str:
     """`[low, high]` of a cell, or an empty text if it has none."""
     if cell.low is None or cell.high is None:
         return ""
     return f"[{number(cell.low, unit)}, {number(cell.high, unit)}]"
 
 
-def value(cell: Cell, unit: Unit) -> str:
+def value(cell: TableCell, unit: Unit) -> str:
     """The value of a cell as text, without interval, emphasis or marks."""
     if cell.value is None:
         return UNDEFINED

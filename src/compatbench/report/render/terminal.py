@@ -14,7 +14,7 @@ from rich.text import Text
 from tabulate import tabulate
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Row, Table, Unit, interval, value
+from compatbench.report.render.table import NOT_SIGNIFICANT, Column, Row, Table, TableCell, Unit, interval, value
 
 WIDEST = 100
 """Columns of text that a file or a pipe gets at most, as a terminal of that width would."""
@@ -100,7 +100,7 @@ def _rich(table: Table, intervals: Sequence[str], *, plain: bool = False) -> Ric
     return grid
 
 
-def _styled(cell: Cell, column: Column, intervals: Sequence[str], *, plain: bool) -> Text:
+def _styled(cell: TableCell, column: Column, intervals: Sequence[str], *, plain: bool) -> Text:
     """Bold already says which values tie with the best, so the mark that says so too is left out; without it a star."""
     marks = [mark for mark in cell.marks if mark != NOT_SIGNIFICANT] + ([BEST] if plain and cell.bold else [])
     return Text(_text(cell, column, marks, intervals), style="bold" if cell.bold else "")
@@ -123,6 +123,6 @@ def _plain(table: Table, intervals: Sequence[str]) -> str:
     return f"{one_line(table.title)}\n\n{grid}\n"
 
 
-def _text(cell: Cell, column: Column, marks: Sequence[str], intervals: Sequence[str]) -> str:
+def _text(cell: TableCell, column: Column, marks: Sequence[str], intervals: Sequence[str]) -> str:
     spread = interval(cell, column.unit) if column.key in intervals else ""
     return " ".join(word for word in (one_line(value(cell, column.unit)), spread, *marks) if word)

@@ -6,7 +6,7 @@ import csv
 import io
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Row, Table
+from compatbench.report.render.table import Column, Row, Table, TableCell
 
 
 def to_csv(table: Table) -> str:
@@ -35,7 +35,7 @@ def _names(column: Column) -> list[str]:
     return [column.key, f"{column.key}_low", f"{column.key}_high"] if column.interval else [column.key]
 
 
-def _entries(cell: Cell, column: Column) -> list[str]:
+def _entries(cell: TableCell, column: Column) -> list[str]:
     numbers = [cell.value, cell.low, cell.high] if column.interval else [cell.value]
     return [_entry(entry) for entry in numbers]
 

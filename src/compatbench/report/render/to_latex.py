@@ -3,7 +3,7 @@ r"""A table as LaTeX for papers: booktabs, everything escaped. Needs `\usepackag
 from __future__ import annotations
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Table, interval, value
+from compatbench.report.render.table import Column, Table, TableCell, interval, value
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -69,7 +69,7 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in one_line(text))
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _cell(cell: TableCell, column: Column) -> str:
     text = escape(value(cell, column.unit))
     if text.startswith("["):
         text = f"{{{text}}}"  # the `\\` before it would take a bracket as its own

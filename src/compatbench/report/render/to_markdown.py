@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from compatbench.errors import one_line
-from compatbench.report.render.table import Cell, Column, Table, interval, value
+from compatbench.report.render.table import Column, Table, TableCell, interval, value
 
 
 def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str:
@@ -79,7 +79,7 @@ def _grid(table: Table) -> str:
     )
 
 
-def to_cell(cell: Cell, column: Column) -> str:
+def to_cell(cell: TableCell, column: Column) -> str:
     """One cell with its interval, emphasis and marks."""
     text = escape(value(cell, column.unit))
     if cell.bold:

@@ -26,7 +26,7 @@ CROSS, FULL = "no", "nn"
 """The systems: new queries on the old gallery, and after the full backfill."""
 
 
-class Samples(Protocol):
+class SampleLookup(Protocol):
     """Labels, names and images of queries and gallery items, by sample id."""
 
     def label(self, sample: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compatbench.records.store import row_name
 from compatbench.report.plots.flip_sheet import Pictures, flip_sheet
 from compatbench.report.render.to_csv import neutral
-from compatbench.report.rows.flips import FlipList, Samples
+from compatbench.report.rows.flips import FlipList, SampleLookup
 from compatbench.report.site.scenario_report import ScenarioReport
 
 
@@ -24,7 +24,7 @@ class FlipFiles:
     """By path."""
 
 
-def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[FlipFiles]:
+def flip_files(report: ScenarioReport, samples: SampleLookup | None) -> Sequence[FlipFiles]:
     """The files of every row, `flips/<scenario>/<label>.csv` and `.html`."""
     pictures = None if samples is None else Pictures(samples)
     found = []
@@ -40,7 +40,7 @@ def flip_files(report: ScenarioReport, samples: Samples | None) -> Sequence[Flip
     return found
 
 
-def flip_csv(flips: FlipList, samples: Samples | None) -> str:
+def flip_csv(flips: FlipList, samples: SampleLookup | None) -> str:
     """The list as CSV; class and name of each query as far as `samples` know them."""
     frame = flips.flips
     if samples is not None:

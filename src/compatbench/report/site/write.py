@@ -10,7 +10,7 @@ from compatbench.report.render.table import Column, Place, Table
 from compatbench.report.render.to_csv import to_csv
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_legend, to_markdown
-from compatbench.report.rows.flips import Samples
+from compatbench.report.rows.flips import SampleLookup
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.flip_files import FlipFiles, flip_files
 from compatbench.report.site.leaderboard_page import leaderboard_page
@@ -34,7 +34,7 @@ def write_report(
     out_folder: Path,
     title: str,
     speed: Path | None = None,
-    samples: Samples | None = None,
+    samples: SampleLookup | None = None,
 ) -> list[Path]:
     """Write the report of one suite and return its files; equal records give equal bytes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.evaluation.significance import INTERVALS
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.rows.backfill import RowBackfill
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import points
@@ -79,11 +79,11 @@ def _row(one: RowBackfill) -> Row:
     return method_row(
         one.row,
         {
-            "oo": Cell(one.status_quo.in_points().value, marks=own_old(one.row)),
+            "oo": TableCell(one.status_quo.in_points().value, marks=own_old(one.row)),
             "area": points(one.area),
             "minimum": points(one.minimum),
-            "minimum_beta": Cell(one.minimum_beta),
+            "minimum_beta": TableCell(one.minimum_beta),
             "dip": points(one.dip, (INCIDENT,) if one.incident else ()),
-            "crossing": Cell(one.crossing),
+            "crossing": TableCell(one.crossing),
         },
     )

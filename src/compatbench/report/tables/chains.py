@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench.evaluation.significance import INTERVALS
-from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.rows.chains import ChainRow, step_seconds, upgrade_seconds
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
@@ -97,9 +97,9 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
 
     def line(row: MethodRow) -> Row:
         total = upgrade_seconds(seconds[row.label])
-        cells = {column.key: Cell(value) for column, value in zip(steps, seconds[row.label], strict=True)}
-        cells["upgrades"] = Cell(total)
-        cells["relative"] = Cell(total / base if total is not None and base else None)
+        cells = {column.key: TableCell(value) for column, value in zip(steps, seconds[row.label], strict=True)}
+        cells["upgrades"] = TableCell(total)
+        cells["relative"] = TableCell(total / base if total is not None and base else None)
         return method_row(row, cells)
 
     return scenario_table(
@@ -116,7 +116,7 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
 def _matrix_rows(chain: ChainRow) -> list[Row]:
     rows = []
     for query in range(len(chain.matrix)):
-        cells = {"queries": Cell(query + 1)}
+        cells = {"queries": TableCell(query + 1)}
         for gallery in range(query + 1):
             marks = (BELOW,) if chain.below[query, gallery] else ()
             cells[f"gallery {gallery + 1}"] = points(chain.entries[query, gallery], marks)

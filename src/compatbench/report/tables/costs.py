@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import plain, spread
@@ -55,5 +55,5 @@ def _row(row: MethodRow) -> Row:
         column.key: spread([value for one in costs if (value := one.get(column.key)) is not None], column)
         for column in _MEASURED
     }
-    named = {"method": Cell(row.label), "time": plain(row.time), "needs": needs_cell(row.runs.method.needs)}
+    named = {"method": TableCell(row.label), "time": plain(row.time), "needs": needs_cell(row.runs.method.needs)}
     return method_row(row, cells | named)

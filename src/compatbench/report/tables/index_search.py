@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from compatbench.records.parts import IndexSearch
 from compatbench.records.record import Record
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import spread
@@ -77,7 +77,7 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
         for entry, text in _ENTRIES.items():
             several = [one for place, one in searches if (place, one.index) == (entry, index)]
             cells = {one.key: spread([getattr(each, one.key) for each in several], one) for one in SPEED_COLUMNS}
-            lines += [Row({"searched": Cell(text), **cells})] if several else []
+            lines += [Row({"searched": TableCell(text), **cells})] if several else []
         groups.append(Group(index.heading, tuple(lines)))
     return scenario_table(
         scenario,

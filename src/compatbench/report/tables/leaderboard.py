@@ -9,7 +9,7 @@ from math import inf
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.significance import FAMILY, INTERVALS
-from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
+from compatbench.report.render.table import NOT_SIGNIFICANT, Column, Place, Row, Table, TableCell, Unit
 from compatbench.report.rows.controls import ScenarioRows, judgement, ordering
 from compatbench.report.rows.estimates import Tested, best_rows, tuning_gain
 from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
@@ -62,7 +62,7 @@ class _Score:
     """One column, declared in one place: what it is, where it is shown, and the cell of each row."""
 
     column: Column
-    cell: Callable[[_Line], Cell]
+    cell: Callable[[_Line], TableCell]
     tested: Tested | None = None
     """What is compared to find the best of the column, which are bold."""
     optional: bool = False
@@ -82,9 +82,9 @@ def _number(
     """A number on mAP: what it is, by its word, and its cell."""
     share = word in RANKED_BY or word in _RATIOS
 
-    def cell(line: _Line) -> Cell:
+    def cell(line: _Line) -> TableCell:
         if word in _OF_THE_GAIN and line.in_points:
-            return Cell()
+            return TableCell()
         marks = own_old(line.row) if word is Entry.OLD and line.row.scores is not None else ()
         return (plain if share else points)(line.row.number(word), marks)
 
@@ -104,7 +104,7 @@ _SCORES = (
             places=tuple(Place),
             order=1,
         ),
-        lambda line: Cell(line.ranks.get(line.rank_by)),
+        lambda line: TableCell(line.ranks.get(line.rank_by)),
         optional=True,
     ),
     _Score(METHOD, lambda line: method_cell(line.row)),
@@ -140,7 +140,7 @@ _SCORES = (
             places=tuple(Place),
             order=7,
         ),
-        lambda line: Cell(judgement(line.row) or outcome(line.row.runs.records, name_seeds=False)),
+        lambda line: TableCell(judgement(line.row) or outcome(line.row.runs.records, name_seeds=False)),
     ),
     _Score(
         Column(
@@ -151,7 +151,7 @@ _SCORES = (
             places=(Place.README,),
             order=13,
         ),
-        lambda line: Cell(ordering(line.row)),
+        lambda line: TableCell(ordering(line.row)),
     ),
     _Score(
         Column(
@@ -199,18 +199,18 @@ _SCORES = (
     ),
     _Score(
         Column("l2", "M(n,o) L2", "Cross-test by L2 distance in place of cosine. mAP in points."),
-        lambda line: points(Estimate(line.row.cross(distance="l2"))) if line.show_l2 else Cell(),
+        lambda line: points(Estimate(line.row.cross(distance="l2"))) if line.show_l2 else TableCell(),
         optional=True,
     ),
     *(_number(word.value, word, inf, ()) for word in _DETAILS),
-    _Score(TIME, lambda line: Cell(line.row.time.value)),
+    _Score(TIME, lambda line: TableCell(line.row.time.value)),
     _Score(NEEDS, lambda line: needs_cell(line.row.runs.method.needs)),
     *(
         _Score(
             Column(
                 f"rank_{key}", f"rank by {word.heading}", f"Place within the league, by {word.heading}.", Unit.PLACE
             ),
-            lambda line, word=word: Cell(line.ranks.get(word)),  # type: ignore[misc]
+            lambda line, word=word: TableCell(line.ranks.get(word)),  # type: ignore[misc]
             optional=True,
         )
         for key, word in zip(("A", "gamma", "phi"), RANKED_BY, strict=True)
@@ -289,17 +289,17 @@ def _status_quo(scenario: ScenarioRows) -> list[tuple[Role | League, Row]]:
     if row is None:
         return []
     cells = {
-        "method": Cell(STATUS_QUO),
+        "method": TableCell(STATUS_QUO),
         "seeds": _seeds(row, len(scenario.runs.seeds)),
         "oo": points(row.number(Entry.OLD)),
         "reference": points(row.number(Entry.REFERENCE)),
-        "verdict": Cell("no upgrade"),
+        "verdict": TableCell("no upgrade"),
     }
     return [(Role.REFERENCE, Row(cells))]
 
 
-def _seeds(row: MethodRow, of: int) -> Cell:
-    return Cell(f"{len(row.runs.finished)}/{of}")
+def _seeds(row: MethodRow, of: int) -> TableCell:
+    return TableCell(f"{len(row.runs.finished)}/{of}")
 
 
 def _why_partial(row: MethodRow, scenario: ScenarioRuns) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from compatbench.report.render.table import Cell, Column, Group, Place, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Place, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.suite.times import built_in_times
@@ -41,13 +41,13 @@ SETTINGS = {ParameterSetting.BOTH: "=", ParameterSetting.UNTUNED: "~"}
 """Marks of rows whose name does not say where their parameters come from."""
 
 
-def method_cell(row: MethodRow) -> Cell:
+def method_cell(row: MethodRow) -> TableCell:
     """The name of a row, marked if its old model is its own, and if it has published parameters among tuned ones."""
     setting = (SETTINGS[row.setting],) if row.setting in SETTINGS else ()
-    return Cell(row.label, marks=(*own_old(row), *setting))
+    return TableCell(row.label, marks=(*own_old(row), *setting))
 
 
-def method_row(row: MethodRow, cells: Mapping[str, Cell]) -> Row:
+def method_row(row: MethodRow, cells: Mapping[str, TableCell]) -> Row:
     """The line of a row, with its name unless `cells` have it; readers filter it by its needs."""
     return Row({"method": method_cell(row), **cells}, tags=tuple(row.runs.method.needs))
 
@@ -64,9 +64,9 @@ def timing(suite: str) -> str:
     )
 
 
-def needs_cell(needs: Iterable[str]) -> Cell:
+def needs_cell(needs: Iterable[str]) -> TableCell:
     """The needs of a method, in words."""
-    return Cell(", ".join(needs) or "nothing")
+    return TableCell(", ".join(needs) or "nothing")
 
 
 def own_old(row: MethodRow) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from compatbench.records.parts import Convergence
 from compatbench.records.record import Record
-from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.rows.closing import shared_model
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow
@@ -36,13 +36,13 @@ def models_table(found: ScenarioRows) -> Table | None:
     shared = found.status_quo
     for generation in ("0", f"*{newest}") if shared else ():
         if shared and (cells := _cells(shared.runs.finished, generation)):
-            lines.append((Role.REFERENCE, Row({"method": Cell(shared_model(generation)), **cells})))
+            lines.append((Role.REFERENCE, Row({"method": TableCell(shared_model(generation)), **cells})))
     for row in found.rows:
         trained = row.runs.method.kind == "training" and not row.is_baseline
         for generation in (("0", newest) if row.own_first_generation else (newest,)) if trained else ():
             if cells := _cells(row.runs.finished, generation):
                 name = f"{row.label}, old model" if generation == "0" else row.label
-                lines.append((row.section, method_row(row, {"method": Cell(name, marks=own_old(row)), **cells})))
+                lines.append((row.section, method_row(row, {"method": TableCell(name, marks=own_old(row)), **cells})))
     if not lines:
         return None
     return scenario_table(
@@ -57,7 +57,7 @@ def models_table(found: ScenarioRows) -> Table | None:
     )
 
 
-def _cells(records: Sequence[Record], generation: str) -> dict[str, Cell]:
+def _cells(records: Sequence[Record], generation: str) -> dict[str, TableCell]:
     known = {record.spec.seed: one for record in records if (one := record.convergence.get(generation)) is not None}
     if not known:
         return {}
@@ -66,15 +66,15 @@ def _cells(records: Sequence[Record], generation: str) -> dict[str, Cell]:
         "training": _spread([one.accuracy[-1] for one in known.values() if one.accuracy]),
         "held_out": _spread([one.held_out_accuracy[-1] for one in known.values() if one.held_out_accuracy]),
         "fall": _spread([one.loss_fall for one in known.values() if one.loss_fall is not None]),
-        "converged": Cell(f"not with seed {', '.join(missed)}" if missed else "yes"),
+        "converged": TableCell(f"not with seed {', '.join(missed)}" if missed else "yes"),
     }
 
 
-def _spread(shares: Sequence[float]) -> Cell:
+def _spread(shares: Sequence[float]) -> TableCell:
     percent = [100 * share for share in shares]
     if len(percent) < 2:
-        return Cell(percent[0] if percent else None)
-    return Cell(fmean(percent), min(percent), max(percent))
+        return TableCell(percent[0] if percent else None)
+    return TableCell(fmean(percent), min(percent), max(percent))
 
 
 def convergences(row: MethodRow) -> list[tuple[int, str, Convergence]]:

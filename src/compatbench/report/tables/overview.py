@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.render.table import NOT_SIGNIFICANT, Cell, Column, Place, Row, Table, Unit
+from compatbench.report.render.table import NOT_SIGNIFICANT, Column, Place, Row, Table, TableCell, Unit
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.overview import OverviewRow, gain_sign, overview_rows
 from compatbench.report.rows.row import MethodRow
@@ -114,33 +114,35 @@ def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName
     best = number in row.ranks and not row.ahead[number]
     marks = (NOT_SIGNIFICANT,) if best and row.ranks[number] > 1 else ()
     cells = {
-        "rank": Cell(row.ranks.get(number)),
+        "rank": TableCell(row.ranks.get(number)),
         "mean": replace(plain(row.means[number], marks), bold=best),
-        "tax": Cell(row.tax),
-        "time": Cell(row.time),
-        "compatible": Cell(row.compatible or None),
+        "tax": TableCell(row.tax),
+        "time": TableCell(row.time),
+        "compatible": TableCell(row.compatible or None),
         "mean_rank": plain(row.mean_rank),
         "needs": needs_cell(row.known.runs.method.needs),
     }
     return method_row(row.known, cells | gains)
 
 
-def _gain(row: MethodRow | None) -> Cell:
+def _gain(row: MethodRow | None) -> TableCell:
     if row is None:
-        return Cell()
+        return TableCell()
     marks = {1: (ABOVE,), -1: (BELOW,), 0: ()}[gain_sign(row)]
-    return Cell(row.number(MetricName.CROSS_GAIN).in_points().value, marks=marks)
+    return TableCell(row.number(MetricName.CROSS_GAIN).in_points().value, marks=marks)
 
 
 def _ends(scenarios: Sequence[ScenarioRows]) -> list[Row]:
     """M(o,o) and M(*,*) of every scenario."""
     lines = []
     for name, entry in ((STATUS_QUO, Entry.OLD), (FULL_BACKFILL, Entry.REFERENCE)):
-        cells = {"method": Cell(name)}
+        cells = {"method": TableCell(name)}
         for scenario in scenarios:
             row = scenario.status_quo
             marks = (RED,) if scenario.banner.problems else (UNRANKED,) if scenario.closed else ()
             value = row.number(entry) if row else Estimate()
-            cells[scenario.runs.scenario] = Cell(value.in_points().value, marks=marks if entry is Entry.OLD else ())
+            cells[scenario.runs.scenario] = TableCell(
+                value.in_points().value, marks=marks if entry is Entry.OLD else ()
+            )
         lines.append(Row(cells))
     return lines

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from compatbench.report.render.table import Cell, Group, Row, Table
+from compatbench.report.render.table import Group, Row, Table, TableCell
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.tables.leaderboard import leaderboard
 from compatbench.storage.builtin import builtin_folder
@@ -48,15 +48,15 @@ class PublishedRow(_Model):
     new: Figures = Figures()
 
     @property
-    def cells(self) -> dict[str, Cell]:
+    def cells(self) -> dict[str, TableCell]:
         """Those of the leaderboard that have a figure."""
         return {
-            "method": Cell(self.method, marks=(MARK,)),
-            "oo": Cell(self.old.mAP),
-            "no": Cell(self.cross.mAP),
-            "nn": Cell(self.new.mAP),
-            "cmc1": Cell(self.cross.CMC1),
-            "verdict": Cell("published, not measured here"),
+            "method": TableCell(self.method, marks=(MARK,)),
+            "oo": TableCell(self.old.mAP),
+            "no": TableCell(self.cross.mAP),
+            "nn": TableCell(self.new.mAP),
+            "cmc1": TableCell(self.cross.CMC1),
+            "verdict": TableCell("published, not measured here"),
         }
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.errors import RequestError
-from compatbench.report.render.table import Cell, Column, Group, Row, Table, Unit
+from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 
 _COLUMNS = (
     Column("name", "measurement", "The benchmark, with its parameters.", Unit.TEXT),
@@ -51,11 +51,11 @@ def _row(entry: dict[str, Any]) -> Row:
     details = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in extra.items()}
     return Row(
         {
-            "name": Cell(entry["name"]),
-            "median_ms": Cell(1000 * float(stats["median"])),
-            "iqr_ms": Cell(1000 * float(stats["iqr"])),
-            "rounds": Cell(int(stats["rounds"])),
-            "ratio": Cell(None if ratio is None else float(ratio)),
-            "details": Cell(", ".join(f"{key} {value}" for key, value in sorted(details.items())) or None),
+            "name": TableCell(entry["name"]),
+            "median_ms": TableCell(1000 * float(stats["median"])),
+            "iqr_ms": TableCell(1000 * float(stats["iqr"])),
+            "rounds": TableCell(int(stats["rounds"])),
+            "ratio": TableCell(None if ratio is None else float(ratio)),
+            "details": TableCell(", ".join(f"{key} {value}" for key, value in sorted(details.items())) or None),
         }
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.significance import FAMILY, INTERVALS, Values, corrected_p_values, sign
-from compatbench.report.render.table import Cell, Column, Table, Unit
+from compatbench.report.render.table import Column, Table, TableCell, Unit
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.estimates import tuning_gain
 from compatbench.report.rows.row import MethodRow
@@ -29,7 +29,7 @@ def tuning_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     """A line for each method with both settings, or whose published values were the best; None without any of these."""
     tuned: dict[str, MethodRow] = {}
     published: dict[str, MethodRow] = {}
-    cells: dict[str, dict[str, Cell]] = {}
+    cells: dict[str, dict[str, TableCell]] = {}
     columns = []
     for found in scenarios:
         rows = {row.label: row for row in found.rows}
@@ -59,7 +59,7 @@ def tuning_table(scenarios: Sequence[ScenarioRows]) -> Table | None:
     )
 
 
-def _cells(pairs: dict[str, tuple[MethodRow, MethodRow]], number: MetricName) -> dict[str, Cell]:
+def _cells(pairs: dict[str, tuple[MethodRow, MethodRow]], number: MetricName) -> dict[str, TableCell]:
     """The differences of one scenario in `number`, by the label of the tuned row; one seed has no marks."""
     more: dict[str, Values] = {}
     for label, (one, other) in pairs.items():
@@ -75,12 +75,12 @@ def _cells(pairs: dict[str, tuple[MethodRow, MethodRow]], number: MetricName) ->
     return found
 
 
-def _values(tuned: MethodRow, published: MethodRow | None) -> Cell:
+def _values(tuned: MethodRow, published: MethodRow | None) -> TableCell:
     if published is None:
-        return Cell(ParameterSetting.BOTH)
+        return TableCell(ParameterSetting.BOTH)
     new, old = tuned.runs.method.params, published.runs.method.params
     changed = [f"{key} {_short(old.get(key))} → {_short(value)}" for key, value in new.items() if value != old.get(key)]
-    return Cell(", ".join(changed))
+    return TableCell(", ".join(changed))
 
 
 def _short(value: object) -> str:

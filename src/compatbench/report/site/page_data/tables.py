@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compatbench.report.render.table import Cell, Column, Row, Table, Unit
+from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.site.page_data.numbers import Json, shown
 from compatbench.report.site.page_data.terms import Terms
 from compatbench.report.tables.published import MARK
@@ -70,7 +70,7 @@ def _cell(row: Row, column: Column) -> Json:
     return value
 
 
-def _value(cell: Cell, unit: Unit) -> Json:
+def _value(cell: TableCell, unit: Unit) -> Json:
     if cell.value is None or isinstance(cell.value, str):
         return cell.value
     if cell.low is None or cell.high is None:

@@ -11,7 +11,7 @@ from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Role, St
 
 
 @dataclass(frozen=True)
-class Term:
+class Definition:
     """One entry of the page's definitions."""
 
     anchor: str
@@ -71,7 +71,7 @@ class Terms:
     """Definitions by name; two columns of one title and different descriptions are two terms."""
 
     def __init__(self) -> None:
-        self._terms: dict[tuple[str, str], Term] = {}
+        self._terms: dict[tuple[str, str], Definition] = {}
         for name, text in GENERAL.items():
             self.define(name, text)
 
@@ -81,10 +81,10 @@ class Terms:
             taken = {term.anchor for term in self._terms.values()}
             stem = f"term-{re.sub(r'[^a-z0-9]+', '-', _ascii(name)).strip('-')}"
             anchor = next(one for one in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if one not in taken)
-            self._terms[name, text] = Term(anchor, name, text)
+            self._terms[name, text] = Definition(anchor, name, text)
         return self._terms[name, text].anchor
 
-    def sorted(self) -> list[Term]:
+    def sorted(self) -> list[Definition]:
         """All terms, by name."""
         return sorted(self._terms.values(), key=lambda term: (_ascii(term.name), term.anchor))
 

@@ -1,4 +1,4 @@
-"""Agreement of a board's records: what several say of one model, one split or the same queries is said alike."""
+"""Consistency of a board: what several records say of one model, one split or the same queries is said alike."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Scored:
     results: QueryResults
 
 
-class Agreement:
+class Consistency:
     """Compares each record with those before it, those of the baseline first. What they say first counts."""
 
     def __init__(self, results: Results, *, coarse: bool = False) -> None:
