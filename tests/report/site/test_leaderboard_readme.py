@@ -115,10 +115,10 @@ def test_marks_of_what_is_not_there_leave_the_text_alone(made):
     assert with_section("no marks", made, FOLDER) == "no marks"
 
 
-def test_a_suite_on_the_leaderboard_keeps_no_page_and_no_lists_of_flips(made, tmp_path):
+def test_a_suite_on_the_leaderboard_keeps_no_page_no_latex_and_no_lists_of_flips(made, tmp_path):
     written = sorted(path.relative_to(tmp_path).as_posix() for path in write_suite(made.suites[0], tmp_path))
     tables = [f"tables/{name}{kind}" for name in ("one", "two") for kind in ("", "-costs", "-flips")]
-    expected = [f"{table}.{ending}" for table in tables for ending in ("csv", "md", "tex")]
+    expected = [f"{table}.{ending}" for table in tables for ending in ("csv", "md")]
     assert written == sorted([*expected, "README.md", "plots/one-pareto.svg", "plots/two-pareto.svg"])
     text = (tmp_path / "README.md").read_text()
     linked = [target for target in targets(text) if not target.startswith("..")]

@@ -160,7 +160,7 @@ def _scenario(
         escape(figure.caption) if figure else "",
         f"<details{' open' if is_open else ''}><summary>The table: {rows} rows</summary>",
         linked_table(table, terms, link, lambda row: records_of(report, row, folder)),
-        f"All columns: [Markdown]({tables}.md), [CSV]({tables}.csv), [LaTeX]({tables}.tex).",
+        f"All columns: [Markdown]({tables}.md), [CSV]({tables}.csv).",
         "</details>",
     ]
 

@@ -65,8 +65,9 @@ def write_report(
 def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
     """Write `tables/`, `plots/` and `README.md` below `out_folder` and return the files; equal records, equal bytes.
 
-    Unlike the report of one's own runs it has no page, since results/index.html shows all suites, and no lists of
-    flips: they weigh more than the records, and here ranks end at 10. `compatbench report` lists those of a run.
+    Unlike the report of one's own runs it has no page, since results/index.html shows all suites and copies any table
+    as LaTeX, and no lists of flips: they weigh more than the records, and here ranks end at 10. `compatbench report`
+    lists those of a run.
     """
     tuning = tuning_table(suite.reports)
     parts = [
@@ -78,7 +79,8 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
     ]
     contents = _table_files(tuning, tuning) if tuning else {}
     contents |= {name: content for report in suite.reports for name, content in _scenario_files(report).items()}
-    return write_files(out_folder, contents | {"README.md": joined(parts)})
+    published = {name: content for name, content in contents.items() if not name.endswith(".tex")}
+    return write_files(out_folder, published | {"README.md": joined(parts)})
 
 
 def _scenario_files(report: ScenarioReport) -> dict[str, str]:
@@ -151,8 +153,7 @@ def banner_lines(report: ScenarioReport) -> str:
 
 def _links(report: ScenarioReport) -> list[str]:
     links = [
-        f"- {escape(table.title)}: [table](tables/{table.name}.md) · [CSV](tables/{table.name}.csv) · "
-        f"[LaTeX](tables/{table.name}.tex)"
+        f"- {escape(table.title)}: [table](tables/{table.name}.md) · [CSV](tables/{table.name}.csv)"
         for table in report.tables.values()
     ]
     plots = [image(figure.name, figure.file) for figure in report.figures.values()]
