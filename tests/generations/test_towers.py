@@ -14,7 +14,7 @@ from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import Catalogue
 from compatbench.generations.chain import ChainTrainer, task_of
 from compatbench.generations.loop import DOCUMENTS_TERM, embed_images
-from compatbench.generations.serving import ServedGeneration, documents_of, serve
+from compatbench.generations.serving import ServedGeneration, serve
 from compatbench.measurement.served_chain import ServedChain
 from compatbench.plan.cells import make_plan
 from compatbench.plan.selection import Selection
@@ -118,7 +118,7 @@ def test_later_generations_are_made_compatible_with_the_documents_that_are_there
     chain = trainer(ACROSS)
     assert [documents_from(chain.chain, step) for step in range(3)] == [0, 0, 2]
     served = served_by(chain, "bct")
-    assert [documents_of(served, step) for step in range(3)] == [0, 0, 2]
+    assert [documents_from(served, step) for step in range(3)] == [0, 0, 2]
     assert served[2].trained.old is not None
     assert served[2].trained.old.id == served[0].trained.id
     queries, documents = ServedChain.of(chain, served, {}).pair(2, 1)

@@ -349,7 +349,7 @@ def test_reading_touches_the_rows_of_a_batch_alone() -> None:
             return np.zeros((len(rows), 3), np.float16)
 
     matrix = Rows()
-    features = Features(matrix, torch.arange(0, 1_000_000, 2), 1.0)  # type: ignore[arg-type]
+    features = Features(matrix=matrix, rows=torch.arange(0, 1_000_000, 2), rate=1.0)  # type: ignore[arg-type]
     assert features.read(torch.tensor([4, 1])).shape == (2, 3)
     assert matrix.read == [8, 2]
 

@@ -13,7 +13,7 @@ from compatbench.comparison.comparison import (
     fitted_adapters,
 )
 from compatbench.comparison.costs import Backfill
-from compatbench.comparison.verdict import gain_of
+from compatbench.comparison.verdict import by_gain, gain_of
 from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.tables.cells import points
 from compatbench.vocabulary import Order
@@ -59,8 +59,7 @@ def costs_table(comparison: Comparison) -> Table | None:
     if costs.hours is not None:
         columns.append(Column("hours", "hours", "At the given items a second.", Unit.AMOUNT))
     columns.append(Column("online", "needs", "Beside the new encoder.", Unit.TEXT))
-    adapters = fitted_adapters(comparison.outcomes)
-    adapters.sort(key=lambda one: -(one.metric(gain_of(comparison.metric)).value or 0.0))
+    adapters = by_gain(fitted_adapters(comparison.outcomes), comparison.metric)
     return Table(
         name="costs",
         title=f"What it costs: {costs.items:,.0f} items",
@@ -113,16 +112,8 @@ def _gain(comparison: Comparison, curve: MixedCurve, point: CurvePoint) -> float
 
 
 def _system(outcome: Outcome, comparison: Comparison, share: float) -> Row:
-    cells = {"gain": points(outcome.metric(gain_of(comparison.metric))), "online": TableCell(_needs(outcome))}
+    cells = {"gain": points(outcome.metric(gain_of(comparison.metric))), "online": TableCell(outcome.serving_needs)}
     return Row({"name": TableCell(outcome.name)} | cells | _price(comparison, share))
-
-
-def _needs(outcome: Outcome) -> str:
-    needs = [
-        *(["old encoder"] if outcome.needs_both_encoders else []),
-        *(["every stored vector is mapped once"] if outcome.rewrites_index else []),
-    ]
-    return ", ".join(needs) or "nothing"
 
 
 def _parts(comparison: Comparison) -> Sequence[Row]:
@@ -131,12 +122,12 @@ def _parts(comparison: Comparison) -> Sequence[Row]:
         for point in curve.points:
             if point.share in (0.1, 0.25, 0.5):
                 gain = _gain(comparison, curve, point)
+                merged = curve.serving == RANK_MERGE
+                needs = "old encoder" if merged else comparison.outcome(curve.serving).serving_needs
                 cells = {
                     "name": TableCell(f"{_percent(point.share)}, {_serving(curve)}"),
                     "gain": TableCell(None if gain is None else 100 * gain),
-                    "online": TableCell(
-                        "old encoder" if curve.serving == RANK_MERGE else _needs(comparison.outcome(curve.serving))
-                    ),
+                    "online": TableCell(needs),
                 }
                 rows.append(Row(cells | _price(comparison, point.share)))
     return rows

@@ -102,6 +102,12 @@ class Outcome(_Model):
         """Every stored vector is mapped once, from itself and not from its item."""
         return Need.GALLERY_REWRITE in self.needs
 
+    @property
+    def serving_needs(self) -> str:
+        """Needs of serving beside the new encoder and the unchanged index, in words."""
+        needs = {"old encoder": self.needs_both_encoders, "index rewritten once": self.rewrites_index}
+        return ", ".join(word for word, needed in needs.items() if needed) or "nothing"
+
 
 def fitted_adapters(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """The adapters that were not skipped."""

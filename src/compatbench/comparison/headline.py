@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compatbench.comparison.comparison import FULL_BACKFILL, Comparison, Outcome, fitted_adapters
-from compatbench.comparison.verdict import beats_the_old_model, best_adapter, gain_of
+from compatbench.comparison.verdict import beats_the_old_model, best_adapter, by_gain, gain_of
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import Unit, number
 from compatbench.vocabulary import MetricName
@@ -46,11 +46,9 @@ def headline(comparison: Comparison) -> list[KeyFigure]:
 
 def _chosen(comparison: Comparison) -> Outcome | None:
     """The best of the adapters that beat the old model, else the best one that serves with one encoder."""
-    name = gain_of(comparison.metric)
-    adapters = fitted_adapters(comparison.outcomes)
-    better = [one for one in adapters if beats_the_old_model(one, comparison.metric)]
-    best = max(better, key=lambda one: one.metric(name).value or 0.0, default=None)
-    return best or best_adapter(comparison.outcomes, comparison.metric)
+    metric = comparison.metric
+    better = [one for one in fitted_adapters(comparison.outcomes) if beats_the_old_model(one, metric)]
+    return by_gain(better, metric)[0] if better else best_adapter(comparison.outcomes, metric)
 
 
 def _price(comparison: Comparison, chosen: Outcome | None) -> KeyFigure:

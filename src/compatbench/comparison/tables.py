@@ -241,21 +241,13 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
         "relative_nfr1": points(outcome.metric(MetricName.RELATIVE_NFR.at(1))),
         "nfr1": points(outcome.metric(MetricName.NFR.at(1))),
         "pfr1": points(outcome.metric(MetricName.PFR.at(1))),
-        "online": TableCell(_online(outcome) if outcome.is_adapter else None),
+        "online": TableCell(outcome.serving_needs if outcome.is_adapter else None),
         "pairs": TableCell(outcome.pairs),
         "fit": TableCell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": TableCell(outcome.query_ms),
         "verdict": TableCell(judgement(outcome, metric) if outcome.is_adapter else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
-
-
-def _online(outcome: Outcome) -> str:
-    needs = [
-        *(["old encoder"] if outcome.needs_both_encoders else []),
-        *(["index rewritten once"] if outcome.rewrites_index else []),
-    ]
-    return ", ".join(needs) or "nothing"
 
 
 def _rates(outcome: Outcome, columns: Sequence[Column]) -> Row:

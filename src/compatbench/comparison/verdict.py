@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from compatbench.comparison.comparison import FULL_BACKFILL, Outcome, fitted_adapters
 from compatbench.evaluation.estimate import Estimate
@@ -28,17 +28,13 @@ def second_to(metric: MetricName) -> MetricName:
 def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP) -> list[str]:
     """The decision by a retrieval number in one sentence, and further remarks in a few more."""
     name = gain_of(metric)
-
-    def size(outcome: Outcome) -> float:
-        return outcome.metric(name).value or 0.0
-
     backfill = next(one for one in outcomes if one.name == FULL_BACKFILL).metric(name)
     adapters = fitted_adapters(outcomes)
-    winners = sorted((one for one in adapters if beats_the_old_model(one, metric)), key=size, reverse=True)
+    winners = by_gain([one for one in adapters if beats_the_old_model(one, metric)], metric)
     if not adapters:
         return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
     if not winners:
-        best = max(adapters, key=size)
+        best = by_gain(adapters, metric)[0]
         unsure = judgement(best, metric) is Verdict.UNDECIDED
         word = Verdict.UNDECIDED if unsure else Verdict.NOT_COMPATIBLE
         clause = "no adapter beats the old model beyond doubt" if unsure else "every adapter is worse than the old one"
@@ -58,10 +54,14 @@ def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP)
 
 def best_adapter(outcomes: Sequence[Outcome], metric: MetricName) -> Outcome | None:
     """Of the adapters that serve with the new encoder alone the one with the greatest gain, of those with two else."""
-    name = gain_of(metric)
     adapters = fitted_adapters(outcomes)
     alone = [one for one in adapters if not one.needs_both_encoders] or adapters
-    return max(alone, key=lambda one: one.metric(name).value or 0.0, default=None)
+    return next(iter(by_gain(alone, metric)), None)
+
+
+def by_gain(outcomes: Iterable[Outcome], metric: MetricName) -> list[Outcome]:
+    """The greatest cross gain first; an undefined one counts as 0."""
+    return sorted(outcomes, key=lambda one: one.metric(gain_of(metric)).value or 0.0, reverse=True)
 
 
 def judgement(outcome: Outcome, metric: MetricName = MetricName.MAP) -> Verdict | None:

@@ -20,8 +20,8 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Unread(ABC):
-    """N items in memory or in files. `[index]` picks some without reading them, as of a tensor of images."""
+class Picked:
+    """N of the items in memory or in files. `[index]` picks some of them without reading any, as of a tensor."""
 
     rows: Tensor
     """(N,) int64: which of those in memory or in files, in order."""
@@ -37,6 +37,10 @@ class Unread(ABC):
     def to(self, device: str | torch.device) -> Self:
         """The same items; their batches go to `device`."""
         return replace(self, device=torch.device(device))
+
+
+class Unread(Picked, ABC):
+    """Items that stand for a tensor of images."""
 
     @property
     @abstractmethod

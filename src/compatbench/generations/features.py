@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,31 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compatbench.data.image_files import Images
-from compatbench.data.items import CPU, Index
+from compatbench.data.items import Index, Picked
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Features(Picked):
     """Features (N, F) of images, memory-mapped. `len`, `shape`, `[index]` and `to` are those of images."""
 
     matrix: NDArray[np.float16]
     """(M, F) of more images than these."""
-    rows: Tensor
-    """(N,) int64: which of them, in the order of the images."""
     rate: float
     """Images per second when they were computed."""
-    device: torch.device = CPU
-    """Where batches go."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Index) -> Features:
-        return replace(self, rows=self.rows[index.cpu() if isinstance(index, Tensor) else index])
-
-    def to(self, device: str | torch.device) -> Features:
-        """The same features; their batches go to `device`."""
-        return replace(self, device=torch.device(device))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from compatbench.heads import posterior_entropy
 from compatbench.method import Map, Params, TrainingMethod, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
+from compatbench.suite.scenarios import documents_from
 from compatbench.vocabulary import MethodKind, Need, TrainPart
 
 QueryMap = Callable[[Tensor, Tensor], Tensor]
@@ -87,7 +88,7 @@ def serve_adapter(
     unit_length = [replace(one, query=unit(one.query), gallery=unit(one.gallery)) for one in base]
     served = [replace(unit_length[0], id=digest([unit_length[0].id, "unit length"]))]
     for generation in range(1, len(unit_length)):
-        old, new = served[documents_of(served, generation - 1)], unit_length[generation]
+        old, new = served[documents_from(served, generation - 1)], unit_length[generation]
         images = digest(trainer.images_of(generation, pairs).tolist())
         name = digest(
             [FORMAT, old.id, new.id, images, trainer.seed, plugin.source_hash, params.model_dump(mode="json")]
@@ -105,13 +106,6 @@ def serve_adapter(
         )
         served.append(_keeping(one, served) if trainer.chain[generation].keeps_documents else one)
     return served
-
-
-def documents_of(served: Sequence[ServedGeneration], generation: int) -> int:
-    """The generation that embedded the gallery of `generation`: itself, unless it keeps that of the previous one."""
-    while served[generation].keeps_documents:
-        generation -= 1
-    return generation
 
 
 def _keeping(one: ServedGeneration, served: Sequence[ServedGeneration]) -> ServedGeneration:
@@ -145,7 +139,7 @@ def _fitted(
     trainer.progress(f"fit {plugin.name} {generation}", 0.0)
 
     def make() -> Artefact:
-        old_vectors = _paired_vectors(trainer, served, documents_of(served, generation - 1), generation, pairs)
+        old_vectors = _paired_vectors(trainer, served, documents_from(served, generation - 1), generation, pairs)
         new_vectors = unit(trainer.embed_training_set(new, generation, part=pairs))
         task = replace(
             task_of(trainer.chain, generation, trainer.dataset.train_classes),
@@ -167,7 +161,7 @@ def _paired_vectors(
     vectors = unit(trainer.embed_training_set(one.trained, generation, "gallery", pairs))
     if one.adapter is None or one.adapter.maps.new is None:
         return vectors
-    older = _paired_vectors(trainer, served, documents_of(served, step - 1), generation, pairs)
+    older = _paired_vectors(trainer, served, documents_from(served, step - 1), generation, pairs)
     return one.adapter.new(vectors.cpu(), older.cpu()).to(vectors.device)
 
 
@@ -184,11 +178,11 @@ def _of_new_alone(mapping: Map) -> QueryMap:
 def comparable(served: Sequence[ServedGeneration], query: int, gallery: int) -> tuple[Tensor, Tensor]:
     """Query and gallery vectors of M[query][gallery]: mapped down the chain, and the gallery up, to one space."""
     queries, documents = served[query].query, served[gallery].gallery
-    last = documents_of(served, gallery)
+    last = documents_from(served, gallery)
     steps = []
     while query > last:
         steps.append(query)
-        older = documents_of(served, query - 1)
+        older = documents_from(served, query - 1)
         to_previous = served[query].to_previous
         queries = to_previous(queries, served[older].query) if to_previous else queries
         query = older

@@ -191,7 +191,7 @@ class TrunkFeatures:
 
     def _features(self, spec: BackboneSpec, part: Part, rows: Tensor) -> Features:
         matrix = self._matrix(spec, part)
-        return Features(matrix.rows, rows, matrix.rows_per_second, self.device)
+        return Features(matrix=matrix.rows, rows=rows, rate=matrix.rows_per_second, device=self.device)
 
     @cached_property
     def _pool(self) -> Tensor:

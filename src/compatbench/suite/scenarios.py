@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
@@ -168,7 +168,15 @@ class GenerationSpec(Weighted):
         return tuple(train_classes[first:last])
 
 
-def documents_from(chain: Sequence[GenerationSpec], generation: int) -> int:
+class KeepsDocuments(Protocol):
+    """A generation of a chain, in a suite or served."""
+
+    @property
+    def keeps_documents(self) -> bool:
+        """Its gallery is that of the generation before: only its query encoder is new."""
+
+
+def documents_from(chain: Sequence[KeepsDocuments], generation: int) -> int:
     """The generation whose encoder embedded the gallery of `generation`: itself, or an earlier one."""
     while chain[generation].keeps_documents:
         generation -= 1

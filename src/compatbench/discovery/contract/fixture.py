@@ -75,7 +75,8 @@ def frozen_set(classes: tuple[int, ...], trunk: str) -> TrainingSet:
         means = 2 * torch.randn(len(CLASSES), feature_dim(trunk), generator=generator)
         noise = torch.randn(2, len(labels), means.shape[1], generator=generator)
         return tuple(
-            Features(view.half().numpy(), torch.arange(len(labels)), 1.0) for view in (means[labels] + noise).relu()
+            Features(matrix=view.half().numpy(), rows=torch.arange(len(labels)), rate=1.0)
+            for view in (means[labels] + noise).relu()
         )
 
     return TrainingSet(views(_spec(trunk, frozen=True).trunk)[0], labels, views)

@@ -29,3 +29,12 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeError) as error:
         remedy = "; save it as UTF-8" if isinstance(error, UnicodeError) else ""
         raise RequestError(f"{path} cannot be read: {first_line(error)}{remedy}") from error
+
+
+def is_number(word: str) -> bool:
+    """Whether `word` is written as a number."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
