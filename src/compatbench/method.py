@@ -171,6 +171,11 @@ class TrainingMethod(Method, nn.Module):
     shares_start: bool = False
     """Whether the independent model that it needs has its initial weights and its order of images, or its own ones."""
 
+    @property
+    def trains_classifier(self) -> bool:
+        """Whether its classification term is that of the head."""
+        return self.classification_term == TrainingMethod.classification_term
+
     def encoder_dim(self, dim: int) -> int:
         """Output dimension of the encoder, given the scenario's embedding dimension."""
         return dim

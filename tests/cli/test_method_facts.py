@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from compatbench.cli.method_facts import Size, needs_by_choice, size
+from compatbench.cli.method_facts import Size, method_size, needs_by_choice
 from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.method import Need
 
@@ -52,7 +52,7 @@ def catalogue() -> Catalogue:
     ],
 )
 def test_sizes_are_those_counted_by_hand(catalogue: Catalogue, name: str, expected: Size) -> None:
-    assert size(catalogue.get(name), catalogue) == expected
+    assert method_size(catalogue.get(name), catalogue) == expected
 
 
 def test_needs_are_listed_per_value_that_changes_them(catalogue: Catalogue) -> None:

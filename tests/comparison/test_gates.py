@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from upgrades import interval, references, row
 
-from compatbench.comparison.gates import NAMES, check_gates, check_names, parse_requirement
+from compatbench.comparison.gates import NAMES, check_adapters, check_gates, parse_requirement
 from compatbench.errors import RequestError
 from compatbench.vocabulary import MetricName
 
@@ -71,5 +71,5 @@ def test_unknown_names_are_refused_with_what_was_meant() -> None:
     with pytest.raises(RequestError, match="did you mean 'cross-gain'"):
         parse_requirement("cross-gian>0")
     with pytest.raises(RequestError, match="no adapter 'rigde'; did you mean 'ridge'"):
-        check_names([parse_requirement("rigde:cross-gain>0")], ["ridge", "mlp"])
+        check_adapters([parse_requirement("rigde:cross-gain>0")], ["ridge", "mlp"])
     assert all(parse_requirement(f"{name}>0").name == name for name in NAMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from upgrades import interval, references, row
 
 from compatbench.comparison.comparison import Outcome
-from compatbench.comparison.verdict import beats_the_old_model, conclusion, judgement
+from compatbench.comparison.verdict import beats_the_old_model, conclusion, verdict_of
 from compatbench.vocabulary import Need
 
 
@@ -23,8 +23,8 @@ def test_where_none_beats_it_the_old_model_is_kept() -> None:
         "undecided: no adapter beats the old model beyond doubt (best: lucky, 3.0 ± 1.0 points); a full backfill gains "
         "5.0 ± 1.0."
     )
-    assert [judgement(one) for one in rows] == ["not compatible", "undecided", "undecided"]
-    assert judgement(row("unlucky", -0.02, p_value=0.2)) == "undecided", "the same rule on both sides"
+    assert [verdict_of(one) for one in rows] == ["not compatible", "undecided", "undecided"]
+    assert verdict_of(row("unlucky", -0.02, p_value=0.2)) == "undecided", "the same rule on both sides"
     assert conclusion([*references(0.05), rows[0]])[0].startswith(
         "not compatible: every adapter is worse than the old one"
     )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.image_file import Decoding, decode
-from compatbench.data.image_files import ImageFiles, in_order, load_all, read, read_batches
+from compatbench.data.image_files import ImageFiles, slices, load_all, read, read_batches
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.datasets import load
 from compatbench.errors import RequestError
@@ -79,14 +79,14 @@ def test_reading_takes_the_same_calls_for_both(files: ImageFiles, in_memory: tor
     for images in (files, in_memory):
         assert torch.equal(read(images, picked), in_memory[picked])
         assert torch.equal(read(images[picked], slice(1, 3)), in_memory[[2, 9]])
-        assert torch.equal(torch.cat(list(read_batches(images, in_order(COUNT, 7)))), in_memory)
+        assert torch.equal(torch.cat(list(read_batches(images, slices(COUNT, 7)))), in_memory)
     assert torch.equal(load_all(files), in_memory)
-    assert [(part.start, part.stop) for part in in_order(COUNT, 10)] == [(0, 10), (10, 20), (20, COUNT)]
+    assert [(part.start, part.stop) for part in slices(COUNT, 10)] == [(0, 10), (10, 20), (20, COUNT)]
 
 
 def test_reading_draws_no_random_numbers(files: ImageFiles) -> None:
     before = torch.get_rng_state()
-    list(files.batches(in_order(COUNT, 5), 1))
+    list(files.batches(slices(COUNT, 5), 1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_breaks_later_is_named_not_skipped(files: ImageFiles, worker
     broken = files.folder / files.paths[11].decode()
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(RequestError, match=r"11-é.jpg was sound when the data were checked, and is no more"):
-        list(files.batches(in_order(COUNT, 6), workers))
+        list(files.batches(slices(COUNT, 6), workers))
 
 
 def test_the_hash_is_of_contents_boxes_and_decoding(files: ImageFiles) -> None:

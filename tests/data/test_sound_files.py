@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from compatbench.data import sound_files
-from compatbench.data.sound_files import verify
+from compatbench.data.sound_files import verify_files
 from compatbench.errors import RequestError
 
 PATHS = ["a/1.png", "b/2.jpg", "a/3.png"]
@@ -35,7 +35,7 @@ def root(tmp_path: Path, write_image) -> Path:
 
 
 def look(root: Path, paths=PATHS):
-    return verify(root / "images", paths, root / ".checked" / "toy.parquet", lambda line: None)
+    return verify_files(root / "images", paths, root / ".checked" / "toy.parquet", lambda line: None)
 
 
 def test_hashes_and_sizes_are_those_of_the_files(root: Path) -> None:
@@ -69,7 +69,7 @@ def test_all_files_are_read_again_on_request(root: Path, looked_at: list[str]) -
     path.write_bytes(content + bytes(range(8)))  # as a failing disk would: same size, same time
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert look(root).hashes.tobytes() == first.hashes.tobytes()
-    again = verify(root / "images", PATHS, root / ".checked" / "toy.parquet", lambda line: None, again=True)
+    again = verify_files(root / "images", PATHS, root / ".checked" / "toy.parquet", lambda line: None, again=True)
     assert sorted(looked_at[3:]) == ["1.png", "2.jpg", "3.png"]
     assert again.hashes[1].tobytes() == hashlib.sha256(path.read_bytes()).digest() != first.hashes[1].tobytes()
     assert look(root).hashes.tobytes() == again.hashes.tobytes()
@@ -112,7 +112,7 @@ def test_an_interrupted_look_keeps_what_was_done(root: Path, monkeypatch, looked
 
     monkeypatch.setattr(sound_files, "REPORT_SECONDS", -1.0)
     with pytest.raises(KeyboardInterrupt):
-        verify(root / "images", PATHS, root / ".checked" / "toy.parquet", interrupt)
+        verify_files(root / "images", PATHS, root / ".checked" / "toy.parquet", interrupt)
     assert done == ["checking images: 1 of 3, about 0 minutes left"]
     look(root)
     assert sorted(looked_at) == ["1.png", "2.jpg", "3.png"]
@@ -120,7 +120,7 @@ def test_an_interrupted_look_keeps_what_was_done(root: Path, monkeypatch, looked
 
 def test_nothing_is_written_where_there_is_no_data_folder(root: Path) -> None:
     ledger = root / "elsewhere" / ".checked" / "toy.parquet"
-    assert len(verify(root / "images", PATHS, ledger, lambda line: None).hashes) == 3
+    assert len(verify_files(root / "images", PATHS, ledger, lambda line: None).hashes) == 3
     assert not (root / "elsewhere").exists()
 
 

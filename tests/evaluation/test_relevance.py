@@ -6,7 +6,7 @@ import pytest
 from compatbench.data.judgements import Judgements
 from compatbench.data.lists import Lists
 from compatbench.evaluation import relevance as module
-from compatbench.evaluation.relevance import Relevance, find
+from compatbench.evaluation.relevance import Relevance, order_and_relevance
 
 
 def expected(relevance: Relevance, pairs: np.ndarray, hidden: np.ndarray, width: int) -> None:
@@ -35,7 +35,7 @@ def test_by_label(monkeypatch: pytest.MonkeyPatch, sliced: int, width: int) -> N
     monkeypatch.setattr(module, "_SLICED", sliced)
     rng = np.random.default_rng(0)
     labels, ids, asked, names = rng.integers(0, 5, 60), rng.permutation(90)[:60], rng.integers(0, 7, 40), np.arange(40)
-    order, whole = find((asked, names), (labels, ids), None)
+    order, whole = order_and_relevance((asked, names), (labels, ids), None)
     own = names[:, None] == ids[order]
     same = (asked[:, None] == labels[order]) & ~own
     expected(whole, same, own, width)
@@ -53,7 +53,7 @@ def test_by_judgement(width: int) -> None:
     judgements = Judgements(
         np.arange(40), Lists.of([one[::2] for one in lists]), Lists.of([one[1::2] for one in lists])
     )
-    order, whole = find((names * 0, names), (ids * 0, ids), judgements)
+    order, whole = order_and_relevance((names * 0, names), (ids * 0, ids), judgements)
     assert order.tolist() == list(range(60))
     own = names[:, None] == ids
     relevant = np.array([np.isin(ids, lists[name][::2]) for name in names]) & ~own

@@ -16,7 +16,7 @@ from compatbench.records.record import write_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import load_suite
-from compatbench.trust.board import gather, suite_plan
+from compatbench.trust.board import read_board, suite_plan
 from compatbench.trust.packs import find_record
 from compatbench.trust.submit import submit
 
@@ -62,7 +62,7 @@ def test_the_plan_holds_built_in_methods_only() -> None:
 def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: Store) -> None:
     catalogue = discover()
     changed = replace(catalogue.get("bct"), source_hash="0" * 64)
-    (suite,) = gather(board, Catalogue({**catalogue.plugins, "bct": changed})).suites
+    (suite,) = read_board(board, Catalogue({**catalogue.plugins, "bct": changed})).suites
     record = find_record(board.packed(fresh.cells[1].spec))
     assert suite.outdated == {file_of(record): ("the source of method 'bct' changed",)}
     assert suite.left_out == ()
@@ -72,7 +72,7 @@ def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: St
 
 def test_an_outdated_record_does_not_stand_beside_a_newer_one_of_its_row(fresh: Published, board: Store) -> None:
     file = add_bct(board, fresh, seed=7, source_hash="0" * 64)
-    (suite,) = gather(board, discover()).suites
+    (suite,) = read_board(board, discover()).suites
     assert [file_of(record) for record in suite.left_out] == [file]
     assert [[record.spec.seed for record in row.runs.records] for row in suite.reports[0].rows] == [[0], [0]]
     assert file in suite.warnings[-1]
@@ -83,8 +83,8 @@ def test_outdated_records_alone_must_be_of_one_code(fresh: Published, board: Sto
         add_bct(board, fresh, seed=seed, source_hash=source_hash)
     board.packed(fresh.cells[1].spec).unlink()
     with pytest.raises(RequestError, match="versions of one method"):
-        gather(board, discover())
+        read_board(board, discover())
 
 
 def test_an_empty_folder_is_an_empty_board(tmp_path) -> None:
-    assert gather(Store(tmp_path), discover()).suites == ()
+    assert read_board(Store(tmp_path), discover()).suites == ()

@@ -17,7 +17,7 @@ from compatbench.plan.selection import Selection
 from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
-from compatbench.trust.board import gather
+from compatbench.trust.board import read_board
 from compatbench.trust.packs import find_record, opened, pack_rows
 from compatbench.trust.problems import serious
 from compatbench.trust.submit import submit
@@ -184,7 +184,7 @@ def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fr
         right = path.read_bytes()
         path.write_bytes(right.replace(b"bct", b"bcd", 1))
         assert told(fresh.leaderboard) == [f"{name}: is not what the records give; {REMEDY}"]
-        write_board(gather(fresh.leaderboard, discover()), fresh.leaderboard)
+        write_board(read_board(fresh.leaderboard, discover()), fresh.leaderboard)
         assert path.read_bytes() == right
     readme.write_text(shown.replace("historic -->", "gone -->"))
     problems = verify(fresh.leaderboard, discover(), (), Selection(), published=True).problems

@@ -105,7 +105,7 @@ def compare(
     options: InputOptions,
 ) -> None:
     """Keep the index, or re-embed everything? Fit every adapter between OLD and NEW, and score each."""
-    from compatbench.comparison.gates import check_gates, check_names, parse_requirement
+    from compatbench.comparison.gates import check_adapters, check_gates, parse_requirement
 
     if new is None:
         if qrels is not None or old_queries is not None or new_queries is not None:
@@ -133,7 +133,7 @@ def compare(
     costs = backfill_costs(count, tokens_per_item, price_per_million, items_per_second)
     judged_by = metric_named(metric)
     settings = Settings(queries, fit_pairs, effort, judged_by, costs, similarity, fit_on, seed, chosen, folders)
-    check_names(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
+    check_adapters(requirements, [one.name for one in choose_adapters(settings.adapters, settings.method_folders)])
     folder = new_folder(old, new) if output is None else prepare_folder(output, force=force)
     stages = Stopwatch()
     with stages.stage("read"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, build_fixture, task_of, variants
+from compatbench.discovery.contract.fixture import CLASSES, OLD_CLASSES, build_fixture, plain_task, variants
 from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.generations.adapters import fitted_numbers
 from compatbench.generations.chain import embedding_dim
@@ -47,7 +47,7 @@ def needs_by_choice(plugin: Plugin) -> dict[str, frozenset[Need]]:
     return found
 
 
-def size(plugin: Plugin, catalogue: Catalogue) -> Size:
+def method_size(plugin: Plugin, catalogue: Catalogue) -> Size:
     """The size of a method on a small task."""
     return _adapter_size(plugin) if plugin.kind is MethodKind.ADAPTER else _training_size(plugin, catalogue)
 
@@ -85,7 +85,7 @@ def _adapter_size(plugin: Plugin) -> Size:
 def _task(plugin: Plugin) -> Task:
     """The plainest upgrade that the method does not skip."""
     for dim in (DIM, len(CLASSES) - 1):
-        task = task_of(dim, dim, HeadName.SOFTMAX)
+        task = plain_task(dim, dim, HeadName.SOFTMAX)
         if plugin.cls(plugin.resolve({}), task).skip(task) is None:
             return task
-    return task_of(DIM, DIM, HeadName.SOFTMAX)
+    return plain_task(DIM, DIM, HeadName.SOFTMAX)

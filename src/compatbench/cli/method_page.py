@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 
-from compatbench.cli.method_facts import SETTING, Size, needs_by_choice, size
+from compatbench.cli.method_facts import SETTING, Size, method_size, needs_by_choice
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.report.render.arxiv import ARXIV, abstract
@@ -49,7 +49,9 @@ def methods_page() -> str:
     parts = [INTRODUCTION]
     for title, plugins in groups.items():
         parts += (
-            [f"## {title}", _overview([(plugin, size(plugin, catalogue)) for plugin in plugins])] if plugins else []
+            [f"## {title}", _overview([(plugin, method_size(plugin, catalogue)) for plugin in plugins])]
+            if plugins
+            else []
         )
     ordered = [plugin for plugins in groups.values() for plugin in plugins]
     parts += ["## Each method", *map(_section, ordered)]

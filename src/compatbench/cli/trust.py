@@ -129,11 +129,11 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
     """Write the leaderboard's tables and pages, and its part of README.md, again from its records."""
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.trust.board import gather
+    from compatbench.trust.board import read_board
     from compatbench.trust.tables import write_board
 
     store = Store(leaderboard)
-    board = gather(store, discover())
+    board = read_board(store, discover())
     if not board.suites:
         told = "; ".join(board.warnings) or "contains no records"
         raise RequestError(f"{leaderboard}: {told}; put some there with `compatbench submit`")

@@ -73,7 +73,7 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(text, adapter, name, sign, float(bound))
 
 
-def check_names(requirements: Sequence[Requirement], adapters: Sequence[str]) -> None:
+def check_adapters(requirements: Sequence[Requirement], adapters: Sequence[str]) -> None:
     """Raise RequestError if a requirement names an adapter outside the comparison."""
     for one in requirements:
         if one.adapter is not None and one.adapter not in adapters:

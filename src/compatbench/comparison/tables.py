@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compatbench.comparison.comparison import ORACLE, Comparison, Outcome
-from compatbench.comparison.verdict import gain_of, judgement, second_to
+from compatbench.comparison.verdict import gain_of, second_to, verdict_of
 from compatbench.evaluation.arrays import RETRIEVAL
 from compatbench.evaluation.significance import FAMILY
 from compatbench.report.render.table import Column, Group, Place, Row, Table, TableCell, Unit
@@ -245,7 +245,7 @@ def _row(outcome: Outcome, metric: MetricName) -> Row:
         "pairs": TableCell(outcome.pairs),
         "fit": TableCell(outcome.fit_seconds, marks=(QUICK,) if outcome.changes else ()),
         "query": TableCell(outcome.query_ms),
-        "verdict": TableCell(judgement(outcome, metric) if outcome.is_adapter else outcome.summary),
+        "verdict": TableCell(verdict_of(outcome, metric) if outcome.is_adapter else outcome.summary),
     }
     return Row(cells, tags=tuple(outcome.needs))
 

@@ -35,7 +35,7 @@ def conclusion(outcomes: Sequence[Outcome], metric: MetricName = MetricName.MAP)
         return [f"no adapter could be fitted; {_of_the_backfill(backfill)}."]
     if not winners:
         best = by_gain(adapters, metric)[0]
-        unsure = judgement(best, metric) is Verdict.UNDECIDED
+        unsure = verdict_of(best, metric) is Verdict.UNDECIDED
         word = Verdict.UNDECIDED if unsure else Verdict.NOT_COMPATIBLE
         clause = "no adapter beats the old model beyond doubt" if unsure else "every adapter is worse than the old one"
         return [
@@ -64,7 +64,7 @@ def by_gain(outcomes: Iterable[Outcome], metric: MetricName) -> list[Outcome]:
     return sorted(outcomes, key=lambda one: one.metric(gain_of(metric)).value or 0.0, reverse=True)
 
 
-def judgement(outcome: Outcome, metric: MetricName = MetricName.MAP) -> Verdict | None:
+def verdict_of(outcome: Outcome, metric: MetricName = MetricName.MAP) -> Verdict | None:
     """The verdict on an adapter, one of the family of all adapters; None if it has no numbers.
 
     The two models are given, so the queries are all that varies.
@@ -74,7 +74,7 @@ def judgement(outcome: Outcome, metric: MetricName = MetricName.MAP) -> Verdict 
 
 def beats_the_old_model(outcome: Outcome, metric: MetricName = MetricName.MAP) -> bool:
     """The adapter is compatible."""
-    return judgement(outcome, metric) is Verdict.COMPATIBLE
+    return verdict_of(outcome, metric) is Verdict.COMPATIBLE
 
 
 def _gain_clause(outcome: Outcome, metric: MetricName) -> str:

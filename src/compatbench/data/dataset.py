@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.data.image_files import Images, in_order, read, read_batches
+from compatbench.data.image_files import Images, slices, read, read_batches
 from compatbench.data.items import Items
 from compatbench.data.judgements import Judgements
 from compatbench.data.pairs import Pairs
@@ -98,7 +98,7 @@ class Split:
         if isinstance(self.images, Items):
             return
         fitting = CHUNK_BYTES // max(1, self.channels * self.image_size**2)
-        yield from read_batches(self.images, in_order(len(self), max(1, min(CHUNK, fitting))))
+        yield from read_batches(self.images, slices(len(self), max(1, min(CHUNK, fitting))))
 
 
 @dataclass(frozen=True, eq=False)

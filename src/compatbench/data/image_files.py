@@ -108,7 +108,7 @@ def load_all(images: ImageFiles) -> Tensor:
     """All images (N, C, S, S) uint8, decoded by threads of this process, into memory."""
     out = torch.empty(images.shape, dtype=torch.uint8)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for rows in in_order(len(images), 1024):
+        for rows in slices(len(images), 1024):
             for row, pixels in enumerate(pool.map(images.decode, range(rows.start, rows.stop)), start=rows.start):
                 out[row] = pixels
     return out
@@ -134,6 +134,6 @@ def read(images: Images, index: Index) -> Tensor:
     return next(read_batches(images, [index]))
 
 
-def in_order(count: int, batch: int) -> list[slice]:
+def slices(count: int, batch: int) -> list[slice]:
     """Slices of `batch` rows each that cover `count` rows."""
     return [slice(start, min(start + batch, count)) for start in range(0, count, batch)]

@@ -13,7 +13,7 @@ from compatbench.data.family import Notify
 from compatbench.data.image_file import clipped
 from compatbench.data.judgements import Judgements
 from compatbench.data.pairs import Pairs
-from compatbench.data.sound_files import SoundFiles, known_files, verify
+from compatbench.data.sound_files import SoundFiles, known_files, verify_files
 from compatbench.errors import RequestError
 from compatbench.storage.canonical import digest
 
@@ -70,7 +70,7 @@ def check_files(
     """Facts about the files of each split; each file is read once after each change, or now for `again`."""
     splits = listed.splits
     files = _files(listed)
-    sound = verify(folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again)
+    sound = verify_files(folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again)
     row_of = {path: row for row, path in enumerate(files)}
     parts = {}
     for part, listing in splits.items():

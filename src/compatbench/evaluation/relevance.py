@@ -234,7 +234,9 @@ def by_judgement(queries: Rows, gallery: IdLookup, judgements: Judgements) -> Re
     return Relevance.judged(rows, columns, grades, judgements.relevant_from, own, ignored, len(gallery.ids))
 
 
-def find(query: tuple[Rows, Rows], gallery: tuple[Rows, Rows], judgements: Judgements | None) -> tuple[Rows, Relevance]:
+def order_and_relevance(
+    query: tuple[Rows, Rows], gallery: tuple[Rows, Rows], judgements: Judgements | None
+) -> tuple[Rows, Relevance]:
     """The order to put the gallery in, and the relevance of its columns.
 
     Each side is (labels, ids). By label the gallery is sorted, so that what is relevant to a query is one slice of it.

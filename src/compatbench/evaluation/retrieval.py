@@ -13,7 +13,7 @@ from torch import Tensor
 
 from compatbench.data.judgements import Judgements
 from compatbench.evaluation.arrays import QueryResults
-from compatbench.evaluation.relevance import Relevance, Rows, find
+from compatbench.evaluation.relevance import Relevance, Rows, order_and_relevance
 from compatbench.evaluation.scoring import (
     BLOCK_SCORES,
     COLUMN_TILE,
@@ -131,7 +131,7 @@ def cosine_blocks(
 def find_relevant(query: Vectors, gallery: Vectors) -> tuple[Rows, Relevance]:
     """The order to put the gallery in, and the relevance of its columns."""
     sides = [(side.labels.cpu().numpy(), side.ids.cpu().numpy()) for side in (query, gallery)]
-    return find(sides[0], sides[1], query.judgements)
+    return order_and_relevance(sides[0], sides[1], query.judgements)
 
 
 @torch.no_grad()

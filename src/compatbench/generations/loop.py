@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from compatbench.data.image_files import in_order, read, read_batches
+from compatbench.data.image_files import read, read_batches, slices
 from compatbench.data.normalization import Normalization
 from compatbench.errors import ContractError
 from compatbench.generations.batches import TrainingSet, channels_last, training_batches
@@ -87,7 +87,7 @@ def embed_images(model: EmbeddingModel, images: Inputs, normalize: Normalization
     was_training = model.training
     model.eval()
     own = images[processes.share(len(images))]
-    places = in_order(len(own), EMBEDDING_BATCH)
+    places = slices(len(own), EMBEDDING_BATCH)
     if isinstance(own, Features):
         parts = [model(own.read(place)).float() for place in places]
     else:
@@ -217,16 +217,12 @@ class _StepClock:
         self.busy_seconds += self._since[1] - busy
 
 
-def _classifies(method: TrainingMethod) -> bool:
-    return method.classification_term == TrainingMethod.classification_term
-
-
 @torch.no_grad()
 def _look_at(
     held_out: TrainingSet | None, model: EmbeddingModel, normalize: Normalization, curves: dict[str, list[float]]
 ) -> None:
     """Add loss and accuracy of the model's own head on the images `held_out` to `curves`."""
-    if held_out is None or not _classifies(model.method):
+    if held_out is None or not model.method.trains_classifier:
         return
     embeddings = embed_images(model, held_out.images, normalize).to(model.head.weight.dtype)
     right = model.head(embeddings).argmax(dim=1) == held_out.labels
@@ -237,7 +233,7 @@ def _look_at(
 @torch.no_grad()
 def _accuracy(method: TrainingMethod, head: Head, seen: View, labels: Tensor) -> dict[str, Tensor]:
     """The share of a batch that the head classified right before the step; nothing of a method without classifier."""
-    if not _classifies(method):
+    if not method.trains_classifier:
         return {}
     return {ACCURACY: (head(seen.embeddings).argmax(dim=1) == labels).float().mean()}
 

@@ -13,7 +13,7 @@ from compatbench.errors import RequestError
 from compatbench.generations.adapters import FORMAT, FittedAdapter, PairedVectors, fit_plugin, restore, unit
 from compatbench.generations.chain import ChainTrainer, TrainedModel, task_of
 from compatbench.heads import posterior_entropy
-from compatbench.method import Map, Params, TrainingMethod, to_dim
+from compatbench.method import Map, Params, to_dim
 from compatbench.storage.artefacts import Artefact, get_or_make_together
 from compatbench.storage.canonical import digest
 from compatbench.suite.scenarios import documents_from
@@ -202,7 +202,7 @@ def _serve(trainer: ChainTrainer, trained: TrainedModel, generation: int) -> Ser
 
 def _uncertainty(trained: TrainedModel, gallery: Tensor) -> Tensor | None:
     """From the vectors as the model makes them: for adapters too, whatever becomes of the vectors afterwards."""
-    if trained.model.method.classification_term != TrainingMethod.classification_term:
+    if not trained.model.method.trains_classifier:
         return None
     head = trained.model.head
     return posterior_entropy(head, gallery.to(head.weight.device)).cpu()

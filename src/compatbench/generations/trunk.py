@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.id_lookup import IdLookup
-from compatbench.data.image_files import Images, in_order, read_batches
+from compatbench.data.image_files import Images, read_batches, slices
 from compatbench.data.items import CPU, Items, Texts, TrunkVectors
 from compatbench.data.normalization import Normalization
 from compatbench.data.published_weights import package_of
@@ -236,7 +236,7 @@ class TrunkFeatures:
 
     def _blocks(self, spec: BackboneSpec, part: Part) -> Iterator[NDArray[np.float16]]:
         items = part.split.images if part.pool is None else part.split.images[part.pool]
-        places = in_order(len(items), BLOCK)
+        places = slices(len(items), BLOCK)
         if isinstance(items, Items):
             shares = self._of_items(spec, items, places)
         else:

@@ -12,7 +12,7 @@ from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.generations.chain import embedding_dim, task_of
-from compatbench.method import Method, Task, TrainingMethod, ranges
+from compatbench.method import Task, ranges
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
@@ -107,7 +107,7 @@ CLASSES = 100
 """A method's needs may depend on whether there are new classes, never on how many."""
 
 
-def declared(suite: Suite, spec: CellSpec, catalogue: Catalogue) -> list[MethodInfo]:
+def declared_methods(suite: Suite, spec: CellSpec, catalogue: Catalogue) -> list[MethodInfo]:
     """What the methods of this name in `suite` declare of themselves for the scenario of `spec`. Needs no data."""
     plugin, chain = catalogue.get(spec.method.name), spec.generations
     named = [bound for one in chain for bound in (one.classes if isinstance(one.classes, tuple) else [one.classes])]
@@ -211,7 +211,7 @@ def _skip_reason(
         method = plugin.cls(params, task)
         trains_it = task.generation > 0 or Need.OWN_FIRST_GENERATION in method.needs
         reason: str | None = method.skip(task) if trains_it else None
-        if chain[position].two_encoders and _has_no_classifier(method) and trains_it:
+        if chain[position].two_encoders and plugin.kind == "training" and trains_it and not method.trains_classifier:
             reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
         if chain[position].head.none and plugin.kind == "training" and plugin.name != BASELINE:
             reason = reason or "it trains an encoder, and these embeddings are those of a published one"
@@ -219,8 +219,3 @@ def _skip_reason(
             return reason
         dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)
     return None
-
-
-def _has_no_classifier(method: Method) -> bool:
-    term = TrainingMethod.classification_term
-    return isinstance(method, TrainingMethod) and method.classification_term != term

@@ -22,7 +22,7 @@ from compatbench.trust.record_files import record_files, suites_in
 from compatbench.trust.staleness import stale
 
 
-def gather(store: Store, catalogue: Catalogue) -> Board:
+def read_board(store: Store, catalogue: Catalogue) -> Board:
     """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
     with opened(store) as board:
         found = {name: [read_record(path) for path in record_files(board, name)] for name in suites_in(board)}

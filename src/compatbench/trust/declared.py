@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
-from compatbench.plan.cells import declared
+from compatbench.plan.cells import declared_methods
 from compatbench.records.record import CellSpec, MethodInfo
 from compatbench.suite.suite import Suite
 
@@ -20,7 +20,7 @@ def undeclared(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Ite
     current = plugin is not None and plugin.source_hash == spec.method.source_hash
     if suite is None or not current or spec.protocol != PROTOCOL_VERSION or spec.scenario not in suite.scenarios:
         return
-    rows = {row.label: row for row in declared(suite, spec, catalogue)}
+    rows = {row.label: row for row in declared_methods(suite, spec, catalogue)}
     row = rows.get(spec.method.label)
     if row is None:
         yield f"the suite has no row '{spec.method.label}'; it has {', '.join(rows)}"

@@ -14,7 +14,7 @@ from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import available_suites, load_suite
-from compatbench.trust.board import gather
+from compatbench.trust.board import read_board
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import opened, pack_rows, plain_records, publish
@@ -85,7 +85,7 @@ def submit(
         path.unlink()
     if samples is not None:
         write_thumbnails(leaderboard, everything, cells[0].spec.dataset, samples)
-    write_board(gather(leaderboard, catalogue), leaderboard)
+    write_board(read_board(leaderboard, catalogue), leaderboard)
     return submission
 
 

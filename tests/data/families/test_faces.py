@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compatbench.data.families.faces import Pair, read_pairs
+from compatbench.data.families.faces import Pair, read_pair_list
 from compatbench.discovery.datasets import check, load
 from compatbench.errors import RequestError
 
@@ -35,12 +35,12 @@ def faces(tmp_path: Path, write_image) -> Path:
 
 
 def test_lfw_pairs(faces: Path) -> None:
-    assert read_pairs(faces / "faces" / "pairs.txt") == PAIRS
+    assert read_pair_list(faces / "faces" / "pairs.txt") == PAIRS
 
 
 def test_lfw_lists_of_one_fold_give_the_pairs_alone(tmp_path: Path) -> None:
     (tmp_path / "pairsDevTest.txt").write_text("1\nA\t1\t2\nA\t1\tB\t3\n")
-    found = read_pairs(tmp_path / "pairsDevTest.txt")
+    found = read_pair_list(tmp_path / "pairsDevTest.txt")
     assert [(pair.same, pair.fold) for pair in found] == [(True, 0), (False, 0)]
     assert found[1].second == "B/B_0003.jpg"
 
@@ -49,7 +49,7 @@ def test_lfw_lists_of_one_fold_give_the_pairs_alone(tmp_path: Path) -> None:
 def test_plain_lists(tmp_path: Path, line: str) -> None:
     rows = [("x/1.jpg", "x/2.jpg", 1), ("x/1.jpg", "y/1.jpg", 0)]
     (tmp_path / "list.txt").write_text("\n".join(line.format(a=a, b=b, same=same) for a, b, same in rows))
-    assert read_pairs(tmp_path / "list.txt") == [
+    assert read_pair_list(tmp_path / "list.txt") == [
         Pair("x/1.jpg", "x/2.jpg", True, 0),
         Pair("x/1.jpg", "y/1.jpg", False, 5),
     ]
@@ -57,7 +57,7 @@ def test_plain_lists(tmp_path: Path, line: str) -> None:
 
 def test_plain_lists_have_ten_folds_in_order(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.jpg b.jpg 1\n" * 25)
-    folds = [pair.fold for pair in read_pairs(tmp_path / "list.txt")]
+    folds = [pair.fold for pair in read_pair_list(tmp_path / "list.txt")]
     assert folds == sorted(folds)
     assert np.bincount(folds).tolist() == [3, 2, 3, 2, 3, 2, 3, 2, 3, 2]
 
@@ -68,7 +68,7 @@ def test_lfw_lists_as_they_are_passed_on(tmp_path: Path) -> None:
     rows = [("Ann_A", 1, 2), ("Bob_B", 3, 4), ("Ann_A", 1, "Bob_B", 2), ("Bob_B", 1, "Cy_C", 11)]
     plain = "\n".join("\t".join(map(str, row)) for row in rows)
     path.write_text(f"2\n{plain}\n")
-    expected = read_pairs(path)
+    expected = read_pair_list(path)
     commas = "\r\n".join(",".join(map(str, row)) + ("," if len(row) == 3 else "") for row in rows)
     for text in (
         f"\ufeff2\n{plain}\n",
@@ -78,12 +78,12 @@ def test_lfw_lists_as_they_are_passed_on(tmp_path: Path) -> None:
         f"name1\timagenum1\tname2\timagenum2\n{plain}",
     ):
         path.write_text(text, encoding="utf-8", newline="")
-        found = read_pairs(path)
+        found = read_pair_list(path)
         assert [(one.first, one.second, one.same) for one in found] == [
             (one.first, one.second, one.same) for one in expected
         ]
     path.write_text("0001 0002 1\n0003 0004 0\n")  # paths of digits alone are paths
-    assert [one.first for one in read_pairs(path)] == ["0001", "0003"]
+    assert [one.first for one in read_pair_list(path)] == ["0001", "0003"]
 
 
 def test_images_people_and_pairs_of_the_dataset(faces: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compatbench.data.families._icon_concepts import Rules, Taken, choose
+from compatbench.data.families._icon_concepts import Rules, Taken, choose_concepts
 from compatbench.data.families._icon_sets import IconSet
 
 RULES = Rules.read()
@@ -30,7 +30,7 @@ def icon_set(
 
 
 def chosen(*sets: IconSet, designers: int = 2, **others: object) -> list[str]:
-    return list(choose(RULES.model_copy(update={"designers": designers, **others}), sets)[0])
+    return list(choose_concepts(RULES.model_copy(update={"designers": designers, **others}), sets)[0])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_emoji_are_what_several_designers_draw_and_no_concept_means() -> None:
         icon_set("fxemoji", ["x"])
     ]
     rules = RULES.model_copy(update={"designers": 3, "emoji": RULES.emoji.model_copy(update={"designers": 2})})
-    concepts, found = choose(rules, [icon_set("a", ["trash", "bus", "buses"]), *emoji])
+    concepts, found = choose_concepts(rules, [icon_set("a", ["trash", "bus", "buses"]), *emoji])
     assert list(concepts) == ["buses", "trash"]
     assert list(found) == ["heart"]
     assert {icon.set for icon in found["heart"]} == {"noto", "twemoji"}

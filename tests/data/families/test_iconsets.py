@@ -17,7 +17,7 @@ from PIL import Image
 
 from compatbench.data.dataset import Dataset
 from compatbench.data.families import _icon_folder, iconsets
-from compatbench.data.families._icon_concepts import Rules, choose
+from compatbench.data.families._icon_concepts import Rules, choose_concepts
 from compatbench.data.families._icon_drawings import draw_distinct
 from compatbench.data.families._icon_sets import read_sets
 from compatbench.data.families.iconsets import ARCHIVE
@@ -239,7 +239,7 @@ def test_npm_brings_the_archive(archive: bytes, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.skipif(not REAL.exists(), reason=f"needs data/iconsets/{ARCHIVE}: `compatbench data get iconsets`")
 def test_the_real_archive_has_the_published_concepts_and_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    concepts, emoji = choose(Rules.read(), read_sets(REAL))
+    concepts, emoji = choose_concepts(Rules.read(), read_sets(REAL))
     assert (len(concepts), len(emoji)) == (362, 916)
     assert {"calendar", "bookmark", "arrow-left", "thumbs-up"} < concepts.keys()
     assert not {"windows", "github", "delete", "envelope", "chart"} & concepts.keys()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compatbench.data.families import _built_texts, _kjv, _sword, bible, wordnet
-from compatbench.data.families.beir import Beir, BeirOptions, Document, TextOptions, write_folder
+from compatbench.data.families.beir import Beir, BeirOptions, Document, TextOptions, write_texts
 from compatbench.data.families.bible import Bible
 from compatbench.data.families.wordnet import Wordnet
 from compatbench.data.items import Texts
@@ -273,7 +273,7 @@ def test_other_packages_and_other_texts_are_refused(
     monkeypatch.setattr(_built_texts, "file_sha256", lambda path: next(
         sha256 for file, sha256 in family.debian.values() if file == path.name))  # fmt: skip
     monkeypatch.setattr(
-        type(family), "build", lambda self, archives, folder: write_folder(folder, [Document("a", "b")], [], [])
+        type(family), "build", lambda self, archives, folder: write_texts(folder, [Document("a", "b")], [], [])
     )
     with pytest.raises(RequestError, match="other texts come out than were published"):
         family.get(tmp_path, TextOptions(), lambda line: None)

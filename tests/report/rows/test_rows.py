@@ -5,8 +5,8 @@ from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.rows import row as row_module
-from compatbench.report.rows.controls import judgement, ordering
-from compatbench.report.rows.row import in_order, method_rows, outcome
+from compatbench.report.rows.controls import ordering, row_verdict
+from compatbench.report.rows.row import how_ended, in_order, method_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.suite.times import Times
@@ -42,14 +42,14 @@ BELOW, BELOW_NS, ZERO = Estimate(-0.1, -0.2, -0.05), Estimate(-0.1, -0.2, 0.05),
     ],
 )
 def test_the_verdict_is_the_sign_of_the_gain(bench, gain, words):
-    assert judgement(row_with(bench, gain, ABOVE)) == words
-    assert judgement(row_with(bench, gain, ABOVE, p_value=0.05)) == "undecided"
+    assert row_verdict(row_with(bench, gain, ABOVE)) == words
+    assert row_verdict(row_with(bench, gain, ABOVE, p_value=0.05)) == "undecided"
 
 
 def test_one_seed_gives_no_verdict(bench):
     row = rows(bench, [bench.record("a", 0, flat(0.5))])[0]
     assert row.number("cross_gain").low == 0.25
-    assert (row.verdict, judgement(row), ordering(row)) == (None, "one seed", "one seed")
+    assert (row.verdict, row_verdict(row), ordering(row)) == (None, "one seed", "one seed")
 
 
 def test_verdicts_are_corrected_over_the_rows_of_the_scenario(bench):
@@ -162,15 +162,15 @@ def test_readings_without_arrays_are_means_over_seeds(bench):
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.OK, Status.SKIPPED)])
 def test_every_failure_is_marked(bench, status):
-    assert outcome([bench.record("a", 0, status=status)], name_seeds=False) == f"✗ {status.value}"
+    assert how_ended([bench.record("a", 0, status=status)], name_seeds=False) == f"✗ {status.value}"
 
 
 def test_outcomes_name_reasons_and_tell_seeds_apart(bench):
     skipped = [bench.record("a", seed, status=Status.SKIPPED, reason="needs\nmore") for seed in range(2)]
-    assert outcome(skipped, name_seeds=False) == "skipped: needs more"
-    assert outcome(skipped, name_seeds=True) == "seed 0, 1 skipped: needs more"
+    assert how_ended(skipped, name_seeds=False) == "skipped: needs more"
+    assert how_ended(skipped, name_seeds=True) == "seed 0, 1 skipped: needs more"
     oom = bench.record("a", 2, status=Status.OOM)
-    assert outcome([*skipped, oom], name_seeds=False) == "seed 0, 1 skipped: needs more; seed 2 ✗ oom"
+    assert how_ended([*skipped, oom], name_seeds=False) == "seed 0, 1 skipped: needs more; seed 2 ✗ oom"
     long = bench.record("a", 0, status=Status.FAILED, reason="word " * 100)
-    assert len(outcome([long], name_seeds=False)) < 140
-    assert outcome([long], name_seeds=False).endswith(" …")
+    assert len(how_ended([long], name_seeds=False)) < 140
+    assert how_ended([long], name_seeds=False).endswith(" …")

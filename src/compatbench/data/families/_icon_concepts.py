@@ -136,7 +136,7 @@ class Taken:
         return free
 
 
-def choose(rules: Rules, sets: Sequence[IconSet]) -> tuple[Concepts, Concepts]:
+def choose_concepts(rules: Rules, sets: Sequence[IconSet]) -> tuple[Concepts, Concepts]:
     """Concepts, and emoji that are none of them: each with all its drawings under open licences.
 
     The commonest comes first. Brands are known by name, whatever the licence of their drawings.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from compatbench.data.families._icon_concepts import Concepts, Rules, choose, designers
+from compatbench.data.families._icon_concepts import Concepts, Rules, choose_concepts, designers
 from compatbench.data.families._icon_drawings import draw_distinct
 from compatbench.data.families._icon_sets import Icon, IconSet, read_sets
 from compatbench.data.family import Notify
@@ -31,10 +31,10 @@ Row = tuple[str, str, str]
 """Path, class and part of the split, as in a manifest of the dataset `folder`."""
 
 
-def write_folder(archive: Path, folder: Path, size: int, notify: Notify) -> str:
+def write_icons(archive: Path, folder: Path, size: int, notify: Notify) -> str:
     """Draw the images of `archive`, `size` pixels a side, into `folder`; the sha256 over paths and 32x32 pixels."""
     rules, sets = Rules.read(), read_sets(archive)
-    concepts, emoji = choose(rules, sets)
+    concepts, emoji = choose_concepts(rules, sets)
     pixels, kept = hashlib.sha256(), {}
     for name, found in _drawn({**concepts, **emoji}, size, notify):
         icons = [icon for icon, _, _ in found]

@@ -114,7 +114,7 @@ class Document:
     split: str | None = None
 
 
-def write_folder(
+def write_texts(
     folder: Path, documents: Sequence[Document], queries: Sequence[Document], relevant: Sequence[tuple[str, str]]
 ) -> str:
     """Write texts, and pairs of a query and a relevant document, in BEIR's format; the sha256 of the three files."""
@@ -129,7 +129,7 @@ def write_folder(
     return state.hexdigest()
 
 
-def rank(name: str) -> bytes:
+def hash_rank(name: str) -> bytes:
     """A fixed random order of names."""
     return hashlib.sha256(name.encode()).digest()
 
@@ -199,4 +199,4 @@ def _documents(path: Path) -> Iterator[Document]:
 
 def _share(name: str) -> float:
     """A fixed random number from 0 to 1."""
-    return int.from_bytes(rank(name)[:6]) / 2**48
+    return int.from_bytes(hash_rank(name)[:6]) / 2**48

@@ -13,29 +13,14 @@ from typing import ClassVar
 
 from compatbench.data.families import _kjv, _sword
 from compatbench.data.families._built_texts import BuiltTexts
-from compatbench.data.families.beir import Document, rank, write_folder
+from compatbench.data.families.beir import Document, hash_rank, write_texts
 from compatbench.data.family import Counts
 from compatbench.data.sources import debian_member
 
 MODULE = "usr/share/sword/modules/texts/ztext/engWEB2015eb"
 KJV_FILE = "usr/lib/bible.data"
 KJV_VERSE = re.compile(r"(\d?[A-Za-z]+)(\d+):(\d+) (.+)")
-APOCRYPHA = [
-    "Tob",
-    "Jdt",
-    "EsthGr",
-    "Wis",
-    "Sir",
-    "Bar",
-    "1Macc",
-    "2Macc",
-    "1Esd",
-    "PrMan",
-    "AddPs",
-    "3Macc",
-    "2Esd",
-    "4Macc",
-]
+APOCRYPHA = "Tob Jdt EsthGr Wis Sir Bar 1Macc 2Macc 1Esd PrMan AddPs 3Macc 2Esd 4Macc".split()
 """Books that the King James Version of the package has not."""
 BOOKS = 66
 DOCUMENTS, ASKED = 12_000, 3_000
@@ -77,7 +62,7 @@ class Bible(BuiltTexts):
             web = _distinct(_sword.read_verses(Path(scratch)))
         kjv = _distinct(_kjv_verses(debian_member(archives["bible-kjv-text"], KJV_FILE), list(web)))
         names = {verse: f"{verse[0]} {verse[1]}:{verse[2]}" for verse in web if verse in kjv}
-        ranked = sorted(names, key=lambda verse: rank(names[verse]))
+        ranked = sorted(names, key=lambda verse: hash_rank(names[verse]))
         of_book: dict[str, list[_sword.Verse]] = {}
         for verse in ranked:
             of_book.setdefault(verse[0], []).append(verse)
@@ -91,13 +76,13 @@ class Bible(BuiltTexts):
             else:
                 others.append(verse)
             places[verse[0]] += 1
-        asked = sorted(others, key=lambda verse: rank(f"asked {names[verse]}"))[:ASKED]
+        asked = sorted(others, key=lambda verse: hash_rank(f"asked {names[verse]}"))[:ASKED]
         documents = [
             Document(names[verse], web[verse], verse[0], "train" if verse in trained else None)
             for verse in chosen[:DOCUMENTS]
         ]
         queries = [Document(f"{names[verse]} KJV", kjv[verse]) for verse in asked]
-        return write_folder(folder, documents, queries, [(f"{names[verse]} KJV", names[verse]) for verse in asked])
+        return write_texts(folder, documents, queries, [(f"{names[verse]} KJV", names[verse]) for verse in asked])
 
 
 def _kjv_verses(file: bytes, web: Iterable[_sword.Verse]) -> dict[_sword.Verse, str]:

@@ -76,7 +76,7 @@ class Faces(FileFamily[FacesOptions]):
 
     def list_images(self, folder: Path, options: FacesOptions) -> Listed:
         """Training images by folder, test images by the pairs."""
-        pairs = read_pairs(folder / options.pairs)
+        pairs = read_pair_list(folder / options.pairs)
         test = sorted({path for pair in pairs for path in (pair.first, pair.second)})
         people = (
             _people(test, pairs) if options.identity == "pairs" else [PurePosixPath(path).parent.name for path in test]
@@ -104,7 +104,7 @@ class Faces(FileFamily[FacesOptions]):
         )
 
 
-def read_pairs(path: Path) -> list[Pair]:
+def read_pair_list(path: Path) -> list[Pair]:
     """The pairs of a list. Raises ValueError naming the first wrong line.
 
     LFW's format: the first line has the number of folds (left away where there is one) and of pairs of each kind in

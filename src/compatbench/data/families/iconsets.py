@@ -89,7 +89,7 @@ class Iconsets(FolderFamily[IconsetsOptions]):
         return super()._list(root, options)
 
     def _draw(self, root: Path, folder: Path, size: int, notify: Notify) -> None:
-        from compatbench.data.families._icon_folder import write_folder
+        from compatbench.data.families._icon_folder import write_icons
 
         if find_spec("resvg_py") is None:
             raise RequestError(f"dataset '{self.name}' needs the package 'resvg-py': pip install compatbench[icons]")
@@ -108,7 +108,7 @@ class Iconsets(FolderFamily[IconsetsOptions]):
                     return
                 drawn = Path(scratch) / "drawn"
                 drawn.mkdir()
-                found = write_folder(where / ARCHIVE, drawn, size, lambda line: notify(f"{self.name}: {line}"))
+                found = write_icons(where / ARCHIVE, drawn, size, lambda line: notify(f"{self.name}: {line}"))
                 drawn.rename(folder)
         except OSError as error:
             raise RequestError(f"dataset '{self.name}' cannot be stored in {where}: {error.strerror}") from error

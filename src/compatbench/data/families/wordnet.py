@@ -8,37 +8,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from compatbench.data.families._built_texts import BuiltTexts
-from compatbench.data.families.beir import Document, rank, write_folder
+from compatbench.data.families.beir import Document, hash_rank, write_texts
 from compatbench.data.family import Counts
 from compatbench.data.sources import debian_member
 
-KINDS = [
-    "act",
-    "animal",
-    "artifact",
-    "attribute",
-    "body",
-    "cognition",
-    "communication",
-    "event",
-    "feeling",
-    "food",
-    "group",
-    "location",
-    "motive",
-    "object",
-    "person",
-    "phenomenon",
-    "plant",
-    "possession",
-    "process",
-    "quantity",
-    "relation",
-    "shape",
-    "state",
-    "substance",
-    "time",
-]
+KINDS = (
+    "act animal artifact attribute body cognition communication event feeling food group location motive object "
+    "person phenomenon plant possession process quantity relation shape state substance time"
+).split()
 """WordNet's lexicographer files of nouns, from number 4 on; number 3 are the tops of the hierarchy."""
 FIRST_KIND = 4
 DOCUMENTS, TRAINED = 12_000, 7_000
@@ -70,7 +47,7 @@ class Wordnet(BuiltTexts):
     def build(self, archives: Mapping[str, Path], folder: Path) -> str:
         """From the file `data.noun`, whose format is that of the manual page wndb(5)."""
         lines = debian_member(archives["wordnet-base"], "usr/share/wordnet/data.noun").decode().splitlines()
-        glosses = sorted(_glosses(lines), key=lambda one: rank(one[0].id))
+        glosses = sorted(_glosses(lines), key=lambda one: hash_rank(one[0].id))
         places = dict.fromkeys(KINDS, 0)
         ranked = []
         for gloss, example in glosses:
@@ -80,13 +57,13 @@ class Wordnet(BuiltTexts):
         chosen = sorted(ranked, key=lambda one: one[0])[:DOCUMENTS]
         asked = [(gloss, example) for _, gloss, example in chosen if example]
         unasked = [gloss for _, gloss, example in chosen if not example]
-        trained = {gloss.id for gloss in sorted(unasked, key=lambda one: rank(f"train {one.id}"))[:TRAINED]}
+        trained = {gloss.id for gloss in sorted(unasked, key=lambda one: hash_rank(f"train {one.id}"))[:TRAINED]}
         documents = [
             Document(gloss.id, gloss.text, gloss.label, "train" if gloss.id in trained else None)
             for _, gloss, _ in chosen
         ]
         queries = [Document(f"{gloss.id} example", example) for gloss, example in asked]
-        return write_folder(folder, documents, queries, [(f"{gloss.id} example", gloss.id) for gloss, _ in asked])
+        return write_texts(folder, documents, queries, [(f"{gloss.id} example", gloss.id) for gloss, _ in asked])
 
 
 def _glosses(lines: list[str]) -> Iterator[tuple[Document, str]]:

@@ -24,7 +24,7 @@ EITHER = "labels", "group"
 """What one of two files may have for both."""
 
 
-def read_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
+def find_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
     """The columns by role, and the unused ones. Raises RequestError if there are no vectors."""
     available = form.columns(path)
     chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}

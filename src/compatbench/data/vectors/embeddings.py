@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from compatbench.data.vectors.columns import read_columns
+from compatbench.data.vectors.columns import find_columns
 from compatbench.data.vectors.formats.format import Columns, Values, is_matrix
 from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_of
 from compatbench.data.vectors.in_memory import format_in_memory, to_array
@@ -117,7 +117,7 @@ def read_table(
     else:
         path = Path(side)  # what messages call them
         form = format_in_memory(source, str(path))
-    columns, notices = read_columns(path, form, options, side)
+    columns, notices = find_columns(path, form, options, side)
     columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
     packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "columns",
-    "numbers",
-    "dimensions",
-    "bad rows",
-    "unpaired rows",
-    "lengths",
-    "judgements",
-    "ids",
-    "documents",
-    "index",
+    "columns", "numbers", "dimensions", "bad rows", "unpaired rows", "lengths", "judgements", "ids", "documents", "index"
 ]
 
 LISTED = 20

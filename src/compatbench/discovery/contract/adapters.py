@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compatbench.discovery.contract.fixture import skip, task_of, variants
+from compatbench.discovery.contract.fixture import plain_task, skip, variants
 from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.datasets import NO_OPTIONS
 from compatbench.discovery.plugins import Plugin
@@ -76,7 +76,7 @@ def check_adapter(report: Report, plugin: Plugin) -> None:
     report.check("skip", check_runs, plugin)
     if report.just_failed:
         return
-    fitted = report.check("fit", fit, plugin, pairs(OLD_DIM))
+    fitted = report.check("fit", fit_maps, plugin, pairs(OLD_DIM))
     if fitted is None:
         return
     report.check("maps", check_maps, fitted)
@@ -103,7 +103,7 @@ def check_runs(plugin: Plugin) -> None:
 
 def check_fit(plugin: Plugin, given: PairedVectors, params: Mapping[str, Any] = NO_OPTIONS) -> None:
     """The maps fitted on `given` are sound."""
-    check_maps(fit(plugin, given, params))
+    check_maps(fit_maps(plugin, given, params))
 
 
 def check_dimension(plugin: Plugin, dim: int) -> None:
@@ -125,13 +125,13 @@ def build_adapter(plugin: Plugin, given: PairedVectors, params: Mapping[str, Any
     few = {name: number for name, number in FEW.items() if name in plugin.cls.Params.model_fields}
     quick = {name: value for name, value in plugin.cls.quick.items() if name != "steps"}
     classes = given.task.total_classes or CLASSES
-    task = task_of(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
+    task = plain_task(given.new.shape[1], OLD_DIM, HeadName.SOFTMAX)
     task = replace(task, classes=tuple(range(classes)), total_classes=classes)
     adapter: Adapter = plugin.cls(plugin.resolve({**quick, **few, **params}), task)
     return adapter
 
 
-def fit(plugin: Plugin, given: PairedVectors, params: Mapping[str, Any] = NO_OPTIONS) -> Fitted:
+def fit_maps(plugin: Plugin, given: PairedVectors, params: Mapping[str, Any] = NO_OPTIONS) -> Fitted:
     """The adapter's maps, fitted under a fixed seed."""
     adapter = build_adapter(plugin, given, params)
     copies = {name: tensor.clone() for name, tensor in vars(given).items() if tensor is not None}
@@ -166,12 +166,12 @@ def check_needs(fitted: Fitted, plugin: Plugin) -> None:
         raise Violation("declares Need.GALLERY_REWRITE and returns no gallery map: remove it from `needs`")
     if fitted.maps.query is None and fitted.maps.new is None and fitted.both:
         raise Violation("declares Need.BOTH_ENCODERS_ONLINE and returns no query or new map: remove it from `needs`")
-    others = fit(plugin, replace(fitted.pairs, old=fitted.pairs.old.roll(1, 0)))
+    others = fit_maps(plugin, replace(fitted.pairs, old=fitted.pairs.old.roll(1, 0)))
     if Need.OLD_FEATURES not in needs and not _same(fitted, Fitted(others.maps, fitted.pairs, fitted.both)):
         raise Violation("its maps depend on the old embeddings of the training set: add Need.OLD_FEATURES to `needs`")
     if Need.LABELS not in needs:
         try:
-            unlabelled = fit(plugin, replace(fitted.pairs, labels=None))
+            unlabelled = fit_maps(plugin, replace(fitted.pairs, labels=None))
         except (TypeError, AttributeError) as error:
             raise Violation(f"fit() fails without labels ({error}): add Need.LABELS to `needs`") from error
         if not _same(fitted, unlabelled):
@@ -181,7 +181,7 @@ def check_needs(fitted: Fitted, plugin: Plugin) -> None:
 def check_seeds(fitted: Fitted, plugin: Plugin) -> None:
     """The same seed twice gives the same maps."""
     torch.manual_seed(4711)
-    if not _same(fitted, fit(plugin, fitted.pairs)):
+    if not _same(fitted, fit_maps(plugin, fitted.pairs)):
         raise Violation(
             "two fits with the same seed give different maps: draw from torch's global stream inside "
             "fit(), where the suite seeds it, and not from another source"

@@ -156,7 +156,7 @@ class Fixture:
         return embed_images(self.model, self.data.images, NORMALIZE)
 
 
-def task_of(dim: int, old_dim: int | None, loss: HeadName, trunks: Trunks = (BACKBONE, BACKBONE)) -> Task:
+def plain_task(dim: int, old_dim: int | None, loss: HeadName, trunks: Trunks = (BACKBONE, BACKBONE)) -> Task:
     """The second generation of dimension `dim`, or the first one if `old_dim` is None."""
     first = old_dim is None
     return Task(
@@ -185,7 +185,7 @@ def variants(plugin: Plugin) -> dict[str, dict[str, Any]]:
 
 def skip(plugin: Plugin, dim: int, old_dim: int, trunks: Trunks = (BACKBONE, BACKBONE)) -> str | None:
     """The reason why the method skips an upgrade from `old_dim` to `dim`, if it does; a finding if it gives none."""
-    task = task_of(dim, old_dim, HeadName.SOFTMAX, trunks)
+    task = plain_task(dim, old_dim, HeadName.SOFTMAX, trunks)
     reason = plugin.cls(plugin.resolve({}), task).skip(task)
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         raise Violation(f"skip() returned {reason!r}: return None, or the reason in words")
@@ -209,7 +209,7 @@ def build_fixture(
     if old is None:
         old = _old_model(plugin, old_dim, loss, params, frozen)
     old.eval().requires_grad_(False).zero_grad()
-    task = task_of(dim, embedding_dim(old.method), loss, frozen or (BACKBONE, BACKBONE))
+    task = plain_task(dim, embedding_dim(old.method), loss, frozen or (BACKBONE, BACKBONE))
     method = _method(plugin, params, task)
     data = frozen_set(CLASSES, frozen[1]) if frozen else training_set(CLASSES)
     own = frozen_set(CLASSES, frozen[0]) if frozen else data
@@ -232,7 +232,7 @@ def _old_model(
     plugin: Plugin, dim: int, loss: HeadName, params: Mapping[str, Any], frozen: Trunks | None
 ) -> EmbeddingModel:
     """An untrained plain model, or for a method that trains its own first generation, just that."""
-    task = task_of(dim, None, loss, frozen or (BACKBONE, BACKBONE))
+    task = plain_task(dim, None, loss, frozen or (BACKBONE, BACKBONE))
     if Need.OWN_FIRST_GENERATION not in plugin.needs:
         return _plain_model(task, "old", frozen is not None)
     method = _method(plugin, params, task)

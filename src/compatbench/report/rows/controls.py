@@ -11,7 +11,7 @@ from compatbench.evaluation.means import Values
 from compatbench.evaluation.significance import ERROR_RATE, holm, sign
 from compatbench.report.rows.closing import closed, little_gain
 from compatbench.report.rows.contests import point_ranks
-from compatbench.report.rows.row import MethodRow, in_order, method_rows, outcome
+from compatbench.report.rows.row import MethodRow, how_ended, in_order, method_rows
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.vocabulary import RANKED_BY, Behaviour, Entry, Expectation, League, MetricName, Status, Verdict
@@ -62,7 +62,7 @@ def misbehaviour(row: MethodRow) -> list[str]:
     problems = []
     broken = [record for record in row.runs.unfinished if record.status is not Status.SKIPPED]
     if broken:
-        problems.append(f"not checked, {outcome(broken, name_seeds=len(broken) < len(row.runs.records))}")
+        problems.append(f"not checked, {how_ended(broken, name_seeds=len(broken) < len(row.runs.records))}")
     if row.scores is None:
         return problems
     for expectation in sorted(row.runs.method.expects):
@@ -138,7 +138,7 @@ ONE_SEED = "one seed"
 """Stands where a verdict would: intervals over queries alone say nothing of another training."""
 
 
-def judgement(row: MethodRow) -> str | None:
+def row_verdict(row: MethodRow) -> str | None:
     """The verdict on a row, ONE_SEED, or whether its expectations were met; None if no seed ended well."""
     if row.scores is None:
         return None

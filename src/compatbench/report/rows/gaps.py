@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compatbench.report.rows.controls import ScenarioRows
-from compatbench.report.rows.row import MethodRow, outcome
+from compatbench.report.rows.row import MethodRow, how_ended
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ def gaps(suite: SuiteRows) -> Iterator[Gap]:
 
 
 def _why(row: MethodRow) -> str:
-    return outcome(row.runs.records, name_seeds=False) if row.scores is None else row.unranked
+    return how_ended(row.runs.records, name_seeds=False) if row.scores is None else row.unranked

@@ -123,7 +123,7 @@ class MethodRow:
         if self.role != Role.METHOD:
             return ""
         if self.scores is None:
-            return outcome(self.runs.records, name_seeds=False)
+            return how_ended(self.runs.records, name_seeds=False)
         against = {
             "the published setting, beside the tuned one": self.setting is ParameterSetting.PUBLISHED,
             "the scenario is not ranked": self.closed,
@@ -234,7 +234,7 @@ def published_beneath(ordered: Sequence[OneRow]) -> list[OneRow]:
     return sorted(ordered, key=key)
 
 
-def outcome(records: Sequence[Record], *, name_seeds: bool) -> str:
+def how_ended(records: Sequence[Record], *, name_seeds: bool) -> str:
     """How unfinished records ended: `skipped: <reason>`, `✗ oom` …; equal outcomes appear once."""
     ends: dict[str, list[int]] = defaultdict(list)
     for record in records:

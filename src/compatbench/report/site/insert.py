@@ -17,7 +17,7 @@ from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
 from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.board import Board, BoardSuite
-from compatbench.report.site.leaderboard_readme import banner
+from compatbench.report.site.leaderboard_readme import board_banner
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
@@ -125,7 +125,7 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}). Upgrades: "
             f"{'; '.join(f'*{escape(name)}*, {escape(words)}' for name, words in about.upgrades)}.",
             "\n".join(lines),
-            banner(board),
+            board_banner(board),
             re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),
             f"All {about.rows} rows, their intervals and records: [{page}]({page}) (download and open), "
             f"[{folder.parent}/README.md]({folder.parent}/README.md).",

@@ -39,7 +39,7 @@ def leaderboard_readme(board: Board, folder: str = "leaderboard") -> str:
     terms = definitions(board)
     to_docs = to_method(board, "../docs")
 
-    parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, banner(board)]
+    parts = [GENERATED, "# CompatBench leaderboard", _INTRODUCTION, board_banner(board)]
     first = board.suites[0].reports[0]
     for suite in board.suites:
         parts += [
@@ -86,7 +86,7 @@ def linked_table(
     return "\n\n".join(part for part in (escape(table.caption), grid, footnotes) if part)
 
 
-def banner(board: Board) -> str:
+def board_banner(board: Board) -> str:
     """Whether the numbers can be believed, as a quotation with a red or green mark."""
     if board.warnings:
         head = "❌ **Not everything is as it should be: explain this before you trust the numbers it concerns.**"

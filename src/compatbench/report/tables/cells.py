@@ -19,7 +19,7 @@ def plain(estimate: Estimate, marks: tuple[str, ...] = ()) -> TableCell:
     return TableCell(estimate.value, estimate.low, estimate.high, marks=marks)
 
 
-def spread(values: Sequence[float], column: Column) -> TableCell:
+def median_cell(values: Sequence[float], column: Column) -> TableCell:
     """The median of `values` and, if the column has intervals, the lowest and the highest."""
     if len(values) < 2 or not column.interval:
         return TableCell(median(values) if values else None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.cells import plain, spread
+from compatbench.report.tables.cells import median_cell, plain
 from compatbench.report.tables.method_rows import (
     METHOD,
     NEEDS,
@@ -52,7 +52,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
 def _row(row: MethodRow) -> Row:
     costs = [record.costs for record in row.runs.finished]
     cells = {
-        column.key: spread([value for one in costs if (value := one.get(column.key)) is not None], column)
+        column.key: median_cell([value for one in costs if (value := one.get(column.key)) is not None], column)
         for column in _MEASURED
     }
     named = {"method": TableCell(row.label), "time": plain(row.time), "needs": needs_cell(row.runs.method.needs)}

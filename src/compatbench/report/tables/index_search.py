@@ -9,7 +9,7 @@ from compatbench.records.record import Record
 from compatbench.report.render.table import Column, Group, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.tables.cells import spread
+from compatbench.report.tables.cells import median_cell
 from compatbench.report.tables.method_rows import METHOD, OWN_OLD, grouped, method_row, scenario_table
 from compatbench.vocabulary import IndexKind
 
@@ -76,7 +76,7 @@ def index_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table | No
         lines = []
         for entry, text in _ENTRIES.items():
             several = [one for place, one in searches if (place, one.index) == (entry, index)]
-            cells = {one.key: spread([getattr(each, one.key) for each in several], one) for one in SPEED_COLUMNS}
+            cells = {one.key: median_cell([getattr(each, one.key) for each in several], one) for one in SPEED_COLUMNS}
             lines += [Row({"searched": TableCell(text), **cells})] if several else []
         groups.append(Group(index.heading, tuple(lines)))
     return scenario_table(
@@ -103,7 +103,7 @@ def searches_of(record: Record) -> Iterator[tuple[Searched, IndexSearch]]:
 def _recall_row(row: MethodRow) -> Row:
     searches = [one for record in row.runs.finished for one in searches_of(record)]
     cells = {
-        column.key: spread([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
+        column.key: median_cell([one.recall for place, one in searches if (one.index, place) == (index, entry)], column)
         for (index, entry), column in _RECALLS.items()
     }
     return method_row(row, cells)

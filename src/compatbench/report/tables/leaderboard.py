@@ -10,9 +10,9 @@ from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.significance import FAMILY, INTERVALS
 from compatbench.report.render.table import NOT_SIGNIFICANT, Column, Place, Row, Table, TableCell, Unit
-from compatbench.report.rows.controls import ScenarioRows, judgement, ordering
+from compatbench.report.rows.controls import ScenarioRows, ordering, row_verdict
 from compatbench.report.rows.estimates import Tested, best_rows, tuning_gain
-from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, outcome
+from compatbench.report.rows.row import RANKED_SEEDS, MethodRow, how_ended
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.tables.cells import plain, points
 from compatbench.report.tables.method_rows import (
@@ -140,7 +140,7 @@ _SCORES = (
             places=tuple(Place),
             order=7,
         ),
-        lambda line: TableCell(judgement(line.row) or outcome(line.row.runs.records, name_seeds=False)),
+        lambda line: TableCell(row_verdict(line.row) or how_ended(line.row.runs.records, name_seeds=False)),
     ),
     _Score(
         Column(
@@ -305,7 +305,7 @@ def _seeds(row: MethodRow, of: int) -> TableCell:
 def _why_partial(row: MethodRow, scenario: ScenarioRuns) -> str:
     run = {record.spec.seed for record in row.runs.records}
     missing = [str(seed) for seed in scenario.seeds if seed not in run]
-    parts = [outcome(row.runs.unfinished, name_seeds=True)] if row.runs.unfinished else []
+    parts = [how_ended(row.runs.unfinished, name_seeds=True)] if row.runs.unfinished else []
     return "; ".join([*parts, f"seed {', '.join(missing)} not run"] if missing else parts)
 
 

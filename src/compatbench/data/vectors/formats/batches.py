@@ -13,7 +13,7 @@ from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked
 
 
-def joined(
+def join_batches(
     path: Path, names: Sequence[str], batches: Iterable[Mapping[str, Values]], size: int | None = None
 ) -> Columns:
     """The columns of all batches; the first of `names` is the vectors (N, D), as float32.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
-from compatbench.data.vectors.formats.batches import joined, numbers_where_all_are
+from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
 from compatbench.data.vectors.formats.numbered import families
 from compatbench.data.vectors.formats.text import encoding_of, is_number
@@ -50,7 +50,7 @@ def _columns(path: Path) -> Names:
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
     layout = _layout(path)
-    columns = joined(path, names, _batches(path, layout, names))
+    columns = join_batches(path, names, _batches(path, layout, names))
     return {name: values if name == names[0] else numbers_where_all_are(values) for name, values in columns.items()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
-from compatbench.data.vectors.formats.batches import joined
+from compatbench.data.vectors.formats.batches import join_batches
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
 from compatbench.data.vectors.formats.text import encoding_of
 from compatbench.errors import RequestError, first_line
@@ -30,7 +30,7 @@ def _columns(path: Path) -> Names:
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
-    return joined(path, names, (_arrays(path, names, rows) for rows in _batches(path, BATCH_CHARACTERS)))
+    return join_batches(path, names, (_arrays(path, names, rows) for rows in _batches(path, BATCH_CHARACTERS)))
 
 
 def _arrays(path: Path, names: Sequence[str], rows: list[dict[str, Any]]) -> Mapping[str, Values]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from compatbench.data.vectors.formats.arrow_columns import to_numpy
-from compatbench.data.vectors.formats.batches import joined
+from compatbench.data.vectors.formats.batches import join_batches
 from compatbench.data.vectors.formats.format import Columns
 from compatbench.data.vectors.stores.address import Address
 from compatbench.errors import RequestError, one_line
@@ -36,7 +36,7 @@ def from_pages(address: Address, names: Sequence[str], pages: Iterable[dict[str,
             found[name] = to_numpy(address.name, name, column, sys.maxsize, vectors=name == names[0])
         return found
 
-    return joined(Path(address.name), names, map(arrays, pages), size=sys.maxsize)
+    return join_batches(Path(address.name), names, map(arrays, pages), size=sys.maxsize)
 
 
 def _alike(values: list[Any]) -> list[Any]:
