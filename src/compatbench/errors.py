@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 """A full disk, a quota, a file system that cannot be written or is damaged, a limit on the size of files."""
@@ -14,6 +15,13 @@ def first_line(error: BaseException) -> str:
     """The text of another library's error in one line; its type's name if it has no text."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """The first names with commas between, and how many more there are."""
+    words = [str(name) for name in names]
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def one_line(text: str) -> str:

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from compatbench.data import folder_listing
-from compatbench.data.folder_listing import hash_split, list_folder, listed, read_manifest
-from compatbench.errors import RequestError
+from compatbench.data.folder_listing import hash_split, list_folder, read_manifest
+from compatbench.errors import RequestError, listed
 
 
 def touch(folder: Path, *paths: str) -> Path:

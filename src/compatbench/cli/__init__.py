@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that `--help` and a typing 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -21,8 +22,36 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (suites, tuning, timing, trust, methods, adapters, compare, search, data):
-    group.register(app)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": suites.run,
+    "plan": suites.plan,
+    "status": suites.status,
+    "report": suites.report,
+    "list": suites.list_all,
+    "tune": tuning.tune,
+    "time": timing.time_training,
+    "verify": trust.verify,
+    "submit": trust.submit,
+    "tables": trust.tables,
+    "reproduce": trust.reproduce,
+    "order": trust.order,
+    "new": methods.new,
+    "check": methods.check,
+    "docs": methods.docs,
+    "fit": adapters.fit,
+    "apply": adapters.apply,
+    "export": adapters.export,
+    "compare": compare.compare,
+    "search": search.search,
+}
+DATA_COMMANDS: dict[str, Callable[..., None]] = {"list": data.data_list, "get": data.data_get, "check": data.data_check}
+
+for name, command in COMMANDS.items():
+    app.command(name=name)(command)
+of_data = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
+for name, command in DATA_COMMANDS.items():
+    of_data.command(name=name)(command)
+app.add_typer(of_data, name="data")
 
 
 def main() -> None:

@@ -47,13 +47,6 @@ class Side(StrEnum):
     ORDER = "order"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to the command line."""
-    app.command(name="fit")(fit)
-    app.command(name="apply")(apply)
-    app.command(name="export")(export)
-
-
 @takes_input_options(without=(*OF_COMPARE, "group"))
 def fit(
     old: Annotated[Any, typer.Argument(parser=source, help=f"Old embeddings: {FILES}.")],

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from compatbench.comparison.comparison import Comparison
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this module to the command line."""
-    app.command(name="compare")(compare)
-
-
 @takes_input_options()
 def compare(
     context: typer.Context,

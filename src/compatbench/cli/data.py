@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="A dataset, see `compatbench data list`.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the group of commands `data` to the command line."""
-    group = typer.Typer(help="Datasets: what there is, fetch it, check it.", no_args_is_help=True)
-    group.command(name="list")(data_list)
-    group.command(name="get")(data_get)
-    group.command(name="check")(data_check)
-    app.add_typer(group, name="data")
-
-
 def data_list(
     names: Annotated[list[str] | None, typer.Argument(help="Only these datasets.", metavar="[NAME]...")] = None,
     data: Data = DEFAULT_DATA,

@@ -11,12 +11,6 @@ from compatbench.cli.options import DEFAULT_DATA, Data, DatasetSettings, assignm
 from compatbench.errors import RequestError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    for command in (new, check, docs):
-        app.command()(command)
-
-
 def new(
     name: Annotated[str, typer.Argument(help="The method's name, e.g. my_method.")],
     folder: Annotated[Path | None, typer.Option("--folder", help="Where to write it; the built-in methods.")] = None,

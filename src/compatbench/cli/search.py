@@ -15,11 +15,6 @@ from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(name="search")(search)
-
-
 @takes_input_options(without=(*OF_COMPARE, "group", "labels"))
 def search(
     old: Annotated[Path, typer.Argument(help=f"Old embeddings: {FILES}.")],

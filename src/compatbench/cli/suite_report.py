@@ -9,9 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from compatbench.cli.bench import Bench
-from compatbench.data.folder_listing import listed
 from compatbench.data.samples import Samples
-from compatbench.errors import MachineError
+from compatbench.errors import MachineError, listed
 from compatbench.plan.cells import Cell, outcome
 from compatbench.records.record import Record
 from compatbench.records.store import Store

@@ -39,13 +39,6 @@ if TYPE_CHECKING:
     from compatbench.cli.bench import Bench
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    for command in (run, plan, status, report):
-        app.command()(command)
-    app.command(name="list")(list_all)
-
-
 def run(
     context: typer.Context,
     suite: SuiteArgument = DEFAULT_SUITE,

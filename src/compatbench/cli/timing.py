@@ -21,11 +21,6 @@ from compatbench.cli.options import (
 from compatbench.errors import RequestError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(name="time")(time_training)
-
-
 def time_training(
     suite: SuiteArgument,
     methods: Methods = "",

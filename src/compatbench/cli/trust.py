@@ -32,12 +32,6 @@ RETRAIN_MINUTES = 120
 Leaderboard = Annotated[Path, typer.Option("--leaderboard", help="Folder of the committed results.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    for command in (verify, submit, tables, reproduce, order):
-        app.command()(command)
-
-
 def verify(
     what: Annotated[
         str, typer.Argument(help="A suite by name, or one of the two folders; everything, where none is given.")

@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from compatbench.suite.tuned import TunedMethod
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command()(tune)
-
-
 def tune(
     suite: SuiteArgument,
     methods: Methods = "",

@@ -12,11 +12,11 @@ from compatbench.comparison.inputs import PairedItems
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
 from compatbench.data.vectors.in_memory import Judgements, judgements_in_memory
-from compatbench.data.vectors.notices import Notice, listing
+from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.data.vectors.pairing import Rows
 from compatbench.data.vectors.qrels import Judged, read_judgements
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 from compatbench.evaluation.relevance import Relevance, by_label
 
 
@@ -129,7 +129,7 @@ def _unknown(
             ids = f"the ids of {items.new.name}" if items.has_ids else f"the row numbers of {items.new.name}"
             complaints.append(
                 f"{len(names):,} {side} ids are not among {ids} (first in line {found[0].line}): "
-                f"{listing(map(repr, names))}"
+                f"{listed(map(repr, names), LISTED)}"
             )
     if not complaints:
         return

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from compatbench.data.family import Family, Notify, OptionsT, checked
-from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, check_files, files_gone
 from compatbench.data.sound_files import CHECK_SIZE
 from compatbench.data.sources import archive, bring
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset

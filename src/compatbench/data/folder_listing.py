@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 from compatbench.storage.bounded_parquet import read_bounded, read_schema
 
 SPLITS = ("train", "test", "query", "gallery")
@@ -124,13 +124,6 @@ def hash_split(table: pd.DataFrame) -> pd.DataFrame:
     ranked = table.iloc[np.argsort(hashes, kind="stable")]
     tested = (TEST_SHARE * ranked["label"].map(sizes) + 0.5).astype(int).clip(lower=2)
     return ranked.assign(split=np.where(ranked.groupby("label").cumcount() < tested, "test", "train"))
-
-
-def listed(names: Iterable[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
 from compatbench.data.family import Notify
-from compatbench.data.folder_listing import listed
 from compatbench.data.image_file import Decoding, decode, open_image
-from compatbench.errors import RequestError, first_line
+from compatbench.errors import RequestError, first_line, listed
 from compatbench.storage.files import whole_file
 
 CHUNK = 2048

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from compatbench.data.family import Family, Notify, Options, OptionsT, checked
-from compatbench.data.folder_listing import list_folder, listed, read_manifest
+from compatbench.data.folder_listing import list_folder, read_manifest
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import IN_MEMORY, Listed, Listing, check_files
 from compatbench.data.sound_files import CHECK_SIZE, SoundFiles
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 
 if TYPE_CHECKING:
     from compatbench.data.dataset import Dataset

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names
-from compatbench.data.vectors.notices import Notice, listing
+from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import InputOptions, Side
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 from compatbench.storage.validation import did_you_mean
 
 USUAL = {
@@ -52,7 +52,7 @@ def _choose(path: Path, form: Format, available: Names, options: InputOptions, s
     possible = [name for name, can in available.items() if can]
     if len(possible) != 1:
         raise RequestError(
-            f"{path} has no 'vectors'; its columns are {listing(available)}: name one by --vectors COLUMN"
+            f"{path} has no 'vectors'; its columns are {listed(available, LISTED)}: name one by --vectors COLUMN"
         )
     return possible[0]
 
@@ -70,4 +70,4 @@ def _notices(
         prefix = chosen["vectors"].removesuffix("*")
         members = [name for name in members if not (name.startswith(prefix) and name[len(prefix) :].isdigit())]
     if members:
-        yield Notice("columns", len(members), f"{path}: left alone: {listing(map(repr, members))}")
+        yield Notice("columns", len(members), f"{path}: left alone: {listed(map(repr, members), LISTED)}")

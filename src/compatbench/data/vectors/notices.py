@@ -23,10 +23,3 @@ class Notice:
     """Rows, queries or judgements that it concerns; 0 where it is about a file."""
     text: str
     """A sentence without its full stop."""
-
-
-def listing(names: Iterable[object], most: int = LISTED) -> str:
-    """Names with commas between, and how many more there are."""
-    words = [str(name) for name in names]
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more

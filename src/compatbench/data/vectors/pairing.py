@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.vectors.embeddings import EmbeddingTable
 from compatbench.data.vectors.formats.format import Values
-from compatbench.data.vectors.notices import Notice, listing
+from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import InputOptions
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 
 Rows = NDArray[np.intp]
 
@@ -65,7 +65,7 @@ class Checked:
         ids, word = (self.bad, "row ") if self.table.ids is None else (self.table.ids[self.bad], "")
         return (
             f"{self.table.name}: {len(self.bad):,} of {len(self.table):,} rows cannot be ranked ({', '.join(why)}): "
-            f"{word}{listing(ids, _LISTED_BAD)}"
+            f"{word}{listed(ids, _LISTED_BAD)}"
         )
 
 
@@ -104,7 +104,7 @@ def pair(old: Checked, new: Checked, options: InputOptions, *, more_old: bool = 
                 "bad rows",
                 int(bad.sum()),
                 f"{bad.sum():,} of {len(bad):,} items left out of {old.table.name} and {new.table.name}, since they "
-                f"are NaN, infinite or zero in one of them: {listing(names)}",
+                f"are NaN, infinite or zero in one of them: {listed(names, LISTED)}",
             )
         )
         old_rows, new_rows = old_rows[~bad], new_rows[~bad]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compatbench.data.vectors.formats.text import is_number, read_text
-from compatbench.data.vectors.notices import listing
-from compatbench.errors import RequestError
+from compatbench.data.vectors.notices import LISTED
+from compatbench.errors import RequestError, listed
 
 FORM = (
     "a qrels file has lines of query id, document id and relevance (or the four columns of TREC), separated by tabs "
@@ -60,7 +60,7 @@ def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
     order = {role: place for place, role in enumerate(roles) if role is not None}
     if None in roles or len(order) < len(words) or not {"query", "document", "grade"} <= order.keys():
         raise RequestError(
-            f"{name}: its heading is {listing(map(repr, words))}, which does not say which column is what; name them "
+            f"{name}: its heading is {listed(map(repr, words), LISTED)}, which does not say which column is what; name them "
             "query-id, corpus-id and score"
         )
     return order

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compatbench.errors import listed
 from compatbench.records.record import Record
 from compatbench.report.render.table import Unit, number
 from compatbench.report.rows.controls import ScenarioRows
@@ -111,8 +112,7 @@ class Facts:
         """`run on 2026-11-28 from commit 9fcc932e05 on AMD EPYC`."""
         first, last = self.dates
         days = first if first == last else f"{first} to {last}"
-        commits = ", ".join(self.commits[:2]) + (f" and {len(self.commits) - 2} more" if len(self.commits) > 2 else "")
-        return f"run on {days} from commit {commits or 'unknown'} on {', '.join(self.machines)}"
+        return f"run on {days} from commit {listed(self.commits, 2) or 'unknown'} on {', '.join(self.machines)}"
 
 
 def facts(scenarios: Sequence[ScenarioRows]) -> Facts:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from compatbench import PROTOCOL_VERSION
+from compatbench.errors import listed
 from compatbench.records.record import Record
 from compatbench.report.rows.gaps import SuiteRows
 from compatbench.report.rows.overview import OverviewRow, overview_rows
@@ -47,11 +48,9 @@ class BoardSuite(SuiteRows):
             for reason, number in sorted(reasons.items())
         ]
         if self.left_out:
-            files = ", ".join(file_of(record) for record in self.left_out[:3])
-            more = f" and {len(self.left_out) - 3} more" if len(self.left_out) > 3 else ""
             lines.append(
                 f"{self.name}: {_count(len(self.left_out))} left out, of other code or settings than the "
-                f"newer ones beside them: {files}{more}"
+                f"newer ones beside them: {listed(map(file_of, self.left_out), 3)}"
             )
         lines += _other_protocols(self.name, self.older)
         return tuple(lines)

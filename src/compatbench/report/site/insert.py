@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 from compatbench.report.render.table import Column, Place, Row, Table
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
 from compatbench.report.site.answers import answers, facts
@@ -115,8 +115,8 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     about = facts(suite.reports)
     lines = [
         f"- **{escape(one.league.heading)}** ({escape(one.league.sentence.rstrip('.'))}): **{escape(one.label)}**"
-        f"{f', not significantly ahead of {escape(_few(one.tied))}' if one.tied else ''}. Gain: {escape(one.gain)}. "
-        f"Cost: {escape(one.cost)}."
+        f"{f', not significantly ahead of {escape(listed(one.tied, 3))}' if one.tied else ''}. "
+        f"Gain: {escape(one.gain)}. Cost: {escape(one.cost)}."
         for one in answers(rows, suite.reports)
     ]
     best = _best(overview_table(suite.reports, rows).narrow(Place.FRONT))
@@ -131,11 +131,6 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             f"[{folder.parent}/README.md]({folder.parent}/README.md).",
         ]
     )
-
-
-def _few(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
-    return f"{', '.join(labels[:3])}{more}"
 
 
 def _best(overview: Table) -> Table:
