@@ -13,8 +13,8 @@ from compatbench.evaluation.compatibility import (
     p_1,
     p_comp,
     p_up,
-    retention,
 )
+from compatbench.evaluation.means import ratio
 
 
 def test_an_upgrade_by_hand() -> None:
@@ -72,7 +72,7 @@ def test_p_scores_without_anything_to_gain() -> None:
 
 
 def test_retention_by_hand() -> None:
-    np.testing.assert_allclose(retention([0.45, 0.3], [0.6, 0.0]), [0.75, np.nan])
+    np.testing.assert_allclose(ratio([0.45, 0.3], [0.6, 0.0]), [0.75, np.nan])
 
 
 NAN = float("nan")

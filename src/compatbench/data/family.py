@@ -55,6 +55,8 @@ class Family(ABC, Generic[OptionsT]):
     options_type: type[OptionsT]
     published: ClassVar[Counts] = Counts()
     """Lets suites be planned without the data; of image files, another number is an error."""
+    linked: ClassVar[bool] = True
+    """Whether its files may be put into a folder of its name by hand, or linked there."""
 
     @abstractmethod
     def load(self, root: Path, options: OptionsT, image_size: int | None) -> Dataset:
@@ -84,7 +86,7 @@ class Family(ABC, Generic[OptionsT]):
 
     def link(self, root: Path) -> Path | None:
         """The folder for files put there by hand, or for a link to them; None if it has none of its own."""
-        return root / self.name
+        return root / self.name if self.linked else None
 
 
 def checked(dataset: Dataset) -> str:

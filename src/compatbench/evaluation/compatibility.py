@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from compatbench.evaluation.means import ratio
 from compatbench.vocabulary import MetricName
 
 Values = NDArray[np.float64]
@@ -48,9 +49,7 @@ def gain_share(oo: ArrayLike, score: ArrayLike, reference: ArrayLike) -> Values:
     NaN where M(*,*) ≤ M(o,o). Shapes broadcast, so resampled means (B,) give resampled shares (B,).
     """
     oo, score, reference = (np.asarray(value, dtype=np.float64) for value in (oo, score, reference))
-    room = reference - oo
-    undefined: Values = np.full(np.broadcast(score, room).shape, np.nan)
-    return np.divide(score - oo, room, out=undefined, where=room > 0)
+    return ratio(score - oo, reference - oo)
 
 
 def p_up(nn: ArrayLike, reference: ArrayLike) -> Values:
@@ -72,14 +71,6 @@ def p_1(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> Va
     """AdvBCT's P_1 of a data set, the harmonic mean of P_up and P_comp."""
     up, comp = p_up(nn, reference), p_comp(oo, no, reference)
     return 2 * up * comp / (up + comp)
-
-
-def retention(score: ArrayLike, reference: ArrayLike) -> Values:
-    """score / M(*,*): the share of the full backfill's quality; NaN where that is 0."""
-    score, reference = np.broadcast_arrays(np.asarray(score, np.float64), np.asarray(reference, np.float64))
-    found: Values = np.full(score.shape, np.nan)
-    np.divide(score, reference, out=found, where=reference > 0)
-    return found
 
 
 def _logistic(value: ArrayLike) -> Values:

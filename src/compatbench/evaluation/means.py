@@ -38,14 +38,14 @@ class Means(Generic[Key]):
         shares = not ((column < 0) | (column > 1)).any()
         return found.within(0.0, 1.0) if shares else found
 
-    def estimate(self, formula: Callable[..., ArrayLike | None], *keys: Key) -> Estimate:
+    def estimate(self, formula: Callable[..., ArrayLike], *keys: Key) -> Estimate:
         """`formula` of the means of these columns.
 
         Its interval is that of the formula's tangent: the mean, over seeds and queries, of the columns' values times
         the formula's slopes (delta method). The formula must be smooth, such as a difference or a ratio.
         """
         centre = [float(self.means[key]) for key in keys]
-        value = _number(formula(*centre))
+        value = float(np.asarray(formula(*centre)))
         if np.isnan(value):
             return Estimate()
         slopes = [_slope(formula, centre, place) for place in range(len(keys))]
@@ -65,9 +65,12 @@ def mean_estimate(values: ArrayLike) -> Estimate:
     return Means({"": values}).mean("") if np.size(values) else Estimate()
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """A formula for `Means.estimate`; None where there is nothing to divide by."""
-    return part / whole if whole > 0 else None
+def ratio(part: ArrayLike, whole: ArrayLike) -> Values:
+    """part / whole, a formula for `Means.estimate`; NaN where there is nothing to divide by. Shapes broadcast."""
+    parts, wholes = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    found: Values = np.full(parts.shape, np.nan)
+    np.divide(parts, wholes, out=found, where=wholes > 0)
+    return found
 
 
 def _estimate(value: float | np.float64, contributions: ArrayLike) -> Estimate:
@@ -80,13 +83,9 @@ def _estimate(value: float | np.float64, contributions: ArrayLike) -> Estimate:
     return Estimate(float(value), float(value - margin), float(value + margin))
 
 
-def _slope(formula: Callable[..., ArrayLike | None], centre: list[float], place: int) -> float:
-    ends = [_number(formula(*centre[:place], centre[place] + step, *centre[place + 1 :])) for step in (-_STEP, _STEP)]
-    return (ends[1] - ends[0]) / (2 * _STEP)
-
-
-def _number(value: ArrayLike | None) -> float:
-    return np.nan if value is None else float(np.asarray(value))
+def _slope(formula: Callable[..., ArrayLike], centre: list[float], place: int) -> float:
+    ends = [formula(*centre[:place], centre[place] + step, *centre[place + 1 :]) for step in (-_STEP, _STEP)]
+    return float(np.subtract(ends[1], ends[0])) / (2 * _STEP)
 
 
 def _mean(column: Values) -> np.float64:

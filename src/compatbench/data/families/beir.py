@@ -84,6 +84,7 @@ class Beir(TextFamily[BeirOptions]):
     size = None
     licence = "that of the texts"
     options_type = BeirOptions
+    linked = False
 
     def as_beir(self, root: Path, options: BeirOptions) -> BeirOptions:
         """As its options say."""
@@ -93,10 +94,6 @@ class Beir(TextFamily[BeirOptions]):
         """Nothing to fetch."""
         self.load(root, options, None)
         return f"{self.name}: your own texts in {root / Path(options.path).expanduser()}"
-
-    def link(self, root: Path) -> None:
-        """The folder of the option `path`."""
-        return
 
     @property
     def remedy(self) -> str:

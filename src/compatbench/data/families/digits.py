@@ -31,6 +31,7 @@ class Digits(Family[Options]):
     size = None
     licence = "CC BY 4.0"
     options_type = Options
+    linked = False
     published = Counts(train=1_000, query=797, train_classes=10, classes=10)
 
     def load(self, root: Path, options: Options, image_size: int | None) -> Dataset:
@@ -54,7 +55,3 @@ class Digits(Family[Options]):
     def get(self, root: Path, options: Options, notify: Notify) -> str:
         """Nothing to fetch."""
         return f"{self.name}: ships with scikit-learn"
-
-    def link(self, root: Path) -> None:
-        """None of its own."""
-        return

@@ -87,6 +87,7 @@ class Folder(FolderFamily[FolderOptions]):
     size = None
     licence = "that of the images"
     options_type = FolderOptions
+    linked = False
 
     def as_folder(self, root: Path, options: FolderOptions) -> FolderOptions:
         """As its options say."""
@@ -96,10 +97,6 @@ class Folder(FolderFamily[FolderOptions]):
         """Nothing to fetch; read every file once."""
         self.look(root, options, notify)
         return f"{self.name}: your own images in {root / Path(options.path).expanduser()}"
-
-    def link(self, root: Path) -> None:
-        """The folder of the option `path`."""
-        return
 
 
 def _by_split(folder: Path, table: pd.DataFrame) -> Listed:

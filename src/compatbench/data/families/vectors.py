@@ -49,6 +49,7 @@ class VectorsFamily(Family[VectorsOptions]):
     size = None
     licence = "that of the items"
     options_type = VectorsOptions
+    linked = False
 
     def load(self, root: Path, options: VectorsOptions, image_size: int | None) -> Dataset:
         """Read ids, labels and judgements; vectors stay in files whose format can be mapped."""
@@ -86,10 +87,6 @@ class VectorsFamily(Family[VectorsOptions]):
         """Nothing to fetch."""
         self.load(root, options, None)
         return f"{self.name}: your own vectors in {root / Path(options.path).expanduser()}"
-
-    def link(self, root: Path) -> None:
-        """The folder of the option `path`."""
-        return
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ LEAST_CLASSES = 50
 
 def closed(rows: Sequence[MethodRow], status_quo: MethodRow | None) -> tuple[str, ...]:
     """Why the scenario of `rows` ranks nobody, one line each; empty if it ranks."""
-    return (*_unconverged(rows), *_little_gain(status_quo), *_few_classes(rows))
+    return (*_unconverged(rows), *little_gain(status_quo), *_few_classes(rows))
 
 
 def _unconverged(rows: Sequence[MethodRow]) -> list[str]:
@@ -37,23 +37,12 @@ def shared_model(generation: str) -> str:
     return "the independent new model" if generation == "*1" else f"the independent model {generation}"
 
 
-def little_gain(status_quo: MethodRow | None) -> bool:
-    """Whether a full backfill gains so little that shares of it are noise."""
-    gain = _full_gain(status_quo)
-    return gain is not None and gain < LEAST_GAIN
-
-
-def _full_gain(status_quo: MethodRow | None) -> float | None:
+def little_gain(status_quo: MethodRow | None) -> list[str]:
+    """One line if a full backfill gains so little that shares of it are noise."""
     old, full = (status_quo.number(entry).value if status_quo else None for entry in (Entry.OLD, Entry.REFERENCE))
-    return None if old is None or full is None else full - old
-
-
-def _little_gain(status_quo: MethodRow | None) -> list[str]:
-    if not little_gain(status_quo):
+    if old is None or full is None or full - old >= LEAST_GAIN:
         return []
-    gain = _full_gain(status_quo)
-    assert gain is not None
-    return [f"a full backfill gains {100 * gain:.1f} points, and shares of less than 5 are noise"]
+    return [f"a full backfill gains {100 * (full - old):.1f} points, and shares of less than 5 are noise"]
 
 
 def _few_classes(rows: Sequence[MethodRow]) -> list[str]:

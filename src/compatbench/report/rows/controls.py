@@ -184,7 +184,7 @@ class ScenarioRows:
     @property
     def in_points(self) -> bool:
         """Its tables have no shares of the gain, since they would be noise."""
-        return little_gain(self.status_quo)
+        return bool(little_gain(self.status_quo))
 
     @property
     def contests(self) -> dict[League, tuple[MethodRow, ...]]:

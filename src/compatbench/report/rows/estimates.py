@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from compatbench.evaluation.compatibility import gain_share, p_1, p_comp, p_up, retention
+from compatbench.evaluation.compatibility import gain_share, p_1, p_comp, p_up
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.means import Means, Values
+from compatbench.evaluation.means import Means, Values, ratio
 from compatbench.evaluation.significance import behind_the_first
 from compatbench.report.rows.scores import FOLLOWED_OLD, FOLLOWED_REFERENCE, MEAN, SHARED_OLD, Scores
 from compatbench.vocabulary import DERIVED_FROM, Entry, MetricName
@@ -39,8 +39,8 @@ _FORMULAS: Mapping[MetricName, tuple[Callable[..., Values], tuple[str, ...]]] = 
     MetricName.P_UP: (p_up, (Entry.NEW, Entry.REFERENCE)),
     MetricName.P_COMP: (p_comp, (Entry.OLD, Entry.CROSS, Entry.REFERENCE)),
     MetricName.P_1: (p_1, (Entry.OLD, Entry.CROSS, Entry.NEW, Entry.REFERENCE)),
-    MetricName.RETENTION: (retention, (Entry.CROSS, Entry.REFERENCE)),
-    MetricName.OLD_RETENTION: (retention, (Entry.OLD, Entry.REFERENCE)),
+    MetricName.RETENTION: (ratio, (Entry.CROSS, Entry.REFERENCE)),
+    MetricName.OLD_RETENTION: (ratio, (Entry.OLD, Entry.REFERENCE)),
 }
 """Every number that is made of per-query scores: its formula, and the columns of `Scores` that it takes."""
 
