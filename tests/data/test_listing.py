@@ -108,5 +108,4 @@ def test_what_is_right_is_part_of_the_fingerprint(listed: Listed, tmp_path: Path
     ]
     datasets = [read(variant, tmp_path) for variant in variants]
     assert len({dataset.fingerprint for dataset in datasets}) == len(variants)
-    assert len({dataset.split_hash for dataset in datasets}) == len(variants)
     assert len({dataset.train_fingerprint for dataset in datasets}) == 1

@@ -47,9 +47,9 @@ def test_tar_at_far_is_the_roc_curve_of_scikit_learn(monkeypatch: pytest.MonkeyP
     far, tar, _ = roc_curve(
         [genuine for _, genuine, _ in pairs], [score for *_, score in pairs], drop_intermediate=False
     )
-    assert found.tar == pytest.approx(tar[far <= rate + 1e-12].max())
-    assert found.far is not None
-    assert found.far <= rate
+    accepted = found.accepted_genuine.sum() / found.genuine.sum()
+    assert accepted == pytest.approx(tar[far <= rate + 1e-12].max())
+    assert found.accepted_impostors.sum() <= rate * found.impostors.sum()
     assert int(found.genuine.sum()) == sum(genuine for _, genuine, _ in pairs)
     assert int(found.impostors.sum()) == sum(not genuine for _, genuine, _ in pairs)
 
@@ -138,7 +138,6 @@ def test_several_seeds_give_the_shares_of_all_their_pairs() -> None:
 
 def test_without_genuine_pairs_there_is_no_rate() -> None:
     one = Acceptance(column(0), column(0), column(5), column(0), column(1))
-    assert one.tar is None
     tar, far = acceptance_rates({"a": [one]})["a"]
     assert (tar.value, tar.low, tar.high) == (None, None, None)
     assert far.value == 0.2

@@ -89,10 +89,6 @@ class Split:
         """The images (B, C, H, W) uint8 at positions `indices` (B,) int64 on the split's device."""
         return read(self.images, indices)
 
-    def to(self, device: str | torch.device) -> Split:
-        """The same split with its tensors on `device`."""
-        return Split(self.images.to(device), self.labels.to(device), self.ids.to(device), self.names)
-
     def chunks(self) -> Iterator[Tensor]:
         """All images in order, as blocks (≤ 4096, C, H, W) uint8 of some 64 MiB at most; none of other items."""
         if isinstance(self.images, Items):
@@ -133,33 +129,18 @@ class Dataset:
 
         Of images in files the bytes of the files count, else those of the pixels.
         """
-        return digest(self._by_split(lambda split: split.content_sha256) | self._answers())
+        splits = {"train": self.train, "query": self.query, "gallery": self.gallery}
+        return digest({name: split.content_sha256 for name, split in splits.items()} | self._answers())
 
     @cached_property
     def train_fingerprint(self) -> str:
         """Sha256 (hex) over ids, labels and image bytes of the training split: all of it that enters a model."""
         return self.train.content_sha256
 
-    @cached_property
-    def split_hash(self) -> str:
-        """Sha256 (hex) over ids and labels of every split: the membership, whatever the image size."""
-        return digest(self._by_split(_membership_hash) | self._answers())
-
-    def to(self, device: str | torch.device) -> Dataset:
-        """The same dataset with its tensors on `device`."""
-        query = self.query.to(device)
-        gallery = query if self.gallery is self.query else self.gallery.to(device)
-        return replace(self, train=self.train.to(device), query=query, gallery=gallery)
-
     def _answers(self) -> dict[str, str]:
         """Hashes of judgements, protocols and pairs, where there are any."""
         named = {"judgements": self.judgements, "pairs": self.pairs, **self.protocols}
         return {name: answers.sha256 for name, answers in named.items() if answers is not None}
-
-    def _by_split(self, hash_of: Callable[[Split], str]) -> dict[str, str]:
-        query = hash_of(self.query)
-        gallery = query if self.gallery is self.query else hash_of(self.gallery)
-        return {"train": hash_of(self.train), "query": query, "gallery": gallery}
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -222,10 +203,6 @@ def _answer_problems(dataset: Dataset) -> Iterator[str]:
         for side, ids, there in (("query", dataset.pairs.first, queries), ("gallery", dataset.pairs.second, gallery)):
             if (strange := ids[~np.isin(ids, there)]).size:
                 yield f"{strange.size} pairs have an image that is no {side} image, first id {strange[0]}"
-
-
-def _membership_hash(split: Split) -> str:
-    return _sha256(split.ids, split.labels).hexdigest()
 
 
 def _sha256(*columns: Tensor) -> hashlib._Hash:

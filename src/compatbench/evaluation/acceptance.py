@@ -36,16 +36,6 @@ class Acceptance(StoredColumns):
     accepted_genuine: Counts
     accepted_impostors: Counts
 
-    @property
-    def tar(self) -> float | None:
-        """Share of accepted genuine pairs; None if there are no genuine pairs."""
-        return _share(self.accepted_genuine, self.genuine)
-
-    @property
-    def far(self) -> float | None:
-        """Share of accepted impostor pairs; None if there are no impostor pairs."""
-        return _share(self.accepted_impostors, self.impostors)
-
 
 def acceptance_rates(systems: Mapping[Key, Sequence[Acceptance]]) -> dict[Key, tuple[Estimate, Estimate]]:
     """TAR and FAR of each system, given its acceptances a seed, with intervals.
@@ -75,8 +65,3 @@ def supported_rates(impostors: int) -> tuple[float, ...]:
 def allowed_pairs(rate: float, impostors: int) -> int:
     """The largest number of accepted ones among these impostor pairs at a false accept rate."""
     return int(np.floor(rate * impostors * (1 + 1e-12)))  # 0.29 · 100 is 28.999…
-
-
-def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> float | None:
-    total = float(whole.sum())
-    return float(part.sum()) / total if total else None

@@ -82,7 +82,7 @@ def test_the_python_version_is_read_without_running_it(
     meta.write_bytes(pickle.dumps({f"{kind}_names".encode(): names}, protocol=2))
     shutil.rmtree(binary)
     found = load(name, None, tmp_path, {})
-    assert found.split_hash == expected.split_hash
+    assert found.fingerprint == expected.fingerprint
     assert found.class_names == expected.class_names
     meta.write_bytes(pickle.dumps({f"{kind}_names".encode(): Runs()}))
     with pytest.raises(RequestError, match="more than plain data"):

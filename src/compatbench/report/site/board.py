@@ -87,11 +87,6 @@ class Board:
         return sorted({label for report in self.reports for label in report.banner.checked})
 
     @property
-    def protocol(self) -> int:
-        """The version of the protocol of all tables."""
-        return PROTOCOL_VERSION
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """Of all suites; empty if controls behave as expected and every record is of this protocol and up to date."""
         return tuple(line for suite in (*self.suites, *self.untold) for line in suite.warnings)
