@@ -21,7 +21,6 @@ from compatbench.generations.adapters import FittedAdapter
 from compatbench.method import to_dim
 from compatbench.vocabulary import Need
 
-SIDES = "query", "gallery", "new"
 EXAMPLES = 3
 
 
