@@ -12,6 +12,7 @@ import re
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,17 @@ def test_modules_stay_small() -> None:
     sizes = {path: lines(path) for path in MODULES.values()}
     assert not [path for path, size in sizes.items() if size > MODULE_LINES]
     assert statistics.median(sizes.values()) <= MEDIAN_LINES
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """So that one word says one thing, whatever room one reads in."""
+    names = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_bytes(), str(path)).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:
