@@ -34,7 +34,7 @@ from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
-from compatbench.trust.packs import RECORDS, SHARED, opened
+from compatbench.trust.packs import RECORDS, SHARED, unpacked_board
 from compatbench.trust.record_files import check_record
 from compatbench.trust.record_files import record_files as record_files_of
 from compatbench.trust.rescoring import Rescorer
@@ -137,7 +137,7 @@ def board(path: Path) -> None:
     row, shared = (PUBLISHED_ROW.read_bytes(), content) if RECORDS.encode() not in content else (content, None)
     (folder / PUBLISHED_ROW.name).write_bytes(row)
     (folder / SHARED).write_bytes(shared or PUBLISHED_ROW.with_name(SHARED).read_bytes())
-    with opened(Store(root)) as store:
+    with unpacked_board(Store(root)) as store:
         rescorer = Rescorer(store.arrays, coarse=True)
         for file in record_files_of(store, PUBLISHED_ROW.parents[2].name):
             for problem in check_record(file, store, rescorer)[1]:

@@ -18,7 +18,7 @@ from compatbench.records.record import read_record, write_record
 from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
 from compatbench.trust.board import read_board
-from compatbench.trust.packs import find_record, opened, pack_rows
+from compatbench.trust.packs import find_record, pack_rows, unpacked_board
 from compatbench.trust.problems import serious
 from compatbench.trust.submit import submit
 from compatbench.trust.tables import write_board
@@ -82,7 +82,7 @@ def test_a_record_takes_the_place_of_an_older_one_of_its_row(fresh: Published, b
     older = find_record(row / board.record(fresh.cells[1].spec).name)
     newer = older.spec.model_copy(update={"method": older.spec.method.model_copy(update={"source_hash": "0" * 64})})
     path = board.record(newer)
-    with opened(board) as unpacked:
+    with unpacked_board(board) as unpacked:
         write_record(older.model_copy(update={"spec": newer}), unpacked.record(newer))
         unpacked.record(older.spec).unlink()
         pack_rows(unpacked, board, [path.relative_to(board.root)])
@@ -208,7 +208,7 @@ def test_a_damaged_row_is_told_and_the_rest_is_checked(fresh: Published, board: 
     row.write_bytes(content[:-100])
     found = told(board)
     assert found[0].startswith("historic/records/extended_class/bct.zip: cannot be unpacked: ")
-    with pytest.raises(RequestError, match=r"bct\.zip: cannot be unpacked"), opened(board):
+    with pytest.raises(RequestError, match=r"bct\.zip: cannot be unpacked"), unpacked_board(board):
         pass
     with pytest.raises(RequestError, match="no readable zip file of records"):
         find_record(row)
@@ -226,7 +226,7 @@ def test_a_damaged_row_is_told_and_the_rest_is_checked(fresh: Published, board: 
 
 def test_a_changed_score_in_a_row_is_found(fresh: Published, board: Store) -> None:
     spec = fresh.cells[1].spec
-    with opened(board) as unpacked:
+    with unpacked_board(board) as unpacked:
         record = read_record(unpacked.record(spec))
         record.metrics[0].value = (record.metrics[0].value or 0) + 1e-5
         write_record(record, unpacked.record(spec))

@@ -41,7 +41,7 @@ def read_pairs(folder: Path) -> PairedVectors:
     return PairedVectors(tensors["new"], tensors["old"], tensors.get("labels"))
 
 
-def serve(folder: Path, requests: IO[str], answers: IO[str]) -> None:
+def answer_requests(folder: Path, requests: IO[str], answers: IO[str]) -> None:
     """Fit one adapter for each line of `requests`, and tell the steps done, then the end, in lines of JSON."""
     torch.set_num_threads(1)
     pairs = read_pairs(folder)
@@ -78,7 +78,7 @@ def main() -> None:
     """Serve standard input; whatever a method prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    serve(Path(sys.argv[1]), sys.stdin, answers)
+    answer_requests(Path(sys.argv[1]), sys.stdin, answers)
 
 
 if __name__ == "__main__":

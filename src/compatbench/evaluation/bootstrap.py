@@ -51,17 +51,17 @@ def hierarchical_bootstrap(
     return dict(zip(columns, averaged, strict=True))
 
 
-def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> tuple[float, float] | tuple[None, None]:
-    """The central `level` of resampled values (B,).
+def percentile_interval(samples: ArrayLike) -> tuple[float, float] | tuple[None, None]:
+    """The central 95% of resampled values (B,).
 
     Undefined samples (NaN: say Γ where a draw leaves nothing to gain) are left out as long as they are fewer than
-    1 − level of all; where they are more, the data cannot even say that the statistic exists: (None, None).
+    1 − LEVEL of all; where they are more, the data cannot even say that the statistic exists: (None, None).
     """
     values = np.asarray(samples, dtype=np.float64)
     defined = values[~np.isnan(values)]
-    if not len(defined) or len(defined) < level * len(values):
+    if not len(defined) or len(defined) < LEVEL * len(values):
         return None, None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -259,8 +259,8 @@ def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None
     return {name: value.float() for name, value in terms.items()}
 
 
-def embedding_rate(model: EmbeddingModel, images: Inputs, normalize: Normalization, repeats: int = 3) -> float:
-    """Images per second of embedding one batch, median of `repeats` after a warm-up.
+def embedding_rate(model: EmbeddingModel, images: Inputs, normalize: Normalization) -> float:
+    """Images per second of embedding one batch, median of three after a warm-up.
 
     From features, the time that their trunk took is added.
     """
@@ -268,7 +268,7 @@ def embedding_rate(model: EmbeddingModel, images: Inputs, normalize: Normalizati
         images[:EMBEDDING_BATCH] if isinstance(images, Features) else read(images, slice(0, EMBEDDING_BATCH))
     )
     seconds = []
-    for _ in range(repeats + 1):
+    for _ in range(4):
         begun = time.perf_counter()
         embed_images(model, batch, normalize).cpu()
         seconds.append(time.perf_counter() - begun)

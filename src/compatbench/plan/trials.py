@@ -41,7 +41,7 @@ class TrialPlan:
     """Hash of the method's files of each row."""
 
 
-def trial_values(params: Params, trials: int = TRIALS) -> list[dict[str, JsonValue]]:
+def trial_values(params: Params) -> list[dict[str, JsonValue]]:
     """Values of the tunable parameters: those of `params`, then a scrambled Sobol sequence over their ranges.
 
     Empty where there is nothing to tune. The same on every machine: the sequence has a fixed seed.
@@ -52,10 +52,10 @@ def trial_values(params: Params, trials: int = TRIALS) -> list[dict[str, JsonVal
     if not searched:
         return []
     published = {name: getattr(params, name) for name in searched}
-    points = qmc.Sobol(len(searched), rng=np.random.default_rng(SEED)).random_base2((trials - 1).bit_length())
+    points = qmc.Sobol(len(searched), rng=np.random.default_rng(SEED)).random_base2((TRIALS - 1).bit_length())
     tried = [
         {name: one.at(float(place)) for (name, one), place in zip(searched.items(), point, strict=True)}
-        for point in points[: trials - 1]
+        for point in points[: TRIALS - 1]
     ]
     return [published, *tried]
 

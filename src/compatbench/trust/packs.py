@@ -42,7 +42,7 @@ Members = Mapping[str, bytes]
 
 
 @contextmanager
-def opened(leaderboard: Store, problems: list[Problem] | None = None) -> Iterator[Store]:
+def unpacked_board(leaderboard: Store, problems: list[Problem] | None = None) -> Iterator[Store]:
     """The records and arrays of `leaderboard` in a temporary folder, laid out as runs.
 
     What cannot be read is added to `problems`; without it the first one raises RequestError.

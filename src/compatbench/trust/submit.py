@@ -17,7 +17,7 @@ from compatbench.suite.suite import available_suites, load_suite
 from compatbench.trust.board import read_board
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
-from compatbench.trust.packs import opened, pack_rows, plain_records, publish
+from compatbench.trust.packs import pack_rows, plain_records, publish, unpacked_board
 from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files
 from compatbench.trust.rescoring import Rescorer
@@ -67,7 +67,7 @@ def submit(
             records[path] = record
     if serious(submission.problems):
         return submission
-    with opened(leaderboard) as board:
+    with unpacked_board(leaderboard) as board:
         for path in plain_records(leaderboard):
             record = read_record(leaderboard.root / path)
             if not record.is_early:

@@ -16,7 +16,7 @@ from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.board import board_suite
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
-from compatbench.trust.packs import opened
+from compatbench.trust.packs import unpacked_board
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files, suites_in
 from compatbench.trust.rescoring import Rescorer
@@ -50,7 +50,7 @@ def verify(
     if not published:
         _check(verdict, store, store, catalogue, suites, selection, published=False)
         return verdict
-    with opened(store, verdict.problems) as unpacked:
+    with unpacked_board(store, verdict.problems) as unpacked:
         _check(verdict, unpacked, store, catalogue, suites, selection, published=True)
     return verdict
 

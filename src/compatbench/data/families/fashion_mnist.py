@@ -93,7 +93,7 @@ class FashionMnist(Family[Options]):
         for folder in (root / self.name, DEBIAN_FOLDER):
             if any((folder / file.name).exists() for file in FILES.values()):
                 try:
-                    return read(folder)
+                    return read_folder(folder)
                 except RequestError as problem:
                     problems.append(problem)
         absent = RequestError(f"dataset '{self.name}' is not on this machine; {REMEDY}, or use `digits`, which is")
@@ -115,7 +115,7 @@ class FashionMnist(Family[Options]):
             f"connect this machine, install the Debian package {DEBIAN_PACKAGE}, or run the `digits` suite, which "
             "needs no download"
         )
-        source = bring(self.name, sources, root, read, notify, otherwise)
+        source = bring(self.name, sources, root, read_folder, notify, otherwise)
         return f"{self.name}: ready, from {source}"
 
     def missing(self, root: Path, options: Options) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class FashionMnist(Family[Options]):
         return tuple(str(path) for file in FILES.values() if not (path := root / self.name / file.name).exists())
 
 
-def read(folder: Path) -> Dataset:
+def read_folder(folder: Path) -> Dataset:
     """The dataset from the four files in `folder`. Raises RequestError naming a wrong file."""
     from compatbench.data.dataset import Dataset, Split
 

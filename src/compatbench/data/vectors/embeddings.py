@@ -101,10 +101,8 @@ class EmbeddingTable:
         return gathered
 
 
-def read_table(
-    source: VectorSource, options: InputOptions = DEFAULT, side: Side = "new", *, name: str = ""
-) -> EmbeddingTable:
-    """The embeddings in a file of any of the FORMATS, or in memory (messages call these `name`), with unchecked rows.
+def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: Side = "new") -> EmbeddingTable:
+    """The embeddings in a file of any of the FORMATS, or in memory (messages call these by `side`), with unchecked rows.
 
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,
     pickled or of another kind, for what holds no vectors, and for columns that do not fit each other.

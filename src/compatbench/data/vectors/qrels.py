@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compatbench.data.vectors.formats.text import is_number, read_text
+from compatbench.data.vectors.formats.text import looks_like_a_number, read_text
 from compatbench.data.vectors.notices import LISTED
 from compatbench.errors import RequestError, listed
 
@@ -44,12 +44,12 @@ def read_judgements(path: Path) -> Iterator[Judged]:
         if len(words) not in (3, 4):
             raise RequestError(f"{path}, line {number}: {len(words)} columns; {FORM}")
         if order is None:
-            if not is_number(words[-1]):  # a line of judgements has a grade in its last place
+            if not looks_like_a_number(words[-1]):  # a line of judgements has a grade in its last place
                 order = columns_of(str(path), words)
                 continue
             order = {"query": 0, "document": len(words) - 2, "grade": len(words) - 1}
         grade = words[order["grade"]] if order["grade"] < len(words) else ""
-        if not is_number(grade):
+        if not looks_like_a_number(grade):
             raise RequestError(f"{path}, line {number}: '{grade}' is no relevance; {FORM}")
         yield Judged(number, words[order["query"]].strip(), words[order["document"]].strip(), float(grade))
 

@@ -61,14 +61,13 @@ def linked_table(
     terms: Terms,
     link: Link = lambda row, column: "",
     records: Callable[[Row], str] | None = None,
-    page: str = "",
 ) -> str:
     """Caption, rows and footnotes of `table`, without padding, for pages not read as plain text.
 
-    Headings lead to their definitions on `page`, where `terms` stand; `records` is the text of a last column.
+    Headings lead to their definitions among `terms`; `records` is the text of a last column.
     """
     lines = [
-        [f"[{escape(one.title)}]({page}#{terms.define(one.title, one.description)})" for one in table.columns],
+        [f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" for one in table.columns],
         [":-" if column.align == "left" else "-:" for column in table.columns],
     ]
     ends = ["records by seed", ":-"]

@@ -15,7 +15,7 @@ from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, 
 from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
 from compatbench.data.vectors.formats.numbered import families
-from compatbench.data.vectors.formats.text import encoding_of, is_number
+from compatbench.data.vectors.formats.text import encoding_of, looks_like_a_number
 from compatbench.errors import RequestError, first_line
 
 BLOCK_BYTES = 2**24
@@ -37,7 +37,7 @@ class _Layout:
 
     @property
     def together(self) -> dict[str, list[str]]:
-        numeric = [name for name, cell in zip(self.names, self.first, strict=False) if is_number(cell) or not cell]
+        numeric = [name for name, cell in zip(self.names, self.first, strict=False) if looks_like_a_number(cell) or not cell]
         return families(numeric)
 
 
@@ -119,14 +119,14 @@ def _layout(path: Path) -> _Layout:
         if looks_like_a_vector(first[-1]) and len(first) <= 2:
             names = ["ids", "vectors"][-len(first) :]
         else:
-            ids = ["ids"] if not is_number(first[0]) else []
+            ids = ["ids"] if not looks_like_a_number(first[0]) else []
             names = [*ids, *map(str, range(len(first) - len(ids)))]
     return _Layout(names, delimiter, has_heading, first, decimal)
 
 
 def _is_heading(cells: list[str]) -> bool:
     """No cell is a number, or the numbers are those of dimensions."""
-    numbers = [cell for cell in cells if is_number(cell)]
+    numbers = [cell for cell in cells if looks_like_a_number(cell)]
     if any(looks_like_a_vector(cell) for cell in cells):
         return False
     return not numbers or (len(numbers) > 1 and families(numbers) == {"*": numbers})

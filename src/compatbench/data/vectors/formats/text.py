@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
         raise RequestError(f"{path} cannot be read: {first_line(error)}{remedy}") from error
 
 
-def is_number(word: str) -> bool:
+def looks_like_a_number(word: str) -> bool:
     """Whether `word` is written as a number."""
     try:
         float(word)
