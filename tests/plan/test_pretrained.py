@@ -54,5 +54,5 @@ def test_a_plan_names_the_weights_that_are_not_here(bench: Bench, cache: Path) -
 
 def test_weights_that_cannot_be_fetched_are_named_before_anything_runs(bench: Bench) -> None:
     with pytest.raises(RequestError, match=r"weights of backbone 'test_resnet.r160_in1k' cannot be fetched") as caught:
-        fetch_weights(bench.cells, bench.data)
+        fetch_weights(bench.cells, bench.data, print)
     assert "\n" not in str(caught.value)

@@ -118,7 +118,7 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     from compatbench.execution.choice import Choice, make_executor
     from compatbench.execution.display import Display
 
-    fetch_weights(cells, bench.data)
+    fetch_weights(cells, bench.data, lambda line: console.print(line, soft_wrap=True))
     try:
         bench.store.root.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=bench.store.root).close()

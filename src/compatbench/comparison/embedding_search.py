@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,8 @@ from compatbench.evaluation.indexes import BuiltIndex, Matrix, build, faiss_thre
 from compatbench.evaluation.search import SearchNumbers, SearchQueries, measure_search, unit_rows
 from compatbench.generations.adapters import FittedAdapter, unit
 from compatbench.method import to_dim
+from compatbench.storage.artefacts import Notify
 from compatbench.vocabulary import IndexKind
-
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from compatbench.comparison.inputs import PairedItems
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
-from compatbench.data.vectors.in_memory import Judgements, judgements_in_memory
+from compatbench.data.vectors.in_memory import JudgementSource, judgements_in_memory
 from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.data.vectors.pairing import Rows
@@ -73,7 +73,10 @@ def _same_ids(gallery: PairedItems, queries: PairedItems, options: InputOptions)
 
 
 def read_qrels(
-    source: str | Path | Judgements, gallery: PairedItems, queries: PairedItems | None, options: InputOptions = DEFAULT
+    source: str | Path | JudgementSource,
+    gallery: PairedItems,
+    queries: PairedItems | None,
+    options: InputOptions = DEFAULT,
 ) -> tuple[Relevance, tuple[Notice, ...]]:
     """Relevance judgements by id, from a file or in memory; queries and documents have ids of their own.
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
 from compatbench.data.vectors.embeddings import VectorSource
-from compatbench.data.vectors.in_memory import Judgements
+from compatbench.data.vectors.in_memory import JudgementSource
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
@@ -24,7 +24,7 @@ class Sources:
     old: VectorSource
     new: VectorSource
     labels: str | Path | ArrayLike | None = None
-    qrels: str | Path | Judgements | None = None
+    qrels: str | Path | JudgementSource | None = None
     old_queries: VectorSource | None = None
     new_queries: VectorSource | None = None
     query_labels: str | Path | ArrayLike | None = None

@@ -15,7 +15,7 @@ from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.means import Key, Means, ratio
 from compatbench.vocabulary import MetricName
 
-Pair = tuple[QueryResults, QueryResults]
+SystemPair = tuple[QueryResults, QueryResults]
 
 CUTOFFS = (1, 10)
 """The k of the flips that are reported."""
@@ -51,7 +51,9 @@ _COLUMNS: Mapping[str, Callable[[QueryResults, QueryResults, int], NDArray[np.fl
 """(Q,) each: the rates are made of their means."""
 
 
-def flip_estimates(systems: Mapping[Key, Sequence[Pair]], cutoffs: Sequence[int]) -> dict[Key, dict[str, Estimate]]:
+def flip_estimates(
+    systems: Mapping[Key, Sequence[SystemPair]], cutoffs: Sequence[int]
+) -> dict[Key, dict[str, Estimate]]:
     """NFR@k = mean h_o(1 − h_sys), PFR@k = mean (1 − h_o)h_sys and relative NFR = NFR / mean h_o of each system.
 
     By name, with intervals. h = hit in the first `k`, for all `cutoffs`; means are over the answerable queries.

@@ -13,7 +13,7 @@ from compatbench.data.normalization import Normalization
 from compatbench.encoders import Encoder
 from compatbench.errors import ContractError
 from compatbench.generations.augmentation import augment
-from compatbench.generations.features import Features, Inputs
+from compatbench.generations.features import EncoderInputs, Features
 from compatbench.machine import processes
 from compatbench.machine.seeds import stream
 from compatbench.suite.encoder_spec import BackboneSpec
@@ -27,7 +27,7 @@ ViewsOf = Callable[[BackboneSpec], Sequence[Features]]
 class TrainingSet:
     """The images of one generation, in memory on the device or in files, or their features by a frozen trunk."""
 
-    images: Inputs
+    images: EncoderInputs
     """uint8 (N, C, H, W), or the features (N, F) that the new encoder's trunk gives without augmentation."""
     labels: Tensor
     """(N,) rows of the head."""

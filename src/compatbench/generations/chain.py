@@ -42,7 +42,7 @@ from compatbench.vocabulary import Need, TrainPart
 TRAINING_VERSION = 2
 """Raised when the engine changes what a training computes; part of every model's name."""
 
-Side = Literal["query", "gallery"]
+SideName = Literal["query", "gallery"]
 
 HELD_OUT_IMAGES = 2000
 """Held-out images at most that an encoder without frozen trunk embeds after every epoch."""
@@ -108,7 +108,7 @@ class TrainedModel:
         """How it was trained."""
         return TrainingReport.of(self.facts)
 
-    def side(self, side: Side) -> EmbeddingModel:
+    def side(self, side: SideName) -> EmbeddingModel:
         """The model as it embeds queries, or as it embeds documents."""
         return self.model if side == "query" else self.model.documents
 
@@ -235,7 +235,7 @@ class ChainTrainer:
         return TrainingSet(self.features.train(encoder.spec.trunk, indices), labels, views)
 
     def embed_training_set(
-        self, trained: TrainedModel, generation: int, side: Side = "query", part: TrainPart = TrainPart.TRAIN
+        self, trained: TrainedModel, generation: int, side: SideName = "query", part: TrainPart = TrainPart.TRAIN
     ) -> Tensor:
         """Embeddings (N, D) of a part of the images of `generation` by any model of the chain, as one of its sides."""
         model = trained.side(side)
@@ -249,7 +249,7 @@ class ChainTrainer:
         stored = get_or_make_together(self.store.embeddings, name, make, self.notify)
         return stored.tensors["embeddings"].to(self.device)
 
-    def embed_split(self, trained: TrainedModel, side: Side, generation: int) -> tuple[Tensor, float]:
+    def embed_split(self, trained: TrainedModel, side: SideName, generation: int) -> tuple[Tensor, float]:
         """Embeddings (N, D) of the queries or the gallery on the CPU, and images per second (median of batches).
 
         Queries that are gallery images too are embedded once, unless documents have an encoder of their own.

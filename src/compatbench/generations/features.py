@@ -32,5 +32,5 @@ class Features(Picked):
         return torch.from_numpy(self.matrix[self[index].rows.numpy()]).to(self.device).float()
 
 
-Inputs = Images | Features
+EncoderInputs = Images | Features
 """What an encoder takes: images, or their features where its trunk is frozen."""

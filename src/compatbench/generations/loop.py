@@ -18,7 +18,7 @@ from compatbench.data.normalization import Normalization
 from compatbench.errors import ContractError
 from compatbench.generations.batches import TrainingSet, channels_last, training_batches
 from compatbench.generations.embedding_model import EmbeddingModel
-from compatbench.generations.features import Features, Inputs
+from compatbench.generations.features import EncoderInputs, Features
 from compatbench.generations.loss_log import LossLog
 from compatbench.generations.optimizer import build_optimizer
 from compatbench.heads import Head
@@ -82,7 +82,7 @@ Progress = Callable[[float], None]
 
 
 @torch.no_grad()
-def embed_images(model: EmbeddingModel, images: Inputs, normalize: Normalization) -> Tensor:
+def embed_images(model: EmbeddingModel, images: EncoderInputs, normalize: Normalization) -> Tensor:
     """Embeddings (N, D) float32 of uint8 images (N, C, H, W) or features (N, F), in evaluation mode, not normalised."""
     was_training = model.training
     model.eval()
@@ -259,12 +259,12 @@ def loss_terms(method: TrainingMethod, batch: Batch, new: View, old: View | None
     return {name: value.float() for name, value in terms.items()}
 
 
-def embedding_rate(model: EmbeddingModel, images: Inputs, normalize: Normalization) -> float:
+def embedding_rate(model: EmbeddingModel, images: EncoderInputs, normalize: Normalization) -> float:
     """Images per second of embedding one batch, median of three after a warm-up.
 
     From features, the time that their trunk took is added.
     """
-    batch: Inputs = (
+    batch: EncoderInputs = (
         images[:EMBEDDING_BATCH] if isinstance(images, Features) else read(images, slice(0, EMBEDDING_BATCH))
     )
     seconds = []

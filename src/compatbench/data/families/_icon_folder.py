@@ -27,7 +27,7 @@ UNSEEN_SHARE = 3
 MOST_PROCESSES = 8
 REPORT_SECONDS = 10.0
 
-Row = tuple[str, str, str]
+ManifestRow = tuple[str, str, str]
 """Path, class and part of the split, as in a manifest of the dataset `folder`."""
 
 
@@ -53,7 +53,7 @@ def write_icons(archive: Path, folder: Path, size: int, notify: Notify) -> str:
     return pixels.hexdigest()
 
 
-def splits(concepts: Concepts, emoji: Concepts, rules: Rules) -> dict[str, list[Row]]:
+def splits(concepts: Concepts, emoji: Concepts, rules: Rules) -> dict[str, list[ManifestRow]]:
     """The rows of each split, by its name.
 
     `closed` puts whole designers on one side, `unseen` whole classes. `emoji` trains as `closed` does, and asks with
@@ -115,7 +115,7 @@ def _drawn(
                 notify(f"{done + 1:,} of {len(names):,} classes drawn")
 
 
-def _answerable(rows: Sequence[Row]) -> list[Row]:
+def _answerable(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
     """Without the queries of classes that nobody could find."""
     there = {label for _, label, part in rows if part == "gallery"}
     return [row for row in rows if row[2] != "query" or row[1] in there]

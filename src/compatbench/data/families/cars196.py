@@ -66,17 +66,17 @@ class Cars196(FileFamily[CarsOptions]):
         return Listed(names, listing(labels < TRAIN_CLASSES), listing(labels >= TRAIN_CLASSES), new_test_classes=True)
 
 
-Lists = tuple[tuple[str, ...], NDArray[Any], NDArray[np.str_]]
+CarLists = tuple[tuple[str, ...], NDArray[Any], NDArray[np.str_]]
 """Class names, annotations, and the path of each."""
 
 
-def _one_list(folder: Path) -> Lists:
+def _one_list(folder: Path) -> CarLists:
     content = _read(folder / "cars_annos.mat")
     cars = content["annotations"]
     return _names(content), cars, np.array([str(path) for path in cars["relative_im_path"]])
 
 
-def _two_lists(folder: Path) -> Lists:
+def _two_lists(folder: Path) -> CarLists:
     """Of `cars_train` and `cars_test`, which some copies have once more inside themselves."""
     kit = next((folder / name for name in ("devkit", "car_devkit/devkit") if (folder / name).is_dir()), folder)
     parts, paths = [], []

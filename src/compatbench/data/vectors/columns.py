@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names
 from compatbench.data.vectors.notices import LISTED, Notice
-from compatbench.data.vectors.options import InputOptions, Side
+from compatbench.data.vectors.options import InputOptions, WhichModel
 from compatbench.errors import RequestError, listed
 from compatbench.storage.validation import did_you_mean
 
@@ -24,7 +24,7 @@ EITHER = "labels", "group"
 """What one of two files may have for both."""
 
 
-def find_columns(path: Path, form: Format, options: InputOptions, side: Side) -> tuple[Columns, list[Notice]]:
+def find_columns(path: Path, form: Format, options: InputOptions, side: WhichModel) -> tuple[Columns, list[Notice]]:
     """The columns by role, and the unused ones. Raises RequestError if there are no vectors."""
     available = form.columns(path)
     chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}
@@ -35,7 +35,7 @@ def find_columns(path: Path, form: Format, options: InputOptions, side: Side) ->
     )
 
 
-def _choose(path: Path, form: Format, available: Names, options: InputOptions, side: Side, role: str) -> str | None:
+def _choose(path: Path, form: Format, available: Names, options: InputOptions, side: WhichModel, role: str) -> str | None:
     if not form.named:
         return "vectors" if role == "vectors" else None
     asked = options.column(role, side)

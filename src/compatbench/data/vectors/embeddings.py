@@ -20,7 +20,7 @@ from compatbench.data.vectors.formats.format import Columns, Values, is_matrix
 from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_of
 from compatbench.data.vectors.in_memory import format_in_memory, to_array
 from compatbench.data.vectors.notices import Notice
-from compatbench.data.vectors.options import DEFAULT, InputOptions, Side
+from compatbench.data.vectors.options import DEFAULT, InputOptions, WhichModel
 from compatbench.data.vectors.stores.address import Address
 from compatbench.data.vectors.stores.address import source as addressed
 from compatbench.errors import RequestError
@@ -101,7 +101,7 @@ class EmbeddingTable:
         return gathered
 
 
-def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: Side = "new") -> EmbeddingTable:
+def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: WhichModel = "new") -> EmbeddingTable:
     """The embeddings in a file of any of the FORMATS, or in memory (messages call these by `side`), with unchecked rows.
 
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,

@@ -18,7 +18,7 @@ from compatbench.data.vectors.formats.numbered import families
 from compatbench.data.vectors.qrels import Judged, columns_of
 from compatbench.errors import RequestError, first_line
 
-Judgements = Mapping[str, Mapping[str, float]] | Iterable[tuple[str, str, float]]
+JudgementSource = Mapping[str, Mapping[str, float]] | Iterable[tuple[str, str, float]]
 
 
 def format_in_memory(given: object, name: str) -> Format:

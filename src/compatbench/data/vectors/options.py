@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Side = Literal["old", "new"]
+WhichModel = Literal["old", "new"]
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class InputOptions:
     separate_ids: bool = False
     """A query that has the id of an item is not that item."""
 
-    def column(self, role: str, side: Side) -> str | None:
+    def column(self, role: str, side: WhichModel) -> str | None:
         """The user's name for the column of this role."""
         name: str | None = getattr(self, role)
         if role == "vectors" and name is not None and "," in name:
             return name.split(",", 1)[side == "new"].strip()
         return name
 
-    def first_dims(self, side: Side) -> int | None:
+    def first_dims(self, side: WhichModel) -> int | None:
         """How many dimensions of a side are used; None: all."""
         return self.dims if side == "new" else self.old_dims
 

@@ -15,7 +15,7 @@ from compatbench.report.rows.scores import ScoreReader
 PREFERRED = (1e-3, *FARS)
 """The false accept rate of the table: the first of these that all records hold."""
 
-Place = tuple[str, str, bool]
+SystemPlace = tuple[str, str, bool]
 """Generations of query (o, n or *) and gallery, and whether the threshold is the old system's."""
 
 OLD, CROSS, CROSS_MOVED = ("o", "o", False), ("n", "o", False), ("n", "o", True)
@@ -30,7 +30,7 @@ class Accepted:
     """That the thresholds are set for."""
     queries: tuple[int, ...]
     """How many queries were looked at; one number where all records agree."""
-    rates: Mapping[tuple[str, Place], tuple[Estimate, Estimate]]
+    rates: Mapping[tuple[str, SystemPlace], tuple[Estimate, Estimate]]
     """TAR and FAR by label and place."""
 
 
@@ -40,7 +40,7 @@ def accepted(rows: Sequence[MethodRow], reader: ScoreReader) -> Accepted | None:
     if rate is None:
         return None
     shown = [row for row in rows if row.runs.finished and all(_pairs(one, rate) for one in row.runs.finished)]
-    systems: dict[tuple[str, Place], list[Acceptance]] = {}
+    systems: dict[tuple[str, SystemPlace], list[Acceptance]] = {}
     for row in shown:
         for record in row.runs.finished:
             for place, entry in _pairs(record, rate).items():
@@ -55,7 +55,7 @@ def _common_rate(rows: Sequence[MethodRow]) -> float | None:
     return next((rate for rate in PREFERRED if rate in common), None)
 
 
-def _pairs(record: Record, rate: float) -> dict[Place, VerifiedPairs]:
+def _pairs(record: Record, rate: float) -> dict[SystemPlace, VerifiedPairs]:
     newest = len(record.spec.generations) - 1
     names = {str(newest): "n", str(newest - 1): "o", f"*{newest}": "*"}
     return {

@@ -20,7 +20,7 @@ SAME_SELF = 1e-4
 """How far M(n,n) may lie from M(*,*) as a fraction: ties that a rotation's rounding breaks."""
 SAME_CROSS = 1e-6
 
-Check = Callable[[MethodRow], str | None]
+RowCheck = Callable[[MethodRow], str | None]
 """What is wrong with the row, or None."""
 
 
@@ -106,7 +106,7 @@ def _cross_equals_old(row: MethodRow) -> str | None:
     return f"NFR@1 should be 0, and {flips} first hits are lost" if flips else None
 
 
-CHECKS: dict[Expectation, Check] = {
+CHECKS: dict[Expectation, RowCheck] = {
     Expectation.CROSS_AT_CHANCE: _cross_at_chance,
     Expectation.CROSS_BELOW_OLD: _cross_below_old,
     Expectation.SELF_EQUALS_INDEPENDENT: _self_equals_independent,

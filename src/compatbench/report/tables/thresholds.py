@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compatbench.evaluation.significance import INTERVALS
 from compatbench.report.render.table import Column, Row, Table, Unit
-from compatbench.report.rows.acceptance import CROSS, CROSS_MOVED, NEW, NEW_MOVED, OLD, REFERENCE, Place, accepted
+from compatbench.report.rows.acceptance import CROSS, CROSS_MOVED, NEW, NEW_MOVED, OLD, REFERENCE, SystemPlace, accepted
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader
@@ -48,7 +48,7 @@ def thresholds_table(scenario: ScenarioRuns, rows: Sequence[MethodRow], reader: 
     )
 
 
-def _rates(shown: str) -> dict[str, tuple[Place, int, str, str]]:
+def _rates(shown: str) -> dict[str, tuple[SystemPlace, int, str, str]]:
     """Place, rate, title and description of every column, by its key."""
     old_threshold = "New queries on old vectors, at the old system's threshold: what a system accepts that keeps it."
     impostors = f"Impostor pairs that it then accepts; the threshold was set for {shown}."

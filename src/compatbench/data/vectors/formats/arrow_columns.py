@@ -13,11 +13,11 @@ from compatbench.data.vectors.formats.format import Values
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import check_unpacked, is_text, is_uuid, item_type
 
-Column = Any
+ArrowColumn = Any
 """A pyarrow array; its stubs know less than it can."""
 
 
-def to_numpy(where: str, key: str, column: Column, packed: int, *, vectors: bool = False) -> Values:
+def to_numpy(where: str, key: str, column: ArrowColumn, packed: int, *, vectors: bool = False) -> Values:
     """A column of `packed` bytes as (N, D) numbers, or as (N,) numbers or text.
 
     A row without a vector becomes NaN. Text is parsed as vectors where `vectors` says so. Raises RequestError, which
@@ -51,7 +51,7 @@ def looks_like_a_vector(text: object) -> bool:
     return isinstance(text, str) and text.lstrip()[:1] in ("[", "{", "(")
 
 
-def _matrix(where: str, key: str, column: Column) -> Values:
+def _matrix(where: str, key: str, column: ArrowColumn) -> Values:
     """Lists of equal length (N, D); NaN for a row that is empty."""
     sizes = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     there = sizes > 0
@@ -73,7 +73,7 @@ def _matrix(where: str, key: str, column: Column) -> Values:
     return whole
 
 
-def _parsed(where: str, key: str, column: Column) -> Column:
+def _parsed(where: str, key: str, column: ArrowColumn) -> ArrowColumn:
     """Lists from text, with any brackets, the numbers separated by commas, blanks or line breaks."""
     plain = column.cast(pa.large_string())
     bare = pc.replace_substring_regex(pc.utf8_trim(plain, " \t\r\n[](){}"), r"[\s,;]+", ",")
@@ -89,7 +89,7 @@ def _parsed(where: str, key: str, column: Column) -> Column:
     return kind.from_arrays(words.offsets, numbers, mask=words.is_null())
 
 
-def _uuids(column: Column) -> Values:
+def _uuids(column: ArrowColumn) -> Values:
     raw = column.storage if isinstance(column, pa.ExtensionArray) else column
     text = (one.hex() for one in raw.to_pylist())
     return np.array([f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in text], dtype=str)
