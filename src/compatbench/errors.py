@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 """A full disk, a quota, a file system that cannot be written or is damaged, a limit on the size of files."""
@@ -40,6 +41,12 @@ class RequestError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))  # what it quotes, such as a key or a file, may hold line breaks
+
+
+def check_installed(module: str, what: str, extra: str, package: str = "") -> None:
+    """Raise RequestError, with the remedy, unless an optional module is installed; `package` if it has another name."""
+    if find_spec(module) is None:
+        raise RequestError(f"{what} needs the package '{package or module}': pip install 'compatbench[{extra}]'")
 
 
 class InvalidResultError(Exception):

@@ -191,6 +191,8 @@ def test_without_a_cluster_the_error_is_one_line(faulty: Faulty) -> None:
 
 
 def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path) -> None:
-    blocked = "import sys; sys.modules['ray'] = None; from compatbench.execution.ray import _import_ray; _import_ray()"
+    blocked = (
+        "import sys; sys.modules['ray'] = None; from compatbench.execution.ray import RayExecutor; RayExecutor(None, 1)"
+    )
     ended = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
-    assert "RequestError: --executor ray needs Ray: pip install 'compatbench[ray]'" in ended.stderr
+    assert "RequestError: --executor ray needs the package 'ray': pip install 'compatbench[ray]'" in ended.stderr

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compatbench.errors import MachineError, RequestError
+from compatbench.errors import MachineError, RequestError, check_installed
 from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.code_version import check_code_version, code_version
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending, writing
@@ -62,7 +62,9 @@ class RayExecutor(Executor):
     """As many cells at a time as the cluster has room for."""
 
     def __init__(self, context: RunContext, timeout_seconds: float, address: str | None = None) -> None:
-        ray = _import_ray()
+        check_installed("ray", "--executor ray", "ray")
+        import ray
+
         self.ray = ray
         self.context = context
         self.inputs = WorkerInputs(
@@ -282,11 +284,3 @@ def _unpack(files: Files, root: Path) -> None:
             raise MachineError(f"a file named {name} does not stay in its folder")
         if not (root / path).exists():
             write_whole(root / path, content)
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise RequestError("--executor ray needs Ray: pip install 'compatbench[ray]'") from error
-    return ray

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from compatbench.errors import MachineError, RequestError
+from compatbench.errors import MachineError, RequestError, check_installed
 from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.code_version import check_code_version, code_version
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
@@ -44,7 +44,9 @@ class SlurmExecutor(Executor):
         options: Mapping[str, Any] | None = None,
         cluster: str = "slurm",
     ) -> None:
-        submitit = _import_submitit()
+        check_installed("submitit", "--executor slurm", "slurm")
+        import submitit
+
         self.context = context
         self.timeout_seconds = timeout_seconds
         self.slots = SLOTS
@@ -137,11 +139,3 @@ def run_in_job(spec_json: str, context: RunContext, timeout_seconds: float, driv
     executor = LocalExecutor(context, 1, timeout_seconds, gpus)
     record = executor.run_claimed(Cell(CellSpec.model_validate_json(spec_json), None), Watcher())
     return record.status.value
-
-
-def _import_submitit() -> Any:
-    try:
-        import submitit
-    except ImportError as error:
-        raise RequestError("--executor slurm needs submitit: pip install 'compatbench[slurm]'") from error
-    return submitit

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_installed
 from compatbench.generations.formula import Formula, Step
 from compatbench.storage.files import whole_file
 
@@ -38,8 +37,7 @@ def write_onnx(formula: Formula, path: Path, side: str, what: str) -> None:
 
     Raises RequestError where the package is missing.
     """
-    if find_spec("onnx") is None:
-        raise RequestError("an ONNX file needs the package 'onnx': pip install compatbench[onnx]; or take --numpy")
+    check_installed("onnx", "an ONNX file (unlike --numpy)", "onnx")
     import onnx
 
     graph = _Graph(formula)

@@ -1,6 +1,6 @@
 """The Hugging Face hub, by a folder of Parquet files as the hub keeps them: no network."""
 
-import builtins
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -61,18 +61,11 @@ def test_once_there_neither_the_library_nor_the_hub_is_needed(repository: Path, 
     get("hub", root, print, options(repository))
     before = load("hub", 8, root, options(repository)).fingerprint
     (repository / "data" / "train-00000-of-00001.parquet").unlink()
-    imported = builtins.__import__
-
-    def without(name: str, *rest: object, **named: object):
-        if name == "datasets":
-            raise ImportError(name)
-        return imported(name, *rest, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "datasets", None)
     get("hub", root, print, options(repository))
     assert load("hub", 8, root, options(repository)).fingerprint == before
     with pytest.raises(
-        RequestError, match=r"dataset 'hub' needs the package 'datasets': pip install compatbench\[hub\]"
+        RequestError, match=r"dataset 'hub' needs the package 'datasets': pip install 'compatbench\[hub\]'"
     ):
         get("hub", tmp_path / "other", print, options(repository))
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from compatbench.data.dataset import Dataset
+from compatbench import errors
 from compatbench.data.families import _icon_folder, iconsets
 from compatbench.data.families._icon_concepts import Rules, choose_concepts
 from compatbench.data.families._icon_drawings import draw_distinct
@@ -218,8 +219,8 @@ def test_what_is_wanting_is_said_in_one_line(archive: bytes, tmp_path: Path, mon
     put(archive[:-9], tmp_path / "other")
     with pytest.raises(RequestError, match=r"is not version 2.2.535 of @iconify/json \(sha256 differs\); delete it"):
         get("iconsets", tmp_path / "other", print)
-    monkeypatch.setattr(iconsets, "find_spec", lambda name: None)
-    with pytest.raises(RequestError, match=r"needs the package 'resvg-py': pip install compatbench\[icons\]"):
+    monkeypatch.setattr(errors, "find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"needs the package 'resvg-py': pip install 'compatbench\[icons\]'"):
         get("iconsets", put(archive, tmp_path / "x"), print)
     with pytest.raises(RequestError, match="option split: "):
         load("iconsets", None, tmp_path, {"split": "open"})

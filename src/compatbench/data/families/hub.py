@@ -17,7 +17,7 @@ from compatbench.data.families.folder import FolderFamily, FolderOptions
 from compatbench.data.family import Notify, Options
 from compatbench.data.image_file import open_image
 from compatbench.data.listing import Listed
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_installed
 from compatbench.storage.canonical import digest
 from compatbench.storage.files import write_whole
 
@@ -95,10 +95,9 @@ class Hub(FolderFamily[HubOptions]):
 
 
 def _open(source: str, options: HubOptions) -> Any:
-    try:
-        import datasets
-    except ImportError as error:
-        raise RequestError("dataset 'hub' needs the package 'datasets': pip install compatbench[hub]") from error
+    check_installed("datasets", "dataset 'hub'", "hub")
+    import datasets
+
     try:
         table = datasets.load_dataset(options.path, options.config, split=source, revision=options.revision)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

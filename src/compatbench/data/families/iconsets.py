@@ -6,7 +6,6 @@ the images tells whose they are. `_iconsets.yaml` tells which are used.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -18,7 +17,7 @@ from compatbench.data.families.folder import FolderFamily, FolderOptions
 from compatbench.data.family import Counts, Notify, Options
 from compatbench.data.listing import Listed
 from compatbench.data.sources import bring, npm_package
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_installed
 from compatbench.storage.files import file_sha256
 
 PACKAGE, VERSION = "@iconify/json", "2.2.535"
@@ -91,8 +90,7 @@ class Iconsets(FolderFamily[IconsetsOptions]):
     def _draw(self, root: Path, folder: Path, size: int, notify: Notify) -> None:
         from compatbench.data.families._icon_folder import write_icons
 
-        if find_spec("resvg_py") is None:
-            raise RequestError(f"dataset '{self.name}' needs the package 'resvg-py': pip install compatbench[icons]")
+        check_installed("resvg_py", f"dataset '{self.name}'", "icons", "resvg-py")
         where = self.link(root)
         if not (where / ARCHIVE).exists():
             sources = {f"npm package {PACKAGE} {VERSION}": npm_package(PACKAGE, VERSION)}

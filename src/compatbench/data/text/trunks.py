@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from compatbench.data.published_weights import WeightsPackage, get_package
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_installed
 from compatbench.storage.validation import did_you_mean
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def load_text_trunk(backbone: str, data: Path, device: torch.device) -> TextEmbe
     trunk = TRUNKS.get(backbone.removeprefix(PREFIX))
     if trunk is None:
         return _Hub(_sentence_transformer(backbone, str(device)))
-    if trunk.needs_tokenizers and find_spec("tokenizers") is None:
-        raise RequestError(f"backbone '{backbone}' needs the package 'tokenizers': pip install compatbench[text]")
+    if trunk.needs_tokenizers:
+        check_installed("tokenizers", f"backbone '{backbone}'", "text")
     return trunk.load([get_package(one, data) for one in trunk.packages], device)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_installed
 
 if TYPE_CHECKING:
     from compatbench.data.vectors.formats.format import Format
@@ -65,8 +64,7 @@ class Address:
     def format(self) -> Format:
         """The table as a format. Raises RequestError where its client is not installed."""
         extra, client, _ = STORES[self.url.scheme]
-        if find_spec(client) is None:
-            raise RequestError(f"{self.name} needs the package '{client}': pip install compatbench[{extra}]")
+        check_installed(client, self.name, extra)
         opened: Format = import_module(f"compatbench.data.vectors.stores.{extra}").opened(self)
         return opened
 
