@@ -24,6 +24,7 @@ from compatbench.execution.cell import Ending, RunContext, now
 from compatbench.execution.executor import Executor, Job, Watcher, write_ending
 from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
+from compatbench.machine.cores import queued_seconds
 from compatbench.machine.processes import ProcessGroup
 from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
@@ -128,8 +129,10 @@ class LocalJob:
         self.started = now()
         self.gpu = executor.free_gpus.pop(0) if executor.free_gpus else None
         self.process, self.pipe = executor.fork(cell, log, self.gpu, group)
-        self.begun = self.moved = time.monotonic()
-        """When it began, and when it last made progress."""
+        self.queued = 0.0
+        """Seconds that it has waited for a CPU."""
+        self.begun, self.moved = time.monotonic(), self._clock()
+        """When it began, and when it last made progress by its own clock."""
         self.place: tuple[str, float] = ("start", 0.0)
         """Its stage, and the share of it that is done."""
         self.server = 0
@@ -148,8 +151,7 @@ class LocalJob:
             return True
         self._drain(watcher)
         if self.state is State.RUNNING and self._lives():
-            still = time.monotonic() - self.moved
-            if still <= self.executor.timeout_seconds:
+            if self._clock() - self.moved <= self.executor.timeout_seconds:
                 return False
             self._ask_where()
             self._end(State.TIMED_OUT, Ending(Status.TIMEOUT, self._stillness()))
@@ -206,12 +208,17 @@ class LocalJob:
                         self.server = server
                     case ("progress", stage, share):
                         if (stage, share) != self.place:
-                            self.place, self.moved = (stage, share), time.monotonic()
+                            self.place, self.moved = (stage, share), self._clock()
                         watcher.progressed(self.cell, stage, share)
                     case ("notice", line):
                         watcher.noticed(self.cell, line)
         except (EOFError, OSError):
             self.hung_up = True
+
+    def _clock(self) -> float:
+        """Seconds by a clock that stops while the process waits for a CPU: to be kept waiting is not to stand still."""
+        self.queued = max(self.queued, queued_seconds(self.process.pid))
+        return time.monotonic() - self.queued
 
     def _end(self, state: State, ending: Ending | None) -> None:
         self.state, self.ending = state, ending
