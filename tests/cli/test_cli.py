@@ -236,8 +236,12 @@ def test_a_plan_gives_the_reasons_to_skip(command: Command, tmp_path: Path) -> N
     assert planned.code == 0
     reason = "its frame of 10 classes needs 9 dimensions, not 4"
     assert planned.out.splitlines()[3] == f"skip     one · etf · seed 0  ({reason})"
-    reported = command("report", "narrow.yaml")
-    assert (reported.code, reported.out) == (0, "no records yet: run the suite first\n")
+
+
+def test_without_records_no_data_are_fetched_for_a_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "prepare", lambda *arguments, **options: pytest.fail("it reads the data"))
+    assert command("report", "fashion") == Outcome(0, "no records yet: run the suite first\n", "")
+    assert command("report", "fashon").code == 2
 
 
 def test_a_report_says_which_records_it_leaves_out_and_why(command: Command, tmp_path: Path) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from compatbench.cli import app
 from compatbench.cli.options import assignments, parse_seeds, ranking_number, split_folders, split_list
+from compatbench.discovery.plugins import known_methods
 from compatbench.errors import RequestError
+from compatbench.plan.selection import select_methods
+from compatbench.suite.suite import load_suite
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,13 @@ def test_a_number_to_rank_by_has_the_names_of_its_column(word: str, number: str)
 def test_another_number_to_rank_by_is_refused() -> None:
     with pytest.raises(RequestError, match=r"--rank-by tax: give A \(while a backfill runs\), gamma"):
         ranking_number("tax")
+
+
+def test_the_command_that_new_prints_runs_the_new_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["new", "my_two", "--folder", "my own"], catch_exceptions=False).output
+    rows, folders = split_folders(shlex.split(said)[-1])
+    assert [entry.name for entry in select_methods(load_suite("digits")[1], known_methods(folders), rows)] == [
+        "independent",
+        "my_two",
+    ]

@@ -75,10 +75,14 @@ def test_all_methods_among_the_adapters_that_take_pairs_are_compared(catalogue: 
     assert [plugin.name for plugin in choose_adapters(("ridge", "identity"), ())] == ["ridge", "identity"]
 
 
-@pytest.mark.parametrize(("name", "complaint"), [("bct", "cannot be fitted on embeddings"), ("rigde", "ridge")])
-def test_other_methods_are_refused(name: str, complaint: str) -> None:
-    with pytest.raises(RequestError, match=complaint):
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("bct", "cannot be fitted on embeddings"), ("rigde", "did you mean 'ridge'"), ("xyz", "no method 'xyz'; known: ")],
+)
+def test_other_methods_are_refused_and_only_adapters_are_offered(name: str, complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint) as refusal:
         choose_adapters((name,), ())
+    assert not {"bct,", "distillation,"} & set(str(refusal.value).split())
 
 
 FAILING = '''"""Fails."""

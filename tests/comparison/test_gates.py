@@ -70,6 +70,8 @@ def test_what_is_no_requirement_is_refused(text: str) -> None:
 def test_unknown_names_are_refused_with_what_was_meant() -> None:
     with pytest.raises(RequestError, match="did you mean 'cross-gain'"):
         parse_requirement("cross-gian>0")
+    with pytest.raises(RequestError, match="did you mean 'cross-gain'"):
+        parse_requirement("gain>2")
     with pytest.raises(RequestError, match="no adapter 'rigde'; did you mean 'ridge'"):
         check_adapters([parse_requirement("rigde:cross-gain>0")], ["ridge", "mlp"])
     assert all(parse_requirement(f"{name}>0").name == name for name in NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,8 @@ def new(
 
     path = new_method(name, folder or builtin_folder("methods"))
     print(f"written: {path}")
-    print(f"next: compatbench check {path}; compatbench run digits --methods {name}")
+    rows = name if folder is None else shlex.quote(f"{name},{folder}")
+    print(f"next: compatbench check {shlex.quote(str(path))}; compatbench run digits --methods {rows}")
 
 
 def check(

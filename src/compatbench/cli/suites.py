@@ -157,6 +157,13 @@ def report(
     """Write and print the tables of a suite's records so far."""
     console = plain_console()
     number = ranking_number(rank_by)
+
+    from compatbench.records.store import Store
+    from compatbench.suite.suite import load_suite
+
+    if not any(Store(runs).records(load_suite(suite)[0]).rglob("*.json")):  # before data are downloaded for it
+        console.print("no records yet: run the suite first")
+        return
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)
 
     from compatbench.cli.suite_report import write_and_print

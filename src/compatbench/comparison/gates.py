@@ -69,7 +69,8 @@ def parse_requirement(text: str) -> Requirement:
         )
     adapter, name, sign, bound = match.groups()
     if name not in NAMES:
-        raise RequestError(f"--require {text}: unknown number '{name}'{did_you_mean(name, NAMES)}")
+        near = [one for one in NAMES if one.endswith(f"-{name}")][:1]  # `gain` is that of the number judged by
+        raise RequestError(f"--require {text}: unknown number '{name}'{did_you_mean(name, near or NAMES)}")
     return Requirement(text, adapter, name, sign, float(bound))
 
 

@@ -82,14 +82,14 @@ class Found(Generic[T]):
         self.check(name)
         return self.plugins[name]
 
-    def check(self, name: str) -> None:
-        """Raise RequestError, as `get` does, if nothing has this name."""
+    def check(self, name: str, among: Sequence[str] = ()) -> None:
+        """Raise RequestError, as `get` does, if nothing has this name; it tells the names of `among`, or all."""
         if name in self.paths or name in self.plugins:
             return
         for plugin in self.broken:
             if plugin.path.stem == name:
                 raise RequestError(f"{self.word} '{name}' does not load: {plugin.path}: {plugin.error}")
-        raise RequestError(f"no {self.word} '{name}'{did_you_mean(name, self.names)}")
+        raise RequestError(f"no {self.word} '{name}'{did_you_mean(name, among or self.names)}")
 
     def claim(self, name: str, path: Path, summary: str) -> None:
         """Note that `path` defines `name`. Raises RequestError if another file does so too."""

@@ -373,14 +373,16 @@ def _forms(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, bool]]:
 
 def adapter_of(name: str, folders: Sequence[Path]) -> Plugin:
     """The adapter `name`. Raises RequestError for an unknown name, and for a training method."""
-    plugin = discover(folders, [name]).get(name)
-    if plugin.kind is not MethodKind.ADAPTER:
-        adapters = [one.name for one in discover(folders).plugins.values() if one.kind is MethodKind.ADAPTER]
-        raise RequestError(
-            f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
-            f"these can: {', '.join(sorted(adapters))}"
-        )
-    return plugin
+    plugin = discover(folders, [name]).plugins.get(name)
+    if plugin is not None and plugin.kind is MethodKind.ADAPTER:
+        return plugin
+    everything = discover(folders)
+    adapters = sorted(one.name for one in everything.plugins.values() if one.kind is MethodKind.ADAPTER)
+    everything.check(name, adapters)
+    raise RequestError(
+        f"method '{name}' is trained with the new model and cannot be fitted on embeddings; "
+        f"these can: {', '.join(adapters)}"
+    )
 
 
 def embeddings_task(dim: int, old_dim: int, num_classes: int) -> Task:

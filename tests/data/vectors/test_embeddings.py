@@ -158,6 +158,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, suffix: str, damage: Any) -> 
     assert "cannot be read" in refused(path)
 
 
+def test_text_in_the_name_of_an_array_is_not_called_pickled(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_text("three apples")
+    assert refused(tmp_path / "x.npy").endswith("x.npy cannot be read: it is no .npy file")
+
+
 def test_what_is_no_file_of_embeddings_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "x.npy")
     assert ".npy, .npz, .safetensors, .parquet, .jsonl, .ndjson, .csv, .tsv, .faiss, .index" in refused(
@@ -220,8 +225,11 @@ def test_labels_are_read_from_a_file_of_their_own(tmp_path: Path) -> None:
     assert np.array_equal(read_labels(tmp_path / "labels.npy", 4), TEXT)
     with pytest.raises(RequestError, match=re.escape("one label for each of 5 rows, got shape (4,)")):
         read_labels(tmp_path / "labels.npy", 5)
+    (tmp_path / "labels.csv").touch()
     with pytest.raises(RequestError, match=r"read from a \.npy file"):
         read_labels(tmp_path / "labels.csv", 4)
+    with pytest.raises(RequestError, match="missing.npy does not exist"):
+        read_labels(tmp_path / "missing.npy", 4)
     np.save(tmp_path / "labels.npy", np.ones(4))
     with pytest.raises(RequestError, match="labels are float64"):
         read_labels(tmp_path / "labels.npy", 4)

@@ -162,6 +162,8 @@ def read_labels(source: str | Path | ArrayLike, rows: int) -> Values:
     path = source if isinstance(source, str | Path) else "labels"
     if not isinstance(source, str | Path):
         labels = to_array(source, "labels")
+    elif not Path(source).exists():
+        raise RequestError(f"{path} does not exist")
     elif Path(source).suffix != ".npy" or not Path(source).is_file():
         raise RequestError(f"{path}: labels are read from a .npy file with one label a row")
     else:
