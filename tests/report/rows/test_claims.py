@@ -98,4 +98,8 @@ def test_an_own_only_row_is_compared_with_the_tuned_one(bench: Bench) -> None:
 def test_a_claim_is_what_all_its_checks_are() -> None:
     assert overall([]) is ClaimOutcome.NOT_TESTED
     assert overall([ClaimOutcome.REFUTED] * 2) is ClaimOutcome.REFUTED
-    assert overall([ClaimOutcome.CONFIRMED, ClaimOutcome.UNDECIDED]) is ClaimOutcome.MIXED
+    assert overall([ClaimOutcome.UNDECIDED]) is ClaimOutcome.UNDECIDED
+    assert overall([ClaimOutcome.CONFIRMED, ClaimOutcome.UNDECIDED]) is ClaimOutcome.PARTLY_CONFIRMED
+    assert overall([ClaimOutcome.UNDECIDED, ClaimOutcome.REFUTED]) is ClaimOutcome.PARTLY_REFUTED
+    for more in ([], [ClaimOutcome.UNDECIDED]):
+        assert overall([ClaimOutcome.CONFIRMED, ClaimOutcome.REFUTED, *more]) is ClaimOutcome.MIXED

@@ -43,6 +43,8 @@ class ClaimOutcome(StrEnum):
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
     UNDECIDED = "undecided"
+    PARTLY_CONFIRMED = "partly confirmed"
+    PARTLY_REFUTED = "partly refuted"
     MIXED = "mixed"
     NOT_TESTED = "not tested"
 
@@ -143,11 +145,17 @@ def findings(
 
 
 def overall(outcomes: Iterable[ClaimOutcome]) -> ClaimOutcome:
-    """That of every check in every scenario, or mixed."""
+    """That of every check in every scenario; partly so beside undecided ones; mixed of confirmed and refuted ones."""
     several = set(outcomes)
-    if not several:
-        return ClaimOutcome.NOT_TESTED
-    return several.pop() if len(several) == 1 else ClaimOutcome.MIXED
+    decided = several - {ClaimOutcome.UNDECIDED}
+    if len(decided) > 1:
+        return ClaimOutcome.MIXED
+    if not decided:
+        return ClaimOutcome.UNDECIDED if several else ClaimOutcome.NOT_TESTED
+    (outcome,) = decided
+    if several == decided:
+        return outcome
+    return ClaimOutcome.PARTLY_CONFIRMED if outcome is ClaimOutcome.CONFIRMED else ClaimOutcome.PARTLY_REFUTED
 
 
 def _differences(check: Check, name: str, runs: ScenarioRuns, rows: Sequence[MethodRow]) -> Iterable[_Difference]:
