@@ -272,7 +272,7 @@ class MetricName(Word):
         "between. Undefined where M(*,*) ≤ M(o,o).",
         "A",
     )
-    TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model."
+    TAX = "tax", "M(n,n) − M(*,*): what compatibility costs the new model; below 0 is a loss."
     CRITERION = "criterion", "Whether M(n,o) > M(o,o).", "compatible"
     ORDERING = "ordering", "Whether M(n,n) > M(n,o) > M(o,o).", "ordered"
     P_UP = (

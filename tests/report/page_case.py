@@ -87,7 +87,8 @@ def picture(shade: int, side: int = 8, kind: str = "webp") -> bytes:
 
 
 def _in_full(bench: Bench, record: Record) -> Record:
-    add_curves(bench, record, "random", CURVES, spread=0.05)
+    for order in ("random", "class-wise"):
+        add_curves(bench, record, order, CURVES, spread=0.05)
     found = FirstFound(ids=list(ITEMS), right=[True, False, True, True, False])
     example = ExampleRetrieval(
         query_generation="1", gallery_generation="0", id=QUERY, old=found, cross=found, new=found

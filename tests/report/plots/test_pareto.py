@@ -96,10 +96,23 @@ def test_far_points_are_told_instead_of_drawn_and_still_beat_others():
     assert caption.endswith("Outside the frame: far (Γ 5.00 [4.90, 5.10], tax −40.0 [−41.0, −39.0]).")
     assert "Outside" not in plot_caption(many)
     assert "far" not in pareto_svgs([*many, far])[0]
-    better = point("beyond", 40.0, 5.0)
-    root = ET.fromstring(pareto_svgs([*many, better])[0])
-    assert not [one for one in root.iter(f"{SVG}path") if "front" in one.get("class")], "its front is not drawn"
+    root = ET.fromstring(pareto_svgs([*many, point("beyond", -40.0, 5.0)])[0])
+    front = next(one for one in root.iter(f"{SVG}path") if "front" in one.get("class"))
+    assert "l" not in front.get("d"), "of its front only what is inside is joined"
     assert pareto_svgs([]) == ()
+
+
+def test_the_best_is_never_outside_the_frame():
+    """Far above or to the right, compatible, or the first of its league: all drawn, however they squeeze the rest."""
+    many = [point(str(place), 0.1 * place, 0.01 * place) for place in range(12)]
+    best = [point("above", 0.0, 5.0), point("right", 40.0, 0.0), point("gains", -20.0, 0.1, compatible=True)]
+    rest = [point("better", -19.0, 0.0), point("worse", -21.0, 0.0)]
+    planned = [point(label, 0.0, gain, League.PLANNED_AHEAD) for label, gain in (("first", -5.0), ("next", -6.0))]
+    drawn = {
+        one.get("data-label") for one in ET.fromstring(pareto_svgs([*many, *best, *rest, *planned])[0]).iter(f"{SVG}g")
+    }
+    assert {"above", "right", "gains", "first", "better"} <= drawn
+    assert not {"worse", "next"} & drawn
 
 
 def test_what_is_not_ranked_is_hollow_and_needs_no_interval():

@@ -6,6 +6,8 @@ from compatbench.report.rows.overview import overview_rows
 from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.scenario_report import scenario_reports
 
+TWO = ["both encoders online"]
+
 
 def reports(bench, scenarios):
     records = []
@@ -23,7 +25,39 @@ def test_each_league_has_its_first_row(bench):
     assert (best.label, best.league, best.tied) == ("best", "index untouched", ())
     assert best.gain.startswith("+25.0 ↑ (a), +31.2 ↑ (b) points of mAP on day one; A 0.6")
     assert (mapped.label, mapped.league) == ("mapped", "index rewritten")
-    assert mapped.cost.endswith("needs gallery rewrite")
+    assert mapped.cost == "after a backfill 12.5 points below a plain new model, needs gallery rewrite"
+    assert (best.lead, mapped.lead) == ("", "")
+
+
+def test_a_tax_is_told_as_gain_or_loss(bench):
+    records = row(bench, "independent", 0.125, "a", role="reference")
+    records += row(bench, "above", 0.5, "a", new=0.8125) + row(bench, "level", 0.5, "a", 0.7496, needs=TWO)
+    above, level = answers(overview_rows(found := scenario_reports(records, bench.folder)), found)
+    assert above.cost.startswith("after a backfill 6.2 points above a plain new model")
+    assert level.cost.startswith("after a backfill level with a plain new model")
+
+
+def test_a_league_in_which_nothing_is_compatible_is_told_so(bench):
+    records = row(bench, "independent", 0.125, "a", role="reference")
+    for label, cross, needs in (("low", 0.125, []), ("lower", 0.0625, []), ("even", 0.25, TWO)):
+        records += row(bench, label, cross, "a", needs=needs)
+    found = scenario_reports(records, bench.folder)
+    low, even = answers(overview_rows(found), found)
+    assert (low.label, low.lead) == ("low", "none gains beyond doubt; best by A: ")
+    assert even.lead == low.lead, "a gain of 0 is none"
+    records += row(bench, "lower", 0.5, "b") + row(bench, "independent", 0.125, "b", role="reference")
+    found = scenario_reports(records, bench.folder)
+    assert not answers(overview_rows(found), found)[0].lead, "another row, in another upgrade"
+
+
+def test_rows_with_an_old_model_of_their_own_are_told_beside_the_shared_one(bench):
+    records = row(bench, "independent", 0.125, "a", role="reference")
+    for seed in range(3):
+        own = {"oo": [0.5] * 4, "no": [0.625] * 4, "nn": [0.75] * 4, "ss": [0.75] * 4}
+        records.append(bench.record("own", seed, own, scenario="a", needs=["own first generation"]))
+    found = scenario_reports(records, bench.folder)
+    (planned,) = answers(overview_rows(found), found)
+    assert planned.gain.startswith("+12.5 ↑ (a) points of mAP on day one on its own old model, 37.5 on the shared one;")
 
 
 def test_many_upgrades_are_told_as_a_range(bench):

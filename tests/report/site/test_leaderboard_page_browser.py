@@ -434,6 +434,25 @@ def test_the_reader_chooses_the_curves(opened):
     assert page.evaluate("document.activeElement.textContent") == "strong"
 
 
+def test_one_order_is_drawn_at_a_time_and_its_colours_have_names(opened):
+    page = opened("#/synthetic/extended_data").page
+    page.locator("#backfill > summary").click()
+    shown = "all => all.filter((one) => getComputedStyle(one).display !== 'none').map((one) => one.dataset.order)"
+    orders = page.locator("#backfill-body .choice button").all_inner_texts()
+    assert len(orders) == 2
+    for order in reversed(orders):
+        page.locator("#backfill-body .choice button", has_text=order).click()
+        assert page.locator("#backfill-body svg.plot").evaluate_all(shown) == [order]
+        colours = page.locator(
+            "#backfill-body .curve.s0:visible .line, #backfill-body .legend li i:visible"
+        ).evaluate_all(
+            "all => all.map((one) => getComputedStyle(one)[one.matches('i') ? 'backgroundColor' : 'stroke'])"
+        )
+        assert len(colours) == 2
+        assert colours[0] == colours[1]
+        assert page.locator("#backfill-body .legend").inner_text() == "strong"
+
+
 def test_a_point_tells_its_numbers_and_opens_its_row(opened):
     page = opened("#/synthetic/extended_data", has_touch=True).page
     point = page.locator('#pareto-body g.mark[data-label="strong"]:visible circle')

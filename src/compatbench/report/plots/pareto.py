@@ -16,9 +16,9 @@ from compatbench.vocabulary import League
 SIZES = (1100, 560), (420, 460)
 """Of the drawing for wide places, and of that for narrow ones."""
 _FENCE = 2.0
-"""Interquartile ranges beyond the quartiles from which a point would squeeze the others into a corner."""
+"""Interquartile ranges below the quartiles from which a point would squeeze the others into a corner."""
 _LEAST = 2.0, 0.2
-"""Points of tax, and Γ, that are never too far from the quartiles."""
+"""Points of tax, and Γ, that are never too far below the quartiles."""
 _OFFSETS = [(side, rise) for distance in range(0, 67, 11) for rise in (distance, -distance) for side in (8, -8)]
 """Where a name may stand relative to its point, nearest first."""
 _NEAR = 11
@@ -36,6 +36,7 @@ class Point:
     tax: Estimate
     gain: Estimate
     ranked: bool = True
+    compatible: bool = False
 
     @property
     def position(self) -> tuple[float, float]:
@@ -70,14 +71,20 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def within_frame(points: Sequence[Point]) -> list[Point]:
-    """The points that lie where most are; the others would squeeze these into a corner."""
+    """All but the points far below in tax or Γ, which would squeeze the others into a corner.
+
+    What is compatible, and the first of each league in the order of `points`, stays wherever it lies, and so do points
+    that are no worse than these.
+    """
     if not points:
         return []
+    firsts = {point.league: point for point in reversed(points)}
     positions = np.array([point.position for point in points])
     low, high = np.quantile(positions, (0.25, 0.75), axis=0)
-    room = np.maximum(_FENCE * (high - low), _LEAST)
-    inside = ((positions >= low - room) & (positions <= high + room)).all(axis=1)
-    return [point for point, one in zip(points, inside, strict=True) if one]
+    inside = (positions >= low - np.maximum(_FENCE * (high - low), _LEAST)).all(axis=1)
+    kept = [one or point.compatible or point is firsts[point.league] for point, one in zip(points, inside, strict=True)]
+    within = (positions >= positions[kept].min(axis=0)).all(axis=1)
+    return [point for point, one in zip(points, within, strict=True) if one]
 
 
 def plot_caption(points: Sequence[Point]) -> str:

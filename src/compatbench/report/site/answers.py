@@ -25,6 +25,8 @@ class Answer:
     label: str
     tied: tuple[str, ...]
     """Ranked rows that are not significantly behind it."""
+    lead: str
+    """What to say before its name: that no row of the league gains, where none is compatible in any upgrade."""
     gain: str
     cost: str
 
@@ -39,7 +41,9 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
             continue
         first = min(ranked, key=lambda row: row.ranks[rank_by])
         tied = tuple(row.label for row in ranked if row is not first and not row.ahead[rank_by])
-        found.append(Answer(league, first.label, tied, _gain(first, scenarios, rank_by), _cost(first)))
+        gains = any(gain_sign(one) == 1 for row in rows if row.known.league is league for one in row.rows)
+        lead = "" if gains else f"none gains beyond doubt; best by {rank_by.heading}: "
+        found.append(Answer(league, first.label, tied, lead, _gain(first, scenarios, rank_by), _cost(first)))
     return found
 
 
@@ -54,23 +58,39 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
     mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
     if len(gains) > SHOWN_GAINS:
         better = sum(gain_sign(one) == 1 for one in row.rows)
-        return f"compatible in {better} of {len(gains)} upgrades, {_range(row)} points of mAP on day one{mean}"
-    return f"{', '.join(gains)} points of mAP on day one{mean}"
+        told = f"compatible in {better} of {len(gains)} upgrades, {_range(row, MetricName.CROSS_GAIN)}"
+    else:
+        told = ", ".join(gains)
+    return f"{told} points of mAP on day one{_on_shared(row)}{mean}"
 
 
-def _range(row: OverviewRow) -> str:
-    values = [one.number(MetricName.CROSS_GAIN).in_points().value for one in row.rows if one is not None]
+def _on_shared(row: OverviewRow) -> str:
+    """The gain of a row with a first generation of its own against the status quo that all others share."""
+    shared = _range(row, MetricName.SHARED_GAIN) if row.known.own_first_generation else ""
+    return f" on its own old model, {shared} on the shared one" if shared else ""
+
+
+def _range(row: OverviewRow, what: MetricName) -> str:
+    values = [one.number(what).in_points().value for one in row.rows if one is not None]
     known = [value for value in values if value is not None]
-    return f"{number(min(known), Unit.POINTS)} to {number(max(known), Unit.POINTS)}"
+    return " to ".join(dict.fromkeys(number(end(known), Unit.POINTS) for end in (min, max) if known))
 
 
 def _cost(row: OverviewRow) -> str:
     parts = []
     if row.tax is not None:
-        parts.append(f"tax {number(row.tax, Unit.POINTS)} points after a backfill")
+        parts.append(f"after a backfill {_beside_plain(row.tax)} a plain new model")
     if row.time is not None:
         parts.append(f"training time {number(row.time, Unit.TIMES)}")
     return ", ".join([*parts, f"needs {', '.join(row.known.runs.method.needs) or 'nothing'}"])
+
+
+def _beside_plain(tax: float) -> str:
+    """A tax in words: its sign says gain where the word says loss."""
+    points = number(abs(tax), Unit.POINTS)
+    if points == number(0.0, Unit.POINTS):
+        return "level with"
+    return f"{points} points {'above' if tax > 0 else 'below'}"
 
 
 @dataclass(frozen=True)

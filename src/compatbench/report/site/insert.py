@@ -114,7 +114,8 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     rows = suite.overview
     about = facts(suite.reports)
     lines = [
-        f"- **{escape(one.league.heading)}** ({escape(one.league.sentence.rstrip('.'))}): **{escape(one.label)}**"
+        f"- **{escape(one.league.heading)}** ({escape(one.league.sentence.rstrip('.'))}): "
+        f"{one.lead}**{escape(one.label)}**"
         f"{f', not significantly ahead of {escape(listed(one.tied, 3))}' if one.tied else ''}. "
         f"Gain: {escape(one.gain)}. Cost: {escape(one.cost)}."
         for one in answers(rows, suite.reports)
@@ -141,8 +142,7 @@ def _best(overview: Table) -> Table:
     kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
     groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
     caption = (
-        "Gain of day-one queries over the status quo in each upgrade, mAP in points; ↑ better, ↓ worse, significantly. "
-        "A: share of the full backfill's gain while a backfill runs."
+        "Gain of day-one queries over the status quo in each upgrade, mAP in points; ↑ better, ↓ worse, significantly."
     )
     return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes={})
 

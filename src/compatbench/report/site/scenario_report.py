@@ -29,7 +29,7 @@ from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.models import models_table
 from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.thresholds import thresholds_table
-from compatbench.vocabulary import MetricName
+from compatbench.vocabulary import MetricName, Verdict
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,7 @@ def _points(rows: Sequence[MethodRow]) -> tuple[Point, ...]:
             row.number(MetricName.TAX).in_points(),
             row.number(MetricName.UPDATE_GAIN),
             row.ranked,
+            row.verdict is Verdict.COMPATIBLE,
         )
         for row in rows
         if row.league is not None

@@ -38,7 +38,8 @@ def _facts(one: Facts) -> Json:
 
 
 def _answer(one: Answer) -> Json:
-    return {"league": one.league, "label": one.label, "tied": [*one.tied], "gain": one.gain, "cost": one.cost}
+    told: dict[str, Json] = {"label": one.label, "lead": one.lead, "gain": one.gain, "cost": one.cost}
+    return {"league": one.league, "tied": [*one.tied], **told}
 
 
 def _row(row: OverviewRow, labels: Sequence[str]) -> Json:

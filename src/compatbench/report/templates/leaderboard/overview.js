@@ -30,7 +30,7 @@ function drawAnswers(chosen) {
     : [h("p", {}, `✓ All ${chosen.checked.length} controls behave as they must. ↑ ↓: significant over seeds and queries; the rest is undecided. `, h("code", {}, "compatbench verify"), " scores every row again; each row has its command.")];
   const block = (title, ...content) => h("div", {}, h("h2", {}, title), ...content);
   part("answers").replaceChildren(
-    block("Which method?", each(({ label, tied }) => [h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
+    block("Which method?", each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
     block("What does it gain?", each(({ gain }) => gain)),
     block("What does it cost?", each(({ cost }) => cost)),
     block("Can I believe it?", belief),

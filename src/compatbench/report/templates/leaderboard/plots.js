@@ -54,7 +54,8 @@ function backfillChoices(figure) {
     return h("button", { type: "button", class: place < 0 ? null : `on s${place}`, "aria-pressed": String(place >= 0), click: () => again(() => toggleCurve(label), label) }, label);
   });
   figure.prepend(h("div", { class: "choice", role: "group", "aria-label": "Order in which items are re-embedded" }, orders));
-  return [h("details", { class: "curves", open: state.curvesOpen, toggle: (event) => { state.curvesOpen = event.target.open; } },
+  const named = state.curves.map((label, place) => (labels.includes(label) ? h("li", { class: `s${place}` }, h("i"), label) : null));
+  return [h("ul", { class: "legend", "aria-label": "Colours of the curves" }, named), h("details", { class: "curves", open: state.curvesOpen, toggle: (event) => { state.curvesOpen = event.target.open; } },
     h("summary", {}, `Curves to show, up to ${MOST_CURVES} in colour`),
     h("div", { class: "chips", role: "group", "aria-label": "Curves to show" }, chips))];
 }
