@@ -99,7 +99,10 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made):
     assert once.endswith("<!-- end -->\nafter\n")
     assert "\nold\n" not in once
     assert "**a(x=1)**" in once, "the best method of the league, with"
-    assert "Gain: +25.0 ↑ (one), +25.0 ↑ (two) points of mAP on day one; A 0.60. Cost: tax −12.5 points" in once
+    assert (
+        "Gain: +25.0 ↑ (one), +25.0 ↑ (two) points of mAP on day one; A 0.60. Cost: after a backfill 12.5 points below"
+        in once
+    )
     lines = [re.sub(r"\s*\|\s*", "|", line) for line in once.splitlines() if line.startswith("|")]
     assert "|a(x=1)|**0.60**|25.0 ↑|25.0 ↑|−12.5|–|" in lines
     assert "|status quo|–|25.0|25.0|–|–|" in lines
