@@ -32,5 +32,5 @@ def test_of_processes_on_one_cpu_those_that_compute_wait_and_one_that_sleeps_doe
             one.kill()
             one.communicate()
     assert 0.7 < busy + busy_too < 2 * passed + 0.5, "one of the two waits at any time, or both"
-    assert asleep < 0.1 * passed
+    assert asleep < 0.5 * passed, "no more than its way to sleep"
     assert queued_seconds(started[0].pid) == 0.0, "of a process that is gone"
