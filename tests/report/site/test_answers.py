@@ -1,9 +1,15 @@
 """What the first screen says, from records whose numbers are known."""
 
-from boards import row
+import re
+from pathlib import PurePosixPath
 
+from boards import board, row
+
+from compatbench.records.parts import Convergence
 from compatbench.report.rows.overview import overview_rows
 from compatbench.report.site.answers import answers, facts
+from compatbench.report.site.board import BoardSuite
+from compatbench.report.site.insert import with_section
 from compatbench.report.site.scenario_report import scenario_reports
 
 TWO = ["both encoders online"]
@@ -48,6 +54,32 @@ def test_a_league_in_which_nothing_is_compatible_is_told_so(bench):
     records += row(bench, "lower", 0.5, "b") + row(bench, "independent", 0.125, "b", role="reference")
     found = scenario_reports(records, bench.folder)
     assert not answers(overview_rows(found), found)[0].lead, "another row, in another upgrade"
+
+
+def test_what_had_not_converged_is_marked(bench):
+    ended = {False: Convergence(converged=False, loss_fall=0.5, accuracy=[0.5])}
+    ended[True] = ended[False].model_copy(update={"converged": True})
+    records = []
+    for scenario in ("a", "b"):
+        records += row(bench, "independent", 0.125, scenario, role="reference", convergence={"1": ended[True]})
+        records += row(bench, "sound", 0.375, scenario, convergence={"1": ended[True]})
+        for seed, one in enumerate(row(bench, "early", 0.5, scenario)):
+            missed = (scenario, seed) == ("b", 2)
+            records.append(one.model_copy(update={"convergence": {"1": ended[not missed]}}))
+    found = scenario_reports(records, bench.folder)
+    rows = overview_rows(found)
+    (first,) = answers(rows, found)
+    assert first.label == "early §"
+    assert first.gain.endswith("; § not converged in 1 of 2 upgrades")
+    assert {one.label: one.unconverged for one in rows} == {"early": 1, "sound": 0, "independent": 0}
+    text = with_section(
+        "<!-- begin: compatbench leaderboard synthetic -->\n<!-- end -->\n",
+        board(BoardSuite("synthetic", None, tuple(found), "Plain numbers")),
+        PurePosixPath("results/leaderboard"),
+    )
+    assert re.search(r"^\| early § ", text, re.MULTILINE)
+    assert not re.search(r"^\| sound § ", text, re.MULTILINE)
+    assert "§ a model of it had not converged in some upgrade." in text
 
 
 def test_rows_with_an_old_model_of_their_own_are_told_beside_the_shared_one(bench):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import http.server
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from synthetic import Bench
 
 from compatbench.report.render.table import interval, value
 from compatbench.report.site.board import Board
-from compatbench.report.site.leaderboard_page import leaderboard_page
+from compatbench.report.site.leaderboard_page import leaderboard_page, script_json
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: `make setup` installs it with the group dev"
@@ -176,6 +177,8 @@ def test_the_reader_chooses_the_number_that_ranks(opened):
         return [(rank, name) for rank, name in cells][:first]
 
     assert ranks() == [("1", "strong"), ("2", EVIL), ("3", "weak")]
+    assert "25.0\n[25.0, 25.0]" in page.locator("#table tr.fixed td").all_inner_texts(), "M(o,o) of the status quo"
+    assert page.locator("#answers .caption").first.inner_text().startswith("By A, over all rows")
     page.select_option("#rank-by", "Φ")
     assert ranks() == [("1", "weak"), ("2", "strong"), ("3", EVIL)]
     assert "mean Φ" in page.locator("#overview-table thead").inner_text()
@@ -219,6 +222,9 @@ def test_ranks_and_bold_are_those_of_the_rows_shown(opened):
     assert names(page) == [EVIL, "broken"], "its reason has the word too"
     assert page.locator("#table tbody.method tr.row td").first.inner_text() == "1"
     assert "3 of 12 rows shown" in page.locator("#overview-body .tools").inner_text()
+    assert not page.locator("p.none").count()
+    page.get_by_label("Find rows").fill("nobody")
+    assert page.locator("#overview-body p.none").inner_text() == "No row matches what you chose above."
 
 
 def test_leagues_are_tabs(opened):
@@ -228,6 +234,28 @@ def test_leagues_are_tabs(opened):
     assert names(page) == ["twice"]
     assert page.locator("#answers li").first.inner_text() == "twice"
     assert "league=two+encoders" in page.evaluate("location.hash")
+
+
+def test_the_reason_of_a_row_that_did_not_run_covers_no_other_cell(browser, folder):
+    """Where a suite was timed, such a row has a training time too."""
+    text = (folder / "index.html").read_text()
+    before, rest = text.split('<script type="application/json" id="data">')
+    raw, after = rest.split("</script>", 1)
+    data = json.loads(raw)
+    columns, groups = (data["scenarios"][0]["tables"][0][1][key] for key in ("columns", "groups"))
+    place = next(at for at, number in enumerate(columns) if data["columns"][number][0] == "time")
+    (cells,) = (one for _, lines in groups for _, one in lines if "narrow" in (one[0], one[1]))
+    cells[place] = 1.5
+    address = folder / "timed.html"
+    address.write_text(f'{before}<script type="application/json" id="data">{script_json(data)}</script>{after}')
+    one = Opened(
+        browser, address.as_uri() + "#/" + "/".join(data["scenarios"][0][key] for key in ("suite", "scenario"))
+    )
+    line = one.page.locator("#table tr.row", has_text="narrow")
+    assert line.locator("td.why").inner_text() == "skipped: needs 9 dimensions, not 8"
+    assert line.locator("td").count() == 2, "the rank, and the reason across all else"
+    assert one.said == []
+    one.context.close()
 
 
 def test_the_address_has_all_choices(opened):
@@ -346,6 +374,7 @@ def test_a_row_opens_with_everything_about_it(opened, board):
     assert images[0] == ["class 7, sample 7", 8]
     assert [width for _, width in images] == [8] * 13  # the query, and four of five items in three systems
     assert dialog.locator(".no-picture").count() == 3
+    assert dialog.locator(".sheet .line small").all_inner_texts() == [" M(o,o)", " M(n,o)", " M(n,n)"]
 
 
 def test_rows_without_numbers_say_why(opened):

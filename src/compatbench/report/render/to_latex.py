@@ -34,6 +34,7 @@ _SPECIAL = {
     "Γ": r"\(\Gamma\)",
     "†": r"\(\dagger\)",
     "‡": r"\(\ddagger\)",
+    "§": r"\S{}",
     "β": r"\(\beta\)",
     "▼": r"\(\blacktriangledown\)",
     "✓": r"\(\checkmark\)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compatbench.evaluation.compatibility import LEAST_GAIN
+from compatbench.records.parts import Convergence
 from compatbench.report.rows.row import MethodRow
 from compatbench.vocabulary import Entry
 
@@ -54,3 +55,15 @@ def _few_classes(rows: Sequence[MethodRow]) -> list[str]:
     }
     fewest = min(known, default=LEAST_CLASSES)
     return [] if fewest >= LEAST_CLASSES else [f"{fewest} classes, fewer than {LEAST_CLASSES}, and no judgements"]
+
+
+def convergences(row: MethodRow) -> list[tuple[int, str, Convergence]]:
+    """Seed, generation and convergence of the models that the row trained itself."""
+    newest = str(len(row.runs.records[0].spec.generations) - 1)
+    own = ("0", newest) if row.own_first_generation else (newest,)
+    return [
+        (record.spec.seed, generation, found)
+        for record in row.runs.finished
+        for generation in own
+        if (found := record.convergence.get(generation)) is not None
+    ]

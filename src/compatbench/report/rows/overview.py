@@ -11,6 +11,7 @@ import numpy as np
 from compatbench.evaluation.bootstrap import interval_estimate
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign
+from compatbench.report.rows.closing import convergences
 from compatbench.report.rows.contests import Average, averages, ranks
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow, published_beneath
@@ -54,6 +55,11 @@ class OverviewRow:
     def time(self) -> float | None:
         """Relative training time, median over the scenarios."""
         return self._over(lambda row: row.time.value, median)
+
+    @property
+    def unconverged(self) -> int:
+        """Scenarios in which a model that it trained itself has not converged with some seed."""
+        return sum(not all(one.converged for _, _, one in convergences(row)) for row in self.rows if row is not None)
 
     def _over(self, of: Callable[[MethodRow], float | None], middle: Callable[[list[float]], float]) -> float | None:
         values = [value for row in self.rows if row is not None and (value := of(row)) is not None]

@@ -10,6 +10,7 @@ from compatbench.records.record import Record
 from compatbench.report.render.table import Unit, number
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.overview import OverviewRow, gain_sign
+from compatbench.report.tables.overview import UNCONVERGED, unconverged
 from compatbench.vocabulary import League, MetricName
 
 SHOWN_GAINS = 4
@@ -23,6 +24,7 @@ class Answer:
 
     league: League
     label: str
+    """With a mark where a model of it had not converged, as the names in `tied`."""
     tied: tuple[str, ...]
     """Ranked rows that are not significantly behind it."""
     lead: str
@@ -40,11 +42,15 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
         if not ranked:
             continue
         first = min(ranked, key=lambda row: row.ranks[rank_by])
-        tied = tuple(row.label for row in ranked if row is not first and not row.ahead[rank_by])
+        tied = tuple(_name(row) for row in ranked if row is not first and not row.ahead[rank_by])
         gains = any(gain_sign(one) == 1 for row in rows if row.known.league is league for one in row.rows)
         lead = "" if gains else f"none gains beyond doubt; best by {rank_by.heading}: "
-        found.append(Answer(league, first.label, tied, lead, _gain(first, scenarios, rank_by), _cost(first)))
+        found.append(Answer(league, _name(first), tied, lead, _gain(first, scenarios, rank_by), _cost(first)))
     return found
+
+
+def _name(row: OverviewRow) -> str:
+    return " ".join([row.label, *unconverged(row)])
 
 
 def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricName) -> str:
@@ -61,7 +67,8 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
         told = f"compatible in {better} of {len(gains)} upgrades, {_range(row, MetricName.CROSS_GAIN)}"
     else:
         told = ", ".join(gains)
-    return f"{told} points of mAP on day one{_on_shared(row)}{mean}"
+    missed = f"; {UNCONVERGED} not converged in {row.unconverged} of {len(gains)} upgrades" if row.unconverged else ""
+    return f"{told} points of mAP on day one{_on_shared(row)}{mean}{missed}"
 
 
 def _on_shared(row: OverviewRow) -> str:

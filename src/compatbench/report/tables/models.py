@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from compatbench.records.parts import Convergence
 from compatbench.records.record import Record
 from compatbench.report.render.table import Column, Row, Table, TableCell, Unit
 from compatbench.report.rows.closing import shared_model
 from compatbench.report.rows.controls import ScenarioRows
-from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.method_rows import OWN_OLD, grouped, method_row, own_old, scenario_table
 from compatbench.vocabulary import League, Role
 
@@ -75,15 +73,3 @@ def _spread(shares: Sequence[float]) -> TableCell:
     if len(percent) < 2:
         return TableCell(percent[0] if percent else None)
     return TableCell(fmean(percent), min(percent), max(percent))
-
-
-def convergences(row: MethodRow) -> list[tuple[int, str, Convergence]]:
-    """Seed, generation and convergence of the models that the row trained itself."""
-    newest = str(len(row.runs.records[0].spec.generations) - 1)
-    own = ("0", newest) if row.own_first_generation else (newest,)
-    return [
-        (record.spec.seed, generation, found)
-        for record in row.runs.finished
-        for generation in own
-        if (found := record.convergence.get(generation)) is not None
-    ]

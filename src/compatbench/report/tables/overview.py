@@ -12,10 +12,20 @@ from compatbench.report.rows.overview import OverviewRow, gain_sign, overview_ro
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.cells import plain
 from compatbench.report.tables.leaderboard import STATUS_QUO
-from compatbench.report.tables.method_rows import METHOD, NEEDS, OWN_OLD, TIME, grouped, method_row, needs_cell, used
+from compatbench.report.tables.method_rows import (
+    METHOD,
+    NEEDS,
+    OWN_OLD,
+    TIME,
+    grouped,
+    method_cell,
+    method_row,
+    needs_cell,
+    used,
+)
 from compatbench.vocabulary import Entry, MetricName, Role, Verdict
 
-ABOVE, BELOW, RED, UNRANKED = "↑", "↓", "✗", "○"
+ABOVE, BELOW, RED, UNRANKED, UNCONVERGED = "↑", "↓", "✗", "○", "§"
 FULL_BACKFILL = "full backfill"
 """The row of the independent new model on a gallery of its own."""
 _RANK = Column(
@@ -47,6 +57,7 @@ _FOOTNOTES = {
     BELOW: f"{Verdict.NOT_COMPATIBLE}: {Verdict.NOT_COMPATIBLE.sentence}",
     NOT_SIGNIFICANT: "not significantly below the first of its league (bold): the paired interval contains 0.",
     OWN_OLD: "trains its own first generation: the gain is against its own old model.",
+    UNCONVERGED: "a model of it had not converged in some upgrade.",
     UNRANKED: "this scenario ranks nobody (see its table), and counts for no mean of a share.",
     RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
 }
@@ -113,7 +124,9 @@ def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName
     gains = {scenario.runs.scenario: _gain(one) for scenario, one in zip(scenarios, row.rows, strict=True)}
     best = number in row.ranks and not row.ahead[number]
     marks = (NOT_SIGNIFICANT,) if best and row.ranks[number] > 1 else ()
+    name = method_cell(row.known)
     cells = {
+        "method": replace(name, marks=(*name.marks, *unconverged(row))),
         "rank": TableCell(row.ranks.get(number)),
         "mean": replace(plain(row.means[number], marks), bold=best),
         "tax": TableCell(row.tax),
@@ -123,6 +136,11 @@ def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName
         "needs": needs_cell(row.known.runs.method.needs),
     }
     return method_row(row.known, cells | gains)
+
+
+def unconverged(row: OverviewRow) -> tuple[str, ...]:
+    """The mark of a row with a model that had not converged by the rule of the protocol."""
+    return (UNCONVERGED,) if row.unconverged else ()
 
 
 def _gain(row: MethodRow | None) -> TableCell:

@@ -11,6 +11,7 @@ from compatbench.records.parts import Convergence
 from compatbench.records.record import Record
 from compatbench.report.render.arxiv import ARXIV, abstract
 from compatbench.report.render.table import Table
+from compatbench.report.rows.closing import convergences
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site.board import BoardSuite
@@ -19,7 +20,6 @@ from compatbench.report.site.page_data.numbers import Json, rounded
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import PageColumns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
-from compatbench.report.tables.models import convergences
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.vocabulary import RANKED_BY, Entry, MetricName
 

@@ -24,6 +24,7 @@ def suite_json(suite: BoardSuite, columns: PageColumns) -> Json:
         "name": suite.name,
         "title": suite.title,
         "facts": _facts(facts(suite.reports)),
+        "ranked by": suite.reports[0].rank_by.heading,
         "answers": [_answer(one) for one in answers(rows, suite.reports)],
         "checked": checked,
         "warnings": warnings,

@@ -2,6 +2,7 @@
 const SYSTEMS = ["Old system, first 5", "New queries on old vectors, first 5", "New system, first 5"];
 
 function exampleSheets(row) {
+  const called = (generation) => (current().generations.length > 2 ? generation : Number(generation) ? "n" : "o");
   return row.examples.map(([queries, gallery, query, ...lines], number) =>
     h(
       "div",
@@ -11,7 +12,7 @@ function exampleSheets(row) {
         h(
           "div",
           { class: "line" },
-          h("span", {}, SYSTEMS[place], h("small", { class: "caption" }, ` M(${place === 0 ? gallery : queries},${place === 2 ? queries : gallery})`)),
+          h("span", {}, SYSTEMS[place], h("small", { class: "caption" }, ` M(${called(place === 0 ? gallery : queries)},${called(place === 2 ? queries : gallery)})`)),
           h("ol", {}, items.map((item, rank) => picture(item, right[rank] === 1))),
         ),
       ),

@@ -27,10 +27,10 @@ function drawAnswers(chosen) {
   const sure = chosen.warnings.length || !chosen.checked.length;
   const belief = sure
     ? [h("p", { class: "no" }, chosen.warnings.length ? "✗ Not before this is explained:" : "✗ No control checks these tables."), h("ul", {}, chosen.warnings.slice(0, 3).map((one) => h("li", {}, one)), chosen.warnings.length > 3 ? h("li", {}, `and ${chosen.warnings.length - 3} more, below`) : null)]
-    : [h("p", {}, `✓ All ${chosen.checked.length} controls behave as they must. ↑ ↓: significant over seeds and queries; the rest is undecided. `, h("code", {}, "compatbench verify"), " scores every row again; each row has its command.")];
+    : [h("p", {}, `✓ ${chosen.checked.length === 1 ? "The one control behaves as it must" : `All ${chosen.checked.length} controls behave as they must`}. ↑ ↓: significant over seeds and queries; the rest is undecided. `, h("code", {}, "compatbench verify"), " scores every row again; each row has its command.")];
   const block = (title, ...content) => h("div", {}, h("h2", {}, title), ...content);
   part("answers").replaceChildren(
-    block("Which method?", each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
+    block("Which method?", h("p", { class: "caption" }, `By ${chosen["ranked by"]}, over all rows: search and ranking below change the tables alone.`), each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
     block("What does it gain?", each(({ gain }) => gain)),
     block("What does it cost?", each(({ cost }) => cost)),
     block("Can I believe it?", belief),

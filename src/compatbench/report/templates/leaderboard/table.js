@@ -5,6 +5,7 @@ function drawListing(found, place, { open, note = "" }) {
   const all = groups.reduce((sum, group) => sum + group.all, 0);
   part(place).replaceChildren(
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title }, tableElement(found, open, place)),
+    groups.some(({ lines }) => lines.some(({ row }) => row)) ? "" : h("p", { class: "none" }, "No row matches what you chose above."),
     table.footnotes.length ? h("ul", { class: "footnotes" }, table.footnotes.map(([mark, text]) => h("li", {}, h("b", {}, mark), ` ${text}`))) : "",
     h("div", { class: "tools" }, columnChooser(found), exportButtons(found), h("span", { class: "caption" }, shown < all ? `${shown} of ${plural(all, "row")} shown` : plural(all, "row"), note)),
   );
@@ -44,7 +45,8 @@ function headElement({ name, columns, label }, index, isName, place) {
 
 function lineElement(line, columns, label, shown, open) {
   const { row, cells } = line;
-  const bare = row !== null && columns.every(({ unit }, index) => unit === "text" || cells[index].value === null);
+  // a row that did not run has a time all the same where the suite was timed
+  const bare = row !== null && columns.every(({ key, unit }, index) => unit === "text" || key === "time" || cells[index].value === null);
   const verdict = columns.findIndex(({ key }) => key === "verdict");
   const to = row ? open(row) : null;
   const click = to ? (event) => {
