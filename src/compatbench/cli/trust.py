@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -209,36 +210,42 @@ def order(
     other: Annotated[str, typer.Argument(help="Another one with scenarios of the same names.")] = "icons_end_to_end",
     scenarios: Scenarios = "",
     runs: Runs = DEFAULT_RUNS,
+    leaderboard: Leaderboard = DEFAULT_LEADERBOARD,
 ) -> None:
-    """Compare the order of methods in two suites: Spearman's rank correlation of their A, with its interval."""
+    """Compare the order of methods in two suites: Spearman's rank correlation of their A, with its interval.
+
+    Where one of them was not run here, the committed results of both are compared.
+    """
     from compatbench.records.record import read_record
     from compatbench.records.store import Store
     from compatbench.report.rows.agreement import agreement
     from compatbench.report.rows.row import MethodRow, method_rows
     from compatbench.report.rows.runs import scenarios as sorted_runs
     from compatbench.report.rows.scores import ScoreReader
+    from compatbench.trust.packs import unpacked_board
 
-    store = Store(runs)
-    reader = ScoreReader(store.arrays)
-
-    def rows_of(name: str) -> dict[str, list[MethodRow]]:
+    def rows_of(store: Store, name: str) -> dict[str, list[MethodRow]]:
         records = [read_record(path) for path in sorted(store.records(name).rglob("*.json"))]
         if not records:
-            raise RequestError(f"suite '{name}' has no records in {runs}; run it first")
+            raise RequestError(f"suite '{name}' has no records in {runs} or {leaderboard}; run it first")
         newest = max(record.protocol_version for record in records)
         current = [record for record in records if record.protocol_version == newest]
+        reader = ScoreReader(store.arrays)
         return {one.scenario: method_rows(one, reader) for one in sorted_runs(current)}
 
-    ones, others = rows_of(suite), rows_of(other)
-    wanted = selection_of("", scenarios, "")[0].scenarios
-    shared = [name for name in ones if name in others and (not wanted or name in wanted)]
-    if not shared:
-        raise RequestError(f"suites '{suite}' and '{other}' share no such scenario")
-    console = plain_console(soft_wrap=True)
-    for name in shared:
-        found = agreement(name, ones[name], others[name])
-        rho = found.correlation
-        value, low, high = (f"{one:.2f}" if one is not None else "–" for one in (rho.value, rho.low, rho.high))
-        console.print(f"{name}: Spearman's ρ {value} [{low}, {high}] over {len(found.labels)} methods")
-        console.print(f"  {suite}: {', '.join(found.labels)}")
-        console.print(f"  {other}: {', '.join(found.others)}")
+    own = Store(runs)
+    here = all(any(own.records(name).rglob("*.json")) for name in (suite, other))
+    with nullcontext(own) if here else unpacked_board(Store(leaderboard)) as store:
+        ones, others = rows_of(store, suite), rows_of(store, other)
+        wanted = selection_of("", scenarios, "")[0].scenarios
+        shared = [name for name in ones if name in others and (not wanted or name in wanted)]
+        if not shared:
+            raise RequestError(f"suites '{suite}' and '{other}' share no such scenario")
+        console = plain_console(soft_wrap=True)
+        for name in shared:
+            found = agreement(name, ones[name], others[name])
+            rho = found.correlation
+            value, low, high = (f"{one:.2f}" if one is not None else "–" for one in (rho.value, rho.low, rho.high))
+            console.print(f"{name}: Spearman's ρ {value} [{low}, {high}] over {len(found.labels)} methods")
+            console.print(f"  {suite}: {', '.join(found.labels)}")
+            console.print(f"  {other}: {', '.join(found.others)}")

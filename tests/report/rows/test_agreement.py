@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +41,28 @@ def test_the_order_of_shared_methods_is_compared(bench: Bench, other: str, expec
     assert found.correlation == Estimate(*[pytest.approx(expected)] * 3), "every query is alike, so no draw differs"
 
 
-def test_the_command_reads_the_records_of_two_suites(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "arrays")
+def test_the_command_reads_what_was_run_or_else_what_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def unpacked(leaderboard: Store) -> Iterator[Store]:
+        yield Store(leaderboard.root / "unpacked")
+
+    monkeypatch.setattr("compatbench.trust.packs.unpacked_board", unpacked)
+    published = tmp_path / "unpacked"
+    bench = Bench(published / "arrays")
     for suite, order in (("one", "abc"), ("two", "acb")):
         for place, name in enumerate(order):
             for record in row(bench, name, 0.5 - place / 32, "data"):
-                path = Store(tmp_path).records(suite) / f"{record.spec_hash}.json"
+                path = Store(published).records(suite) / f"{record.spec_hash}.json"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_record(record, path)
-    said = CliRunner().invoke(app, ["order", "one", "two", "--runs", str(tmp_path)])
-    assert said.output.splitlines() == [
-        "data: Spearman's ρ 0.50 [0.50, 0.50] over 3 methods",
-        "  one: a, b, c",
-        "  two: a, c, b",
-    ]
+    expected = ["data: Spearman's ρ 0.50 [0.50, 0.50] over 3 methods", "  one: a, b, c", "  two: a, c, b"]
+    for runs, board in ((published, "none"), (tmp_path / "none", tmp_path)):
+        words = ["order", "one", "two", "--runs", str(runs), "--leaderboard", str(board)]
+        assert CliRunner().invoke(app, words, catch_exceptions=False).output.splitlines() == expected
     with pytest.raises(RequestError, match="suite 'three' has no records"):
-        CliRunner().invoke(app, ["order", "one", "three", "--runs", str(tmp_path)], catch_exceptions=False)
+        CliRunner().invoke(app, ["order", "one", "three", "--leaderboard", str(tmp_path)], catch_exceptions=False)
 
 
 def test_two_methods_have_no_order_to_speak_of(bench: Bench) -> None:
