@@ -81,3 +81,12 @@ def test_the_command_that_new_prints_runs_the_new_method(tmp_path: Path, monkeyp
         "independent",
         "my_two",
     ]
+
+
+def test_a_row_of_two_settings_answers_to_the_label_that_the_suite_file_gives_it() -> None:
+    found = select_methods(load_suite("icons_tuned")[1], known_methods(), ("advbct(variant=quantile)",))
+    assert [entry.label for entry in found] == [
+        "independent",
+        "advbct(variant=quantile, tuned)",
+        "advbct(variant=quantile, published)",
+    ]

@@ -13,6 +13,7 @@ from compatbench.records.store import row_name
 from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import MethodEntry, Suite, load_suite
+from compatbench.vocabulary import plain_label
 
 EVERY_METHOD = "all"
 """In a suite's list of methods: every method there is, with its published defaults."""
@@ -42,10 +43,10 @@ def check_names(source: str, selection: Selection, method_folders: Sequence[Path
 
 
 def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[MethodEntry]:
-    """Entries of the suite by name or label; `all` stands for all other methods, with their defaults.
+    """Entries of the suite by name, or label with or without `tuned`; `all` stands for all other methods.
 
-    So does a method run that is wanted and that the suite does not list. Raises RequestError for rows whose files
-    would have one name.
+    These have their defaults, and so has a method that is wanted and that the suite does not list. Raises RequestError
+    for rows whose files would have one name.
     """
     listed = [entry for entry in suite.methods if entry.name != EVERY_METHOD]
     if len(listed) < len(suite.methods):
@@ -62,7 +63,7 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
             )
     chosen: list[MethodEntry] = []
     for word in wanted or [entry.label for entry in listed]:
-        matches = [entry for entry in listed if word in (entry.label, entry.name)]
+        matches = [entry for entry in listed if word in (entry.label, plain_label(entry.label), entry.name)]
         if not matches:
             catalogue.check(word)
             matches = [MethodEntry(name=word)]

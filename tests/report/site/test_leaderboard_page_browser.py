@@ -456,7 +456,7 @@ def test_the_reader_chooses_the_curves(opened):
     page.locator("#backfill .curves summary").click()
     chip = page.locator("#backfill-body .chips button")
     assert chip.all_inner_texts() == ["strong"]
-    curve = page.locator("#backfill-body g.curve")
+    curve = page.locator("#backfill-body g.curve:visible")
     assert curve.get_attribute("class") == "curve s0"
     chip.click()
     assert curve.get_attribute("class") == "curve"
