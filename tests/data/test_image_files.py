@@ -12,7 +12,7 @@ from PIL import Image
 
 from compatbench.data.dataset import Dataset, Split
 from compatbench.data.image_file import Decoding, decode
-from compatbench.data.image_files import ImageFiles, slices, load_all, read, read_batches
+from compatbench.data.image_files import ImageFiles, load_all, read, read_batches, slices
 from compatbench.data.normalization import Normalization
 from compatbench.discovery.datasets import load
 from compatbench.errors import RequestError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compatbench.data.image_files import Images, slices, read, read_batches
+from compatbench.data.image_files import Images, read, read_batches, slices
 from compatbench.data.items import Items
 from compatbench.data.judgements import Judgements
 from compatbench.data.pairs import Pairs

@@ -70,7 +70,9 @@ def check_files(
     """Facts about the files of each split; each file is read once after each change, or now for `again`."""
     splits = listed.splits
     files = _files(listed)
-    sound = verify_files(folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again)
+    sound = verify_files(
+        folder, files, _ledger(name, folder, root), lambda line: notify(f"{name}: {line}"), again=again
+    )
     row_of = {path: row for row, path in enumerate(files)}
     parts = {}
     for part, listing in splits.items():

@@ -42,7 +42,9 @@ class SoundFiles:
     """(M, 2) width and height in pixels, as in the file, before any rotation."""
 
 
-def verify_files(folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, again: bool = False) -> SoundFiles:
+def verify_files(
+    folder: Path, paths: Sequence[str], ledger: Path, notify: Notify, *, again: bool = False
+) -> SoundFiles:
     """Check all `paths` below `folder`, and read those changed since `ledger` was written; all for `again`.
 
     The ledger is a Parquet file of path, bytes, changed (nanoseconds), sha256, width and height, written where its

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from compatbench.data.dataset import Dataset
 from compatbench import errors
+from compatbench.data.dataset import Dataset
 from compatbench.data.families import _icon_folder, iconsets
 from compatbench.data.families._icon_concepts import Rules, choose_concepts
 from compatbench.data.families._icon_drawings import draw_distinct

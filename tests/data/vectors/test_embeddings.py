@@ -228,7 +228,7 @@ def test_labels_are_read_from_a_file_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(RequestError, match=r"read from a \.npy file"):
         read_labels(tmp_path / "labels.csv", 4)
-    with pytest.raises(RequestError, match="missing.npy does not exist"):
+    with pytest.raises(RequestError, match=r"missing\.npy does not exist"):
         read_labels(tmp_path / "missing.npy", 4)
     np.save(tmp_path / "labels.npy", np.ones(4))
     with pytest.raises(RequestError, match="labels are float64"):

@@ -157,7 +157,9 @@ def _split(part: _Part, names: list[str], first: int) -> Split:
 
     number = {name: place for place, name in enumerate(names)}
     return Split(
-        TrunkVectors.of({name: _Ordered(table, part.orders[name]) for name, table in part.tables.items()}, len(part.ids)),
+        TrunkVectors.of(
+            {name: _Ordered(table, part.orders[name]) for name, table in part.tables.items()}, len(part.ids)
+        ),
         torch.tensor([number[label] for label in part.labels]),
         torch.arange(first, first + len(part.ids)),
         tuple(part.ids),

@@ -35,7 +35,9 @@ def find_columns(path: Path, form: Format, options: InputOptions, side: WhichMod
     )
 
 
-def _choose(path: Path, form: Format, available: Names, options: InputOptions, side: WhichModel, role: str) -> str | None:
+def _choose(
+    path: Path, form: Format, available: Names, options: InputOptions, side: WhichModel, role: str
+) -> str | None:
     if not form.named:
         return "vectors" if role == "vectors" else None
     asked = options.column(role, side)

@@ -102,7 +102,7 @@ class EmbeddingTable:
 
 
 def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: WhichModel = "new") -> EmbeddingTable:
-    """The embeddings in a file of any of the FORMATS, or in memory (messages call these by `side`), with unchecked rows.
+    """The embeddings in a file of any of the FORMATS, or in memory (messages call these by `side`), rows unchecked.
 
     A .npy file is the matrix alone, mapped into memory. Raises RequestError for a file that is missing, damaged,
     pickled or of another kind, for what holds no vectors, and for columns that do not fit each other.

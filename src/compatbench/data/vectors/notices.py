@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "columns", "numbers", "dimensions", "bad rows", "unpaired rows", "lengths", "judgements", "ids", "documents", "index"
+    "columns",
+    "numbers",
+    "dimensions",
+    "bad rows",
+    "unpaired rows",
+    "lengths",
+    "judgements",
+    "ids",
+    "documents",
+    "index",
 ]
 
 LISTED = 20

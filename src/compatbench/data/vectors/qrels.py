@@ -60,8 +60,8 @@ def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
     order = {role: place for place, role in enumerate(roles) if role is not None}
     if None in roles or len(order) < len(words) or not {"query", "document", "grade"} <= order.keys():
         raise RequestError(
-            f"{name}: its heading is {listed(map(repr, words), LISTED)}, which does not say which column is what; name them "
-            "query-id, corpus-id and score"
+            f"{name}: its heading is {listed(map(repr, words), LISTED)}, which does not say which column is what; name "
+            "them query-id, corpus-id and score"
         )
     return order
 

@@ -37,7 +37,9 @@ class _Layout:
 
     @property
     def together(self) -> dict[str, list[str]]:
-        numeric = [name for name, cell in zip(self.names, self.first, strict=False) if looks_like_a_number(cell) or not cell]
+        numeric = [
+            name for name, cell in zip(self.names, self.first, strict=False) if looks_like_a_number(cell) or not cell
+        ]
         return families(numeric)
 
 
