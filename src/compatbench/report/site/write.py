@@ -51,8 +51,9 @@ def write_report(
         contents |= files.contents
     for report in reports:
         contents |= _scenario_files(report)
+        contents |= _latex_files(report.scores.narrow(Place.COMPACT), *_other_tables(report))
     for table in (overview, tuning, measured):
-        contents |= _table_files(table, table) if table else {}
+        contents |= _table_files(table) | _latex_files(table) if table else {}
     contents["README.md"] = _readme(title, reports, overview, tuning, measured, flips)
     suite = BoardSuite(reports[0].runs.suite, None, tuple(reports), title)
     own = OwnRun(
@@ -77,27 +78,34 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
         *([to_markdown(tuning, heading="##")] if tuning else []),
         *(part for report in suite.reports for part in _links(report)),
     ]
-    contents = _table_files(tuning, tuning) if tuning else {}
+    contents = _table_files(tuning) if tuning else {}
     contents |= {name: content for report in suite.reports for name, content in _scenario_files(report).items()}
-    published = {name: content for name, content in contents.items() if not name.endswith(".tex")}
-    return write_files(out_folder, published | {"README.md": joined(parts)})
+    return write_files(out_folder, contents | {"README.md": joined(parts)})
 
 
 def _scenario_files(report: ScenarioReport) -> dict[str, str]:
     """Content of the files of one scenario's tables and plots, by name below the folder of its suite."""
-    contents = _table_files(report.scores, report.scores.narrow(Place.COMPACT), _banner(report))
-    for kind, table in report.tables.items():
-        contents |= _table_files(table, table) if kind != "scores" else {}
+    contents = _table_files(report.scores, _banner(report))
+    for table in _other_tables(report):
+        contents |= _table_files(table)
     return contents | {figure.file: as_file(figure.svgs[0]) for figure in report.figures.values()}
 
 
-def _table_files(table: Table, narrow: Table, banner: str = "") -> dict[str, str]:
+def _other_tables(report: ScenarioReport) -> list[Table]:
+    """All but the ranked one."""
+    return [table for kind, table in report.tables.items() if kind != "scores"]
+
+
+def _table_files(table: Table, banner: str = "") -> dict[str, str]:
     heading, rest = to_markdown(table).split("\n\n", 1)
     return {
         f"tables/{table.name}.md": "\n\n".join(part for part in (heading, banner, rest) if part),
         f"tables/{table.name}.csv": to_csv(table),
-        f"tables/{table.name}.tex": to_latex(narrow),
     }
+
+
+def _latex_files(*tables: Table) -> dict[str, str]:
+    return {f"tables/{table.name}.tex": to_latex(table) for table in tables}
 
 
 def _readme(
