@@ -47,7 +47,7 @@ def write_and_print(
     records = _records(bench.cells, bench.store, left_out)
     everything = records + _records(bench.others, bench.store, left_out)
     planned = {bench.store.record(cell.spec) for cell in (*bench.cells, *bench.others)}
-    if strange := sorted(set(bench.store.records(bench.name).rglob("*.json")) - planned):
+    if strange := sorted(set(bench.store.record_files(bench.name)) - planned):
         names = listed(path.name for path in strange)
         left_out(f"records of other settings, data or protocol than the suite has now ({len(strange)}): {names}")
     if not everything:

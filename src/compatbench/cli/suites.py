@@ -161,7 +161,7 @@ def report(
     from compatbench.records.store import Store
     from compatbench.suite.suite import load_suite
 
-    if not any(Store(runs).records(load_suite(suite)[0]).rglob("*.json")):  # before data are downloaded for it
+    if not Store(runs).record_files(load_suite(suite)[0]):  # before data are downloaded for it
         console.print("no records yet: run the suite first")
         return
     bench = _prepare(suite, methods, scenarios, seeds, runs, data, datasets, console)

@@ -225,7 +225,7 @@ def order(
     from compatbench.trust.packs import unpacked_board
 
     def rows_of(store: Store, name: str) -> dict[str, list[MethodRow]]:
-        records = [read_record(path) for path in sorted(store.records(name).rglob("*.json"))]
+        records = [read_record(path) for path in store.record_files(name)]
         if not records:
             raise RequestError(f"suite '{name}' has no records in {runs} or {leaderboard}; run it first")
         newest = max(record.protocol_version for record in records)
@@ -234,7 +234,7 @@ def order(
         return {one.scenario: method_rows(one, reader) for one in sorted_runs(current)}
 
     own = Store(runs)
-    here = all(any(own.records(name).rglob("*.json")) for name in (suite, other))
+    here = all(own.record_files(name) for name in (suite, other))
     with nullcontext(own) if here else unpacked_board(Store(leaderboard)) as store:
         ones, others = rows_of(store, suite), rows_of(store, other)
         wanted = selection_of("", scenarios, "")[0].scenarios

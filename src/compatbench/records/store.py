@@ -44,6 +44,10 @@ class Store:
         """Folder of one suite's records."""
         return self.suite(suite) / "records"
 
+    def record_files(self, suite: str) -> list[Path]:
+        """The files of one suite's records, in a fixed order."""
+        return sorted(self.records(suite).rglob("*.json"))
+
     def record(self, spec: CellSpec) -> Path:
         """The file of one cell's record: readable, and unique by the hash of the spec."""
         trial = spec.test_classes == "held_out"

@@ -18,14 +18,14 @@ from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.packs import unpacked_board
-from compatbench.trust.record_files import record_files, suites_in
+from compatbench.trust.record_files import suites_in
 from compatbench.trust.staleness import stale
 
 
 def read_board(store: Store, catalogue: Catalogue) -> Board:
     """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
     with unpacked_board(store) as board:
-        found = {name: [read_record(path) for path in record_files(board, name)] for name in suites_in(board)}
+        found = {name: [read_record(path) for path in board.record_files(name)] for name in suites_in(board)}
         suites = [board_suite(name, records, board, catalogue) for name, records in found.items() if records]
     return Board.of(suites)
 

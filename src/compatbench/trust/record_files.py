@@ -22,11 +22,6 @@ _HOSTILE = RequestError, ArithmeticError, AttributeError, LookupError, TypeError
 """What arrays of somebody else's making can raise."""
 
 
-def record_files(store: Store, suite: str) -> list[Path]:
-    """The files of a suite's records, in a fixed order."""
-    return sorted(store.records(suite).rglob("*.json"))
-
-
 def suites_in(store: Store) -> list[str]:
     """The suites with records in a folder of results."""
     return sorted(path.parent.name for path in store.root.glob("*/records") if path.is_dir())

@@ -19,7 +19,7 @@ from compatbench.trust.consistency import Consistency, baselines_first, without_
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import pack_rows, plain_records, publish, unpacked_board
 from compatbench.trust.problems import Problem, serious
-from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files
+from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import refuse_foreign, write_board
@@ -100,7 +100,7 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
     """What new records of the unpacked `board` say otherwise than their methods, each other, and those that stay."""
     plan = load_suite(suite)[1]
     rows = set(map(_row, records))
-    stay = [one for path in record_files(board, suite) if _row(one := read_record(path)) not in rows]
+    stay = [one for path in board.record_files(suite) if _row(one := read_record(path)) not in rows]
     stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
     consistency = Consistency(Rescorer(board.arrays).scorer.results, coarse=True)
     for one in baselines_first(stay):
@@ -115,7 +115,7 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
 def _remove_older(board: Store, suite: str, added: Sequence[Path]) -> list[Path]:
     files = [board.root / path for path in added]
     rows = {_row(read_record(path)) for path in files}
-    replaced = [path for path in record_files(board, suite) if path not in files and _row(read_record(path)) in rows]
+    replaced = [path for path in board.record_files(suite) if path not in files and _row(read_record(path)) in rows]
     for path in replaced:
         path.unlink()
     return [path.relative_to(board.root) for path in replaced]

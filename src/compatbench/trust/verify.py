@@ -18,7 +18,7 @@ from compatbench.trust.consistency import Consistency, baselines_first, without_
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.problems import Problem
-from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, record_files, suites_in
+from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, suites_in
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import page_problems, suite_problems
@@ -72,7 +72,7 @@ def _check(
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
         everything: list[Record] = []
-        for path in record_files(store, name):
+        for path in store.record_files(name):
             record, problems = check_record(path, store, rescorer)
             if record is None:
                 verdict.problems += problems
