@@ -36,7 +36,6 @@ from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
 from compatbench.trust.packs import RECORDS, SHARED, unpacked_board
 from compatbench.trust.record_files import check_record
-from compatbench.trust.record_files import record_files as record_files_of
 from compatbench.trust.rescoring import Rescorer
 
 HISTORIC = Path(__file__).parents[1] / "historic"
@@ -139,7 +138,7 @@ def board(path: Path) -> None:
     (folder / SHARED).write_bytes(shared or PUBLISHED_ROW.with_name(SHARED).read_bytes())
     with unpacked_board(Store(root)) as store:
         rescorer = Rescorer(store.arrays, coarse=True)
-        for file in record_files_of(store, PUBLISHED_ROW.parents[2].name):
+        for file in store.record_files(PUBLISHED_ROW.parents[2].name):
             for problem in check_record(file, store, rescorer)[1]:
                 if problem.serious:
                     raise RequestError(str(problem))
