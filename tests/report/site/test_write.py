@@ -53,7 +53,7 @@ def test_all_files_are_written_and_named(bench, tmp_path):
     ]  # fmt: skip
     readme = (out / "README.md").read_text()
     assert readme.startswith("# The \\<i\\>suite\\</i\\>\n")
-    assert "> **✓ controls as expected: independent, relational**" in readme
+    assert "> ✅ controls as expected: independent, relational" in readme
     assert readme.count("- **M(n,o)**") == 1
     assert "](plots/extended_data-pareto.svg)" in readme
     assert "good" in "".join(ET.parse(out / "plots/extended_data-pareto.svg").getroot().itertext())
@@ -111,7 +111,7 @@ def test_a_red_banner_stands_in_readme_and_table(bench, tmp_path):
     write_report(scenario_reports(records, bench.folder), tmp_path, "t")
     for name in ("README.md", "tables/extended_data.md"):
         text = (tmp_path / name).read_text()
-        assert "> **✗ controls not as expected" in text
+        assert "> ❌ controls not as expected" in text
         assert "> - independent: not among the records" in text
 
 

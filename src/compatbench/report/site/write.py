@@ -85,7 +85,7 @@ def write_suite(suite: BoardSuite, out_folder: Path) -> list[Path]:
 
 def _scenario_files(report: ScenarioReport) -> dict[str, str]:
     """Content of the files of one scenario's tables and plots, by name below the folder of its suite."""
-    contents = _table_files(report.scores, _banner(report))
+    contents = _table_files(report.scores, banner_lines(report))
     for table in _other_tables(report):
         contents |= _table_files(table)
     return contents | {figure.file: as_file(figure.svgs[0]) for figure in report.figures.values()}
@@ -122,7 +122,7 @@ def _readme(
         parts.append(to_markdown(overview, heading="##", legend=False))
         columns += explained(overview)
     for report in reports:
-        parts += [f"## {escape(report.title)}", _banner(report)]
+        parts += [f"## {escape(report.title)}", banner_lines(report)]
         for kind, table in report.tables.items():
             parts += _section(report, kind, table)
             parts += [_flip_links(flips[report.scores.name])] if kind == "flips" else []
@@ -146,11 +146,6 @@ def _flip_links(files: Sequence[FlipFiles]) -> str:
         f"{escape(one.label)} ([list]({one.list}){f', [pictures]({one.sheet})' if one.sheet else ''})" for one in files
     ]
     return f"Every query that flips, and the worst in pictures: {' · '.join(links)}" if links else ""
-
-
-def _banner(report: ScenarioReport) -> str:
-    sign = "✗" if report.banner.problems else "✓"
-    return quotation(f"**{sign} {escape(report.banner.headline)}**", (*report.banner.problems, *report.limits))
 
 
 def banner_lines(report: ScenarioReport) -> str:
