@@ -27,10 +27,10 @@ function drawAnswers(chosen) {
   const sure = chosen.warnings.length || !chosen.checked.length;
   const belief = sure
     ? [h("p", { class: "no" }, chosen.warnings.length ? "✗ Not before this is explained:" : "✗ No control checks these tables."), h("ul", {}, chosen.warnings.slice(0, 3).map((one) => h("li", {}, one)), chosen.warnings.length > 3 ? h("li", {}, `and ${chosen.warnings.length - 3} more, below`) : null)]
-    : [h("p", {}, `✓ ${chosen.checked.length === 1 ? "The one control behaves as it must" : `All ${chosen.checked.length} controls behave as they must`}. ↑ ↓: significant over seeds and queries; the rest is undecided. `, h("code", {}, "compatbench verify"), " scores every row again; each row has its command.")];
+    : [h("p", {}, `✓ ${chosen.checked.length === 1 ? "The one control behaves as it must" : `All ${chosen.checked.length} controls behave as they must`}. ↑ ↓: significant over seeds and queries, else undecided. `, h("code", {}, "compatbench verify"), " re-scores every row; each has its command.")];
   const block = (title, ...content) => h("div", {}, h("h2", {}, title), ...content);
   part("answers").replaceChildren(
-    block("Which method?", h("p", { class: "caption" }, `By ${chosen["ranked by"]}, over all rows: search and ranking below change the tables alone.`), each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
+    block("Which method?", h("p", { class: "caption" }, `By ${chosen["ranked by"]}, over all rows; search and ranking change the tables alone.`), each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
     block("What does it gain?", each(({ gain }) => gain)),
     block("What does it cost?", each(({ cost }) => cost)),
     block("Can I believe it?", belief),
@@ -39,7 +39,7 @@ function drawAnswers(chosen) {
 
 function drawLeagues(chosen) {
   const count = (league) => chosen.rows.filter((row) => row.league && (!league || row.league === league)).length;
-  const tabs = [["", "All leagues", "Methods are ranked among those that ask the same of the serving system."], ...data.leagues].filter(([league]) => count(league));
+  const tabs = [["", "All leagues", "Ranks are within a league."], ...data.leagues].filter(([league]) => count(league));
   const turn = (league, title) => {
     state.league = league;
     redraw();
