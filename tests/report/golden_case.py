@@ -19,11 +19,18 @@ from compatbench.report.render.to_html import to_html
 from compatbench.report.render.to_latex import to_latex
 from compatbench.report.render.to_markdown import to_markdown
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
+from compatbench.suite.times import Times
 from compatbench.vocabulary import Status
 
 GOLDEN = Path(__file__).parent / "golden"
 QUERIES = 20
 EVIL = "=1+1|<b>&_50%_`x`"
+TIMED = Times(
+    device="a processor",
+    steps=48,
+    rows={"varied": (1.25, 1.0, 0.8), "good": (2.0,) * 3}
+    | dict.fromkeys(("independent", "relational", "weak", "own", "short"), (1.0,) * 3),
+)
 
 
 def golden_records(bench: Bench) -> list[Record]:
@@ -65,7 +72,7 @@ def golden_records(bench: Bench) -> list[Record]:
 def golden_report() -> ScenarioReport:
     """The one scenario of the golden suite."""
     with tempfile.TemporaryDirectory() as folder:
-        return scenario_reports(golden_records(Bench(Path(folder))), Path(folder))[0]
+        return scenario_reports(golden_records(Bench(Path(folder))), Path(folder), timed=TIMED)[0]
 
 
 def golden_files(report: ScenarioReport) -> dict[str, str]:

@@ -29,7 +29,7 @@ from compatbench.plan.selection import EVERY_METHOD, Selection, named_methods
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
-from compatbench.suite.suite import Suite, load_suite
+from compatbench.suite.suite import Suite, load_suite, suite_file
 
 if TYPE_CHECKING:
     from compatbench.execution.choice import Choice
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 class Bench:
     """A suite with its data, its methods and the selected cells."""
 
+    file: Path
+    """Of the suite."""
     name: str
     suite: Suite
     dataset: Dataset
@@ -90,7 +92,8 @@ def prepare(
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [cell for cell in whole if spec_hash(cell.spec) not in selected]
     folders = tuple(method_folders), tuple(dataset_folders)
-    return Bench(name, loaded, dataset, cells, others, store, data, *folders, Origin.of(suite, name, *folders), missing)
+    origin = Origin.of(suite, name, *folders)
+    return Bench(suite_file(suite), name, loaded, dataset, cells, others, store, data, *folders, origin, missing)
 
 
 def check_methods(suite: Suite, catalogue: Catalogue, source: str) -> None:

@@ -23,6 +23,7 @@ from compatbench.report.site.terminal import print_report
 from compatbench.report.tables.overview import overview_of_several
 from compatbench.report.tables.published import scores_table
 from compatbench.storage.builtin import builtin_folder
+from compatbench.suite.times import Times, read_times, times_file
 from compatbench.vocabulary import MetricName
 
 
@@ -77,14 +78,18 @@ def _inputs(bench: Bench, rank_by: MetricName) -> tuple[dict[str, Any], list[Pat
     }
     records = [bench.store.record(cell.spec) for cell in (*bench.cells, *bench.others)]
     published = builtin_folder("benchmarks") / "published" / f"{bench.name}.yaml"
-    return facts, [*records, published, bench.store.speed]
+    return facts, [*records, published, times_file(bench.file), bench.store.speed]
 
 
 def _scores(bench: Bench, records: Sequence[Record], rank_by: MetricName) -> list[tuple[Table, ScenarioRows]]:
     """The scores of every scenario, without the rest of its report."""
     reader = ScoreReader(bench.store.arrays)
-    found = suite_rows(scenarios(records), reader, rank_by)
+    found = suite_rows(scenarios(records, _timed(bench)), reader, rank_by)
     return [(scores_table(one), one) for one in sorted(found, key=_place(bench))]
+
+
+def _timed(bench: Bench) -> Times:
+    return read_times(times_file(bench.file))
 
 
 def _place(bench: Bench) -> Callable[[ScenarioRows], int]:
@@ -101,7 +106,7 @@ def _write(
     from compatbench.report.site.scenario_report import scenario_reports
     from compatbench.report.site.write import write_report
 
-    reports = sorted(scenario_reports(records, bench.store.arrays, rank_by), key=_place(bench))
+    reports = sorted(scenario_reports(records, bench.store.arrays, rank_by, timed=_timed(bench)), key=_place(bench))
     speed = bench.store.speed
     try:
         files = write_report(reports, out, bench.suite.title, speed if speed.exists() else None, Samples(bench.dataset))

@@ -84,7 +84,7 @@ def time_training(
         )
         notify(f"{scenario}: {len(rows)} methods, {repeats} times in turn")
         found |= step_ratios(trainer, rows, repeats, notify)
-    if len(found) < 2:
+    if not found:
         raise RequestError("none of these methods trains a model, so that there is nothing to time")
     path = times_file(suite_file(suite))
     here = environment()

@@ -4,21 +4,20 @@ import pytest
 from synthetic import cross_metric
 
 from compatbench.evaluation.estimate import Estimate
-from compatbench.report.rows import row as row_module
 from compatbench.report.rows.controls import ordering, row_verdict
 from compatbench.report.rows.row import how_ended, in_order, method_rows
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
 from compatbench.suite.times import Times
-from compatbench.vocabulary import MetricName, Status
+from compatbench.vocabulary import MethodKind, MetricName, Status
 
 
 def flat(cross, new=0.75, old=0.25, reference=0.75):
     return {"oo": [old] * 4, "no": [cross] * 4, "nn": [new] * 4, "ss": [reference] * 4}
 
 
-def rows(bench, records):
-    return method_rows(scenarios(records)[0], ScoreReader(bench.folder))
+def rows(bench, records, timed=None):
+    return method_rows(scenarios(records, timed)[0], ScoreReader(bench.folder))
 
 
 def row_with(bench, gain, backfill, p_value=0.01):
@@ -107,41 +106,20 @@ def test_a_row_without_anything_to_gain_is_not_ranked(bench):
     assert not row.ranked
 
 
-def test_time_is_relative_to_independent_seed_by_seed(bench):
-    rates = {"independent": [1000, 1200, 900, None], "a": [500, 400, 900, 100], "b": [None, 0.0, None, None]}
-    records = [
-        bench.record(label, seed, flat(0.5), costs={"train_images_per_second": rate})
-        for label, column in rates.items()
-        for seed, rate in enumerate(column)
-    ]
-    found = {row.label: row.time.value for row in rows(bench, records)}
-    assert found == {"independent": 1.0, "a": 2.0, "b": None}  # a: 2, 3, 1 and none
-    alone = rows(bench, [record for record in records if record.spec.method.name != "independent"])
-    assert [row.time.value for row in alone] == [None, None]
-
-
-def test_the_time_of_a_needed_independent_model_counts(bench):
-    rates = {"independent": 1000.0, "m": 800.0}
-    records = [
-        bench.record(label, 0, flat(0.5), costs={"train_images_per_second": rate}) for label, rate in rates.items()
-    ]
+def test_times_are_those_of_the_repeats_in_turn_alone(bench):
+    """Images/s of busy cells say 2; the repeats say 1.25, and 1 more for the independent model of `m`."""
+    labels = ("independent", "m(tuned)", "untimed", "adapter")
+    costs = {"train_images_per_second": 500.0}
+    records = [bench.record(label, 0, flat(0.5), costs=costs) for label in labels]
     records[1].spec.method.needs.append("independent model")
-    found = {row.label: row.time.value for row in rows(bench, records)}
-    assert found == {"independent": 1.0, "m": 1000 / 800 + 1}
-
-
-def test_the_time_of_a_timed_suite_is_that_of_its_repeats(bench, monkeypatch):
-    """Images/s of busy cells say 2; the repeats in turn say 1.25, and 1 more for the independent model."""
-    timed = Times(rows={"m": (1.5, 1.0, 1.25)})
-    monkeypatch.setattr(row_module, "built_in_times", {"synthetic": timed}.__getitem__)
-    records = [
-        bench.record(label, 0, flat(0.5), costs={"train_images_per_second": rate})
-        for label, rate in {"independent": 1000.0, "m(tuned)": 500.0, "untimed": 500.0}.items()
-    ]
-    records[1].spec.method.needs.append("independent model")
-    found = {row.label: row.time for row in rows(bench, records)}
+    method = records[3].spec.method.model_copy(update={"kind": MethodKind.ADAPTER})
+    records[3] = records[3].model_copy(update={"spec": records[3].spec.model_copy(update={"method": method})})
+    repeats = Times(rows={"independent": (1.0, 1.0, 1.0), "m": (1.5, 1.0, 1.25)})
+    found = {row.label: row.time for row in rows(bench, records, repeats)}
     assert found["m(tuned)"] == Estimate(2.25, 2.0, 2.5)
+    assert found["independent"] == found["adapter"] == Estimate(1.0, 1.0, 1.0)
     assert found["untimed"] == Estimate()
+    assert {row.time for row in rows(bench, records)} == {Estimate()}
 
 
 def test_readings_without_arrays_are_means_over_seeds(bench):

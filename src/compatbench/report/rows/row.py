@@ -19,7 +19,7 @@ from compatbench.records.record import BASELINE, Record
 from compatbench.report.rows.estimates import Numbers, Tested, estimate
 from compatbench.report.rows.runs import MethodRuns, ScenarioRuns
 from compatbench.report.rows.scores import ScoreReader, Scores
-from compatbench.suite.times import Times, built_in_times
+from compatbench.suite.times import Times
 from compatbench.vocabulary import (
     RANKED_BY,
     Entry,
@@ -56,8 +56,7 @@ class MethodRow:
     for one seed."""
     time: Estimate
     """Of training, as a multiple of that of `independent`, and 1 more where that model is trained too. Median, lowest
-    and highest over repeats in turn where the suite was timed, else over the seeds, from images/s in the same
-    scenario."""
+    and highest over repeats in turn; undefined where the suite was not timed."""
     leak_p_value: float | None = None
     """Of a cross-test above chance, Holm-corrected over the suite; None where none is expected or sampled."""
     closed: bool = False
@@ -183,14 +182,13 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     }
     expecting = {runs.label for runs in scenario.rows if runs.method.expects}
     p_values = corrected_p_values(gains, family=lambda label: label in expecting)
-    timed = built_in_times(scenario.suite)
     return [
         MethodRow(
             runs=runs,
             scores=scores.get(runs.label),
             numbers=numbers.get(runs.label, {}),
             gain_p_value=p_values.get(runs.label),
-            time=_time(runs, scenario.independent, timed),
+            time=_time(runs, scenario.timed),
         )
         for runs in scenario.rows
     ]
@@ -251,18 +249,9 @@ def _entry(record: Record, name: str, subset: str = "all", distance: str = "cosi
     return record.metric(name, str(len(record.spec.generations) - 1), "0", subset, distance)
 
 
-def _time(runs: MethodRuns, independent: MethodRuns | None, timed: Times) -> Estimate:
+def _time(runs: MethodRuns, timed: Times) -> Estimate:
+    """An adapter trains the model of `independent`."""
     parent = Need.INDEPENDENT_MODEL in runs.method.needs
-    if timed.rows and runs.method.kind == "training":
-        factors = list(timed.of(runs.label))
-    else:
-        reference = _images_per_second(independent) if independent else {}
-        own = _images_per_second(runs)
-        factors = [reference[seed] / own[seed] for seed in own if seed in reference]
-    factors = [one + parent for one in factors]
+    trained = runs.label if runs.method.kind == "training" else BASELINE
+    factors = [one + parent for one in timed.of(trained)]
     return Estimate(median(factors), min(factors), max(factors)) if factors else Estimate()
-
-
-def _images_per_second(runs: MethodRuns) -> dict[int, float]:
-    rates = {record.spec.seed: record.costs.get("train_images_per_second") for record in runs.finished}
-    return {seed: rate for seed, rate in rates.items() if rate}

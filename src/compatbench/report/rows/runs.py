@@ -13,6 +13,7 @@ from compatbench.errors import RequestError
 from compatbench.records.record import BASELINE, MethodInfo, Record
 from compatbench.records.store import Store
 from compatbench.storage.canonical import digest
+from compatbench.suite.times import Times, built_in_times
 from compatbench.vocabulary import Status
 
 
@@ -53,6 +54,8 @@ class ScenarioRuns:
     scenario: str
     rows: tuple[MethodRuns, ...]
     """By label."""
+    timed: Times
+    """Training times of the suite's rows, by a measurement of their own."""
 
     @property
     def title(self) -> str:
@@ -75,8 +78,10 @@ class ScenarioRuns:
         return next((row for row in self.rows if row.method.name == BASELINE), None)
 
 
-def scenarios(records: Iterable[Record]) -> list[ScenarioRuns]:
+def scenarios(records: Iterable[Record], timed: Times | None = None) -> list[ScenarioRuns]:
     """Sort the records of one suite into scenarios, in a fixed order.
+
+    `timed` are the suite's training times: those of the built-in suite of this name if None.
 
     Raises RequestError where records must not share a table: different protocol or schema versions, different
     data, generations, recipe or splits within a scenario, or two records of one cell.
@@ -91,10 +96,11 @@ def scenarios(records: Iterable[Record]) -> list[ScenarioRuns]:
     tables: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in everything:
         tables[record.spec.dataset, record.spec.scenario].append(record)
-    return [_scenario(members) for _, members in sorted(tables.items())]
+    timed = built_in_times(everything[0].spec.suite) if timed is None else timed
+    return [_scenario(members, timed) for _, members in sorted(tables.items())]
 
 
-def _scenario(records: Sequence[Record]) -> ScenarioRuns:
+def _scenario(records: Sequence[Record], timed: Times) -> ScenarioRuns:
     remedy = "run the scenario again so that all of its cells are alike"
     _refuse_mixture(
         records,
@@ -124,6 +130,7 @@ def _scenario(records: Sequence[Record]) -> ScenarioRuns:
         dataset=first.dataset,
         scenario=first.scenario,
         rows=tuple(MethodRuns(tuple(members)) for members in rows.values()),
+        timed=timed,
     )
 
 

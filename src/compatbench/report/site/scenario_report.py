@@ -29,6 +29,7 @@ from compatbench.report.tables.index_search import index_table, recall_table
 from compatbench.report.tables.models import models_table
 from compatbench.report.tables.published import scores_table
 from compatbench.report.tables.thresholds import thresholds_table
+from compatbench.suite.times import Times
 from compatbench.vocabulary import MetricName, Verdict
 
 
@@ -93,17 +94,19 @@ def scenario_reports(
     arrays_folder: Path,
     rank_by: MetricName = MetricName.BACKFILL_SHARE,
     *,
+    timed: Times | None = None,
     list_flips: bool = True,
 ) -> list[ScenarioReport]:
     """One report a scenario, from the records of one suite and the folder of their per-query arrays.
 
-    Without `list_flips` its lists of flips are empty: they take a seventh of the time.
+    `timed` are training times of the suite's rows, as in `scenarios`. Without `list_flips` its lists of flips are
+    empty: they take a seventh of the time.
 
     Raises RequestError where there are no records, where they must not share a table, or where arrays are missing.
     """
     reader = ScoreReader(arrays_folder)
     reports = []
-    for found in suite_rows(scenarios(records), reader, rank_by):
+    for found in suite_rows(scenarios(records, timed), reader, rank_by):
         runs = found.runs
         rows, backfills = found.rows, row_backfills(found.rows, reader)
         chains = chain_rows(runs, rows, reader)

@@ -90,16 +90,11 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         for number, _ in enumerate(chains[0].matrix, start=1)
     ]
     upgrades = Column("upgrades", "upgrades, s", "Seconds of all steps after the first, together.", Unit.AMOUNT)
-    relative = Column("relative", "upgrades", "The same as a multiple of that of independent.", Unit.TIMES)
-    independent = scenario.independent
-    seconds = {chain.row.label: step_seconds(chain.row.runs, independent, len(steps)) for chain in chains}
-    base = upgrade_seconds(seconds.get(independent.label, [])) if independent else None
+    seconds = {chain.row.label: step_seconds(chain.row.runs, scenario.independent, len(steps)) for chain in chains}
 
     def line(row: MethodRow) -> Row:
-        total = upgrade_seconds(seconds[row.label])
         cells = {column.key: TableCell(value) for column, value in zip(steps, seconds[row.label], strict=True)}
-        cells["upgrades"] = TableCell(total)
-        cells["relative"] = TableCell(total / base if total is not None and base else None)
+        cells["upgrades"] = TableCell(upgrade_seconds(seconds[row.label]))
         return method_row(row, cells)
 
     return scenario_table(
@@ -107,7 +102,7 @@ def step_cost_table(scenario: ScenarioRuns, chains: Sequence[ChainRow]) -> Table
         "steps",
         "the cost of every step",
         "Measured in one run on one machine; compare times only within this table.",
-        (METHOD, *steps, upgrades, relative),
+        (METHOD, *steps, upgrades),
         grouped((chain.row.section, line(chain.row)) for chain in chains),
         _OWN_OLD,
     )

@@ -43,7 +43,7 @@ def costs_table(scenario: ScenarioRuns, rows: Sequence[MethodRow]) -> Table:
         "costs",
         "costs",
         "Measured in one run on one machine: median over seeds, in brackets the lowest and the highest. Compare times "
-        f"only within this table. Time: {timing(scenario.suite)}.",
+        f"only within this table. {timing(scenario)}",
         (METHOD, replace(TIME, interval=True), *_MEASURED, NEEDS),
         grouped((row.section, _row(row)) for row in rows if row.runs.finished),
     )

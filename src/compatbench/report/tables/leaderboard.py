@@ -276,7 +276,7 @@ def _caption(found: ScenarioRows, l2_differs: bool) -> str:
         f"{INTERVALS}" + (" (one seed: over queries only)." if seeds == 1 else f" ({seeds} seeds)."),
         "References and controls are never ranked.",
         f"Bold: the best ranked row of a league and all that are not significantly below it ({FAMILY} over all pairs).",
-        f"Time: {timing(found.runs.suite)}, and 1 more where the method needs that model.",
+        timing(found.runs),
     ]
     if not l2_differs and any(row.cross(distance="l2") is not None for row in found.rows):
         parts.append("L2 distance gives the same M(n,o) to one decimal.")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from compatbench.report.render.table import Column, Group, Place, Row, Table, TableCell, Unit
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.suite.times import built_in_times
 from compatbench.vocabulary import League, ParameterSetting, Role
 
 METHOD = Column(
@@ -52,15 +51,15 @@ def method_row(row: MethodRow, cells: Mapping[str, TableCell]) -> Row:
     return Row({"method": method_cell(row), **cells}, tags=tuple(row.runs.method.needs))
 
 
-def timing(suite: str) -> str:
-    """How the relative training time of a suite's rows was measured."""
-    timed = built_in_times(suite)
+def timing(scenario: ScenarioRuns) -> str:
+    """How the relative training time of its rows was measured, for a caption."""
+    timed = scenario.timed
     if not timed.rows:
-        return "training images/s of the row independent ÷ own, same suite, scenario and seed, median over seeds"
+        return f"Time not measured: compatbench time {scenario.suite}."
     repeats = max(map(len, timed.rows.values()))
     return (
-        f"time of an optimiser step as a multiple of that of independent, median of {repeats} repeats of "
-        f"{timed.steps} steps, all rows in turn ({timed.device})"
+        f"Time: of an optimiser step as a multiple of that of independent, median of {repeats} repeats of "
+        f"{timed.steps} steps, all rows in turn ({timed.device}), and 1 more where the method needs that model."
     )
 
 

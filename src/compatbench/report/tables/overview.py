@@ -21,6 +21,7 @@ from compatbench.report.tables.method_rows import (
     method_cell,
     method_row,
     needs_cell,
+    timing,
     used,
 )
 from compatbench.vocabulary import Entry, MetricName, Role, Verdict
@@ -82,7 +83,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
         "has M(o,o) itself, as that of the full backfill has M(*,*); of a chain, the newest generation's on the first "
         f"one's gallery. {verdicts} Methods stand by league, within it by mean {number.heading}"
-        f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}.",
+        f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}. {timing(scenarios[0].runs)}",
         columns=(
             *((_RANK,) if any(row.ranks for row in rows) else ()),
             METHOD,
