@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from importlib.util import find_spec
+from math import inf
+from numbers import Integral, Real
+from typing import Any
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 """A full disk, a quota, a file system that cannot be written or is damaged, a limit on the size of files."""
@@ -41,6 +44,14 @@ class RequestError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))  # what it quotes, such as a key or a file, may hold line breaks
+
+
+def check_number(name: str, value: Any, least: float | None = None, *, whole: bool = True) -> None:
+    """Raise RequestError for an option that is no finite number, whole unless told otherwise, or less than `least`."""
+    right = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not right or not (-inf if least is None else least) <= value < inf:
+        bound = "" if least is None else f" from {least:g} on"
+        raise RequestError(f"{name} is {value!r}: give a {'whole' if whole else 'finite'} number{bound}")
 
 
 def check_installed(module: str, what: str, extra: str, package: str = "") -> None:

@@ -102,6 +102,13 @@ def test_without_queries_items_are_asked_by_row_number(upgrade: Upgrade) -> None
         ),
         ("q1\titem 3\t1\nq1\titem 4\tyes\n", "line 2: 'yes' is no relevance"),
         (
+            "q1\titem 3\t1\nq1\titem 4\tinf\n",
+            "line 2: the grade inf cannot be added up; give 0, or a number whose size",
+        ),
+        ("q1\titem 3\tnan\n", "line 1: the grade nan cannot"),
+        ("q1\titem 3\t-1e308\n", "line 1: the grade -1e+308 cannot"),
+        ("q1\titem 3\t1e-300\n", "line 1: the grade 1e-300 cannot"),
+        (
             "q1\titem 3\t1\nq1\titem 400\t1\n",
             "1 document ids are not among the ids of new.npz (first in line 2): 'item 400'; embed them",
         ),

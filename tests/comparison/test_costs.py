@@ -35,6 +35,11 @@ def test_the_price_is_of_tokens() -> None:
         (("many", None, None, 5), "--items many: give a number, such as"),
         (("0", None, None, 5), "--items 0: give a number"),
         (("2T", None, None, 5), "--items 2T: give a number"),
+        (("9" * 400, None, None, 5), "items: input should be a finite number"),
+        (("2M", 300, -2, None), "price_per_million: input should be greater than or equal to 0"),
+        (("2M", -300, 2, None), "tokens_per_item: input should be greater than or equal to 0"),
+        (("2M", None, None, 0), "items_per_second: input should be greater than 0"),
+        (("2M", None, None, float("nan")), "items_per_second: input should be a finite number"),
     ],
 )
 def test_what_tells_no_costs_is_refused(words: tuple[str | None, float, float, float], complaint: str) -> None:

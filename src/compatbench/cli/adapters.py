@@ -58,7 +58,7 @@ def fit(
     param: Annotated[
         list[str] | None, typer.Option("--param", help="A parameter of the method, name=value; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of what the method draws at random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what the method draws at random.")] = 0,
     methods: Folders = None,
     *,
     labels: Path | None,

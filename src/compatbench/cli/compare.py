@@ -93,7 +93,7 @@ def compare(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the comparison that is in --output.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split and of what adapters draw at random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the split and of what adapters draw at random.")] = 0,
     methods: Folders = None,
     *,
     labels: Path | None,

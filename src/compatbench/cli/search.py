@@ -26,7 +26,7 @@ def search(
     k: Annotated[int, typer.Option("--k", min=1, help="Items that a query looks for.")] = 10,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Times everything is measured; medians.")] = 3,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of Faiss.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", help="Draws the queries.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the queries.")] = 0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The table as .csv or .md.")] = None,
     methods: Folders = None,
     *,

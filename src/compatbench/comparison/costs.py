@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 
 from compatbench.errors import RequestError
+from compatbench.storage.validation import NoTruthValues, validated
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([kmb]?)", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9}
 
 
-class Backfill(BaseModel):
+class Backfill(NoTruthValues):
     """The items of an index, and what re-embedding them takes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    items: float
-    tokens_per_item: float | None = None
-    price_per_million: float | None = None
+    items: float = Field(gt=0)
+    tokens_per_item: float | None = Field(None, ge=0)
+    price_per_million: float | None = Field(None, ge=0)
     """Of tokens."""
-    items_per_second: float | None = None
+    items_per_second: float | None = Field(None, gt=0)
 
     @property
     def money(self) -> float | None:
@@ -49,12 +50,13 @@ def backfill_costs(
         raise RequestError("a price takes both --tokens-per-item and --price-per-million")
     if tokens_per_item is None and items_per_second is None:
         raise RequestError("--items needs --tokens-per-item with --price-per-million, or --items-per-second, or both")
-    return Backfill(
-        items=_number(items),
-        tokens_per_item=tokens_per_item,
-        price_per_million=price_per_million,
-        items_per_second=items_per_second,
-    )
+    given = {
+        "items": _number(items),
+        "tokens_per_item": tokens_per_item,
+        "price_per_million": price_per_million,
+        "items_per_second": items_per_second,
+    }
+    return validated(Backfill, given, "")
 
 
 def _number(text: str) -> float:

@@ -32,7 +32,7 @@ from compatbench.comparison.systems import Sides, build_systems, query_milliseco
 from compatbench.comparison.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.pairing import Rows
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_number
 from compatbench.evaluation.arrays import METRICS, RETRIEVAL, QueryResults
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.ranks import CUT
@@ -79,6 +79,12 @@ class Settings:
     """All, where none is named."""
     method_folders: tuple[Path, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.queries is not None:
+            check_number("queries", self.queries, 1)
+        check_number("fit_pairs", self.fit_pairs, 1)
+        check_number("seed", self.seed, 0)
+
 
 def compare(
     gallery: PairedItems,
@@ -103,8 +109,6 @@ def compare(
             f"queries have {queries.old.dim} (old) and {queries.new.dim} (new) dimensions, items {gallery.old.dim} and "
             f"{gallery.new.dim}: embed both by the same two models"
         )
-    with stages.stage("check"):
-        notices = [*_notices(gallery, queries, settings), *index_notices(gallery, settings.seed)]
     with stages.stage("split"):
         if queries is None and settings.fit_on is not FitOn.DOCUMENTS:
             raise RequestError(
@@ -112,6 +116,8 @@ def compare(
             )
         most = settings.queries or usual_queries(relevance.items)
         split = make_split(relevance, settings.fit_pairs, most, settings.seed, settings.fit_on)
+    with stages.stage("check"):  # of items that are enough
+        notices = [*_notices(gallery, queries, settings), *index_notices(gallery, settings.seed)]
     with stages.stage("fit"):
         pairs = _pairs(gallery, asked, relevance, split, device)
         fits = fit_all(adapters, pairs, settings.effort, settings.seed, settings.method_folders, watch)

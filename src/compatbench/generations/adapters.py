@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from torch import Tensor, nn
 
 from compatbench.discovery.plugins import Plugin, discover
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, check_number
 from compatbench.machine.seeds import global_stream
 from compatbench.method import Adapter, Maps, Params, Task, to_dim
 from compatbench.storage.artefacts import Artefact, read_artefact, write_artefact
@@ -236,6 +236,7 @@ def fit(
     `labels` (N,), integers or strings, are for methods that need them. Raises RequestError for an unknown method, for
     one that is no adapter, and where it cannot be fitted on such vectors.
     """
+    check_number("seed", seed, 0)
     plugin = adapter_of(method, folders)
     vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (old, new)]
     if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):

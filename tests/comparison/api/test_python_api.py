@@ -133,8 +133,22 @@ def test_a_saved_adapter_is_that_of_the_command(upgrade: Upgrade) -> None:
         (lambda u: cb.compare(u.old, u.new, u.labels, qrels={}), "give one of them"),
         (lambda u: cb.compare(u.old, u.new, u.labels, effort="some"), "effort='some': there are quick, full"),
         (lambda u: cb.compare(u.old, u.new, u.labels, adapters=["rigde"]), "did you mean 'ridge'"),
+        (lambda u: cb.compare(u.old[:1], u.new[:1], u.labels[:1]), "1 items are too few"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, querys=9), "no option 'querys'; did you mean 'queries'"),
+        (lambda u: cb.fit("ridge", u.old, u.new, parms={}), "no option 'parms'; did you mean 'params'"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, seed=-1), "seed is -1: give a whole number from 0 on"),
+        (lambda u: cb.fit("ridge", u.old, u.new, seed=-1), "seed is -1"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, queries=0), "queries is 0: give a whole number from 1 on"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, fit_pairs=2.5), "fit_pairs is 2.5: give a whole number"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, dims=-1), "dims is -1: give a whole number from 1 on"),
+        (lambda u: cb.fit("ridge", u.old, u.new, old_dims=0), "old_dims is 0"),
+        (lambda u: cb.compare(u.old, u.new, qrels=[], relevant_from=np.nan), "relevant_from is nan: give a finite"),
+        (lambda u: cb.compare(u.old, u.new, qrels=[("1", "2", np.inf)]), "judgement 1: the grade inf cannot be added"),
+        (lambda u: cb.compare(u.old, u.new, u.labels, metric="F1"), "^metric=F1: there are"),
+        (lambda u: cb.compare({"vectors": u.old, "ids": u.ids}, {"vectors": u.new, "ids": u.ids[::-1] + "x"}, u.labels),
+         "cut to those that both have by common=True"),
     ],
-)
+)  # fmt: skip
 def test_wrong_input_is_one_error_of_one_line(upgrade: Upgrade, ask: Any, words: str) -> None:
     with pytest.raises(cb.RequestError, match=words) as error:
         ask(upgrade)

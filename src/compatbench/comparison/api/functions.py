@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from compatbench.comparison.api.keywords import by_keywords, check_keywords, errors_by_keywords
 from compatbench.comparison.api.result import Result
 from compatbench.comparison.api.serving_adapter import ServingAdapter
 from compatbench.comparison.costs import backfill_costs
@@ -49,6 +51,7 @@ class Reading(TypedDict, total=False):
     separate_ids: bool
 
 
+@errors_by_keywords()
 def compare(
     old: VectorSource,
     new: VectorSource,
@@ -82,11 +85,10 @@ def compare(
     example `print`. The other options are those of `compatbench compare`. Raises RequestError, one line, for wrong
     input.
     """
+    check_keywords(reading, _keywords(compare))
     labels, options = _options(labels, reading)
     sources = Sources(old, new, labels, qrels, old_queries, new_queries, query_labels)
     check_sources(sources, options)
-    if (queries is not None and queries < 1) or fit_pairs < 1:
-        raise RequestError("queries and fit_pairs are at least 1")
     settings = Settings(
         queries,
         fit_pairs,
@@ -116,6 +118,7 @@ def compare(
     return Result(comparison, results)
 
 
+@errors_by_keywords()
 def fit(
     method: str,
     old: VectorSource,
@@ -132,6 +135,7 @@ def fit(
     Warns where old vectors differ in length. Raises RequestError, one line, for wrong input, an unknown method, and
     one that cannot be fitted here.
     """
+    check_keywords(reading, _keywords(fit))
     labels, options = _options(labels, reading)
     items = read_items(old, new, labels, options, more_old=True)
     rows = np.arange(len(items))
@@ -139,13 +143,17 @@ def fit(
     folders = list(map(Path, methods))
     found = fitted_adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=folders)
     for notice in index_length_notices(items):
-        warnings.warn(notice.text, stacklevel=2)
+        warnings.warn(by_keywords(notice.text), stacklevel=3)  # the decorator is between
     return ServingAdapter.of(found)
 
 
 def load(path: str | Path, methods: Iterable[str | Path] = ()) -> ServingAdapter:
     """The adapter in a file of `ServingAdapter.save` or `compatbench fit`. Raises RequestError for anything else."""
     return ServingAdapter.of(fitted_adapters.load(Path(path), list(map(Path, methods))))
+
+
+def _keywords(function: Callable[..., object]) -> list[str]:
+    return [*(name for name in inspect.signature(function).parameters if name != "reading"), *Reading.__annotations__]
 
 
 def _options(

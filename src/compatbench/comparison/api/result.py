@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from compatbench.comparison.api.keywords import by_keywords
 from compatbench.comparison.backfill_tables import sentences
 from compatbench.comparison.comparison import Comparison
 from compatbench.comparison.plot import CAPTION, gains_svg
@@ -42,7 +43,7 @@ class Result:
     @property
     def notices(self) -> list[str]:
         """What was left out or decided, and warnings about the index."""
-        return [notice.text for notice in self.comparison.notices]
+        return [by_keywords(notice.text) for notice in self.comparison.notices]
 
     def table(self) -> pd.DataFrame:
         """The references and adapters, best gain first, with intervals as `…_low` and `…_high`; scores in points."""

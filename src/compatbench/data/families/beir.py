@@ -42,7 +42,7 @@ class BeirOptions(TextOptions):
     """Folder, absolute or relative to the data folder."""
     qrels: str = "test"
     """The file of judgements in the folder `qrels`."""
-    relevant_from: float = Field(1.0, gt=0)
+    relevant_from: float = Field(1.0, gt=0, allow_inf_nan=False)
     """The least grade that is relevant; lower ones count for nDCG alone."""
     symmetric: bool = False
     """Queries are texts of the same kind as documents, so that trunks with two prefixes take them alike."""

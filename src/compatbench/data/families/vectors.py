@@ -37,7 +37,7 @@ class VectorsOptions(Options):
     """Folder, absolute or relative to the data folder."""
     qrels: str = "test"
     """The file of judgements in the folder `qrels`, if there is one."""
-    relevant_from: float = Field(1.0, gt=0)
+    relevant_from: float = Field(1.0, gt=0, allow_inf_nan=False)
     """The least grade that is relevant; lower ones count for nDCG alone."""
 
 

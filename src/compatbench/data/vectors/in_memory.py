@@ -15,7 +15,7 @@ import numpy as np
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values, is_matrix
 from compatbench.data.vectors.formats.numbered import families
-from compatbench.data.vectors.qrels import Judged, columns_of
+from compatbench.data.vectors.qrels import Judged, checked_grade, columns_of
 from compatbench.errors import RequestError, first_line
 
 JudgementSource = Mapping[str, Mapping[str, float]] | Iterable[tuple[str, str, float]]
@@ -67,9 +67,10 @@ def judgements_in_memory(given: Any) -> Iterator[Judged]:
     for number, row in enumerate(given, start=1):
         try:
             query, document, grade = row
-            yield Judged(number, str(query), str(document), float(grade))
+            value = float(grade)
         except (TypeError, ValueError) as error:
             raise RequestError(f"judgement {number} is {row!r}; give query, document and grade") from error
+        yield Judged(number, str(query), str(document), checked_grade(f"judgement {number}", value))
 
 
 def _of_columns(arrays: Columns) -> Format:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from compatbench.errors import check_number
+
 WhichModel = Literal["old", "new"]
 
 
@@ -33,6 +35,13 @@ class InputOptions:
     """The least grade that is relevant; None: whatever is above 0."""
     separate_ids: bool = False
     """A query that has the id of an item is not that item."""
+
+    def __post_init__(self) -> None:
+        for name in ("dims", "old_dims"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 1)
+        if self.relevant_from is not None:
+            check_number("relevant_from", self.relevant_from, whole=False)
 
     def column(self, role: str, side: WhichModel) -> str | None:
         """The user's name for the column of this role."""

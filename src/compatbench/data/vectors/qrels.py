@@ -23,6 +23,9 @@ NAMES = {
 }  # fmt: skip
 """What a heading may call the columns, in small letters and without marks; TREC's second column says nothing."""
 
+LEAST_GRADE, MOST_GRADE = 1e-30, 1e30
+"""Of a grade that is not 0, without its sign: grades are kept as float32, and their gains added up in float64."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -51,7 +54,18 @@ def read_judgements(path: Path) -> Iterator[Judged]:
         grade = words[order["grade"]] if order["grade"] < len(words) else ""
         if not looks_like_a_number(grade):
             raise RequestError(f"{path}, line {number}: '{grade}' is no relevance; {FORM}")
-        yield Judged(number, words[order["query"]].strip(), words[order["document"]].strip(), float(grade))
+        value = checked_grade(f"{path}, line {number}", float(grade))
+        yield Judged(number, words[order["query"]].strip(), words[order["document"]].strip(), value)
+
+
+def checked_grade(where: str, grade: float) -> float:
+    """The same grade. Raises RequestError for one that no metric can add up: NaN, infinite, or beyond the bounds."""
+    if grade != 0 and not LEAST_GRADE <= abs(grade) <= MOST_GRADE:
+        raise RequestError(
+            f"{where}: the grade {grade:g} cannot be added up; give 0, or a number whose size is from {LEAST_GRADE:g} "
+            f"to {MOST_GRADE:g}"
+        )
+    return grade
 
 
 def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
