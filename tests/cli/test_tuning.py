@@ -8,12 +8,15 @@ import pytest
 from typer.testing import CliRunner
 
 from compatbench.cli import app
+from compatbench.discovery.plugins import discover
 from compatbench.errors import RequestError
 from compatbench.plan import cells as cells_module
 from compatbench.plan.cells import Cell
+from compatbench.plan.selection import check_tuning
 from compatbench.records.record import Metric, Record
 from compatbench.records.store import Store
-from compatbench.suite.suite import load_suite
+from compatbench.suite.suite import available_suites, load_suite
+from compatbench.suite.tuned import read_tuned, tuned_file, write_tuned
 from compatbench.vocabulary import Status
 
 SUITE = """
@@ -64,6 +67,31 @@ def test_the_best_trial_is_written_and_read_by_the_suite(
     assert "all 9 trials up to date" in done.output
     assert f"epsilon={suite.tuned['ridge']['epsilon']}" in done.output
     assert {path.parent for path in paths} == {tmp_path / "runs" / "small" / "tuning" / "one"}
+
+    def plan(*more: str) -> str:
+        return CliRunner().invoke(app, ["plan", *words[1:], *more], catch_exceptions=False).output
+
+    path = tuned_file(tmp_path / "small.yaml")
+    assert "tuned values of no row" not in plan()
+    found = read_tuned(path)
+    one = found.methods["ridge"]
+    write_tuned(path, found.seed, {"ridge": one.model_copy(update={"source_hash": "0" * 64}), "bct": one})
+    with pytest.raises(
+        RequestError, match=r"'ridge' was tuned for other code .*; run compatbench tune .*--methods ridge"
+    ):
+        plan()
+    assert f"tuned values of no row of suite {words[1]}: bct" in plan("--methods", "identity")
+    CliRunner().invoke(app, words, catch_exceptions=False)
+    assert read_tuned(path).methods["ridge"] == one
+
+
+def test_the_built_in_tuned_values_are_of_todays_methods() -> None:
+    catalogue = discover()
+    for name, file in available_suites().items():
+        _, suite = load_suite(name)
+        if tuned_file(file).exists():
+            assert suite.tuned_with
+            assert check_tuning(name, suite, catalogue, ()) == []
 
 
 def test_a_method_without_ranges_cannot_be_tuned(tmp_path: Path) -> None:

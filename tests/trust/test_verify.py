@@ -188,6 +188,9 @@ def test_other_tuned_values_make_a_record_outdated(path: Path, suite: Suite) -> 
     assert list(stale(tuned, today, catalogue)) == []
     later = today.model_copy(update={"tuned": {"bct": {"weight": 2.0}}})
     assert list(stale(tuned, later, catalogue)) == ["the suite's tuned values of 'bct(tuned)' changed"]
+    same, other = (today.model_copy(update={"tuned_with": {"bct": one}}) for one in (plugin.source_hash, "0" * 64))
+    assert list(stale(tuned, same, catalogue)) == []
+    assert list(stale(tuned, other, catalogue)) == ["'bct(tuned)' was tuned for other code of method 'bct'"]
 
 
 def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:

@@ -19,13 +19,13 @@ from compatbench.data.dataset import Dataset
 from compatbench.data.stand_in import stand_in
 from compatbench.discovery import datasets
 from compatbench.discovery.plugins import Catalogue, discover
-from compatbench.errors import RequestError
+from compatbench.errors import RequestError, listed
 from compatbench.execution.command import Origin
 from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.machine.cores import cores
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.pretrained import fetch_weights
-from compatbench.plan.selection import EVERY_METHOD, Selection, named_methods
+from compatbench.plan.selection import EVERY_METHOD, Selection, check_tuning, named_methods
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
@@ -66,16 +66,22 @@ def prepare(
     dataset_folders: Sequence[Path] = (),
     *,
     planning: bool = False,
+    tuned: bool = True,
 ) -> Bench:
     """Validate the whole request before anything runs, and fetch missing data.
 
-    For `planning`, a large dataset that is missing is not fetched: its published sizes stand in for it.
+    For `planning`, a large dataset that is missing is not fetched: its published sizes stand in for it. Unless `tuned`,
+    every row has its published values.
     """
     name, loaded = load_suite(suite)
+    if not tuned:
+        loaded = loaded.model_copy(update={"settings": ("published",)})
     catalogue = discover(method_folders, named_methods(loaded, selection))
     for broken in catalogue.broken:
         notify(f"left out {broken.path}: {broken.error}")
     check_methods(loaded, catalogue, suite)
+    if tuned and (strange := check_tuning(suite, loaded, catalogue, selection.methods)):
+        notify(f"tuned values of no row of suite {suite}: {listed(strange)}")
     family = datasets.family(loaded.dataset, dataset_folders)
     options = datasets.parse_options(family, loaded.dataset_options)
     missing = family.missing(data, options) if planning else ()

@@ -44,7 +44,6 @@ def time_training(
     from compatbench.generations.chain import ChainTrainer
     from compatbench.generations.step_times import EPOCHS, STEPS, step_ratios
     from compatbench.method import Params
-    from compatbench.plan.cells import make_plan
     from compatbench.records.environment import device, environment
     from compatbench.records.store import Store
     from compatbench.suite.suite import suite_file
@@ -54,14 +53,12 @@ def time_training(
         console.print(line, soft_wrap=True)
 
     torch.set_num_threads(1)
-    prepared = benching.prepare(suite, selection, Store(runs), data, folders, notify, datasets or ())
-    plain = prepared.suite.model_copy(update={"settings": ("published",)})
+    prepared = benching.prepare(suite, selection, Store(runs), data, folders, notify, datasets or (), tuned=False)
     catalogue = discover(folders)
     found: dict[str, tuple[float, ...]] = {}
-    cells = make_plan(prepared.name, plain, prepared.dataset, catalogue, selection)
-    for scenario in dict.fromkeys(cell.spec.scenario for cell in cells):
+    for scenario in dict.fromkeys(cell.spec.scenario for cell in prepared.cells):
         rows: dict[str, tuple[Plugin, Params]] = {}
-        chosen = [cell for cell in cells if cell.spec.scenario == scenario and not cell.skip]
+        chosen = [cell for cell in prepared.cells if cell.spec.scenario == scenario and not cell.skip]
         for spec in (cell.spec for cell in chosen):
             if spec.method.kind == "training" and spec.method.label not in found:
                 plugin = catalogue.get(spec.method.name)

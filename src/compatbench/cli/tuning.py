@@ -67,7 +67,7 @@ def tune(
     def notify(line: str) -> None:
         console.print(line, soft_wrap=True)
 
-    prepared = benching.prepare(suite, selection, Store(runs), data, folders, notify, datasets or ())
+    prepared = benching.prepare(suite, selection, Store(runs), data, folders, notify, datasets or (), tuned=False)
     plan = trial_plan(prepared.name, prepared.suite, prepared.dataset, discover(folders), selection)
     if not plan.rows:
         raise RequestError("none of these methods declares a range to tune; see docs/adding-a-method.md")

@@ -12,7 +12,7 @@ from compatbench.records.record import BASELINE
 from compatbench.records.store import row_name
 from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec
-from compatbench.suite.suite import MethodEntry, Suite, load_suite
+from compatbench.suite.suite import MethodEntry, Suite, TunedEntry, load_suite
 from compatbench.vocabulary import plain_label
 
 EVERY_METHOD = "all"
@@ -70,6 +70,29 @@ def select_methods(suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) ->
         chosen += [entry for entry in matches if entry not in chosen]
     baseline = next((entry for entry in listed if entry.name == BASELINE), MethodEntry(name=BASELINE))
     return [baseline] + [entry for entry in chosen if entry.name != BASELINE]
+
+
+def tuned_for_other_code(entry: MethodEntry, catalogue: Catalogue) -> bool:
+    """Whether the row has tuned values, and the files of its method have changed since they were found."""
+    if not isinstance(entry, TunedEntry) or entry.published or not entry.source_hash:
+        return False
+    return entry.source_hash != catalogue.get(entry.name).source_hash
+
+
+def check_tuning(source: str, suite: Suite, catalogue: Catalogue, wanted: Sequence[str]) -> list[str]:
+    """The rows that have tuned values and that the suite lacks.
+
+    Raises RequestError where a row of `wanted` (all, if empty) was tuned for other code of its method.
+    """
+    for entry in select_methods(suite, catalogue, wanted):
+        if tuned_for_other_code(entry, catalogue):
+            row = plain_label(entry.label)
+            raise RequestError(
+                f"suite {source}: '{row}' was tuned for other code of method '{entry.name}'; "
+                f"run compatbench tune {source} --methods {entry.name}"
+            )
+    rows = {plain_label(entry.label) for entry in select_methods(suite, catalogue, ())}
+    return sorted(suite.tuned.keys() - rows)
 
 
 def named_methods(suite: Suite, selection: Selection) -> set[str] | None:

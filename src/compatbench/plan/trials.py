@@ -61,14 +61,13 @@ def trial_values(params: Params) -> list[dict[str, JsonValue]]:
 def trial_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, selection: Selection) -> TrialPlan:
     """The trials of the selected methods of `suite` that claim compatibility and have ranges.
 
-    Their seed is none of the suite's. Raises RequestError as `make_plan` does.
+    `suite` has published settings alone. The seed is none of the suite's. Raises RequestError as `make_plan` does.
     """
     seed = next(one for one in count(SEED) if one not in suite.seeds)
-    plain = suite.model_copy(update={"settings": ("published",)})
     entries: list[MethodEntry] = []
     rows: dict[str, list[tuple[str, dict[str, JsonValue]]]] = {}
     sources = {}
-    for entry in select_methods(plain, catalogue, selection.methods):
+    for entry in select_methods(suite, catalogue, selection.methods):
         plugin = catalogue.get(entry.name)
         params = plugin.resolve(entry.params)
         values = trial_values(params) if plugin.cls.role is Role.METHOD else []
@@ -78,7 +77,7 @@ def trial_plan(name: str, suite: Suite, dataset: Dataset, catalogue: Catalogue, 
             rows[entry.label] = [(trial.label, one) for trial, one in zip(trials, values, strict=True)]
             sources[entry.label] = plugin.source_hash
             entries += trials
-    tried = plain.model_copy(update={"methods": tuple(entries), "seeds": (seed,), "index_search": ()})
+    tried = suite.model_copy(update={"methods": tuple(entries), "seeds": (seed,), "index_search": ()})
     chosen = Selection(scenarios=selection.scenarios)
     cells = make_plan(name, tried, dataset, catalogue, chosen, held_out=True) if entries else []
     return TrialPlan(seed, cells, rows, sources)

@@ -67,6 +67,8 @@ class TunedEntry(MethodEntry):
     """The tuned values; none where the published ones were the best."""
     published: bool
     """Without them."""
+    source_hash: str
+    """Of the method's files when it was tuned; empty for values that the suite's own file has."""
 
     @property
     def values(self) -> dict[str, JsonValue]:
@@ -113,6 +115,8 @@ class Suite(NoTruthValues):
     """Rows of each method: with the values that `compatbench tune` found, with the published ones, or both."""
     tuned: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Tuned values by a row's name; those of `tuned/<suite>.yaml` beside the suite's file unless it has its own."""
+    tuned_with: dict[str, str] = Field(default_factory=dict)
+    """Hash of the method's files when these values were found, by a row's name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -179,7 +183,8 @@ class Suite(NoTruthValues):
                 found.append(entry)
             else:
                 wanted = [name == "published" for name in self.settings] if values else [False]
-                found += [TunedEntry(**entry.model_dump(), found=values, published=one) for one in wanted]
+                fixed = {**entry.model_dump(), "found": values, "source_hash": self.tuned_with.get(entry.label, "")}
+                found += [TunedEntry(**fixed, published=one) for one in wanted]
         return found
 
     @field_validator("scenarios")
@@ -225,7 +230,8 @@ def load_suite(reference: str) -> tuple[str, Suite]:
         raise RequestError(f"{path}: the suite's name becomes a folder; rename the file, e.g. my_suite.yaml")
     suite = parse_suite(read_mapping(path), str(path))
     if "tuned" in suite.settings and not suite.tuned:
-        suite = suite.model_copy(update={"tuned": read_tuned(tuned_file(path)).values})
+        tuned = read_tuned(tuned_file(path))
+        suite = suite.model_copy(update={"tuned": tuned.values, "tuned_with": tuned.sources})
     return path.stem, suite
 
 

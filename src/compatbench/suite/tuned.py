@@ -59,6 +59,11 @@ class Tuned(_Part):
         """The chosen values by the name of the row."""
         return {label: one.chosen for label, one in self.methods.items()}
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """The hash of the method's files by the name of the row."""
+        return {label: one.source_hash for label, one in self.methods.items()}
+
 
 def tuned_file(suite: Path) -> Path:
     """Where the tuned values are of the suite in the file `suite`."""

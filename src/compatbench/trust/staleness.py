@@ -8,7 +8,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.plan.cells import cell_spec
-from compatbench.plan.selection import select_methods
+from compatbench.plan.selection import select_methods, tuned_for_other_code
 from compatbench.records.record import CellSpec
 from compatbench.suite.suite import Suite
 
@@ -40,3 +40,5 @@ def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator
     row = listed.get(spec.method.label)
     if row is not None and plugin.resolve(row.values).model_dump(mode="json") != spec.method.params:
         yield f"the suite's tuned values of '{spec.method.label}' changed"
+    if row is not None and tuned_for_other_code(row, catalogue):
+        yield f"'{spec.method.label}' was tuned for other code of method '{plugin.name}'"
