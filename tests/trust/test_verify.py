@@ -43,6 +43,10 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "status failed, and yet it has scores: parents, ",
     ),
     "an invalid one with scores": (lambda data: data.update(status="invalid"), "status invalid, and yet it has scores"),
+    "an array without a name": (
+        lambda data: data["arrays"][1].append("own"),
+        "an array has no name in its file; only records of protocol 1",
+    ),
     "no file of its own arrays": (lambda data: data["files"].pop("own"), "its arrays are in 'own'"),
     "a failed one of elsewhere": (
         lambda data: data.update(status="failed", protocols=[PLANTED]),
