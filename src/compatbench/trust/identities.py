@@ -8,19 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import CUTOFFS, QueryResults
+from compatbench.storage.coded_columns import LEVELS
 
 ROUNDING = 1e-5
 """AP and AP@R are kept as float32, and were summed in float64."""
+FIRST_OF_CODE = {5: 2, 10: 6}
+"""The best rank that the rank of a leaderboard may stand for; ranks beyond 10 are 11 there."""
 
 
-def broken_identities(results: QueryResults, *, coarse: bool = False) -> Iterator[str]:
+def broken_identities(results: QueryResults, *, coarse: bool = False, ordered: bool = True) -> Iterator[str]:
     """The broken identities of the arrays of one matrix entry, each in one line.
 
     With f the rank of the first relevant item and R the number of relevant ones (itself at rank f, the others
     anywhere behind it): 1/(f R) ≤ AP ≤ 1/R Σ_{i≤R} i/(f+i−1), AP@R ≤ AP, and AP@R > 0 exactly where f ≤ R. With
     one relevant item AP = 1/f. The hit rates are CMC@1 = R@1 = P@1 = mean(f = 1) and never fall with k.
 
-    `coarse` results, those of a leaderboard, have no such bounds query by query.
+    `coarse` results, those of a leaderboard, are off by a level, their ranks stand for several, and their AP@R are in
+    no order: of them the bounds of AP hold with the loosest rank and one level more. Those in no order at all, by L2
+    distance, have no such bounds: `ordered` is false.
     """
     asked, f, r = results.answerable, results.first_rank, results.relevant
     if len(np.unique(results.ids)) < len(results):
@@ -40,6 +45,8 @@ def broken_identities(results: QueryResults, *, coarse: bool = False) -> Iterato
     if coarse:
         if not all(((one >= 0) & (one <= 1)).all() for one in (ap, at_r)):
             yield "AP and AP@R lie between 0 and 1"
+        elif ordered and not _within_levels(results):
+            yield "AP is out of the bounds that the first rank sets"
         return
     first, relevant = f[asked].astype(np.float64), r[asked].astype(np.float64)
     if (ap < 1 / (first * relevant) - ROUNDING).any() or (ap > _highest(first, relevant) + ROUNDING).any():
@@ -52,6 +59,26 @@ def broken_identities(results: QueryResults, *, coarse: bool = False) -> Iterato
     hits = [float(results.hits(k)[asked].mean()) if asked.any() else 0.0 for k in CUTOFFS]
     if hits != sorted(hits):
         yield "hit rates never fall with k"
+
+
+def _within_levels(results: QueryResults) -> bool:
+    """Whether AP is within a level of the bounds of the loosest rank that each one may stand for."""
+    asked = results.answerable
+    ap, last, r = (
+        one[asked].astype(np.float64) for one in (results.average_precision, results.first_rank, results.relevant)
+    )
+    first = last.copy()
+    if results.ndcg_at_10 is None:  # else ranks up to 10 are kept one by one
+        for code, best in FIRST_OF_CODE.items():
+            first[last == code] = best
+    lowest = np.where(last > 10, 0.0, 1 / (last * r))
+    low, found, high = (_level(one) for one in (lowest, ap, _highest(first, r)))
+    return bool(((found >= low - 1) & (found <= high + 1)).all())
+
+
+def _level(shares: NDArray[np.float64]) -> NDArray[np.intp]:
+    levels = LEVELS["share"]
+    return np.searchsorted((levels[1:] + levels[:-1]) / 2, shares)
 
 
 def _broken_depths(results: QueryResults) -> Iterator[str]:

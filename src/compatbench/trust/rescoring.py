@@ -13,7 +13,7 @@ from compatbench.evaluation.arrays import RETRIEVAL, STEP
 from compatbench.evaluation.curves import CurvePoints, area
 from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.compact import BOUND_DECIMALS, CURVE_DECIMALS, VALUE_DECIMALS
-from compatbench.records.parts import BackfillCurve, Metric
+from compatbench.records.parts import ArrayRef, BackfillCurve, Metric
 from compatbench.records.record import Record
 from compatbench.storage.array_files import read_columns
 from compatbench.storage.coded_columns import WIDEST
@@ -38,7 +38,7 @@ class Rescorer:
         self.arrays = arrays
         self.coarse = coarse
         self.scorer = ArrayScorer(arrays)
-        self._broken: dict[str, list[str]] = {}
+        self._broken: dict[tuple[str, str], list[str]] = {}
         self._last: tuple[Record, dict[Coordinates, Metric]] | None = None
 
     def differences(self, record: Record) -> Iterator[str]:
@@ -51,7 +51,7 @@ class Rescorer:
                 read_columns(self.arrays, entry.array)
             return
         for ref in record.arrays:
-            for broken in self._identities(ref.array):
+            for broken in self._identities(ref):
                 yield f"{_entry(ref.at)} by {ref.distance}: {broken}"
         yield from self._missing_entries(record)
         said = {metric.coordinates: metric for metric in record.metrics}
@@ -84,10 +84,12 @@ class Rescorer:
             self._last = record, {metric.coordinates: metric for metric in self.scorer.metrics(record)}
         return self._last[1]
 
-    def _identities(self, name: str) -> list[str]:
-        if name not in self._broken:
-            self._broken[name] = list(broken_identities(self.scorer.results(name), coarse=self.coarse))
-        return self._broken[name]
+    def _identities(self, ref: ArrayRef) -> list[str]:
+        key = ref.array, ref.distance
+        if key not in self._broken:
+            results, ordered = self.scorer.results(ref.array), ref.distance == "cosine"
+            self._broken[key] = list(broken_identities(results, coarse=self.coarse, ordered=ordered))
+        return self._broken[key]
 
     def _missing_entries(self, record: Record) -> Iterator[str]:
         newest = len(record.spec.generations) - 1
