@@ -98,6 +98,13 @@ def is_number(kind: Any) -> bool:
     return kind is not None and bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind))
 
 
+def whole_numbers(schema: Any) -> list[str]:
+    """The columns of whole numbers."""
+    import pyarrow.types as kinds
+
+    return [field.name for field in schema if kinds.is_integer(field.type)]
+
+
 def is_uuid(kind: Any) -> bool:
     """Whether a type is a UUID, or 16 bytes of any meaning."""
     return str(kind) in ("extension<arrow.uuid>", "fixed_size_binary[16]")

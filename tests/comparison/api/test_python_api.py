@@ -87,6 +87,17 @@ def test_frames_are_paired_by_id_and_have_labels(upgrade: Upgrade) -> None:
     assert mapped(old, new, upgrade.new[:3]).shape == (3, 12)
 
 
+def test_a_frame_of_numbers_has_no_id_among_its_dimensions(upgrade: Upgrade) -> None:
+    expected = mapped(upgrade.old, upgrade.new, upgrade.new[:3])
+    old, new = pd.DataFrame(upgrade.old), pd.DataFrame(upgrade.new)
+    order = np.random.default_rng(0).permutation(400)
+    found = mapped(old.assign(id=range(400)), new.assign(id=range(400), label=1).iloc[order], upgrade.new[:3])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    bare = pd.concat([pd.Series(range(400)), new], axis=1, ignore_index=True)
+    with pytest.raises(cb.RequestError, match="column '0' has whole numbers, and the other columns"):
+        cb.fit("ridge", upgrade.old, bare)
+
+
 def test_judgements_are_taken_from_memory(upgrade: Upgrade) -> None:
     lines = [(str(one), str((one + 8) % 400), 1.0) for one in range(0, 400, 5)]
     Path("qrels.tsv").write_text("".join(f"{q}\t{d}\t{g:g}\n" for q, d, g in lines))

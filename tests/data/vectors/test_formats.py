@@ -163,6 +163,34 @@ def test_a_bare_matrix_and_a_data_frame_of_numbers(tmp_path: Path) -> None:
     assert "'price'" in read_table(tmp_path / "wide.parquet").notices[-1].text
 
 
+def test_whole_numbers_before_fractional_ones_are_ids(tmp_path: Path) -> None:
+    """Of a file without a heading, and of a frame that was saved with its index: said, and never a dimension."""
+    numbers = np.random.default_rng(2).permutation(30)
+    shuffled = pd.DataFrame(VECTORS, index=numbers)
+    shuffled.to_csv(tmp_path / "bare.csv", header=False)
+    shuffled.to_csv(tmp_path / "index.csv")
+    shuffled.rename(lambda one: f"d{one}").to_csv(tmp_path / "text.csv", header=False)
+    np.savetxt(tmp_path / "numpy.csv", np.column_stack((numbers, VECTORS)), delimiter=",")
+    for name, said in (("bare", "the first"), ("index", ""), ("text", "the first"), ("numpy", "the first")):
+        table = read_table(tmp_path / f"{name}.csv")
+        assert np.allclose(table.float32(), VECTORS, atol=1e-6), name
+        assert table.ids is not None
+        assert [int(float(str(one).lstrip("d"))) for one in table.ids] == numbers.tolist()
+        assert f"ids from '{said}" in table.notices[0].text
+    shuffled.reset_index().set_axis(range(6), axis=1).rename(str, axis=1).to_parquet(tmp_path / "x.parquet")
+    assert "column '0' has whole numbers, and the other columns" in refused(tmp_path / "x.parquet")
+    shuffled.rename(lambda one: one % 7).to_csv(tmp_path / "classes.csv", header=False)
+    assert "some of them several times, beside fractional ones: give a heading" in refused(tmp_path / "classes.csv")
+
+
+def test_whole_numbers_alone_are_vectors(tmp_path: Path) -> None:
+    numbers = np.arange(5, 17).reshape(3, 4)
+    np.savetxt(tmp_path / "x.csv", numbers, delimiter=",", fmt="%d")
+    assert np.array_equal(vectors(tmp_path / "x.csv"), numbers)
+    np.savetxt(tmp_path / "y.csv", np.column_stack((np.zeros(30), VECTORS)), delimiter=",", fmt="%g")
+    assert vectors(tmp_path / "y.csv").shape == (30, 6)  # a dimension that is always 0
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_mark_of_the_encoding_is_no_text(tmp_path: Path, ending: str, encoding: str) -> None:

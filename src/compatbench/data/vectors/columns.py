@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names
+from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED
 from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import InputOptions, WhichModel
 from compatbench.errors import RequestError, listed
@@ -13,7 +14,7 @@ from compatbench.storage.validation import did_you_mean
 
 USUAL = {
     "vectors": ("vectors", "vector", "embeddings", "embedding", "emb"),
-    "ids": ("ids", "id", "_id"),
+    "ids": ("ids", "id", "_id", FIRST, UNNAMED),
     "labels": ("labels", "label"),
     "group": (),
 }
@@ -29,7 +30,8 @@ def find_columns(path: Path, form: Format, options: InputOptions, side: WhichMod
     available = form.columns(path)
     chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}
     found = form.read(path, list(dict.fromkeys(chosen.values())))
-    columns = {role: found[name] for role, name in chosen.items() if name in found}
+    chosen = {role: name for role, name in chosen.items() if name in found}
+    columns = {role: found[name] for role, name in chosen.items()}
     return columns | ({"ids": found["ids"]} if not form.named and "ids" in found else {}), list(
         _notices(path, form, available, options, chosen)
     )

@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values, is_matrix
-from compatbench.data.vectors.formats.numbered import families
+from compatbench.data.vectors.formats.numbered import families, refuse_ids
 from compatbench.data.vectors.qrels import Judged, checked_grade, columns_of
 from compatbench.errors import RequestError, first_line
 
@@ -80,16 +80,19 @@ def _of_columns(arrays: Columns) -> Format:
 
 def _of_frame(given: object, name: str) -> Format:
     from compatbench.data.vectors.formats.arrow_columns import to_numpy
-    from compatbench.storage.bounded_parquet import is_number, item_type
+    from compatbench.storage.bounded_parquet import is_number, item_type, whole_numbers
 
     table = _arrow(given, name)
     numbers = [field.name for field in table.schema if is_number(field.type)]
-    together = families(numbers)
-    if numbers == table.column_names and len(numbers) > 1:
-        together = {"vectors": numbers}
-    names: Names = {field.name: is_number(item_type(field.type)) for field in table.schema} | dict.fromkeys(
-        together, True
-    )
+    whole, together = whole_numbers(table.schema), families(numbers)
+    if numbers == table.column_names and len(numbers) > 1 and len(together) < 2:
+        fractional = [one for one in numbers if one not in whole]
+        together = {"vectors": next(iter(together.values()), fractional or numbers)}
+    for members in together.values():
+        refuse_ids(name, members, whole)
+    kinds = {field.name: is_number(item_type(field.type)) for field in table.schema}
+    names: Names = {key: can for key, can in kinds.items() if key not in together.get("vectors", ())}
+    names = {**names, **dict.fromkeys(together, True)}
 
     def column(key: str, *, vectors: bool) -> Values:
         return to_numpy(name, key, table.column(key).combine_chunks(), table.nbytes, vectors=vectors)

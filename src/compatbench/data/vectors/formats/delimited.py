@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
 from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
-from compatbench.data.vectors.formats.numbered import families
+from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED, families
 from compatbench.data.vectors.formats.text import encoding_of, looks_like_a_number
 from compatbench.errors import RequestError, first_line
 
@@ -53,7 +53,10 @@ def _columns(path: Path) -> Names:
 def _read(path: Path, names: Sequence[str]) -> Columns:
     layout = _layout(path)
     columns = join_batches(path, names, _batches(path, layout, names))
-    return {name: values if name == names[0] else numbers_where_all_are(values) for name, values in columns.items()}
+    columns |= {name: numbers_where_all_are(columns[name]) for name in names[1:]}
+    if UNNAMED in names[1:] and np.array_equal(columns[UNNAMED], np.arange(len(columns[UNNAMED]))):
+        del columns[UNNAMED]
+    return columns
 
 
 def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapping[str, Values]]:
@@ -119,11 +122,32 @@ def _layout(path: Path) -> _Layout:
     first = [next(filter(None, column), "").strip() for column in zip_longest(*rows[has_heading:], fillvalue="")]
     if not has_heading:
         if looks_like_a_vector(first[-1]) and len(first) <= 2:
-            names = ["ids", "vectors"][-len(first) :]
+            names = [FIRST, "vectors"][-len(first) :]
         else:
-            ids = ["ids"] if not looks_like_a_number(first[0]) else []
+            ids = [FIRST] if _has_ids(path, list(zip_longest(*rows, fillvalue=""))) else []
             names = [*ids, *map(str, range(len(first) - len(ids)))]
     return _Layout(names, delimiter, has_heading, first, decimal)
+
+
+def _has_ids(path: Path, columns: Sequence[Sequence[str]]) -> bool:
+    """Text, or different whole numbers beside fractional ones, are ids in the first column. Raises RequestError."""
+    first, *others = [[cell.strip() for cell in column if cell.strip()] for column in columns]
+    if not all(map(looks_like_a_number, first)):
+        return True
+    fractional = sum(not _are_whole(column) for column in others)
+    if not _are_whole(first) or 2 * fractional <= len(others):
+        return False
+    different = len(set(map(float, first)))
+    if 1 < different < len(first):
+        raise RequestError(
+            f"{path} has no heading, and its first column has whole numbers, some of them several times, beside "
+            "fractional ones: give a heading that says what it is, such as id,dim_0,dim_1 or label,dim_0,dim_1"
+        )
+    return different == len(first)
+
+
+def _are_whole(cells: Iterable[str]) -> bool:
+    return all(looks_like_a_number(cell) and float(cell).is_integer() for cell in cells)
 
 
 def _is_heading(cells: list[str]) -> bool:

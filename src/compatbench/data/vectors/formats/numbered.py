@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from compatbench.errors import RequestError
 
 _NUMBERED = re.compile(r"^(.*?)([0-9]{1,7})$")
 FEWEST = 2
+
+FIRST = "the first column"
+"""The ids of a file without a heading."""
+UNNAMED = ""
+"""The ids of a data frame that was saved with its index, if they are not the positions of the rows."""
 
 
 def families(names: Iterable[str]) -> dict[str, list[str]]:
@@ -20,6 +27,16 @@ def families(names: Iterable[str]) -> dict[str, list[str]]:
         for prefix, members in found.items()
         if len(members) >= FEWEST and sorted(members) in _consecutive(len(members))
     }
+
+
+def refuse_ids(where: str, members: list[str], whole: Collection[str]) -> None:
+    """Raise RequestError where the first or the last dimension is the only one of `whole` numbers: ids, or classes."""
+    for one in (members[0], members[-1]):
+        if one in whole and not any(other in whole for other in members if other != one):
+            raise RequestError(
+                f"{where}: column '{one}' has whole numbers, and the other columns of its vectors fractional ones: "
+                "name it 'id' or 'label', or leave it out; if it is a dimension, store it as float"
+            )
 
 
 def _consecutive(size: int) -> tuple[list[int], list[int]]:

@@ -9,15 +9,17 @@ import numpy as np
 
 from compatbench.data.vectors.formats.arrow_columns import to_numpy
 from compatbench.data.vectors.formats.format import Columns, Format, Names, unreadable
-from compatbench.data.vectors.formats.numbered import families
+from compatbench.data.vectors.formats.numbered import families, refuse_ids
 from compatbench.errors import RequestError
-from compatbench.storage.bounded_parquet import is_number, item_type, read_bounded, read_schema
+from compatbench.storage.bounded_parquet import is_number, item_type, read_bounded, read_schema, whole_numbers
 
 
 def _columns(path: Path) -> Names:
     schema = read_schema(path, str(path))
-    numbers = [field.name for field in schema if is_number(field.type)]
-    return {field.name: is_number(item_type(field.type)) for field in schema} | dict.fromkeys(families(numbers), True)
+    together = families(field.name for field in schema if is_number(field.type))
+    for members in together.values():
+        refuse_ids(str(path), members, whole_numbers(schema))
+    return {field.name: is_number(item_type(field.type)) for field in schema} | dict.fromkeys(together, True)
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
