@@ -8,9 +8,10 @@ from synthetic import Bench
 
 from compatbench.errors import RequestError
 from compatbench.report.rows.claims import Check, ClaimOutcome, Finding, Term, findings, overall
-from compatbench.report.rows.row import method_rows
-from compatbench.report.rows.runs import scenarios
+from compatbench.report.rows.row import MethodRow, method_rows
+from compatbench.report.rows.runs import ScenarioRuns, scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.vocabulary import ParameterSetting
 
 QUERIES = 40
 RIPPLE = np.linspace(-0.02, 0.02, QUERIES)
@@ -93,6 +94,29 @@ def test_tuned_and_published_rows_are_judged_apart_each_beside_its_like(bench: B
 def test_an_own_only_row_is_compared_with_the_tuned_one(bench: Bench) -> None:
     (found,) = outcomes(bench, ["M(n,o) > M(n,o) of b"], {"a": (0.5, 0.6), "b(tuned)": (0.45, 0.6)})
     assert (found.setting, found.outcome) == (None, ClaimOutcome.CONFIRMED)
+
+
+def test_what_two_suites_computed_alike_is_one_comparison(bench: Bench) -> None:
+    """`a(published)` is the cell of `a` under another name; `a(tuned)` has equal scores by other parameters."""
+    values = {"oo": around(0.4), "no": around(0.5), "nn": around(0.6), "ss": around(0.6)}
+
+    def table(
+        suite: str, rows: dict[str, tuple[ParameterSetting | None, float]]
+    ) -> tuple[ScenarioRuns, list[MethodRow]]:
+        records = []
+        for label, (setting, weight) in rows.items():
+            changed = {"label": label, "setting": setting, "params": {"weight": weight}}
+            for record in (bench.record("a", seed, values) for seed in range(3)):
+                method = record.spec.method.model_copy(update=changed)
+                spec = record.spec.model_copy(update={"suite": suite, "method": method})
+                records.append(record.model_copy(update={"spec": spec}))
+        (runs,) = scenarios(records)
+        return runs, method_rows(runs, ScoreReader(bench.folder))
+
+    again = {"a(published)": (ParameterSetting.PUBLISHED, 1.0), "a(tuned)": (ParameterSetting.TUNED, 2.0)}
+    tables = [table("first", {"a": (None, 1.0)}), table("second", again)]
+    ((_, found),) = findings({"a": [Check.parse("M(n,o) > M(o,o)")]}, tables)["a"]
+    assert [(one.suite, one.setting) for one in found] == [("first", None), ("second", "tuned")]
 
 
 def test_a_claim_is_what_all_its_checks_are() -> None:

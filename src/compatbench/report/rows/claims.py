@@ -1,7 +1,7 @@
 """Published claims as comparisons of numbers, and whether the records of a scenario bear them out.
 
 A check such as `M(n,o) > M(n,o) of bct` compares two means over the same queries and seeds. It is judged by the one
-rule of significance, Holm-corrected over all checks of a board.
+rule of significance, Holm-corrected over all checks of a board. What two suites computed alike is one comparison.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from compatbench.evaluation.significance import corrected_p_values, sign
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
 from compatbench.report.rows.scores import MEAN
+from compatbench.storage.canonical import digest
 from compatbench.vocabulary import Entry, MetricName, ParameterSetting, row_label
 
 FORM = (
@@ -111,18 +112,26 @@ class _Difference:
     seeds: Sequence[int]
     values: Values
     """(S, Q)"""
+    computations: tuple[str, ...]
+    """Of both sides, by seed."""
 
 
 def findings(
     claims: Mapping[str, Sequence[Check]], scenarios: Iterable[tuple[ScenarioRuns, Sequence[MethodRow]]]
 ) -> dict[str, list[tuple[Check, list[Finding]]]]:
-    """What the rows of all `scenarios` say of the checks of each method; rows of fewer than two seeds say nothing."""
+    """What the rows of all `scenarios` say of the checks of each method; rows of fewer than two seeds say nothing.
+
+    Where several suites, or rows of several settings, have the same computations, the first of them alone counts.
+    """
     tables = list(scenarios)
     differences: dict[tuple[str, int, int], _Difference] = {}
     for name, checks in claims.items():
         for place, check in enumerate(checks):
-            found = (one for runs, rows in tables for one in _differences(check, name, runs, rows))
-            differences |= {(name, place, number): one for number, one in enumerate(found)}
+            found: dict[tuple[str, ...], _Difference] = {}
+            for runs, rows in tables:
+                for one in _differences(check, name, runs, rows):
+                    found.setdefault(one.computations, one)
+            differences |= {(name, place, number): one for number, one in enumerate(found.values())}
     p_values = corrected_p_values({key: one.values for key, one in differences.items()})
     told: dict[str, list[tuple[Check, list[Finding]]]] = {
         name: [(check, []) for check in checks] for name, checks in claims.items()
@@ -174,7 +183,8 @@ def _differences(check: Check, name: str, runs: ScenarioRuns, rows: Sequence[Met
         seeds = [seed for seed in one.seeds if seed in other.seeds]
         values = [_values(row, term, seeds) for row, term in ((high, check.high), (low, check.low))]
         if len(seeds) > 1 and values[0] is not None and values[1] is not None:
-            yield _Difference(runs, own, seeds, values[0] - values[1] - check.offset)
+            computations = (*_computations(high, seeds), *_computations(low, seeds))
+            yield _Difference(runs, own, seeds, values[0] - values[1] - check.offset, computations)
 
 
 def _apart(setting: ParameterSetting | None) -> ParameterSetting | None:
@@ -198,3 +208,12 @@ def _values(row: MethodRow, term: Term, seeds: Sequence[int]) -> Values | None:
         return np.asarray(term.factor * lost(before, after))
     found = scores.values.get((MetricName.MAP, term.number))
     return None if found is None else np.asarray(term.factor * found[at])
+
+
+def _computations(row: MethodRow, seeds: Sequence[int]) -> Iterable[str]:
+    """A hash for each seed, equal for cells that compute the same scores: by the spec without what changes none."""
+    for record in row.runs.finished:
+        if record.spec.seed in seeds:
+            method = record.spec.method.model_dump(mode="json", exclude={"label", "setting", "summary"})
+            others = record.spec.model_dump(mode="json", exclude={"suite", "scenario", "index_search", "method"})
+            yield digest([method, others])

@@ -24,6 +24,7 @@ Each published behaviour as comparisons of numbers, on the scenarios of [the lea
 comparison is *confirmed* or *refuted* where the difference is significant (the one rule of [the
 protocol](protocol.md), corrected over all comparisons of this page), else *undecided*. A claim is what all its
 comparisons are, *partly* so where others of them are undecided, and *mixed* where one is confirmed and one refuted.
+A comparison of the same models in two suites stands once, under the first of them.
 *Not tested*: no comparison is stated, or the leaderboard has no row with two seeds. What is refuted is so for these
 data, models and settings; the authors measured on others. Tolerances such as 2 points are ours. A control's
 expectation is judged here like a claim; whether it misbehaves, so that a table proves nothing, is told by the banner of
