@@ -92,7 +92,7 @@ class Board:
         found = [told for _, told in without_baseline(self.records.values())]
         for row, forged in self.records.items():
             record = self._filed(forged, found) if row in self.forged else forged
-            found += undeclared(record.spec, self.suite, self.catalogue)
+            found += undeclared(record.spec, self.suite, self.catalogue, published=True)
             found += [one.message for one in contradictions(record, "", consistency)]
         return found
 
@@ -114,7 +114,9 @@ def real(
     suite = load_suite(str(ran.data.parent / "benchmarks" / "historic.yaml"))[1]
     data = suite.model_dump(exclude_unset=True)
     chains = {**data["scenarios"], "extended_data": [{"share": 0.5}, {}]}
-    suite = parse_suite({**data, "methods": ["independent", "bct", "procrustes"], "scenarios": chains}, "here")
+    suite = parse_suite(
+        {**data, "methods": ["independent", "bct", "procrustes"], "scenarios": chains, "seeds": [0, 1, 2]}, "here"
+    )
     store, records = Store(tmp_path_factory.mktemp("real") / "runs"), {}
     shutil.copytree(ran.runs.root, store.root)
     context = RunContext(store.root, ran.data)
@@ -292,6 +294,7 @@ FOUND: dict[str, Callable[[Board], Any]] = {
     "all results are those of another seed": lambda board: board.change(BCT, **measured(board.records["bct", 1])),
     "a seed is filed again": lambda board: file_again(board, [BCT, BASE], 2, lambda name: name),
     "a seed is filed again, with invented models": lambda board: file_again(board, [BCT, BASE], 2, invented),
+    "a seed that the suite has not": lambda board: board.spec(("bct", 1), seed=7),
     "a seed has no record of independent": lambda board: board.records.pop(("independent", 1)),
     "queries are dropped": fewer,
     "fewer items are relevant": lambda board: [
@@ -364,6 +367,12 @@ def test_a_forgery_is_found(board: Board, forge: Callable[[Board], Any]) -> None
 def test_some_is_the_submitters_word(board: Board, forge: Callable[[Board], Any]) -> None:
     forge(board)
     assert board.problems() == []
+
+
+def test_seeds_of_ones_own_choice_are_for_ones_own_runs(board: Board) -> None:
+    spec = board.records[BCT].spec.model_copy(update={"seed": 7})
+    told = [list(undeclared(spec, board.suite, board.catalogue, published=where)) for where in (True, False)]
+    assert told == [["its seed 7 is none of the suite's, 0, 1, 2; remove it"], []]
 
 
 def test_docs_list_every_kind() -> None:

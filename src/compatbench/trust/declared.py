@@ -11,11 +11,14 @@ from compatbench.records.record import CellSpec, MethodInfo
 from compatbench.suite.suite import Suite
 
 
-def undeclared(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator[str]:
+def undeclared(spec: CellSpec, suite: Suite | None, catalogue: Catalogue, *, published: bool) -> Iterator[str]:
     """Facts of the method of `spec` that are not those of its class and of its row in `suite`, each in one line.
 
-    None for a record of other code, which is outdated.
+    None for a record of other code, which is outdated. Of a `published` record also a seed that the suite has not:
+    seeds of one's own choice could be those that came out well.
     """
+    if published and suite is not None and spec.seed not in suite.seeds:
+        yield f"its seed {spec.seed} is none of the suite's, {', '.join(map(str, suite.seeds))}; remove it"
     plugin = catalogue.plugins.get(spec.method.name)
     current = plugin is not None and plugin.source_hash == spec.method.source_hash
     if suite is None or not current or spec.protocol != PROTOCOL_VERSION or spec.scenario not in suite.scenarios:

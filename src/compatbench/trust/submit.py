@@ -107,7 +107,7 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
         contradictions(one, "", consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]
     for one in baselines_first(records):
-        problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue)]
+        problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue, published=True)]
         problems += contradictions(one, file_of(one), consistency)
     return problems
 

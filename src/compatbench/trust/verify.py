@@ -83,7 +83,8 @@ def _check(
             verdict.records.append(record)
             verdict.problems += problems
             where = path.relative_to(store.root).as_posix()
-            verdict.problems += [Problem(where, told) for told in undeclared(record.spec, suite, catalogue)]
+            facts = undeclared(record.spec, suite, catalogue, published=published)
+            verdict.problems += [Problem(where, told) for told in facts]
             verdict.problems += _outdated(record, where, suite, catalogue, published)
         if published and everything:
             for record in baselines_first(one for one in everything if _selected(one, selection)):
