@@ -19,7 +19,7 @@ from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
 from compatbench.trust.board import read_board
 from compatbench.trust.packs import find_record, pack_rows, unpacked_board
-from compatbench.trust.problems import serious
+from compatbench.trust.problems import Problem, serious
 from compatbench.trust.submit import submit
 from compatbench.trust.tables import write_board
 from compatbench.trust.verify import verify
@@ -222,6 +222,24 @@ def test_a_damaged_row_is_told_and_the_rest_is_checked(fresh: Published, board: 
     row.write_bytes(content)
     (row.parent / "more.txt").write_text("")
     assert told(board) == ["historic/records/extended_class/more.txt: no record needs what is here; remove it"]
+
+
+@pytest.mark.parametrize("name", ["bct.zip", "_shared.zip"])
+def test_what_no_record_needs_is_found_inside_of_a_zip_file(fresh: Published, board: Store, name: str) -> None:
+    path = board.packed(fresh.cells[1].spec).parent / name
+    right = path.read_bytes()
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr(zipfile.ZipInfo("id_rsa"), "a key")
+    found: list[Problem] = []
+    with unpacked_board(board, found):
+        assert [one.message for one in found] == ["no record needs its 'id_rsa'; submit its cells again"]
+    for before, comment in ((b"", b"hello"), (b"x", b"")):
+        path.write_bytes(right)
+        with zipfile.ZipFile(path, "a") as file:
+            file.comment = comment
+        path.write_bytes(before + path.read_bytes())
+        with pytest.raises(RequestError, match="has a comment, or other bytes"), unpacked_board(board):
+            pass
 
 
 def test_a_changed_score_in_a_row_is_found(fresh: Published, board: Store) -> None:

@@ -95,6 +95,8 @@ def unpack(packed: bytes, pool: Pool, beside: Sequence[bytes] = ()) -> bytes:
                 codes = np.ascontiguousarray(np.stack(planes, axis=1)).view(kind)[:, 0]
             known.next(column, codes)
             block.setdefault(name, {})[column] = Coded(dtype, form, codes)
+        if at != len(packed):
+            raise ValueError("more bytes than its columns take")
         return block_bytes(block)
     except Exception as error:  # damaged bytes raise almost anything
         raise RequestError(f"damaged arrays ({error or type(error).__name__})") from error

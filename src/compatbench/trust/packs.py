@@ -122,6 +122,8 @@ def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
     out.mkdir(parents=True)
     pool: dict[str, bytes] = {}
     shared: dict[str, bytes] = {}
+    there: dict[Path, set[str]] = {}
+    needed: dict[Path, set[str]] = defaultdict(set)
     for path in sorted(folder.iterdir(), key=lambda path: (path.name != SHARED, path.name)):
         where = path.relative_to(leaderboard.root).as_posix()
         if path.suffix == ".json":
@@ -132,9 +134,11 @@ def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
             continue
         try:
             members = _members(path)
+            there[path] = set(members)
             if path.name == SHARED:
                 pool |= {name: content for name, content in members.items() if not name.endswith(_CODES)}
                 for name, content in _packed(members).items():
+                    needed[path] |= pool_keys(content, pool)
                     shared[name] = unpack(content, pool)
                     codes_path(store.arrays, name).write_bytes(shared[name])
                 continue
@@ -143,11 +147,20 @@ def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
             for line in lines.values():
                 beside |= dict.fromkeys(_files(line), _beside(line, shared))
             for name, content in _packed(members).items():
+                needed[folder / SHARED] |= pool_keys(content, pool)
                 codes_path(store.arrays, name).write_bytes(unpack(content, pool, beside.get(name, [])))
+            needed[path].add(RECORDS)
             for name, line in lines.items():
                 (out / name).write_text(line, encoding="utf-8")
+                for part, file in (("own", path), ("shared", folder / SHARED)):
+                    needed[file] |= {f"{one}{_CODES}" for one in _files_of(line, part)}
         except Exception as error:  # damaged zip files raise almost anything
             yield Problem(where, f"cannot be unpacked: {_told(error)}; restore it, or submit its cells again")
+            needed[folder / SHARED] |= there.get(folder / SHARED, set())  # which of it is needed stays unknown
+    for path, names in there.items():
+        if extra := sorted(names - needed[path]):
+            where = path.relative_to(leaderboard.root).as_posix()
+            yield Problem(where, f"no record needs its {extra[0]!r}; submit its cells again")
 
 
 def _pack(folder: Path, names: set[str], board: Store, out: Path) -> None:
@@ -215,7 +228,10 @@ def _packed(members: Members) -> dict[str, bytes]:
 
 def _records(members: Members) -> dict[str, str]:
     """The text of every record of a row, by the name of its file."""
-    text = lzma.LZMADecompressor().decompress(members[RECORDS], MOST_BYTES)
+    decompressor = lzma.LZMADecompressor()
+    text = decompressor.decompress(members[RECORDS], MOST_BYTES)
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"{RECORDS} is cut off, too large, or followed by something else")
     lines: dict[str, Any] = json.loads(text)
     if wrong := [name for name in lines if not _NAME.fullmatch(name)]:
         raise ValueError(f"'{wrong[0]}' is no name of a record")
@@ -227,13 +243,19 @@ def _told(error: Exception) -> str:
 
 
 def _members(path: Path) -> dict[str, bytes]:
-    """The content of a zip file by name, no larger than the file. Raises almost anything for a damaged one."""
+    """The content of a zip file by name, no larger than the file. Raises almost anything for a damaged one.
+
+    Comments and bytes between members, which nobody would see, are damage too.
+    """
     with zipfile.ZipFile(path) as file:
         if any(one.compress_type != zipfile.ZIP_STORED for one in file.infolist()):
             raise ValueError("has compressed members")
         if sum(one.file_size for one in file.infolist()) > path.stat().st_size:
             raise ValueError("its members overlap")
-        return {one.filename: file.read(one) for one in file.infolist()}
+        members = {one.filename: file.read(one) for one in file.infolist()}
+    if path.stat().st_size != len(_zipped(members)):
+        raise ValueError("has a comment, or other bytes that are of none of its members")
+    return members
 
 
 def _zipped(members: Members) -> bytes:
