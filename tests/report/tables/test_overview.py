@@ -91,6 +91,16 @@ def test_gains_against_an_old_model_of_its_own_are_marked(bench):
     assert "†" in table.footnotes
 
 
+def test_needs_are_those_of_all_scenarios_in_the_order_of_the_vocabulary(bench):
+    records = []
+    for at, needs in {"a": ["labels"], "b": ["old encoder", "old classifier"], "c": ["labels", "old encoder"]}.items():
+        records += scored(bench, "m", at, 0.25, [0.5] * QUERIES, needs=needs)
+    table = overview(bench, records)
+    assert cells(table, "m")["needs"].value == "old encoder, old classifier, labels"
+    (line,) = (row for group in table.groups for row in group.rows if row.cells["method"].value == "m")
+    assert line.tags == ("old encoder", "old classifier", "labels")
+
+
 def test_one_scenario_has_no_overview(bench):
     assert overview(bench, scored(bench, "m", "a", 0.25, [0.5] * QUERIES)) is None
 

@@ -15,7 +15,7 @@ from compatbench.report.rows.closing import convergences
 from compatbench.report.rows.contests import Average, averages, ranks
 from compatbench.report.rows.controls import ScenarioRows
 from compatbench.report.rows.row import MethodRow, published_beneath
-from compatbench.vocabulary import RANKED_BY, League, MetricName, Verdict
+from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Verdict
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class OverviewRow:
     def known(self) -> MethodRow:
         """The row in the first scenario that has it."""
         return next(row for row in self.rows if row is not None)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """All needs that it has in some scenario."""
+        found = {need for row in self.rows if row is not None for need in row.runs.method.needs}
+        return tuple(need for need in Need if need in found)
 
     @property
     def compatible(self) -> str:

@@ -89,7 +89,7 @@ def _cost(row: OverviewRow) -> str:
         parts.append(f"after a backfill {_beside_plain(row.tax)} a plain new model")
     if row.time is not None:
         parts.append(f"training time {number(row.time, Unit.TIMES)}")
-    return ", ".join([*parts, f"needs {', '.join(row.known.runs.method.needs) or 'nothing'}"])
+    return ", ".join([*parts, f"needs {', '.join(row.needs) or 'nothing'}"])
 
 
 def _beside_plain(tax: float) -> str:

@@ -19,7 +19,6 @@ from compatbench.report.tables.method_rows import (
     TIME,
     grouped,
     method_cell,
-    method_row,
     needs_cell,
     timing,
     used,
@@ -134,9 +133,9 @@ def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName
         "time": TableCell(row.time),
         "compatible": TableCell(row.compatible or None),
         "mean_rank": plain(row.mean_rank),
-        "needs": needs_cell(row.known.runs.method.needs),
+        "needs": needs_cell(row.needs),
     }
-    return method_row(row.known, cells | gains)
+    return Row(cells | gains, tags=row.needs)
 
 
 def unconverged(row: OverviewRow) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def _row(row: OverviewRow, labels: Sequence[str]) -> Json:
         "label": row.label,
         "role": known.role,
         "league": known.league,
-        "needs": list(known.runs.method.needs),
+        "needs": list(row.needs),
         "under": known.under,
         "means": {
             number.heading: [one.value, one.low, one.high] if one.value is not None else None
