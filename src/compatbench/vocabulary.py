@@ -284,11 +284,11 @@ class MetricName(Word):
     P_1 = "P_1", "AdvBCT's score of both: the harmonic mean of P_up and P_comp."
     RETENTION = "retention", "M(n,o) / M(*,*): the share of the full backfill's quality."
     OLD_RETENTION = "old_retention", "M(o,o) / M(*,*): the same of the status quo.", "retention, status quo"
-    CEILING = (
-        "ceiling",
-        "What a map of the queries could reach at best with the old vectors: each query is the normalised mean of its "
-        "relevant items' old vectors. Left out where each has one.",
-        "oracle ceiling",
+    ORACLE_MEAN = (
+        "oracle_mean",
+        "Queries that know the answer: each is the normalised mean of its relevant items' old vectors. A map of the "
+        "queries may reach more. Left out where each has one.",
+        "oracle mean",
     )
     AC = (
         "AC",

@@ -71,6 +71,8 @@ def test_a_document_scores_by_its_best_vector(
     comparison, results = compare(items, queries, relevance, settings, "", torch.device("cpu"), Stopwatch())
     assert (comparison.inputs.items, comparison.inputs.vectors) == (DOCUMENTS, len(files["group"]))
     assert any(notice.kind == "documents" for notice in comparison.notices)
+    assert "oracle mean" not in results  # of chunks it would be far below the best chunk
+    assert [one.name for one in comparison.outcomes] == ["status quo", "full backfill", "no adapter", "ridge"]
     split = evaluate.make_split(relevance, 10, 2000, 0)
     kept = [int(name.removeprefix("doc-")) for name in items.searched[split.gallery]]
     assert (comparison.parts.fitting_pairs, len(kept)) == (10, 40)

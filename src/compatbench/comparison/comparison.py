@@ -179,7 +179,7 @@ class Comparison(_Model):
 STATUS_QUO: str = "status quo"
 FULL_BACKFILL: str = "full backfill"
 UNADAPTED: str = "no adapter"
-ORACLE: str = MetricName.CEILING.heading
+ORACLE: str = MetricName.ORACLE_MEAN.heading
 """The reference rows."""
 
 

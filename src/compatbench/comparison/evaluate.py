@@ -56,7 +56,7 @@ REFERENCES = {
     STATUS_QUO: "the old model, unchanged: old queries on the old index",
     FULL_BACKFILL: "every item re-embedded: new queries on a new index",
     UNADAPTED: "new queries on the old index, unmapped (cut or zero-padded to its dimensions)",
-    ORACLE: "queries at the mean of their relevant items' old vectors: a ceiling for any query map",
+    ORACLE: "queries that know the answer: the mean of their relevant items' old vectors",
 }
 
 
@@ -252,6 +252,7 @@ def _outcomes(
     rows = [
         Outcome(name=name, role=Role.REFERENCE, summary=text, metrics=numbers[name])
         for name, text in REFERENCES.items()
+        if name in numbers
     ]
     for fit in fits:
         name = fit.plugin.name

@@ -75,13 +75,13 @@ def build_systems(
     by_new_model = {NEW}
     usual = torch.full((len(old),), usual_length)
     cut = to_dim(new * queries.new_lengths[:, None], old.shape[1])
-    oracle = oracle_queries(relevance, _document_means(gallery, searched), OLD, old)
     asked = {
         STATUS_QUO: (old, queries.old_lengths, OLD),
         FULL_BACKFILL: (new, queries.new_lengths, NEW),
         UNADAPTED: (F.normalize(to_dim(new, old.shape[1])), _lengths(cut), OLD),
-        ORACLE: (oracle, usual, OLD),
     }
+    if gallery.documents is None:  # the mean of a document's vectors may be far from its best one
+        asked[ORACLE] = oracle_queries(relevance, _old_vectors(gallery, searched), OLD, old), usual, OLD
     for fit in fits:
         if fit.adapter is None:
             continue
@@ -124,17 +124,9 @@ def sized(directions: Tensor, lengths: Tensor, similarity: Similarity) -> Tensor
     return directions.clone() if similarity is Similarity.COSINE else directions * lengths[:, None]
 
 
-def _document_means(gallery: PairedItems, searched: Rows) -> Chunks:
-    """Passes over the old vectors, the mean of its unit vectors standing for a document of several."""
-
+def _old_vectors(gallery: PairedItems, searched: Rows) -> Chunks:
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
-        for begin in range(0, len(searched), size):
-            part = searched[begin : begin + size]
-            vectors = gallery.old_vectors(gallery.rows_of(part))
-            if gallery.documents is not None:
-                sizes = torch.from_numpy(gallery.documents.sizes(part))
-                vectors = torch.segment_reduce(vectors, "mean", lengths=sizes)
-            yield {OLD: vectors}
+        return ({OLD: gallery.old_vectors(searched[at : at + size])} for at in range(0, len(searched), size))
 
     return chunks
 

@@ -1,4 +1,4 @@
-"""The oracle ceiling: the best score of any query vectors on a given gallery."""
+"""Queries that know the answer: the mean of their relevant items, on a given gallery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ CHUNK_ITEMS = 2**14
 def oracle_queries(relevance: Relevance, chunks: Chunks, gallery: str, own_vectors: Tensor) -> Tensor:
     """The normalised mean (Q, D) of each query's relevant items in the version `gallery` of the gallery.
 
-    It knows what is relevant, so it is a ceiling for query maps and no method (protocol §3). `own_vectors` (Q, D) are
+    It knows what is relevant, so it is no method; it is no bound either, since another query vector can score higher
+    (protocol §3). `own_vectors` (Q, D) are
     the queries' own vectors there, which are taken out again where a query is among its relevant items.
     """
     sums = torch.zeros(len(relevance.listed), own_vectors.shape[1], dtype=torch.float64)

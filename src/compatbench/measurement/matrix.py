@@ -44,9 +44,9 @@ def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
             arrays.append(ArrayRef(**entry.place, distance="l2", array=name))
         chain.progress("evaluate", done / total)
     if results["0", "0"].relevant.max(initial=0) > 1:
-        ceiling = chain.oracle()
-        name = _scored(chain, ceiling, Similarity.COSINE).put(chain.arrays, ceiling.name, shared=ceiling.shared)
-        arrays.append(ArrayRef(**ceiling.place, distance="cosine", array=name))
+        oracle = chain.oracle()
+        name = _scored(chain, oracle, Similarity.COSINE).put(chain.arrays, oracle.name, shared=oracle.shared)
+        arrays.append(ArrayRef(**oracle.place, distance="cosine", array=name))
     return arrays, results
 
 

@@ -135,7 +135,7 @@ class ServedChain:
             yield MatrixEntry(f"*{step}", f"*{step}", digest([one.id]), *self.reference(step))
 
     def oracle(self) -> MatrixEntry:
-        """The oracle's queries on the first generation's gallery: a ceiling for every map of queries to it."""
+        """The oracle's queries on the first generation's gallery: what queries reach that know the answer."""
         name = digest([ORACLE, self.generations[0].id])
         return MatrixEntry(ORACLE, "0", name, *oracle_side(*self.pair(0, 0)))
 

@@ -26,7 +26,7 @@ HAND = {
         "P_1": "52.8 [52.8, 52.8]",
         "retention": "0.67 [0.67, 0.67]",  # 50 / 75
         "old_retention": "0.33 [0.33, 0.33]",
-        "ceiling": "87.5 [87.5, 87.5]",
+        "oracle_mean": "87.5 [87.5, 87.5]",
         "rank_gamma": "1",
         "rank_phi": "2",  # equal to varied in Φ; Γ decides
         "tax": "−12.5 [−12.5, −12.5]",  # 62.5 − 75
@@ -54,7 +54,7 @@ HAND = {
     },
     "varied": {
         "rank": "2",
-        "ceiling": "–",  # only one seed has it
+        "oracle_mean": "–",  # only one seed has it
         "A": "*0.45* [0.08, 0.82] n.s.",  # 0.6 · 0.25 + 0.4 · 0.75
         "phi": "0.75 [0.75, 0.75]",
         "rank_phi": "3",

@@ -50,7 +50,7 @@ def estimate(rows: Mapping[str, Scores]) -> dict[str, Numbers]:
     found = Means({(label, *key): column for label, one in rows.items() for key, column in one.values.items()})
     numbers: dict[str, dict[tuple[MetricName, Tested], Estimate]] = {label: {} for label in rows}
     for label, metric in product(rows, DERIVED_FROM):
-        for entry in (*Entry, MetricName.CEILING):
+        for entry in (*Entry, MetricName.ORACLE_MEAN):
             if (label, metric, entry) in found.means:
                 numbers[label][metric, entry] = found.mean((label, metric, entry))
         for word, (formula, columns) in _FORMULAS.items():

@@ -33,7 +33,7 @@ class Scores:
     values: Mapping[tuple[str, str], NDArray[np.float64]]
     """(S, Q) in [0, 1] by metric and matrix entry, e.g. `("mAP", "M(n,o)")`.
 
-    Those of MEAN, FOLLOWED_OLD and FOLLOWED_REFERENCE may have fewer queries, or be absent, as that of CEILING may.
+    Those of MEAN, FOLLOWED_OLD and FOLLOWED_REFERENCE may have fewer queries, or be absent, as that of ORACLE_MEAN may.
     """
 
     def of(self, metric: str, entry: str) -> NDArray[np.float64]:
@@ -68,7 +68,7 @@ class ScoreReader:
             Entry.REFERENCE: (f"*{newest}", f"*{newest}"),
         }
         if all((ORACLE, "0") in [one.at for one in record.arrays] for record in runs.finished):
-            entries[MetricName.CEILING] = ORACLE, "0"
+            entries[MetricName.ORACLE_MEAN] = ORACLE, "0"
         found = {name: [self.entry(record, *at) for record in runs.finished] for name, at in entries.items()}
         first = found[Entry.OLD][0]
         kept = first.answerable

@@ -71,7 +71,7 @@ class _Score:
 
 _RATIOS = (MetricName.RETENTION, MetricName.OLD_RETENTION)
 _P_SCORES = (MetricName.P_UP, MetricName.P_COMP, MetricName.P_1)
-_DETAILS = (*_P_SCORES, *_RATIOS, MetricName.CEILING)
+_DETAILS = (*_P_SCORES, *_RATIOS, MetricName.ORACLE_MEAN)
 """Of the details of a row, and of the CSV; left out where no row has one."""
 _OF_THE_GAIN = (*RANKED_BY, MetricName.P_COMP, MetricName.P_1)
 
