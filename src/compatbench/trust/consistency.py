@@ -23,15 +23,20 @@ ROUNDING = 1e-4
 """Between scores of one model in one environment: adapters scale its vectors to unit length once more, and ties break.
 """
 COPIED = 0.5
-"""Share of queries with the same AP from which on the arrays of two models are one model's. Two different ones of the
-board share at most 6%."""
-COPIED_COARSE = 0.98
-"""The same of records of a leaderboard: a copy has every code; `query_drift` and `independent` share 93%."""
-FEWEST = 10
+"""Share of queries with the same AP from which on the arrays of two models are one model's."""
+COPIED_CODES = {"elsewhere": COPIED, "trained": 0.75, "mapped": 0.95}
+"""The same of records of a leaderboard, whose AP is in 48 levels: of entries of other seeds or places in the matrix,
+of one seed and place where either method trains a model, and of two adapters, which map one model's vectors. Different
+ones of the first 1,227 records share 33%, 68% and 91% at most."""
+SAME_CODES = 0.98
+"""The same of one model in one environment."""
+LOW = 0.06
+"""AP that half of all queries of a model at chance have: in levels it tells nobody from another."""
+FEWEST, FEWEST_CODES = 10, 30
 """Queries without which two arrays are not compared."""
 MANY_RELEVANT = 5
 """Relevant items that a query needs, so that its AP is hardly ever the same by chance."""
-SAMPLE = 64
+SAMPLE = 128
 """Queries by which arrays that may be copies are looked for."""
 
 ReadResults = Callable[[str], QueryResults]
@@ -54,7 +59,7 @@ class Consistency:
     def __init__(self, results: ReadResults, *, coarse: bool = False) -> None:
         """`coarse` for records in the form for a leaderboard."""
         self._results = results
-        self._copied = COPIED_COARSE if coarse else COPIED
+        self._coarse = coarse
         self._said: dict[Hashable, tuple[Any, Record]] = {}
         self._scored: dict[Hashable, list[_Scored]] = defaultdict(list)
         self._samples: dict[Hashable, list[NDArray[np.float32]]] = defaultdict(list)
@@ -164,7 +169,7 @@ class Consistency:
         baseline = self._baselines.get(scenario, {})
         own = [one for one in entries if not is_shared(*one.at)]
         without_effect = record.spec.method.kind == "training" and all(
-            one.at in baseline and _same_share(one.results, baseline[one.at].results) > self._copied for one in own
+            one.at in baseline and self._is_copy(one, baseline[one.at], of_one_model=True) for one in own
         )
         if not (own and without_effect):
             return entries
@@ -182,12 +187,14 @@ class Consistency:
         rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
         sample = scored.results.average_precision[rows]
         samples, others = self._samples[queries], self._scored[queries]
-        near = (np.asarray(samples) == sample).mean(axis=1) if samples and len(rows) else np.zeros(len(samples))
-        for place in np.flatnonzero(near >= self._copied / 2):
+        earlier = np.asarray(samples, np.float32).reshape(len(samples), len(rows))
+        told = _told(earlier, sample, self._coarse)
+        counts, same = told.sum(axis=1), ((earlier == sample) & told).sum(axis=1)
+        for place in np.flatnonzero((same >= counts * COPIED / 2) | (counts < FEWEST)) if len(rows) else ():
             other = others[int(place)]
             if other.source == scored.source or _may_be_alike(scored, other):
                 continue
-            if _same_share(scored.results, other.results) > self._copied:
+            if self._is_copy(scored, other):
                 where = "" if other.record is record else f" of {file_of(other.record)}"
                 yield (
                     f"M({at[0]},{at[1]}) has the scores of M({other.at[0]},{other.at[1]}){where}, query by query, "
@@ -196,6 +203,15 @@ class Consistency:
                 break
         samples.append(sample)
         others.append(scored)
+
+    def _is_copy(self, one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:
+        """Whether so many queries have the same AP as no two models give, or `of_one_model`, as one gives."""
+        a, b = one.results, other.results
+        told = (a.relevant >= MANY_RELEVANT) & _told(a.average_precision, b.average_precision, self._coarse)
+        same = (a.average_precision == b.average_precision)[told]
+        if len(same) < (FEWEST_CODES if self._coarse else FEWEST):
+            return False
+        return float(same.mean()) > (_limit(one, other, of_one_model) if self._coarse else COPIED)
 
 
 def baselines_first(records: Iterable[Record]) -> list[Record]:
@@ -266,6 +282,8 @@ def _differ(one: QueryResults, other: QueryResults, ours: Environment, theirs: E
 def _may_be_alike(one: _Scored, other: _Scored) -> bool:
     """Variants of one method may be the same where they do not differ, and two methods may train the same encoder.
 
+    Of one seed: those of another have other first weights, and see the data in another order.
+
     `low_rank` is `ridge` where a model has no more dimensions than its rank.
     """
     methods = {scored.record.spec.method.name: scored.record.spec for scored in (one, other)}
@@ -273,11 +291,21 @@ def _may_be_alike(one: _Scored, other: _Scored) -> bool:
     if methods.keys() == {"low_rank", "ridge"}:
         rank = methods["low_rank"].method.params["rank"]
         same_method = isinstance(rank, int) and rank >= min(step.dim for step in methods["low_rank"].generations)
-    return one.at == other.at and (same_method or one.at[0] == one.at[1])
+    if one.at != other.at or one.record.spec.seed != other.record.spec.seed:
+        return False
+    return same_method or one.at[0] == one.at[1]
 
 
-def _same_share(one: QueryResults, other: QueryResults) -> float:
-    """Share of the queries with the same AP, of those whose AP is hardly the same by chance."""
-    told = (one.relevant >= MANY_RELEVANT) & (one.average_precision < 1) & (other.average_precision < 1)
-    same = (one.average_precision == other.average_precision)[told]
-    return float(same.mean()) if len(same) >= FEWEST else 0.0
+def _told(one: NDArray[np.float32], other: NDArray[np.float32], coarse: bool) -> NDArray[np.bool_]:
+    """Queries whose AP is hardly the same by chance, which is the highest, or in levels also the lowest, of most."""
+    told: NDArray[np.bool_] = (one < 1) & (other < 1)
+    return told & (np.maximum(one, other) > LOW) if coarse else told
+
+
+def _limit(one: _Scored, other: _Scored, of_one_model: bool) -> float:
+    if of_one_model and same_arithmetic(one.record.environment, other.record.environment):
+        return SAME_CODES
+    if one.at != other.at or one.record.spec.seed != other.record.spec.seed:
+        return COPIED_CODES["elsewhere"]
+    trained = any(scored.record.spec.method.kind == "training" for scored in (one, other))
+    return COPIED_CODES["trained" if trained else "mapped"]

@@ -46,7 +46,7 @@ def published(record: Record, arrays: Path, folder: Path) -> Record:
         content = block_bytes(block)
         files[sha256] = hashlib.sha256(content).hexdigest()
         write_whole(codes_path(folder, files[sha256]), content)
-    return _rescored(record.stored(files), folder)
+    return rescored(record.stored(files), folder)
 
 
 def _unordered(record: Record) -> Iterator[str]:
@@ -75,7 +75,8 @@ def _coded(columns: Mapping[str, NDArray[Any]], unordered: bool) -> dict[str, Co
     return coded
 
 
-def _rescored(record: Record, folder: Path) -> Record:
+def rescored(record: Record, folder: Path) -> Record:
+    """`record` with the numbers that its arrays in `folder` give."""
     scorer = ArrayScorer(folder)
     entries = scorer.by_cosine(record.arrays)
     curves = []
