@@ -107,6 +107,8 @@ def test_without_queries_items_are_asked_by_row_number(upgrade: Upgrade) -> None
         ),
         ("q1\titem 3\tnan\n", "line 1: the grade nan cannot"),
         ("q1\titem 3\t-1e308\n", "line 1: the grade -1e+308 cannot"),
+        ("query-id\tcorpus-id\tscore\n", "bad.tsv: it has no judgements"),
+        ("q1\titem 3\t0\nq1\titem 4\t-1\n", "none of its 2 judgements of these items is relevant (bad.tsv: grades are"),
         ("q1\titem 3\t1e-300\n", "line 1: the grade 1e-300 cannot"),
         (
             "q1\titem 3\t1\nq1\titem 400\t1\n",

@@ -56,6 +56,16 @@ def test_rows_of_a_third_model_lie_apart(share: float) -> None:
     assert abs(int(said[0].split(" of ")[0]) - some.sum()) < 0.2 * some.sum()
 
 
+def test_few_different_vectors_are_no_two_models() -> None:
+    old, _, new = (np.repeat(one[:5], 24, axis=0) for one in models(20))
+    assert texts(old, new) == []
+    old, third, new = models(200)
+    old[:30] = third[:30]
+    once, twice = texts(old, new), texts(np.concatenate((old, old)), np.concatenate((new, new)))
+    assert once == twice
+    assert "of 200 different rows looked at lie apart" in once[0]
+
+
 @pytest.mark.parametrize("kind", ["normal", "uniform", "exponential", "beta", "constant"])
 def test_one_heap_is_no_two(kind: str) -> None:
     drawn = np.random.default_rng(0)

@@ -37,13 +37,17 @@ def index_notices(items: PairedItems, seed: int) -> Iterator[Notice]:
             )
             if same == len(rows):
                 return
-    far = other_heap(_agreement(new, old))
+    different = np.sort(list({row.tobytes(): place for place, row in enumerate(old.numpy())}.values()))
+    if len(different) < 2 * FEWEST:
+        return
+    far = other_heap(_agreement(new[different], old[different]))
     if far:
         yield Notice(
             "index",
             far,
-            f"{far:,} of {len(rows):,} rows looked at lie apart from the others when new vectors are mapped to old "
-            f"ones by ridge regression: two models, or two versions of the texts, seem to have made {items.old.name}",
+            f"{far:,} of {len(different):,} different rows looked at lie apart from the others when new vectors are "
+            "mapped to old ones by ridge regression: two models, or two versions of the texts, seem to have made "
+            f"{items.old.name}",
         )
 
 

@@ -118,6 +118,12 @@ def read_qrels(
     own = np.arange(len(asked)) if queries is None else np.full(len(asked), -1)
     least, ignored = options.relevant_from, Lists.empty(len(asked))
     relevance = Relevance.judged(pairs[:, 0], pairs[:, 1], grades, least, own, ignored, len(gallery.searched))
+    if not len(relevance.listed.values):
+        said = (
+            f"none of its {len(judged):,} judgements of these items is relevant" if judged else "it has no judgements"
+        )
+        left = "; ".join(notice.text for notice in notices)
+        raise RequestError(f"{path}: {said}{f' ({left})' if left else ''}")
     return relevance, tuple(notices)
 
 

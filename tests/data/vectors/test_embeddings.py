@@ -191,7 +191,14 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path, columns: Any, words
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(np.nan, "NaN or infinite"), (-np.inf, "NaN or infinite"), (0, "nothing but zeros")]
+    ("value", "words"),
+    [
+        (np.nan, "NaN or infinite"),
+        (-np.inf, "NaN or infinite"),
+        (0, "nothing but zeros"),
+        (1e-30, "shorter than 1e-12 or longer than 1e19: multiply all of a model by one number"),
+        (1e20, "shorter than 1e-12 or longer than 1e19: multiply all of a model by one number"),
+    ],
 )
 def test_rows_that_cannot_be_ranked_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, words: str

@@ -191,6 +191,23 @@ def test_whole_numbers_alone_are_vectors(tmp_path: Path) -> None:
     assert vectors(tmp_path / "y.csv").shape == (30, 6)  # a dimension that is always 0
 
 
+def test_a_missing_dimension_is_named(tmp_path: Path) -> None:
+    pd.DataFrame(VECTORS, columns=[f"dim_{one}" for one in (0, 1, 2, 4, 5)]).to_csv(tmp_path / "x.csv", index=False)
+    assert "('dim_3' is missing among dim_0, …, dim_5)" in refused(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("row", [2, 25])
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".tsv"])
+def test_text_that_is_not_utf_8_is_told_so(tmp_path: Path, ending: str, row: int) -> None:
+    """Among the first rows, which tell the layout, and after them."""
+    names = [("café" if one == row else "tea") + str(one) for one in range(30)]
+    lines = [json.dumps({"id": name, "vector": [1, 2]}, ensure_ascii=False) for name in names]
+    if ending != ".jsonl":
+        lines = ["id,vector", *(f'{name},"[1, 2]"' for name in names)]
+    (tmp_path / f"x{ending}").write_text("\n".join(lines), encoding="latin-1")
+    assert "save it as UTF-8" in refused(tmp_path / f"x{ending}")
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_mark_of_the_encoding_is_no_text(tmp_path: Path, ending: str, encoding: str) -> None:
@@ -234,7 +251,11 @@ def test_batches_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[1.0, 2.0]\n", "line 1: no object"),
         ("", "it has no rows"),
         ('{"id": 1, "vector": [1.0]}\n{"id": 2, "vector": [1.0, 2.0]}\n', "between 1 and 2 numbers"),
-        ('{"id": 1, "vector": [1.0]}\n{"id": "b", "vector": [2.0]}\n', "'id' differs in kind between lines"),
+        (
+            '{"id": 1, "vector": [1.0]}\n{"id": "b", "vector": [2.0]}\n',
+            "'id' differs in kind between lines: 1 and 'b'; write",
+        ),
+        ('{"id": 1, "vector": [1.0]}\n\n{"id": 2, "vec', "line 3: Unterminated string starting at, at character 11"),
         ('{"id": 1, "vector": [1.0]}\n{"vector": [2.0]}\n', "'id' has 1 empty rows"),
         ('{"id": 1%s, "vector": [1.0]}\n' % (30 * "0"), "'id' differs in kind between lines"),
         ('{"id": 1, "text": "a"}\n', "has no 'vectors'; its columns are id, text"),
@@ -330,9 +351,14 @@ def test_ids_in_an_index_are_ids(tmp_path: Path, wrap: str) -> None:
     )
 
 
-def test_an_index_that_kept_no_vectors_is_named(tmp_path: Path) -> None:
-    faiss.write_index(faiss.IndexHNSWFlat(5, 4), str(tmp_path / "x.faiss"))
-    assert "an index of kind 'IHNf' has not kept its vectors" in refused(tmp_path / "x.faiss")
+def test_an_index_of_another_kind_is_named_with_a_way_to_its_vectors(tmp_path: Path) -> None:
+    index = faiss.IndexHNSWFlat(5, 4)
+    index.add(VECTORS)
+    faiss.write_index(index, str(tmp_path / "x.faiss"))
+    said = refused(tmp_path / "x.faiss")
+    assert "an index of kind 'IHNf' is not read; flat and IVF-flat ones are" in said
+    assert "index.reconstruct_n(0, index.ntotal)" in said
+    assert np.array_equal(index.reconstruct_n(0, index.ntotal), VECTORS)
 
 
 @pytest.mark.parametrize("at", [4, 8, 37])

@@ -84,6 +84,15 @@ def test_items_that_one_file_has_alone_are_cut_and_counted(tmp_path: Path) -> No
         read_items(*files, options=InputOptions(common=True))
 
 
+@pytest.mark.parametrize("spelling", ["{}", "{{{}}}", " {}"])
+def test_ids_in_another_spelling_are_hinted_at(tmp_path: Path, spelling: str) -> None:
+    names = [f"0a{one:02d}-ffff" for one in range(ROWS)]
+    np.savez(tmp_path / "old.npz", vectors=OLD, ids=[spelling.format(name.upper()) for name in names])
+    np.savez(tmp_path / "new.npz", vectors=NEW, ids=names)
+    with pytest.raises(RequestError, match=r"old.npz has .?0A00-FFFF.?: spell ids alike in both files"):
+        read_items(tmp_path / "old.npz", tmp_path / "new.npz")
+
+
 def test_without_ids_nothing_can_be_cut(tmp_path: Path) -> None:
     np.save(tmp_path / "old.npy", OLD)
     np.save(tmp_path / "new.npy", NEW[:9])

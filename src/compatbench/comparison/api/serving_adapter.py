@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from compatbench.data.vectors.in_memory import to_array
+from compatbench.data.vectors.pairing import SHORTEST
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.vocabulary import Similarity
@@ -55,11 +56,11 @@ class ServingAdapter(FittedAdapter):
             raise RequestError(f"{side} vectors are rows (N, D): give a single one as vector[None]")
         vectors = super()._tensor(vectors, dim, side)
         norms = torch.linalg.vector_norm(vectors, dim=1)
-        bad = torch.nonzero(~(norms.isfinite() & (norms > 0))).flatten().tolist()
+        bad = torch.nonzero(~(norms.isfinite() & (norms > SHORTEST))).flatten().tolist()
         if bad:
             raise RequestError(
-                f"{len(bad):,} of {len(vectors):,} {side} vectors are NaN, infinite or zero: rows {_listed(bad)}; "
-                "embed these again, or leave them out"
+                f"{len(bad):,} of {len(vectors):,} {side} vectors are NaN, infinite or zero (shorter than "
+                f"{SHORTEST:g}): rows {_listed(bad)}; embed these again, or leave them out"
             )
         return vectors
 

@@ -20,6 +20,7 @@ from compatbench.data.family import Family, Notify, Options
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_table
 from compatbench.data.vectors.formats.registry import FORMATS
+from compatbench.data.vectors.pairing import SHORTEST
 from compatbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _read(folder: Path) -> _Part:
 def _checked(table: EmbeddingTable) -> EmbeddingTable:
     for rows, block in table.blocks():
         lengths = np.linalg.norm(block, axis=1)
-        if (bad := np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))).size:
+        if (bad := np.flatnonzero(~((lengths > SHORTEST) & np.isfinite(lengths)))).size:
             raise RequestError(f"{table.name}: row {rows.start + bad[0]} is zero or not finite; take it out everywhere")
     return table
 

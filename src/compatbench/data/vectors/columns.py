@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names
-from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED
+from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED, gaps
 from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import InputOptions, WhichModel
 from compatbench.errors import RequestError, listed
@@ -56,7 +56,8 @@ def _choose(
     possible = [name for name, can in available.items() if can]
     if len(possible) != 1:
         raise RequestError(
-            f"{path} has no 'vectors'; its columns are {listed(available, LISTED)}: name one by --vectors COLUMN"
+            f"{path} has no 'vectors'; its columns are {listed(available, LISTED)}{gaps(available)}: name one by "
+            "--vectors COLUMN"
         )
     return possible[0]
 

@@ -19,6 +19,9 @@ Rows = NDArray[np.intp]
 
 _LISTED_BAD = 100
 
+SHORTEST = 1e-12
+"""Length from which float32 gives a vector unit length, as torch does it; 1e19 is the longest."""
+
 
 @dataclass(frozen=True, eq=False)
 class Checked:
@@ -29,39 +32,45 @@ class Checked:
     """Rows with NaN or infinite values."""
     zero: Rows
     """Rows of nothing but zeros."""
+    unfit: Rows
+    """Rows of numbers so small, or so large, that float32 cannot give them unit length."""
     lengths: tuple[float, float]
     """The least and the greatest length of the other rows; (1, 1) where there are none."""
 
     @classmethod
     def of(cls, table: EmbeddingTable) -> Checked:
         """Raises RequestError for an id that is there twice, unless rows are parts of documents."""
-        not_finite, zero, lengths = [np.empty(0, np.intp)], [np.empty(0, np.intp)], (np.inf, 0.0)
+        bad, lengths = [np.empty((0, 2), np.intp)], (np.inf, 0.0)
         for rows, block in table.blocks():
             with np.errstate(over="ignore", invalid="ignore"):
                 norms = np.linalg.norm(block, axis=1)
-            good = np.isfinite(norms) & (norms > 0)
+            good = np.isfinite(norms) & (norms > SHORTEST)
             if good.any():
                 lengths = min(lengths[0], float(norms[good].min())), max(lengths[1], float(norms[good].max()))
-            not_finite.append(rows.start + np.flatnonzero(~np.isfinite(norms)))
-            zero.append(rows.start + np.flatnonzero(norms == 0))
+            greatest = np.abs(block[~good]).max(axis=1)
+            kind = np.where(np.isfinite(greatest), np.where(greatest == 0, 1, 2), 0)
+            bad.append(np.stack((rows.start + np.flatnonzero(~good), kind), axis=1))
         if table.ids is not None and table.group is None:
             _check_unique(table, table.ids)
         found = (1.0, 1.0) if lengths[1] == 0 else lengths
-        return cls(table, np.concatenate(not_finite), np.concatenate(zero), found)
+        every = np.concatenate(bad)
+        not_finite, zero, unfit = (every[every[:, 1] == kind, 0] for kind in range(3))
+        return cls(table, not_finite, zero, unfit, found)
 
     @cached_property
     def bad(self) -> Rows:
         """Rows that cannot be ranked, ascending."""
-        return np.sort(np.concatenate((self.not_finite, self.zero)))
+        return np.sort(np.concatenate((self.not_finite, self.zero, self.unfit)))
 
     @property
     def complaint(self) -> str:
         """The number of bad rows, the reason, and their places."""
-        why = [
-            f"{len(rows):,} {what}"
-            for rows, what in ((self.not_finite, "NaN or infinite"), (self.zero, "nothing but zeros"))
-            if len(rows)
-        ]
+        kinds = (
+            (self.not_finite, "NaN or infinite"),
+            (self.zero, "nothing but zeros"),
+            (self.unfit, f"shorter than {SHORTEST:g} or longer than 1e19: multiply all of a model by one number"),
+        )
+        why = [f"{len(rows):,} {what}" for rows, what in kinds if len(rows)]
         ids, word = (self.bad, "row ") if self.table.ids is None else (self.table.ids[self.bad], "")
         return (
             f"{self.table.name}: {len(self.bad):,} of {len(self.table):,} rows cannot be ranked ({', '.join(why)}): "
@@ -180,11 +189,23 @@ def _place(codes: Rows) -> Rows:
 
 def _refuse_missing(table: EmbeddingTable, other: EmbeddingTable, missing: Rows) -> None:
     if len(missing) and other.ids is not None:
+        remedy = "embed these items by both models, or cut to those that both have by --common"
+        if (alike := _spelt_alike(table.ids, other.ids[missing[0]])) is not None:
+            remedy = f"{table.name} has {alike}: spell ids alike in both files"
         raise RequestError(
             f"{table.name} has no id {other.ids[missing[0]]!s}, which is row {missing[0]} of {other.name}; "
-            f"{len(missing)} of {len(other)} ids are missing: embed these items by both models, or cut to those that "
-            "both have by --common"
+            f"{len(missing)} of {len(other)} ids are missing: {remedy}"
         )
+
+
+def _spelt_alike(ids: Values | None, wanted: str) -> str | None:
+    """The first of the `ids` that is the wanted one but for capitals, hyphens, blanks and brackets, as UUIDs may be."""
+    bare = _bare(wanted)
+    return next((str(one) for one in ids if _bare(one) == bare), None) if ids is not None and bare else None
+
+
+def _bare(name: object) -> str:
+    return "".join(filter(str.isalnum, str(name))).casefold()
 
 
 def _check_unique(table: EmbeddingTable, ids: Values) -> None:

@@ -15,8 +15,8 @@ from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, 
 from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
 from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED, families
-from compatbench.data.vectors.formats.text import encoding_of, looks_like_a_number
-from compatbench.errors import RequestError, first_line
+from compatbench.data.vectors.formats.text import encoding_of, looks_like_a_number, with_remedy
+from compatbench.errors import RequestError
 
 BLOCK_BYTES = 2**24
 """A row may be no longer."""
@@ -95,7 +95,7 @@ def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapp
     except RequestError:
         raise
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
+        raise RequestError(f"{path} cannot be read: {with_remedy(error)}") from error
 
 
 def _numbers(column: object) -> Values:
@@ -111,7 +111,7 @@ def _layout(path: Path) -> _Layout:
             stream.seek(0)
             rows = list(islice(csv.reader(stream, delimiter=delimiter), LOOKED_AT))
     except (OSError, UnicodeError, csv.Error) as error:
-        raise RequestError(f"{path} cannot be read: {first_line(error)}") from error
+        raise RequestError(f"{path} cannot be read: {with_remedy(error)}") from error
     if not rows or not rows[0]:
         raise RequestError(f"{path} cannot be read: it has no rows")
     names, decimal = [cell.strip() for cell in rows[0]], "."

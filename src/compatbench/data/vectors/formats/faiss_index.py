@@ -46,8 +46,9 @@ def _index(reader: _Reader, depth: int = 0) -> tuple[Values, Values | None]:
     kind = reader.word()
     if kind not in (*_FLAT, *_IVF_FLAT, *_WITH_IDS) or depth > 2:
         raise RequestError(
-            f"{reader.path}: an index of kind '{kind.decode('latin-1')}' has not kept its vectors; flat and IVF-flat "
-            "ones are read (IndexFlat, IndexIVFFlat, IndexIDMap)"
+            f"{reader.path}: an index of kind '{kind.decode('latin-1')}' is not read; flat and IVF-flat ones are "
+            "(IndexFlat, IndexIVFFlat, IndexIDMap). Of others save what they keep: "
+            "np.save('vectors.npy', index.reconstruct_n(0, index.ntotal))"
         )
     dim, items = reader.number(np.int32), reader.number()
     reader.take(np.uint8, 17)  # two numbers without meaning, and whether it is trained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
 from compatbench.data.vectors.formats.batches import join_batches
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
-from compatbench.data.vectors.formats.text import encoding_of
+from compatbench.data.vectors.formats.text import encoding_of, with_remedy
 from compatbench.errors import RequestError, first_line
 
 BATCH_CHARACTERS = 2**24
@@ -41,7 +42,8 @@ def _arrays(path: Path, names: Sequence[str], rows: list[dict[str, Any]]) -> Map
         try:
             column = pa.array([row.get(name) for row in rows])
         except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
-            raise RequestError(f"{path}: '{name}' differs in kind between lines: {first_line(error)}") from error
+            said = _different([row.get(name) for row in rows]) or first_line(error)
+            raise RequestError(f"{path}: '{name}' differs in kind between lines: {said}") from error
         if pa.types.is_null(column.type) and name == names[0]:
             column = column.cast(pa.list_(pa.float32()))
         found[name] = to_numpy(str(path), name, column, path.stat().st_size, vectors=name == names[0])
@@ -63,8 +65,25 @@ def _batches(path: Path, characters: int) -> Iterator[list[dict[str, Any]]]:
                             raise ValueError('no object, as in {"id": "a", "embedding": [0.1, 0.2]}')
                 if rows:
                     yield rows
-    except (OSError, ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        raise RequestError(f"{path} cannot be read: line {number}: {error.msg}, at character {error.colno}") from error
+    except (OSError, UnicodeError) as error:
+        raise RequestError(f"{path} cannot be read: {with_remedy(error)}") from error
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} cannot be read: line {number}: {first_line(error)}") from error
+
+
+def _different(values: list[Any]) -> str:
+    """The first two values of different kinds, if there are any."""
+    there = [value for value in values if value is not None]
+    other = next((value for value in there if _kind(value) is not _kind(there[0])), None)
+    return (
+        "" if other is None else f"{reprlib.repr(there[0])} and {reprlib.repr(other)}; write all as text, or as numbers"
+    )
+
+
+def _kind(value: Any) -> type:
+    return float if type(value) is int else type(value)
 
 
 JSONL = Format(_columns, _read)

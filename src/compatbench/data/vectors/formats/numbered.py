@@ -29,6 +29,18 @@ def families(names: Iterable[str]) -> dict[str, list[str]]:
     }
 
 
+def gaps(names: Iterable[str]) -> str:
+    """What is missing in the numbered columns that would be vectors without a gap; nothing where they have none."""
+    found: dict[str, set[int]] = {}
+    for match in filter(None, map(_NUMBERED.match, names)):
+        found.setdefault(match[1], set()).add(int(match[2]))
+    for prefix, numbers in found.items():
+        missing = sorted(set(range(min(1, *numbers), max(numbers))) - numbers) if len(numbers) >= FEWEST else []
+        if 0 < len(missing) < len(numbers):
+            return f" ('{prefix}{missing[0]}' is missing among {prefix}{min(numbers)}, …, {prefix}{max(numbers)})"
+    return ""
+
+
 def refuse_ids(where: str, members: list[str], whole: Collection[str]) -> None:
     """Raise RequestError where the first or the last dimension is the only one of `whole` numbers: ids, or classes."""
     for one in (members[0], members[-1]):

@@ -27,8 +27,13 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding=encoding_of(path))
     except (OSError, UnicodeError) as error:
-        remedy = "; save it as UTF-8" if isinstance(error, UnicodeError) else ""
-        raise RequestError(f"{path} cannot be read: {first_line(error)}{remedy}") from error
+        raise RequestError(f"{path} cannot be read: {with_remedy(error)}") from error
+
+
+def with_remedy(error: Exception) -> str:
+    """The first line of an error of reading a text, and what to do about an encoding."""
+    of_encoding = isinstance(error, UnicodeError) or "UTF8" in str(error)
+    return f"{first_line(error)}{'; save it as UTF-8' if of_encoding else ''}"
 
 
 def looks_like_a_number(word: str) -> bool:
