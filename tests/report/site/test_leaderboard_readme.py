@@ -1,6 +1,7 @@
 """results/README.md and its part of README.md: every link leads somewhere, and every warning is told."""
 
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -108,6 +109,24 @@ def test_the_part_of_the_projects_readme_stands_between_its_marks(made):
     assert "|status quo|–|25.0|25.0|–|–|" in lines
     assert not any("shuffled" in line for line in lines), "controls stay on the page"
     assert with_section(once, made, FOLDER) == once
+
+
+def test_the_projects_readme_says_who_leads_by_tuned_values(bench, made):
+    records = row(bench, "independent", 0.125, "two", role="reference")
+    for label, cross in (
+        ("b(tuned)", 0.625),
+        ("b(published)", 0.4),
+        ("a(x=1, tuned)", 0.5),
+        ("a(x=1, published)", 0.5),
+    ):
+        records += row(bench, label, cross, "two", setting=label.rpartition("(")[2][:-1].rpartition(" ")[2])
+    tuned = replace(board_suite(bench, records), name="other")
+    text = with_section(MARKED, board(*made.suites, tuned), FOLDER)
+    told = (
+        "constants; tuning changes who leads: b (A 0.75) before a(x=1) (0.60) in *two* of [other](results/leaderboard/"
+    )
+    assert told in text
+    assert "tuning" not in with_section(MARKED, made, FOLDER)
 
 
 def test_marks_of_what_is_not_there_leave_the_text_alone(made):

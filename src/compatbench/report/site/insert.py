@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError, listed
-from compatbench.report.render.table import Column, Group, Place, Row, Table
+from compatbench.report.render.table import Column, Group, Place, Row, Table, Unit, number
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
 from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.board import Board, BoardSuite
@@ -21,7 +21,7 @@ from compatbench.report.site.leaderboard_readme import board_banner
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.overview import UNCONVERGED, explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
-from compatbench.vocabulary import League
+from compatbench.vocabulary import League, ParameterSetting, plain_label
 
 
 def _marked(what: str) -> re.Pattern[str]:
@@ -128,10 +128,30 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             "\n".join(lines),
             board_banner(board),
             re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),
-            f"All {about.rows} rows, their intervals and records: [{page}]({page}) (download and open), "
-            f"[{folder.parent}/README.md]({folder.parent}/README.md).",
+            f"All {about.rows} rows: [{page}]({page}) (download and open), "
+            f"[{folder.parent}/README.md]({folder.parent}/README.md).{_tuning(suite, board, folder)}",
         ]
     )
+
+
+def _tuning(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
+    """Who leads by tuned values, if another suite has them for an upgrade of this one."""
+    published = {(one.runs.dataset, one.runs.scenario): one.contests for one in suite.reports}
+    for other in board.suites:
+        for report in other.reports if other is not suite else ():
+            here = published.get((report.runs.dataset, report.runs.scenario), {})
+            for league, (first, *rest) in report.contests.items():
+                if not rest or league not in here or first.setting is not ParameterSetting.TUNED:
+                    continue
+                names = [plain_label(one.label) for one in (first, rest[0], here[league][0])]
+                shares = [number(one.number(report.rank_by).value or 0.0, Unit.SHARE) for one in (first, rest[0])]
+                does = "keeps" if names[0] == names[2] else "changes"
+                lead = (
+                    f"{escape(names[0])} ({report.rank_by.heading} {shares[0]}) before {escape(names[1])} ({shares[1]})"
+                )
+                link = f"*{escape(report.runs.scenario)}* of [{other.name}]({folder}/{other.name}/README.md)"
+                return f" Rows have published constants; tuning {does} who leads: {lead} in {link}."
+    return ""
 
 
 def _best(overview: Table) -> Table:
@@ -141,7 +161,7 @@ def _best(overview: Table) -> Table:
     each = max(1, FRONT_ROWS // max(1, len(leagues)))
     kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
     groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
-    caption = "Gain of day-one queries in each upgrade, mAP in points; ↑ better, ↓ worse, significantly."
+    caption = "Day-one gain in each upgrade, mAP in points."
     missed = {UNCONVERGED: overview.footnotes[UNCONVERGED]} if any(map(_missed, kept)) else {}
     return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes=missed)
 
