@@ -87,14 +87,16 @@ class MachineError(Exception):
             remedy = "raise the limit (`ulimit -n`)"
         if NO_ROOM_FOR_LIBRARY in said:
             remedy = "raise the limit of memory (`ulimit -v`)"
+        if isinstance(error, MemoryError):
+            said, remedy = f"not enough memory ({said})", "give it fewer or shorter vectors, or more memory"
         return cls(f"{said}: {remedy}, and run again: what is done is kept")
 
 
 def is_machines_failure(error: BaseException | None) -> bool:
-    """Whether the machine is the cause: its disk, or its limit of open files; safetensors says so in words alone."""
+    """Whether the machine is the cause: its disk, memory, or limit of open files; safetensors says so in words."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
-        if isinstance(error, MachineError) or number in (*DISK_ERRORS, *TOO_MANY_FILES):
+        if isinstance(error, MachineError | MemoryError) or number in (*DISK_ERRORS, *TOO_MANY_FILES):
             return True
         if NO_ROOM_FOR_LIBRARY in str(error) or any(f"(os error {code})" in str(error) for code in DISK_ERRORS):
             return True

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
@@ -208,6 +209,13 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(
     assert outcome.err.startswith(f"error: {message}")
     assert len(outcome.err.splitlines()) == 1
     assert not list(tmp_path.rglob("*.json")), "something ran"
+
+
+def test_too_little_memory_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "app", lambda: np.empty(2**58))
+    ended = command("compare")
+    assert (ended.code, len(ended.err.splitlines())) == (1, 1)
+    assert ended.err.startswith("error: not enough memory (Unable to allocate 2.00 EiB")
 
 
 def test_exit_codes_of_real_processes(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Rows that coincide by their formula are no copies: `low_rank` of full rank, and a loss that adds nothing."""
+"""Equal models have equal scores.
+
+Rows that coincide by their formula are no copies: `low_rank` of full rank, and a loss that adds nothing.
+"""
 
 from dataclasses import replace
 
@@ -69,3 +72,22 @@ def test_a_loss_that_adds_nothing_trains_the_baseline(record: Record, copied: tu
         updates = {"spec": spec, "arrays": refs, "metrics": [], "parents": parents}
         found += consistency.conflicts(record.model_copy(update=updates))
     assert len(found) == problems, found
+
+
+@pytest.mark.parametrize(("cpu", "problems"), [("EPYC", 1), ("Xeon", 0)])
+def test_processors_of_no_named_kind_and_one_name_give_a_model_the_same_scores(
+    record: Record, cpu: str, problems: int
+) -> None:
+    """A best model that is a little worse makes every share of its gain larger."""
+    lower = replace(RESULTS, average_precision=RESULTS.average_precision - np.float32(0.016))
+    consistency = Consistency(lambda reference: lower if reference.endswith("lower") else RESULTS)
+    found = []
+    for method, name, array in (("independent", "EPYC", "all"), ("bct", cpu, "lower")):
+        info = record.spec.method.model_copy(update={"name": method, "label": method, "kind": "training"})
+        arrays = [ArrayRef(query_generation="*1", gallery_generation="*1", array=f"{'0' * 64}#{array}")]
+        spec = record.spec.model_copy(update={"method": info, "generations": record.spec.generations[:2]})
+        environment = record.environment.model_copy(update={"cpu": name, "cpu_kind": None})
+        updates = {"spec": spec, "arrays": arrays, "metrics": [], "environment": environment}
+        found += consistency.conflicts(record.model_copy(update={**updates, "parents": {"*1": "b" * 64}}))
+    assert len(found) == problems, found
+    assert all("mAP differs by 0.0160" in problem for problem in found)

@@ -103,7 +103,9 @@ def test_another_environment_is_told_apart(record: Record) -> None:
         assert not same_arithmetic(one, one.model_copy(update=change)), change
     assert same_arithmetic(one, one.model_copy(update={"cpu": "another name of it"}))
     first = one.model_copy(update={"cpu_kind": None, "instruction_sets": []})
-    assert not same_arithmetic(first, first), "processors of one name differ"
+    assert same_arithmetic(first, first), "all early records are of one kind"
+    assert not same_arithmetic(first, first.model_copy(update={"cpu": "another name"}))
+    assert not same_arithmetic(first, one)
     assert why_not_exact(first, one) == "the record does not name the kind of its processor"
     assert why_not_exact(one, first) == "this machine does not tell the kind of its processor"
     on_gpu = one.model_copy(update={"gpu": "one"})

@@ -9,7 +9,14 @@ TOLERANCE = 0.02
 
 
 def same_arithmetic(one: Environment, other: Environment) -> bool:
-    """Whether both ran on a CPU of one kind with the same versions and threads, so that every bit must be the same."""
+    """Whether both name a CPU of one kind with the same versions and threads, so that every bit must be the same.
+
+    Two early records, which name no kind, must have the same marketing name. It stands for several kinds, but all
+    early records of the boards are of one: without this their models could differ by a tolerance that none of them
+    needs.
+    """
+    if one.cpu_kind is None and other.cpu_kind is None:
+        one, other = (each.model_copy(update={"cpu_kind": each.cpu}) for each in (one, other))
     return not why_not_exact(one, other)
 
 
