@@ -61,7 +61,7 @@ def compare(
     old_queries: VectorSource | None = None,
     new_queries: VectorSource | None = None,
     query_labels: str | Path | ArrayLike | None = None,
-    adapters: Iterable[str] = (),
+    adapters: str | Iterable[str] | None = None,
     queries: int | None = None,
     fit_pairs: int = 10_000,
     effort: str = Effort.QUICK,
@@ -73,7 +73,7 @@ def compare(
     price_per_million: float | None = None,
     items_per_second: float | None = None,
     seed: int = 0,
-    methods: Iterable[str | Path] = (),
+    methods: str | Path | Iterable[str | Path] | None = None,
     watch: Callable[[object], None] | None = None,
     **reading: Unpack[Reading],
 ) -> Result:
@@ -93,13 +93,13 @@ def compare(
         queries,
         fit_pairs,
         _one_of(Effort, "effort", effort),
-        metric_named(metric),
+        metric_named(str(metric)),
         backfill_costs(None if items is None else str(items), tokens_per_item, price_per_million, items_per_second),
         _one_of(Similarity, "similarity", similarity),
         _one_of(FitOn, "fit_on", fit_on),
         seed,
-        tuple([adapters] if isinstance(adapters, str) else adapters),
-        tuple(map(Path, methods)),
+        tuple(map(str, _several(adapters, "adapters"))),
+        _folders(methods),
     )
     stages = Stopwatch()
     with stages.stage("read"):
@@ -127,7 +127,7 @@ def fit(
     *,
     params: Mapping[str, Any] | None = None,
     seed: int = 0,
-    methods: Iterable[str | Path] = (),
+    methods: str | Path | Iterable[str | Path] | None = None,
     **reading: Unpack[Reading],
 ) -> ServingAdapter:
     """Fit the adapter `method` between `old` (N, D_o) and `new` (N, D_n), given as to `compare`.
@@ -140,16 +140,17 @@ def fit(
     items = read_items(old, new, labels, options, more_old=True)
     rows = np.arange(len(items))
     vectors = torch.from_numpy(items.raw_old(rows)), torch.from_numpy(items.raw_new(rows))
-    folders = list(map(Path, methods))
-    found = fitted_adapters.fit(method, *vectors, items.labels, params=params, seed=seed, folders=folders)
+    found = fitted_adapters.fit(
+        str(method), *vectors, items.labels, params=params, seed=seed, folders=_folders(methods)
+    )
     for notice in index_length_notices(items):
         warnings.warn(by_keywords(notice.text), stacklevel=3)  # the decorator is between
     return ServingAdapter.of(found)
 
 
-def load(path: str | Path, methods: Iterable[str | Path] = ()) -> ServingAdapter:
+def load(path: str | Path, methods: str | Path | Iterable[str | Path] | None = None) -> ServingAdapter:
     """The adapter in a file of `ServingAdapter.save` or `compatbench fit`. Raises RequestError for anything else."""
-    return ServingAdapter.of(fitted_adapters.load(Path(path), list(map(Path, methods))))
+    return ServingAdapter.of(fitted_adapters.load(Path(path), _folders(methods)))
 
 
 def _keywords(function: Callable[..., object]) -> list[str]:
@@ -163,6 +164,19 @@ def _options(
     if isinstance(labels, str) and Path(labels).suffix not in FORMATS and not Path(labels).exists():
         return None, InputOptions(labels=labels, **reading)
     return labels, InputOptions(**reading)
+
+
+def _folders(methods: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:
+    return tuple(Path(str(one)) for one in _several(methods, "methods"))
+
+
+def _several(given: Any, name: str) -> Iterable[Any]:
+    """A single word or path is one of several; None is none."""
+    if given is None or isinstance(given, str | Path):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise RequestError(f"{name} is {given!r}: give one name, or several")
+    return given
 
 
 def _one_of(kind: type[_Choice], name: str, word: str) -> _Choice:

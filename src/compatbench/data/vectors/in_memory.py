@@ -6,6 +6,7 @@ data frame (pandas, polars, pyarrow, duckdb: whatever exports an Arrow stream) o
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,17 +60,23 @@ def judgements_in_memory(given: Any) -> Iterator[Judged]:
     Raises RequestError for anything else.
     """
     if isinstance(given, Mapping):
-        given = [(query, one, grade) for query, grades in given.items() for one, grade in dict(grades).items()]
+        if (wrong := next((one for one in given.items() if not isinstance(one[1], Mapping)), None)) is not None:
+            raise RequestError(
+                f"the judgements of query {wrong[0]!r} are {reprlib.repr(wrong[1])}; give document: grade"
+            )
+        given = [(query, one, grade) for query, grades in given.items() for one, grade in grades.items()]
     elif _is_frame(given):
         table = _arrow(given, "the judgements")
         order = columns_of("the judgements", list(table.column_names))
         given = zip(*(table.column(order[role]).to_pylist() for role in ("query", "document", "grade")), strict=True)
+    elif not isinstance(given, Iterable):
+        raise RequestError(f"the judgements are {reprlib.repr(given)}; give {{query: {{document: grade}}}}, or a file")
     for number, row in enumerate(given, start=1):
         try:
             query, document, grade = row
             value = float(grade)
-        except (TypeError, ValueError) as error:
-            raise RequestError(f"judgement {number} is {row!r}; give query, document and grade") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RequestError(f"judgement {number} is {reprlib.repr(row)}; give query, document and grade") from error
         yield Judged(number, str(query), str(document), checked_grade(f"judgement {number}", value))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from compatbench.errors import check_number
+from compatbench.errors import RequestError, check_number
 
 WhichModel = Literal["old", "new"]
 
@@ -42,6 +42,12 @@ class InputOptions:
                 check_number(name, getattr(self, name), 1)
         if self.relevant_from is not None:
             check_number("relevant_from", self.relevant_from, whole=False)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.default is False and value not in (True, False):
+                raise RequestError(f"{one.name} is {value!r}: give True or False")
+            if one.name in ("vectors", "ids", "labels", "group") and not isinstance(value, str | None):
+                raise RequestError(f"{one.name} is {value!r}: give the name of a column")
 
     def column(self, role: str, side: WhichModel) -> str | None:
         """The user's name for the column of this role."""
