@@ -237,8 +237,6 @@ def fit(
     one that is no adapter, and where it cannot be fitted on such vectors.
     """
     check_number("seed", seed, 0)
-    if not isinstance(params, Mapping | None):
-        raise RequestError(f"params are {params!r}: give {{name: value}}")
     plugin = adapter_of(method, folders)
     vectors = [torch.as_tensor(side, dtype=torch.float32) for side in (old, new)]
     if vectors[0].ndim != 2 or vectors[1].ndim != 2 or len(vectors[0]) != len(vectors[1]) or not len(vectors[0]):

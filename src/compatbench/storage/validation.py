@@ -6,6 +6,7 @@ import difflib
 import functools
 import reprlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError, model_validator
@@ -53,6 +54,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return "; there are none"
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
+
+
+def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise RequestError for a keyword that is not among the `known` ones."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise RequestError(f"there is no option '{name}'{did_you_mean(name, known)}")
+
+
+def several(given: Any, name: str) -> Iterable[Any]:
+    """A single word or path is one of several; None is none. Raises RequestError for what cannot be listed."""
+    if given is None or isinstance(given, str | Path):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise RequestError(f"{name} is {given!r}: give one name, or several")
+    return given
 
 
 def validated(model: type[Model], data: object, where: str) -> Model:

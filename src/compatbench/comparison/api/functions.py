@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from compatbench.comparison.api.keywords import by_keywords, check_keywords, errors_by_keywords
+from compatbench.comparison.api.keywords import by_keywords, errors_by_keywords
 from compatbench.comparison.api.result import Result
 from compatbench.comparison.api.serving_adapter import ServingAdapter
 from compatbench.comparison.costs import backfill_costs
@@ -30,6 +30,7 @@ from compatbench.errors import RequestError
 from compatbench.generations import adapters as fitted_adapters
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.records.environment import device
+from compatbench.storage.validation import check_keywords, several
 from compatbench.vocabulary import FitOn, MetricName, Similarity
 
 _Choice = TypeVar("_Choice", Effort, Similarity, FitOn)
@@ -98,7 +99,7 @@ def compare(
         _one_of(Similarity, "similarity", similarity),
         _one_of(FitOn, "fit_on", fit_on),
         seed,
-        tuple(map(str, _several(adapters, "adapters"))),
+        tuple(map(str, several(adapters, "adapters"))),
         _folders(methods),
     )
     stages = Stopwatch()
@@ -136,6 +137,8 @@ def fit(
     one that cannot be fitted here.
     """
     check_keywords(reading, _keywords(fit))
+    if not isinstance(params, Mapping | None):
+        raise RequestError(f"params are {params!r}: give {{name: value}}")
     labels, options = _options(labels, reading)
     items = read_items(old, new, labels, options, more_old=True)
     rows = np.arange(len(items))
@@ -167,16 +170,7 @@ def _options(
 
 
 def _folders(methods: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:
-    return tuple(Path(str(one)) for one in _several(methods, "methods"))
-
-
-def _several(given: Any, name: str) -> Iterable[Any]:
-    """A single word or path is one of several; None is none."""
-    if given is None or isinstance(given, str | Path):
-        return () if given is None else (given,)
-    if not isinstance(given, Iterable):
-        raise RequestError(f"{name} is {given!r}: give one name, or several")
-    return given
+    return tuple(Path(str(one)) for one in several(methods, "methods"))
 
 
 def _one_of(kind: type[_Choice], name: str, word: str) -> _Choice:

@@ -1,15 +1,14 @@
-"""Errors of the Python API: options by their keywords, and misspelt ones with the nearest name."""
+"""Errors of the Python API name options by their keywords."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
-from compatbench.storage.validation import did_you_mean
 
 _FLAG = re.compile(r"(?<![^\s(])--([a-z][a-z-]*)(?: (?=[A-Z0-9]))?")
 _FLAGS = {one.name for one in fields(InputOptions) if one.default is False}
@@ -32,11 +31,3 @@ def errors_by_keywords() -> Iterator[None]:
         yield
     except RequestError as error:
         raise RequestError(by_keywords(str(error))) from error.__cause__
-
-
-def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise RequestError for a keyword that is not among the `known` ones."""
-    known = list(known)
-    for name in given:
-        if name not in known:
-            raise RequestError(f"there is no option '{name}'{did_you_mean(name, known)}")
