@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
-from golden_case import GOLDEN, QUERIES, golden_records
+from golden_case import GOLDEN, QUERIES, TIMED, golden_records
 from synthetic import add_curves
 
 from compatbench.errors import RequestError
@@ -35,7 +35,8 @@ def contents(folder):
 
 def test_all_files_are_written_and_named(bench, tmp_path):
     out = tmp_path / "out"
-    written = write_report(scenario_reports(golden_records(bench), bench.folder), out, "The <i>suite</i>")
+    reports = scenario_reports(golden_records(bench), bench.folder, timed=TIMED)
+    written = write_report(reports, out, "The <i>suite</i>")
     assert sorted(path.relative_to(out).as_posix() for path in written) == sorted(contents(out)) == [
         "README.md",
         *(f"flips/extended_data/{label}.csv" for label in FINISHED),
