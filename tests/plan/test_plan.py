@@ -256,7 +256,7 @@ def test_an_array_file_that_a_record_names_twice_is_one_file(plan: Plan, tmp_pat
     store, told = Store(tmp_path), list[str]()
     cells = plan(seeds=[0], scenarios={"one": [{}, {}]}, methods=["bct"])[:1]
     arrays = [
-        ArrayRef(query_generation=query, gallery_generation="0", array=sha256)
+        ArrayRef(query_generation=query, gallery_generation="0", array=f"{sha256}#{query}")
         for query, sha256 in (("0", "1" * 64), ("1", "2" * 64), ("2", "1" * 64))
     ]
     record = cell_record(cells[0].spec, Ending(Status.OK), STARTED, found=Measurements(arrays=arrays))
