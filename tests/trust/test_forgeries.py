@@ -243,7 +243,10 @@ def posed(board: Board) -> None:
         backfill=other.backfill,
         backfilled=other.backfilled,
         verification=[*old, *moved],
-        worst_flips=[],
+        worst_flips=[
+            one.model_copy(update={"old_top": [], "old_right": [], "new_top": [], "new_right": []})
+            for one in other.worst_flips
+        ],
         examples=[
             one.model_copy(update={"old": mine.old}) for one, mine in zip(other.examples, record.examples, strict=True)
         ],
@@ -343,6 +346,15 @@ def convergence(board: Board, row: Row, model: str, **parts: Any) -> None:
     board.change(row, convergence={**courses, model: courses[model].model_copy(update=parts)})
 
 
+def failed(board: Board, row: Row, status: Status) -> None:
+    """Nothing of it is told but a reason."""
+    empty = {part: type(getattr(board.records[row], part))() for part in Measurements.model_fields}
+    kept = {"split_hash": board.records[row].split_hash, "query_classes": None}
+    record = board.records[row].model_copy(update={**empty, **kept, "status": status, "reason": "it is too slow"})
+    board.records[row] = record
+    board.forged.add(row)
+
+
 def verification(board: Board, changed: Callable[[Any], bool]) -> None:
     entries = [
         one.model_copy(update={"threshold": one.threshold - 0.05}) if changed(one) else one
@@ -421,6 +433,8 @@ FOUND: dict[str, Callable[[Board], Any]] = {
         ],
     ),
     "no backfill": lambda board: board.change(BCT, backfilled=[]),
+    "no accepted pairs": lambda board: board.change(BCT, verification=[]),
+    "no broken queries": lambda board: board.change(BCT, worst_flips=[]),
     "a transferred threshold": lambda board: verification(board, lambda one: one.transferred),
     "a threshold of the old system": lambda board: verification(board, lambda one: one.at == OLD or one.transferred),
     "the items that its examples find": examples,
@@ -432,6 +446,17 @@ FOUND: dict[str, Callable[[Board], Any]] = {
 }
 
 THE_SUBMITTERS_WORD: dict[str, Callable[[Board], Any]] = {
+    "that a rival failed": lambda board: failed(board, RIVAL, Status.FAILED),
+    "that a rival was skipped": lambda board: failed(board, RIVAL, Status.SKIPPED),
+    "a few times of its search": lambda board: board.change(
+        BCT, search=[one.model_copy(update={"p50_ms": 1e-3}) for one in board.records[BCT].search]
+    ),
+    "its losses": lambda board: board.change(
+        BCT, losses={at: {"x": [0.1] * board.records[BCT].spec.recipe.epochs} for at in ("0", "1")}
+    ),
+    "its commit": lambda board: board.change(
+        BCT, environment=board.records[BCT].environment.model_copy(update={"git_sha": "0" * 40})
+    ),
     "what it cost": lambda board: board.change(BCT, costs={**board.records[BCT].costs, "train_seconds": 0.1}),
     "seen and unseen queries of its own model": lambda board: subsets(board, BCT, CROSS, 0.01),
     "a curve between its ends": between,

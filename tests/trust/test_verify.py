@@ -52,6 +52,12 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda data: data.update(status="failed", protocols=[PLANTED]),
         "protocols.0.array: String should match",
     ),
+    "no date": (lambda data: data.update(started="yesterday"), "when it was started is no date"),
+    "a date to come": (lambda data: data.update(started="2999-01-01T00:00:00+00:00"), "when it was started is no date"),
+    "a negative cost": (
+        lambda data: data["costs"].update(train_seconds=-1.0),
+        "its train_seconds is -1, which cannot be",
+    ),
     "a split": (lambda data: data.update(split_hash="../x"), "split_hash: String should match"),
     "a parent": (lambda data: data["parents"].update({"0": "../x"}), "parents.0: String should match"),
     "a source": (lambda data: data["spec"]["method"].update(source_hash="../x"), "spec.method.source_hash: String"),

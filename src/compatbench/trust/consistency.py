@@ -86,6 +86,12 @@ class Consistency:
         yield from self._alike((*scenario, "seen"), sizes, record, "its seen and unseen queries are others")
         examples = [one.id for one in record.examples]
         yield from self._alike((*scenario, "examples"), examples, record, "it has other examples")
+        pairs = {(*one.at, one.rate, one.transferred, one.queries) for one in record.verification}
+        yield from self._alike(
+            (*scenario, "pairs"), pairs, record, "it accepts pairs at other rates, or of fewer entries,"
+        )
+        indexes = {(*one.at, one.index, one.trained_generation, one.k, one.queries) for one in record.search}
+        yield from self._alike((*scenario, "search"), indexes, record, "it searched other indexes")
         yield from self._relevance(record)
         yield from self._shared_numbers(record)
         for scored in self._told_apart(record, [*self._entries(record)]):

@@ -38,7 +38,7 @@ def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path, *, coarse: 
     Raises RequestError for unreadable arrays.
     """
     if record.protocol_version == PROTOCOL_VERSION:
-        yield from _missing_parts(record)
+        yield from _missing_parts(record, matrix)
     yield from _other_relevance(matrix)
     yield from _curve_ends(record, matrix, arrays, coarse)
     yield from _areas(record, matrix, arrays, 2 * sum(WIDEST.values()) if coarse else 2.01 * STEP)
@@ -47,7 +47,7 @@ def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path, *, coarse: 
     yield from _training(record)
 
 
-def _missing_parts(record: Record) -> Iterator[str]:
+def _missing_parts(record: Record, matrix: MatrixResults) -> Iterator[str]:
     chain = [str(place) for place in range(len(record.spec.generations))]
     models = {*chain, *(f"*{place}" for place in chain[1:])}
     if record.parents.keys() != models:
@@ -58,6 +58,12 @@ def _missing_parts(record: Record) -> Iterator[str]:
     curves = [one.order for one in record.backfill]
     if answered and not (record.backfilled and {Order.RANDOM, Order.CLASS_WISE} <= set(curves)):
         yield "it lacks its backfill in random order or class after class"
+    new, old = chain[-1], chain[-2]
+    for at in ((new, old), (new, new)):
+        if at not in matrix or (old, old) not in matrix or any(flip.at == at for flip in record.worst_flips):
+            continue
+        if (matrix[old, old].hits(1) & ~matrix[at].hits(1)).any():
+            yield f"it shows none of the queries that M({at[0]},{at[1]}) gets wrong and the old system does not"
 
 
 def _other_relevance(matrix: MatrixResults) -> Iterator[str]:

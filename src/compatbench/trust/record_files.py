@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from compatbench.errors import RequestError
 from compatbench.execution.cell import without_absolute_paths
 from compatbench.execution.command import command, runs_its_cell
+from compatbench.records.forms import SEARCH_NUMBERS
 from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
 from compatbench.storage.canonical import digest
@@ -92,8 +94,26 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
     if not runs_its_cell(record):
         yield f"its command is not the one that runs this cell: {command(record.spec, record.environment.processes)}"
     yield from _other_features(record, store.features)
+    yield from _impossible(record)
     if without_absolute_paths(text) != text:
         yield "it names an absolute path of the machine that it was made on"
+
+
+def _impossible(record: Record) -> Iterator[str]:
+    """Costs and times that nothing has."""
+    try:
+        started = datetime.fromisoformat(record.started)
+    except ValueError:
+        started = None
+    if started is None or started.tzinfo is None or started > datetime.now(UTC) + timedelta(days=1):
+        yield "when it was started is no date and time of the past with a time zone"
+    costs: list[Mapping[str, float | None]] = [record.costs, *record.step_costs.values(), record.timings]
+    numbers = [("seconds", record.seconds), *(pair for part in costs for pair in part.items())]
+    numbers += [(name, getattr(one, name)) for one in record.search for name in SEARCH_NUMBERS]
+    for name, value in numbers:
+        if value is not None and (value < 0 or (name == "recall" and value > 1)):
+            yield f"its {name} is {value:g}, which cannot be"
+            return
 
 
 def _other_features(record: Record, folder: Path) -> Iterator[str]:
