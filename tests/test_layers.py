@@ -158,6 +158,25 @@ def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
+def sizes() -> Iterator[tuple[str, int, int, str, float, int, int]]:
+    """Of each room its modules, lines, largest module, median, floor, and how many rooms it imports."""
+    floors: dict[str, int] = {}
+    for name in TABLE:
+        paths = {path: lines(path) for module, path in MODULES.items() if room(module) == name}
+        largest = max(paths, key=lambda path: paths[path])
+        floors[name] = 1 + max((floors[target] for target in IMPORTS[name]), default=0)
+        told = f"{largest.relative_to(SOURCE / 'compatbench')}, {paths[largest]}"
+        median = statistics.median(paths.values())
+        yield name, len(paths), sum(paths.values()), told, median, floors[name], len(IMPORTS[name])
+
+
+def test_sizes_are_those_of_all_modules() -> None:
+    found = list(sizes())
+    assert sum(modules for _, modules, *_ in found) == len(MODULES)
+    assert sum(each[2] for each in found) == sum(map(lines, MODULES.values()))
+    assert [floor for name, *_, floor, _ in found if name == "errors"] == [1]
+
+
 def test_the_root_stays_small() -> None:
     root = SOURCE / "compatbench"
     assert len(list(root.glob("*.py"))) <= ROOT_MODULES
@@ -191,3 +210,8 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     """Pytest imports them by name alone: two of one name fail in a run of all, and only there."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(names) == sorted(set(names))
+
+
+if __name__ == "__main__":
+    for row in (("room", "modules", "lines", "largest module", "median", "floor", "imports"), *sizes()):
+        print(" | ".join(map(str, row)))
