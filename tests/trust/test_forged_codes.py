@@ -29,7 +29,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     (root / FOLDER).mkdir(parents=True)
     for name in (SHARED, "bct.zip"):
         shutil.copy(Path(__file__).parents[2] / "results" / "leaderboard" / FOLDER / name, root / FOLDER)
-    with unpacked_board(Store(root)) as unpacked:
+    with unpacked_board(Store(root), []) as unpacked:  # other rows need the rest of what is shared
         yield unpacked
 
 
