@@ -87,8 +87,8 @@ class Bench:
         )
         for pair, values in (precisions or {}).items():
             query, gallery = PAIRS[pair]
-            sha256 = results(values).write(self.folder)
-            record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, array=sha256))
+            name = f"{write_arrays(self.folder, {pair: results(values).columns})}#{pair}"
+            record.arrays.append(ArrayRef(query_generation=query, gallery_generation=gallery, array=name))
         if precisions and len(precisions["no"]) == len(precisions["nn"]):
             means = (0.6 * np.asarray(precisions["no"]) + 0.4 * np.asarray(precisions["nn"])).astype(np.float32)
             stored = BackfillMeans(np.arange(len(means)), {"mAP": means, "CMC@1": means})

@@ -7,6 +7,7 @@ from synthetic import results
 from compatbench.errors import RequestError
 from compatbench.report.rows.runs import scenarios
 from compatbench.report.rows.scores import ScoreReader
+from compatbench.storage.array_files import array_path
 
 ENTRIES = {"oo": [0.5, 0.25], "no": [0.75, 0.5], "nn": [1.0, 0.25], "ss": [0.875, 0.125]}
 
@@ -46,7 +47,7 @@ def test_a_missing_entry_and_a_missing_file_are_named(bench):
     with pytest.raises(RequestError, match=r"a--seed0.*M\(\*1,\*1\)"):
         read(bench, bench.record("a", 0, partial))
     record = bench.record("a", 0, ENTRIES)
-    (bench.folder / f"{record.arrays[0].array}.parquet").unlink()
+    array_path(bench.folder, record.arrays[0].array).unlink()
     with pytest.raises(RequestError, match="run the cell again"):
         read(bench, record)
 
