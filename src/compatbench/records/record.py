@@ -196,18 +196,17 @@ class Record(Measurements, _Head):
         """Arrays of a cell lie in `own` and `shared` only until they are written."""
         if nameless := [name for name in self.array_files if len(name) != 64]:
             raise ValueError(f"its arrays are in '{nameless[0]}', and a file is named by its sha256")
-        if self.protocol_version >= PROTOCOL_VERSION and self._has_files_of_one_array:
-            raise ValueError("an array has no name in its file; only records of protocol 1 have files of one array")
         return self
 
     @property
-    def _has_files_of_one_array(self) -> bool:
+    def has_files_of_one_array(self) -> bool:
+        """Whether an array has no name in its file, as in the first two schemas."""
         return any("#" not in entry.array for entry in self.array_entries)
 
     @property
     def is_early(self) -> bool:
         """Whether its arrays are those of the first two schemas, a file each, which are not re-scored."""
-        return self.protocol_version < PROTOCOL_VERSION and self._has_files_of_one_array
+        return self.protocol_version < PROTOCOL_VERSION and self.has_files_of_one_array
 
     def metric(
         self, name: str, query: str, gallery: str, subset: str = "all", distance: str = "cosine"

@@ -95,6 +95,8 @@ def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
         yield f"its command is not the one that runs this cell: {command(record.spec, record.environment.processes)}"
     yield from _other_features(record, store.features)
     yield from _impossible(record)
+    if record.has_files_of_one_array and not record.is_early:
+        yield "an array has no name in its file; only records of protocol 1 have files of one array"
     if without_absolute_paths(text) != text:
         yield "it names an absolute path of the machine that it was made on"
 
