@@ -93,10 +93,10 @@ class MachineError(Exception):
 
 
 def is_machines_failure(error: BaseException | None) -> bool:
-    """Whether the machine is the cause: its disk, memory, or limit of open files; safetensors says so in words."""
+    """Whether the machine is the cause: its disk, or limit of open files or of memory; safetensors says so in words."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
-        if isinstance(error, MachineError | MemoryError) or number in (*DISK_ERRORS, *TOO_MANY_FILES):
+        if isinstance(error, MachineError) or number in (*DISK_ERRORS, *TOO_MANY_FILES):
             return True
         if NO_ROOM_FOR_LIBRARY in str(error) or any(f"(os error {code})" in str(error) for code in DISK_ERRORS):
             return True

@@ -35,6 +35,7 @@ from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash,
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
 from compatbench.trust.packs import RECORDS, SHARED, unpacked_board
+from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
 
@@ -136,7 +137,11 @@ def board(path: Path) -> None:
     row, shared = (PUBLISHED_ROW.read_bytes(), content) if RECORDS.encode() not in content else (content, None)
     (folder / PUBLISHED_ROW.name).write_bytes(row)
     (folder / SHARED).write_bytes(shared or PUBLISHED_ROW.with_name(SHARED).read_bytes())
-    with unpacked_board(Store(root)) as store:
+    problems: list[Problem] = []
+    with unpacked_board(Store(root), problems) as store:
+        for problem in problems:
+            if "no record needs its" not in problem.message:  # rows that are not here need it
+                raise RequestError(str(problem))
         rescorer = Rescorer(store.arrays, coarse=True)
         for file in store.record_files(PUBLISHED_ROW.parents[2].name):
             for problem in check_record(file, store, rescorer)[1]:

@@ -64,7 +64,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
-        if not is_machines_failure(error):
+        if not (isinstance(error, MemoryError) or is_machines_failure(error)):
             raise
         print(f"error: {MachineError.of(error)}", file=sys.stderr)
         sys.exit(1)
