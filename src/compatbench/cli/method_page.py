@@ -27,6 +27,9 @@ Every row is one file in `methods/`; [claims.md](claims.md) says what was measur
 *served* those of them that a query depends on; *encoder* and *stored* the dimensions of the encoder's output (–: an
 adapter leaves it as it is) and of the new embeddings in the index. They are counted by building the method for
 {SETTING}; stationary heads may choose another dimension.
+
+Adapters are fitted on pairs of the held-out part of the training images, which no model was trained on; where a
+description speaks of pairs of the training images, a suite with `pairs: train` does that, as papers do.
 """
 
 GROUPS: dict[str, Callable[[Plugin], bool]] = {
