@@ -21,21 +21,9 @@ MODULE = "usr/share/sword/modules/texts/ztext/engWEB2015eb"
 KJV_FILE = "usr/lib/bible.data"
 KJV_VERSE = re.compile(r"(\d?[A-Za-z]+)(\d+):(\d+) (.+)")
 APOCRYPHA = [
-    "Tob",
-    "Jdt",
-    "EsthGr",
-    "Wis",
-    "Sir",
-    "Bar",
-    "1Macc",
-    "2Macc",
-    "1Esd",
-    "PrMan",
-    "AddPs",
-    "3Macc",
-    "2Esd",
+    "Tob", "Jdt", "EsthGr", "Wis", "Sir", "Bar", "1Macc", "2Macc", "1Esd", "PrMan", "AddPs", "3Macc", "2Esd",
     "4Macc",
-]
+]  # fmt: skip
 """Books that the King James Version of the package has not."""
 BOOKS = 66
 DOCUMENTS, ASKED = 12_000, 3_000

@@ -13,32 +13,10 @@ from compatbench.data.family import Counts
 from compatbench.data.sources import debian_member
 
 KINDS = [
-    "act",
-    "animal",
-    "artifact",
-    "attribute",
-    "body",
-    "cognition",
-    "communication",
-    "event",
-    "feeling",
-    "food",
-    "group",
-    "location",
-    "motive",
-    "object",
-    "person",
-    "phenomenon",
-    "plant",
-    "possession",
-    "process",
-    "quantity",
-    "relation",
-    "shape",
-    "state",
-    "substance",
-    "time",
-]
+    "act", "animal", "artifact", "attribute", "body", "cognition", "communication", "event", "feeling", "food",
+    "group", "location", "motive", "object", "person", "phenomenon", "plant", "possession", "process", "quantity",
+    "relation", "shape", "state", "substance", "time",
+]  # fmt: skip
 """WordNet's lexicographer files of nouns, from number 4 on; number 3 are the tops of the hierarchy."""
 FIRST_KIND = 4
 DOCUMENTS, TRAINED = 12_000, 7_000

@@ -6,17 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "columns",
-    "numbers",
-    "dimensions",
-    "bad rows",
-    "unpaired rows",
-    "lengths",
-    "judgements",
-    "ids",
-    "documents",
+    "columns", "numbers", "dimensions", "bad rows", "unpaired rows", "lengths", "judgements", "ids", "documents",
     "index",
-]
+]  # fmt: skip
 
 LISTED = 20
 """At most so many names are listed."""
