@@ -354,6 +354,16 @@ def test_reading_touches_the_rows_of_a_batch_alone() -> None:
     assert matrix.read == [8, 2]
 
 
+def test_features_that_are_held_as_a_tensor_are_read_as_those_of_a_file() -> None:
+    matrix = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float16)
+    rows = torch.tensor([7, 2, 11, 19])
+    file = Features(matrix=matrix, rows=rows, rate=1.0)
+    held = Features(matrix=torch.from_numpy(matrix), rows=rows, rate=1.0)
+    for index in (slice(1, 3), torch.tensor([3, 0, 3])):
+        assert held.read(index).dtype == torch.float32
+        assert torch.equal(held.read(index), file.read(index))
+
+
 def test_queries_and_documents_may_have_trunks_of_their_own(trainer: Trainer) -> None:
     chain = trainer(({**VIT, "share": 0.5}, {**VIT, "query_encoder": {"backbone": RESNET["backbone"]}}))
     plugin = chain.catalogue.get("l2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from compatbench.records import environment as module
-from compatbench.records.environment import device, environment
+from compatbench.records.environment import device, environment, fix_gpu_arithmetic
 
 
 def test_versions_and_hardware_are_those_of_this_process() -> None:
@@ -82,3 +83,20 @@ def test_an_installed_package_has_no_commit(checkout: Path) -> None:
     (checkout / ".git").mkdir()
     module._git.cache_clear()
     assert environment().git_sha is None, "a broken repository is none"
+
+
+def test_a_gpu_is_told_to_add_in_one_order_and_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    try:
+        fix_gpu_arithmetic()
+        assert torch.are_deterministic_algorithms_enabled() == torch.cuda.is_available()
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        fix_gpu_arithmetic()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled(), "methods may use what has no fixed order"
+        assert not torch.backends.cudnn.allow_tf32
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

@@ -14,12 +14,12 @@ from compatbench.comparison.backfill_tables import RANK_MERGE
 from compatbench.comparison.comparison import FULL_BACKFILL, STATUS_QUO, CurvePoint, MixedCurve
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import PairedItems
-from compatbench.comparison.systems import Sides, self_test, sized
+from compatbench.comparison.systems import NEW, OLD, Sides, self_test, sized
 from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance
-from compatbench.evaluation.scoring import Chunks, System, score
+from compatbench.evaluation.scoring import Chunks, MixedSystem, System, score
 from compatbench.evaluation.similarity import Ranking
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.machine.seeds import stream_seed
@@ -59,12 +59,12 @@ def backfill_curves(searched: Searched, adapter: Fit | None) -> list[MixedCurve]
     queries, mapped, search the former. The scores of both are ranked in one list.
     """
     shuffled = np.random.default_rng(stream_seed(searched.seed, "compare", "backfill")).permutation(len(searched.rows))
-    found = [_follow(searched, None, "", Order.RANDOM, shuffled)]
+    orders = {Order.RANDOM: shuffled}
+    found = _follow(searched, None, "", orders)
     if adapter is not None and adapter.adapter is not None:
-        name, fitted = adapter.plugin.name, adapter.adapter
-        found.append(_follow(searched, fitted, name, Order.RANDOM, shuffled))
-        if fitted.maps.order is not None and searched.gallery.documents is None:
-            found.append(_follow(searched, fitted, name, Order.OWN, _own_order(searched, fitted)))
+        if adapter.adapter.maps.order is not None and searched.gallery.documents is None:
+            orders[Order.OWN] = _own_order(searched, adapter.adapter)
+        found += _follow(searched, adapter.adapter, adapter.plugin.name, orders)
     return found
 
 
@@ -77,38 +77,46 @@ def _own_order(searched: Searched, adapter: FittedAdapter) -> Rows:
     return np.argsort(-torch.cat(scores).double().numpy(), kind="stable")
 
 
-def _follow(searched: Searched, adapter: FittedAdapter | None, name: str, order: Order, positions: Rows) -> MixedCurve:
-    size = len(positions)
+def _follow(
+    searched: Searched, adapter: FittedAdapter | None, name: str, orders: Mapping[Order, Rows]
+) -> list[MixedCurve]:
+    """A curve for each order, which has the positions of the items, the first to re-embed first."""
+    size = len(searched.rows)
     followed = np.arange(min(len(searched.ids), QUERIES, max(1, PAIRS // size)))
-    place = np.empty(size, dtype=np.intp)
-    place[positions] = np.arange(size)
-    queries = _queries(searched, adapter, followed)
-    relevance, ids = searched.relevance[followed], searched.ids[followed]
-    renewed = {f"{share:g}": place < round(share * size) for share in SHARES[1:-1]}
+    stored, renewed = _systems(searched, adapter, followed)
+    mixed = {}
+    for order, positions in orders.items():
+        place = np.empty(size, dtype=np.intp)
+        place[positions] = np.arange(size)
+        for share in SHARES[1:-1]:
+            mixed[f"{order} {share}"] = MixedSystem(stored, renewed, place < round(share * size))
     members = searched.gallery.documents
     between = score(
-        {share: System(queries, share) for share in renewed},
-        _mixed(searched, adapter, renewed),
-        relevance,
-        ids,
+        mixed,
+        _versions(searched, adapter),
+        searched.relevance[followed],
+        searched.ids[followed],
         chunk_items=_CHUNK_ITEMS,
         block_scores=_BLOCK_SCORES,
         members=None if members is None else members.sizes(searched.rows),
     )
     before, after = (name, self_test(name)) if name else (STATUS_QUO, FULL_BACKFILL)
     ends = searched.results[before], searched.results[after if after in searched.results else FULL_BACKFILL]
-    values = {float(share): one.per_query(searched.metric) for share, one in between.items()}
-    values |= {
+    at_ends = {
         share: one.per_query(searched.metric)[: len(followed)]
         for share, one in zip((SHARES[0], SHARES[-1]), ends, strict=True)
     }
-    means = Means(values)
-    points = [CurvePoint(share=share, value=means.mean(share)) for share in SHARES]
-    return MixedCurve(serving=name or RANK_MERGE, order=order, queries=len(followed), points=points)
+    curves = []
+    for order in orders:
+        values = {share: between[f"{order} {share}"].per_query(searched.metric) for share in SHARES[1:-1]}
+        means = Means(values | at_ends)
+        points = [CurvePoint(share=share, value=means.mean(share)) for share in SHARES]
+        curves.append(MixedCurve(serving=name or RANK_MERGE, order=order, queries=len(followed), points=points))
+    return curves
 
 
-def _queries(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> Tensor:
-    """(Q, D_o' + D_n'): what searches old vectors, beside what searches new ones."""
+def _systems(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> tuple[System, System]:
+    """What searches old vectors with the queries `rows`, and what searches new ones."""
     some = torch.from_numpy(rows)
     new, old = searched.queries.new[some], searched.queries.old[some]
     new_lengths, old_lengths = searched.queries.new_lengths[some], searched.queries.old_lengths[some]
@@ -118,30 +126,23 @@ def _queries(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> T
         usual = torch.full((len(rows),), searched.usual_length)
         sides = (adapter.query(new, old), usual), (adapter.new(new, old), new_lengths)
     ranking = searched.ranking
-    return torch.cat([ranking.query(sized(*side, ranking.similarity)) for side in sides], dim=1)
+    stored, renewed = (ranking.query(sized(*side, ranking.similarity)) for side in sides)
+    return System(stored, OLD), System(renewed, NEW)
 
 
-def _mixed(searched: Searched, adapter: FittedAdapter | None, renewed: Mapping[str, NDArray[np.bool_]]) -> Chunks:
-    """Passes over the items: each with its old or its new vector, and zeros in the place of the other."""
+def _versions(searched: Searched, adapter: FittedAdapter | None) -> Chunks:
+    """Passes over the items, by their stored old vectors and by their new ones."""
 
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
-        gallery, rows = searched.gallery, searched.rows
+        gallery, rows, ranking = searched.gallery, searched.rows, searched.ranking
         for begin in range(0, len(rows), size):
-            part = rows[begin : begin + size]
-            sides = Sides.of(gallery, gallery.rows_of(part))
+            sides = Sides.of(gallery, gallery.rows_of(rows[begin : begin + size]))
             old, new = sides.old, sides.new
             if adapter is not None:
                 old, new = adapter.gallery(old), adapter.new(new, sides.old)
-            both = (old, sides.old_lengths), (new, sides.new_lengths)
-            stored = [searched.ranking.gallery(sized(*side, searched.ranking.similarity)) for side in both]
-            versions = {}
-            for share, flags in renewed.items():
-                is_new = torch.from_numpy(_of_vectors(gallery, part, flags[begin : begin + size]))[:, None]
-                versions[share] = torch.cat((~is_new * stored[0], is_new * stored[1]), dim=1)
-            yield versions
+            yield {
+                OLD: ranking.gallery(sized(old, sides.old_lengths, ranking.similarity)),
+                NEW: ranking.gallery(sized(new, sides.new_lengths, ranking.similarity)),
+            }
 
     return chunks
-
-
-def _of_vectors(gallery: PairedItems, documents: Rows, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return flags if gallery.documents is None else np.repeat(flags, gallery.documents.sizes(documents))

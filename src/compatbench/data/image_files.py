@@ -126,7 +126,7 @@ def read_batches(images: Images, indices: Sequence[Index]) -> Iterator[Tensor]:
         yield from images.batches(indices, workers=max(1, torch.get_num_threads()))
     else:
         for index in indices:
-            yield images.index_select(0, index) if isinstance(index, Tensor) else images[index]
+            yield images.index_select(0, index.to(images.device)) if isinstance(index, Tensor) else images[index]
 
 
 def read(images: Images, index: Index) -> Tensor:

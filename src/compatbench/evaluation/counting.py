@@ -6,6 +6,11 @@ numpy's vectorised sort of 32-bit integers does it, so a score and a mark of rel
 
 from __future__ import annotations
 
+import functools
+import os
+from importlib.util import find_spec
+from shutil import which
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +18,9 @@ from torch import Tensor
 
 FLOOR = -1.75
 """A score below all inner products of `similarity.Ranking`; masked entries hold it."""
+
+COMPARED = 256
+"""On a GPU, so many relevant items at most are compared with all scores; for more the scores are sorted."""
 
 _SLAB_SCORES = 2**18
 """Scores worked on at once: few enough for the cache, enough to hide the calls' overhead."""
@@ -26,6 +34,10 @@ def count_ahead(scores: Tensor, relevant: Tensor) -> Tensor:
     """
     if scores.device.type != "cpu":
         thresholds = relevant.sort(dim=1).values
+        if scores.is_cuda and relevant.shape[1] <= COMPARED and _has_compiler():
+            from compatbench.evaluation.counting_on_gpu import count_by_comparison
+
+            return count_by_comparison(scores, thresholds)
         return scores.shape[1] - torch.searchsorted(scores.sort(dim=1).values, thresholds)
     result = np.empty(relevant.shape, dtype=np.int64)
     others, own = scores.numpy(), relevant.numpy()
@@ -37,6 +49,13 @@ def count_ahead(scores: Tensor, relevant: Tensor) -> Tensor:
         slab = slice(first, min(first + height, len(others)))
         result[slab] = _count_in_slab(others[slab], own[slab], room[:, : slab.stop - first])
     return torch.from_numpy(result)
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    """Whether torch came with Triton, and the machine has the C compiler that it needs."""
+    compilers = (os.environ.get("CC", "cc"), "gcc", "clang")
+    return find_spec("triton") is not None and any(which(one) for one in compilers)
 
 
 def _count_in_slab(

@@ -44,7 +44,7 @@ A chunk is the vectors (n, D) of each version of the gallery, by name.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class System:
     """Queries, and their version of the gallery; inner products in [−1.75, 2) rank it."""
 
@@ -53,8 +53,18 @@ class System:
     gallery: str
 
 
+@dataclass(frozen=True, eq=False)
+class MixedSystem:
+    """One list from two systems, each of which searches some of the items."""
+
+    stored: System
+    renewed: System
+    is_renewed: NDArray[np.bool_]
+    """(N,) items that `renewed` searches."""
+
+
 def score(
-    systems: Mapping[str, System],
+    systems: Mapping[str, System | MixedSystem],
     chunks: Chunks,
     relevance: Relevance,
     ids: NDArray[np.int64],
@@ -106,7 +116,7 @@ class _Scorer:
 
     def __init__(
         self,
-        systems: Mapping[str, System],
+        systems: Mapping[str, System | MixedSystem],
         chunks: Chunks,
         relevance: Relevance,
         chunk_items: int,
@@ -226,14 +236,16 @@ class _Block:
         return self.scorer.relevance[self.rows]
 
     @cached_property
-    def queries(self) -> dict[str, Tensor]:
+    def queries(self) -> dict[System, Tensor]:
         """Of every system, up to a whole number of tiles."""
         missing, rows = -len(self.rows) % ROW_TILE, torch.from_numpy(self.rows)
-        systems, device = self.scorer.systems.items(), self.scorer.device
-        return {
-            name: F.pad(one.queries[rows.to(one.queries.device)].to(device), (0, 0, 0, missing))
-            for name, one in systems
-        }
+        found: dict[System, Tensor] = {}
+        for system in self.scorer.systems.values():
+            for one in (system.stored, system.renewed) if isinstance(system, MixedSystem) else (system,):
+                if one not in found:
+                    own = one.queries[rows.to(one.queries.device)].to(self.scorer.device)
+                    found[one] = F.pad(own, (0, 0, 0, missing))
+        return found
 
     def passages(self, second: bool) -> int:
         """How many chunks it has to see in a pass."""
@@ -250,10 +262,12 @@ class _Block:
             return
         self.left -= counts + self.sampled
         relevant, hidden = list(self.relevance.relevant(first, last)), self.relevance.hidden(first, last)
-        for name, queries in self.queries.items():
-            whole = product[: len(queries) * self.scorer.columns].view(len(queries), -1)
-            torch.mm(queries, chunk.vectors[self.scorer.systems[name].gallery].T, out=whole)
-            scores = chunk.best(whole[: len(self.rows)])
+        parts: dict[System, Tensor] = {}
+        for name, system in self.scorer.systems.items():
+            if isinstance(system, MixedSystem):
+                scores = self._mixed(system, chunk, parts)
+            else:
+                scores = self._scores(system, chunk, product)
             if not second:
                 positives = self._positives(name)
                 for rows, columns, places in relevant:
@@ -267,6 +281,22 @@ class _Block:
                 self._show(name, scores, begins=first == 0, second=second)
             if not self.left:
                 self._finish(name)
+
+    def _scores(self, system: System, chunk: _Chunk, product: Tensor) -> Tensor:
+        """(B, last − first) scores of the items, in the room of `product` if each has one vector."""
+        queries = self.queries[system]
+        whole = product[: len(queries) * self.scorer.columns].view(len(queries), -1)
+        torch.mm(queries, chunk.vectors[system.gallery].T, out=whole)
+        return chunk.best(whole[: len(self.rows)])
+
+    def _mixed(self, system: MixedSystem, chunk: _Chunk, parts: dict[System, Tensor]) -> Tensor:
+        """(B, last − first) scores of the items; `parts` keeps those of its two systems for others that share them."""
+        for one in (system.stored, system.renewed):
+            if one not in parts:
+                room = torch.empty(len(self.queries[one]) * self.scorer.columns, device=self.scorer.device)
+                parts[one] = self._scores(one, chunk, room)
+        is_renewed = torch.from_numpy(system.is_renewed[chunk.first : chunk.last]).to(self.scorer.device)
+        return torch.where(is_renewed, parts[system.renewed], parts[system.stored])
 
     def _positives(self, name: str) -> Tensor:
         """(B, P) scores of each query's relevant items so far, FLOOR in place of those that it has fewer."""

@@ -22,7 +22,7 @@ from compatbench.machine import processes
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.measurement.measure import measure
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.records.environment import device, environment
+from compatbench.records.environment import device, environment, fix_gpu_arithmetic
 from compatbench.records.record import BASELINE, CellSpec, Measurements, Record
 from compatbench.records.store import Store, spec_hash
 from compatbench.suite.splits import as_tested
@@ -64,6 +64,7 @@ def run_cell(spec: CellSpec, context: RunContext, report: StageProgress, notify:
     started = now()
     begun = time.perf_counter()
     torch.set_num_threads(context.threads)  # before the record notes how many there are
+    fix_gpu_arithmetic()
     watch = Stopwatch(report)
     found, ending = Measurements(), Ending(Status.OK)
     try:

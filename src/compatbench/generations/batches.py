@@ -145,12 +145,9 @@ def channels_last(images: Tensor) -> Tensor:
 
 def _read(views: Sequence[Features], index: Tensor, drawn: Tensor) -> Tensor:
     """The features (B, F) of items `index` (B,), each in its view of `drawn` (B,)."""
-    index = index.cpu()
-    out = torch.empty(len(index), views[0].shape[1], device=views[0].device)
-    for number, features in enumerate(views):
-        chosen = (drawn == number).nonzero().squeeze(1)
-        out[chosen.to(out.device)] = features.read(index[chosen])
-    return out
+    chosen = [(drawn == number).nonzero().squeeze(1) for number in range(len(views))]
+    parts = torch.cat([features.read(index[one]) for features, one in zip(views, chosen, strict=True)])
+    return parts[torch.cat(chosen).argsort().to(parts.device, non_blocking=True)]
 
 
 def _whole_batches(images: Images, indices: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -15,10 +15,10 @@ from compatbench.data.items import Index, Picked
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Features(Picked):
-    """Features (N, F) of images, memory-mapped. `len`, `shape`, `[index]` and `to` are those of images."""
+    """Features (N, F) of images. `len`, `shape`, `[index]` and `to` are those of images."""
 
-    matrix: NDArray[np.float16]
-    """(M, F) of more images than these."""
+    matrix: NDArray[np.float16] | Tensor
+    """(M, F) float16 of more images than these: memory-mapped, or on the GPU."""
     rate: float
     """Images per second when they were computed."""
 
@@ -29,7 +29,10 @@ class Features(Picked):
 
     def read(self, index: Index) -> Tensor:
         """The features (B, F) float32 at `index`."""
-        return torch.from_numpy(self.matrix[self[index].rows.numpy()]).to(self.device).float()
+        rows = self[index].rows
+        if isinstance(self.matrix, Tensor):
+            return self.matrix[rows.to(self.matrix.device, non_blocking=True)].float()
+        return torch.from_numpy(self.matrix[rows.numpy()]).to(self.device).float()
 
 
 EncoderInputs = Images | Features

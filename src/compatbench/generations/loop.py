@@ -149,11 +149,12 @@ def train(
     with global_stream(seed, "training", generation):  # what dropout draws from
         for epoch in range(recipe.epochs):
             method.start_epoch(epoch, recipe.epochs, new, old)
-            permutation = torch.randperm(len(data), generator=order).to(device)
+            permutation = torch.randperm(len(data), generator=order)
             clock.start()
             indices = permutation.split(batch_size)[:steps]  # type: ignore[no-untyped-call]
             batches = source.batches(indices, two_views=Need.TWO_VIEWS in method.needs)
-            for step, (index, views) in enumerate(zip(indices, batches, strict=True)):
+            moved = permutation.to(device).split(batch_size)[:steps]  # type: ignore[no-untyped-call]
+            for step, (index, views) in enumerate(zip(moved, batches, strict=True)):
                 done = (epoch * steps + step) / (recipe.epochs * steps)
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.rate(done)

@@ -42,6 +42,9 @@ FEATURES_VERSION = 1
 BLOCK = 256
 """Images whose features are computed at a time; the draws of their augmentation depend on it."""
 
+GPU_SHARE = 1 / 32
+"""Of a GPU's free memory, what one file of features may take there: a cell reads some ten, beside three others."""
+
 NAME_DIGITS, CONTENT_DIGITS = 12, 16
 """Of the hashes of features that a record keeps: enough to find the files, and not to take others for them."""
 
@@ -119,6 +122,8 @@ class TrunkFeatures:
     progress: Callable[[str, float], None] = lambda stage, share: None
     notify: Notify = lambda line: None
     _found: dict[tuple[BackboneSpec, str], StoredMatrix] = field(default_factory=dict)
+    _held: dict[tuple[BackboneSpec, str], Tensor] = field(default_factory=dict)
+    """On the GPU."""
 
     def compute(self, specs: Iterable[BackboneSpec]) -> None:
         """Compute the missing features of the trunks `specs`.
@@ -191,7 +196,18 @@ class TrunkFeatures:
 
     def _features(self, spec: BackboneSpec, part: Part, rows: Tensor) -> Features:
         matrix = self._matrix(spec, part)
-        return Features(matrix=matrix.rows, rows=rows, rate=matrix.rows_per_second, device=self.device)
+        held = self._on_gpu(spec, part.name, matrix.rows)
+        return Features(matrix=held, rows=rows, rate=matrix.rows_per_second, device=self.device)
+
+    def _on_gpu(self, spec: BackboneSpec, name: str, rows: NDArray[np.float16]) -> NDArray[np.float16] | Tensor:
+        """The features on the GPU if there is one with room for them: from the disk, every step would wait for it."""
+        if self.device.type != "cuda":
+            return rows
+        if (spec, name) not in self._held:
+            if rows.nbytes > torch.cuda.mem_get_info(self.device)[0] * GPU_SHARE:
+                return rows
+            self._held[spec, name] = torch.from_numpy(np.array(rows)).to(self.device)
+        return self._held[spec, name]
 
     @cached_property
     def _pool(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import re
 import subprocess
@@ -19,6 +20,16 @@ RECORDED_PACKAGES = ("compatbench", "torch", "timm", "numpy", "faiss-cpu", "scip
 def device() -> torch.device:
     """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fix_gpu_arithmetic() -> None:
+    """Make this process's GPU add in one order and keep all bits of float32; to be called before its first use."""
+    if not torch.cuda.is_available():
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else a product may differ from run to run
+    torch.use_deterministic_algorithms(True, warn_only=True)  # an operation that has no fixed order says so in the log
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def environment() -> Environment:
