@@ -1,7 +1,7 @@
 """Bilinear, antialiased resizing of many small images at once, with the same bytes on every machine.
 
 The arithmetic is Pillow's (`Image.resize` with `Resampling.BILINEAR`): weights in units of 2⁻²², first along
-the width, then along the height, each rounded to uint8. Products of such integers are exact in float64 in
+the width, then along the height, each rounded to uint8. Products with such weights are exact in float64 in
 whatever order a BLAS adds them up, so a dataset's fingerprint does not depend on the machine.
 """
 
@@ -38,13 +38,13 @@ def resize(images: Tensor, size: int) -> Tensor:
     share = weights(images.shape[-1], size)
     out = images.new_empty(*images.shape[:2], size, size)
     for start in range(0, len(images), CHUNK):
-        wide = _round(images[start : start + CHUNK].double() @ share.T)
-        out[start : start + CHUNK] = _round(share @ wide)
+        wide = (images[start : start + CHUNK].double() @ share.T).add_(0.5).floor_()
+        out[start : start + CHUNK] = (share @ wide).add_(0.5)  # to uint8 it is cut off
     return out
 
 
 def weights(source: int, target: int) -> Tensor:
-    """(target, source) float64: whole numbers, the share of each source pixel in a target pixel times 2²²."""
+    """(target, source) float64: the share of each source pixel in a target pixel, in units of 2⁻²²."""
     scale = source / target
     support = max(1.0, scale)
     out = np.zeros((target, source))
@@ -53,9 +53,6 @@ def weights(source: int, target: int) -> Tensor:
         first, last = max(0, int(centre - support + 0.5)), min(source, int(centre + support + 0.5))
         distance = np.abs((np.arange(first, last) + 0.5 - centre) / support)
         triangle = np.maximum(0.0, 1.0 - distance)
-        out[pixel, first:last] = np.floor(triangle / triangle.sum() * 2**PRECISION + 0.5)
+        out[pixel, first:last] = np.floor(triangle / triangle.sum() * 2**PRECISION + 0.5) / 2**PRECISION
     return torch.from_numpy(out)
 
-
-def _round(scaled: Tensor) -> Tensor:
-    return scaled.add_(2.0 ** (PRECISION - 1)).div_(2.0**PRECISION).floor_().clamp_(0, 255)

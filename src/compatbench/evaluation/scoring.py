@@ -133,6 +133,7 @@ class _Scorer:
         self.columns = self.width if members is None else round_up(self._most_vectors(members), COLUMN_TILE)
         self.judged = not relevance.by_label and not trapezoid
         self.cut = not trapezoid and (self.judged or relevance.widest > CUT)
+        self.only: _Chunk | None = None
         self.numbers: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in systems}
 
     def _most_vectors(self, members: Rows) -> int:
@@ -172,13 +173,25 @@ class _Scorer:
         passages = max(block.passages(second) for block in blocks)
         if not passages:
             return
-        first = 0
-        for vectors in islice(self.chunks(self.width), passages):
-            chunk = self._padded(vectors, first)
+        held = 0
+        for chunk in self._chunks(passages):
             in_threads(partial(self._visit, iter(blocks), chunk, products, second), len(products))
-            first = chunk.last
-        if not second and first != self.relevance.items:
-            raise ValueError(f"the chunks held {first} items, and there are {self.relevance.items}")
+            held = chunk.last
+        if not second and held != self.relevance.items:
+            raise ValueError(f"the chunks held {held} items, and there are {self.relevance.items}")
+
+    def _chunks(self, passages: int) -> Iterator[_Chunk]:
+        """The first so many chunks on the device. A gallery of one chunk is made once for all passes."""
+        if self.passages == 1 and self.only is not None:
+            yield self.only
+            return
+        last = 0
+        for vectors in islice(self.chunks(self.width), passages):
+            chunk = self._padded(vectors, last)
+            last = chunk.last
+            if self.passages == 1:
+                self.only = chunk
+            yield chunk
 
     def _visit(self, waiting: Iterator[_Block], chunk: _Chunk, products: list[Tensor], second: bool) -> None:
         """The threads take turns at the blocks."""
