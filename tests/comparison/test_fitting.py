@@ -43,7 +43,7 @@ def test_a_quick_schedule_bounds_the_steps_and_names_what_it_changes(catalogue: 
     assert plan_fit(catalogue.get("fct"), many, Effort.FULL).work > 50 * plan.work
 
 
-def test_a_mended_schedule_holds_in_place_of_the_declared_one(catalogue: Catalogue) -> None:
+def test_a_shorter_schedule_holds_in_place_of_the_declared_one(catalogue: Catalogue) -> None:
     plan = plan_fit(catalogue.get("fastfill"), pairs(3000), Effort.QUICK)
     assert (plan.params.lr, plan.params.batch_size, plan.params.epochs) == (7e-4, 64, 7)  # 47 batches an epoch
 

@@ -10,9 +10,11 @@ from typing import Any
 QUICK_STEPS = 400
 """Steps of a trained adapter that declares no quick schedule."""
 
-MENDED: Mapping[str, Mapping[str, Any]] = {
+SHORTER: Mapping[str, Mapping[str, Any]] = {
     "fastfill": {"steps": 300, "batch_size": 64, "inner": 512, "lr": 7e-4, "warmup": 1},
     "fct": {"steps": 300, "batch_size": 64, "inner": 512, "lr": 2e-3, "warmup": 1},
+    "lambda_orthogonal": {"steps": 300},
+    "slerp": {"support": 200},
 }
 """By adapter: a quick schedule that is shorter than what its file declares, and as near to the published one.
 

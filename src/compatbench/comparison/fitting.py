@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from compatbench.comparison.effort import MENDED, Effort, quick_changes, said, steps_of_epoch
+from compatbench.comparison.effort import SHORTER, Effort, quick_changes, said, steps_of_epoch
 from compatbench.discovery.finding import why_broken
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import InvalidResultError
@@ -73,7 +73,7 @@ def plan_fit(plugin: Plugin, pairs: PairedVectors, effort: Effort) -> Plan:
     published = params.model_dump()
     changes: dict[str, Any] = {}
     if effort is Effort.QUICK:
-        changes = quick_changes(published, MENDED.get(plugin.name, plugin.cls.quick), len(pairs))
+        changes = quick_changes(published, SHORTER.get(plugin.name, plugin.cls.quick), len(pairs))
         params = plugin.resolve(changes)
     told = said(changes, published)
     adapter: Adapter = plugin.cls(params, pairs.task)

@@ -86,7 +86,7 @@ class ThresholdTransfer:
         counts = (self._genuine if genuine else self._impostors)[name]
         for kind, system in enumerate((name, self.reference)):
             for place, limit in enumerate(self.thresholds[system]):
-                counts[kind, place, rows] += (scores > max(limit, FLOOR)).sum(1).cpu().numpy()
+                counts[kind, place, rows] += _count_rows(scores > max(limit, FLOOR))
 
     @cached_property
     def thresholds(self) -> Mapping[str, Sequence[float]]:
@@ -100,3 +100,10 @@ class ThresholdTransfer:
             rate: Acceptance(self.ids, self.genuine, self.impostors, *accepted)
             for rate, *accepted in zip(self.rates, genuine, impostors, strict=True)
         }
+
+
+def _count_rows(flags: Tensor) -> NDArray[np.int64]:
+    """(B,) how many of each row of (B, M) are true. On a CPU numpy is ten times as fast at it."""
+    on_cpu = flags.device.type == "cpu"
+    counts: NDArray[np.int64] = np.count_nonzero(flags.numpy(), axis=1) if on_cpu else flags.sum(1).cpu().numpy()
+    return counts
