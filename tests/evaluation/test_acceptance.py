@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,14 +91,22 @@ def test_scores_that_come_in_parts_have_the_thresholds_of_all_together() -> None
     scores = np.round(generator.uniform(-1, 1, 5000), 2).astype(np.float32)  # with ties
     rates = (0.2, 0.01, 0.0)
     kept = ImpostorScores(5000, rates)
-    for part in np.array_split(generator.permutation(scores), 50):
-        kept.add(part)
-    assert kept.thresholds() == [np.sort(scores)[::-1][m] for m in (1000, 50, 0)]
+    owners: list[Any] = []
+    given: list[Any] = []
+    for number, part in enumerate(np.array_split(generator.permutation(scores), 50)):
+        kept.add(np.array([number % 2, 2]), part.reshape(2, -1))
+        owners.append(np.repeat([number % 2, 2], len(part) // 2))
+        given.append(part)
+    limits = [np.sort(scores)[::-1][m] for m in (1000, 50, 0)]
+    assert kept.thresholds() == limits
+    for limit, counts in zip(limits, kept.accepted(3), strict=True):
+        above = np.concatenate(given) > limit
+        assert counts.tolist() == [int(above[np.concatenate(owners) == query].sum()) for query in range(3)]
 
 
 def test_equal_scores_are_rejected_together() -> None:
     kept = ImpostorScores(10, (0.3, 1.0))
-    kept.add(np.full(10, 0.5, dtype=np.float32))
+    kept.add(np.zeros(1, np.int64), np.full((1, 10), 0.5, dtype=np.float32))
     assert kept.thresholds() == [0.5, -np.inf]  # above 0.5 lies nothing, though three pairs were allowed
 
 

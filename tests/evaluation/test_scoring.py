@@ -107,8 +107,11 @@ def test_acceptance_is_counted_pair_by_pair(chunk_items: int) -> None:
     sides = [F.normalize(torch.from_numpy(generator.normal(size=(300, 6)).astype(np.float32))) for _ in range(2)]
     rows, first = np.arange(0, 300, 2), np.arange(0, 240, 2)
     systems = {"old": System(sides[0][rows], "x"), "new": System(sides[1][rows], "x")}
-    found = ThresholdTransfer(systems, by_label(labels[first], labels, first), first, "old")
-    relevance = by_label(labels[rows], labels, rows)
+    relevance, tested = by_label(labels[rows], labels, rows), by_label(labels[first], labels, first)
+    tuned = ThresholdTransfer(["old"], tested, first, "old")
+    old = {"old": System(sides[0][first], "x")}
+    score(old, chunked({"x": sides[0]}), tested, first, chunk_items=chunk_items, transfer=tuned)
+    found = ThresholdTransfer(systems, tested, first, "old", tuned.thresholds["old"])
     score(systems, chunked({"x": sides[0]}), relevance, rows, chunk_items=chunk_items, transfer=found)
     assert found.rates == (1e-2,)  # 29,000 impostor pairs: enough for 290 false accepts, and for 29 at the next rate
     same_class = labels[first][:, None] == labels

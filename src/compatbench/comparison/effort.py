@@ -16,7 +16,7 @@ SHORTER: Mapping[str, Mapping[str, Any]] = {
     "lambda_orthogonal": {"steps": 300},
     "slerp": {"support": 200},
 }
-"""By adapter: a quick schedule that is shorter than what its file declares, and as near to the published one.
+"""By adapter: a quick schedule that is shorter than what its file declares; docs/compare.md has what each reaches.
 
 Records name the bytes of that file: a change there would make them stale, though no record has a quick fit.
 """

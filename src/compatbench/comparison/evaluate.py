@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from compatbench.comparison.index_check import index_notices
 from compatbench.comparison.inputs import PairedItems, length_notices
 from compatbench.comparison.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.comparison.side_by_side import Watch, fit_all
-from compatbench.comparison.split import FitSplit, make_split
+from compatbench.comparison.split import FitSplit, make_split, relevant_first
 from compatbench.comparison.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.comparison.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
@@ -116,6 +117,8 @@ def compare(
             )
         most = settings.queries or usual_queries(relevance.items)
         split = make_split(relevance, settings.fit_pairs, most, settings.seed, settings.fit_on)
+        if len(split.gallery) > CHUNK_ITEMS[0]:
+            split = replace(split, gallery=relevant_first(relevance, split))
     with stages.stage("check"):  # of items that are enough
         notices = [*_notices(gallery, queries, settings), *index_notices(gallery, settings.seed)]
     with stages.stage("fit"):
@@ -129,18 +132,16 @@ def compare(
         systems, chunks, ranking = build_systems(
             fits, sides, searched, gallery, split.gallery, settings.similarity, usual
         )
-        transfer = _transfer(systems, searched, split.queries)
-        results = score(
-            systems,
-            chunks,
-            searched,
-            split.queries,
+        scored = partial(
+            score,
+            chunks=chunks,
             chunk_items=int(np.clip(searched.widest, *CHUNK_ITEMS)),
             block_scores=BLOCK_SCORES,
-            transfer=transfer,
             device=device,
             members=None if gallery.documents is None else gallery.documents.sizes(split.gallery),
         )
+        transfer = _transfer(systems, searched, split.queries, scored)
+        results = scored(systems, relevance=searched, ids=split.queries, transfer=transfer)
     with stages.stage("intervals"):
         outcomes = _outcomes(fits, results, transfer, times, settings.metric)
     with stages.stage("backfill"):
@@ -194,10 +195,17 @@ def _check_metric(metric: MetricName, relevance: Relevance) -> None:
         raise RequestError(f"--metric {metric} {why}; there are {', '.join(known)} here")
 
 
-def _transfer(systems: Mapping[str, System], searched: Relevance, queries: Rows) -> ThresholdTransfer:
+def _transfer(
+    systems: Mapping[str, System], searched: Relevance, queries: Rows, scored: Callable[..., dict[str, QueryResults]]
+) -> ThresholdTransfer:
+    """Of the first queries, with the thresholds of the status quo."""
     most = SAMPLED_QUERIES, max(1, SAMPLED_PAIRS // searched.items), waiting_queries(searched, len(systems))
     first = np.arange(min(len(queries), *most))
-    return ThresholdTransfer(systems, searched[first], queries[first], STATUS_QUO)
+    tuned = ThresholdTransfer([STATUS_QUO], searched[first], queries[first], STATUS_QUO)
+    if len(tuned):
+        stored = System(systems[STATUS_QUO].queries[: len(first)], systems[STATUS_QUO].gallery)
+        scored({STATUS_QUO: stored}, relevance=searched[first], ids=queries[first], transfer=tuned)
+    return ThresholdTransfer(systems, searched[first], queries[first], STATUS_QUO, tuned.thresholds[STATUS_QUO])
 
 
 def _pairs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
@@ -57,6 +58,17 @@ class Sides:
         return cls(F.normalize(new), F.normalize(old), _lengths(new), _lengths(old))
 
 
+class _Versions(dict[str, Tensor]):
+    """The versions of a chunk, each made when it is asked for: an adapter takes many times as long as a search."""
+
+    def __init__(self, make: Callable[[str], Tensor]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Tensor:
+        return self._make(name)
+
+
 def build_systems(
     fits: Sequence[Fit],
     queries: Sides,
@@ -102,19 +114,14 @@ def build_systems(
         for name, (directions, lengths, version) in asked.items()
     }
 
+    def stored(name: str, sides: Sides) -> Tensor:
+        lengths = sides.new_lengths if name in by_new_model else sides.old_lengths
+        return ranking.gallery(sized(versions[name](sides.new, sides.old), lengths, similarity))
+
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
         for begin in range(0, len(searched), size):
             sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
-            yield {
-                name: ranking.gallery(
-                    sized(
-                        version(sides.new, sides.old),
-                        sides.new_lengths if name in by_new_model else sides.old_lengths,
-                        similarity,
-                    )
-                )
-                for name, version in versions.items()
-            }
+            yield _Versions(partial(stored, sides=sides))
 
     return systems, chunks, ranking
 

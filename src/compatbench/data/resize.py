@@ -55,4 +55,3 @@ def weights(source: int, target: int) -> Tensor:
         triangle = np.maximum(0.0, 1.0 - distance)
         out[pixel, first:last] = np.floor(triangle / triangle.sum() * 2**PRECISION + 0.5) / 2**PRECISION
     return torch.from_numpy(out)
-

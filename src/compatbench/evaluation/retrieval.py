@@ -108,11 +108,15 @@ def transfer_thresholds(
     query, gallery = sides[reference]
     order, relevance = find_relevant(query, gallery)
     ids = query.ids.cpu().numpy()
-    found = ThresholdTransfer(sides, relevance, ids, reference, rates)
-    if len(found):
-        systems, chunks = _systems(sides, order, Similarity.COSINE)
-        score(systems, chunks, relevance, ids, chunk_items=CHUNK_ITEMS, transfer=found, device=query.values.device)
-    return found
+
+    def shown(some: Mapping[str, Side], limits: Sequence[float] = ()) -> ThresholdTransfer:
+        found = ThresholdTransfer(some, relevance, ids, reference, limits, rates)
+        if len(found):
+            systems, chunks = _systems(some, order, Similarity.COSINE)
+            score(systems, chunks, relevance, ids, chunk_items=CHUNK_ITEMS, transfer=found, device=query.values.device)
+        return found
+
+    return shown(sides, shown({reference: sides[reference]}).thresholds[reference])
 
 
 def cosine_blocks(

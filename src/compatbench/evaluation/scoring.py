@@ -40,7 +40,7 @@ ROW_TILE, COLUMN_TILE = 16, 64
 Chunks = Callable[[int], Iterator[Mapping[str, Tensor]]]
 """Begins a pass over the gallery in chunks of so many items, the last one smaller, or filled up with zeros.
 
-A chunk is the vectors (n, D) of each version of the gallery, by name.
+A chunk is the vectors (n, D) of each version of the gallery, by name; no more are read than there are systems for.
 """
 
 
@@ -52,6 +52,11 @@ class System:
     """(Q, D)"""
     gallery: str
 
+    @property
+    def parts(self) -> tuple[System, ...]:
+        """Itself."""
+        return (self,)
+
 
 @dataclass(frozen=True, eq=False)
 class MixedSystem:
@@ -61,6 +66,11 @@ class MixedSystem:
     renewed: System
     is_renewed: NDArray[np.bool_]
     """(N,) items that `renewed` searches."""
+
+    @property
+    def parts(self) -> tuple[System, ...]:
+        """The two."""
+        return self.stored, self.renewed
 
 
 def score(
@@ -85,7 +95,7 @@ def score(
     and classes of more than 100 items AP@100.
 
     With `trapezoid` the average precision is the one of the revisited Oxford and Paris buildings, see `rank_numbers`.
-    A `transfer` of the first queries gets to see all their scores, twice.
+    A `transfer` of the first queries gets to see all their scores.
 
     An item may be several vectors, `members` (N,) of each, which follow each other in the chunks: it scores as the best
     of them.
@@ -134,6 +144,7 @@ class _Scorer:
         self.judged = not relevance.by_label and not trapezoid
         self.cut = not trapezoid and (self.judged or relevance.widest > CUT)
         self.only: _Chunk | None = None
+        self.versions = dict.fromkeys(part.gallery for one in systems.values() for part in one.parts)
         self.numbers: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in systems}
 
     def _most_vectors(self, members: Rows) -> int:
@@ -148,7 +159,7 @@ class _Scorer:
         room = waiting_queries(self.relevance, len(self.systems)) if self.passages > 1 else len(self.relevance)
         while blocks:
             part = [blocks.pop(0)]
-            while blocks and (blocks[0].sampled or sum(len(one.rows) for one in part) + len(blocks[0].rows) <= room):
+            while blocks and sum(len(one.rows) for one in part) + len(blocks[0].rows) <= room:
                 part.append(blocks.pop(0))
             self._pass(part, products, second=False)
             self._pass(part, products, second=True)
@@ -203,9 +214,9 @@ class _Scorer:
 
     def _padded(self, vectors: Mapping[str, Tensor], first: int) -> _Chunk:
         """A chunk on the device, all chunks of one length."""
-        held = len(next(iter(vectors.values())))
+        whole = {name: vectors[name].to(self.device) for name in self.versions}
+        held = len(next(iter(whole.values())))
         missing = self.columns - held
-        whole = {name: one.to(self.device) for name, one in vectors.items()}
         if missing:
             whole = {name: F.pad(one, (0, 0, 0, missing)) for name, one in whole.items()}
         if self.members is None:
@@ -239,7 +250,7 @@ class _Block:
 
     def __init__(self, scorer: _Scorer, rows: Rows, sampled: bool) -> None:
         self.scorer, self.rows, self.sampled = scorer, rows, sampled
-        self.left = scorer.passages * (3 if sampled else 1)  # chunks are counted once, and shown to the transfer twice
+        self.left = scorer.passages  # chunks to be counted
         self.positives: dict[str, Tensor] = {}
         self.ahead: dict[str, Tensor] = {}
 
@@ -254,7 +265,7 @@ class _Block:
         missing, rows = -len(self.rows) % ROW_TILE, torch.from_numpy(self.rows)
         found: dict[System, Tensor] = {}
         for system in self.scorer.systems.values():
-            for one in (system.stored, system.renewed) if isinstance(system, MixedSystem) else (system,):
+            for one in system.parts:
                 if one not in found:
                     own = one.queries[rows.to(one.queries.device)].to(self.scorer.device)
                     found[one] = F.pad(own, (0, 0, 0, missing))
@@ -262,7 +273,7 @@ class _Block:
 
     def passages(self, second: bool) -> int:
         """How many chunks it has to see in a pass."""
-        if not self.left or not second or self.sampled:
+        if not self.left or not second:
             return self.scorer.passages if self.left else 0
         return max(0, self.relevance.span[1] - 1) // self.scorer.width
 
@@ -271,9 +282,10 @@ class _Block:
         first, last = chunk.first, chunk.last
         start, stop = self.relevance.span
         counts = (last >= stop) != second  # from the chunk on that completes the relevant items' scores
-        if not (counts or self.sampled or (start < last and first < stop and not second)):
+        transfer = self.scorer.transfer if self.sampled and not second else None
+        if not (counts or transfer is not None or (start < last and first < stop and not second)):
             return
-        self.left -= counts + self.sampled
+        self.left -= counts
         relevant, hidden = list(self.relevance.relevant(first, last)), self.relevance.hidden(first, last)
         parts: dict[System, Tensor] = {}
         for name, system in self.scorer.systems.items():
@@ -290,8 +302,8 @@ class _Block:
             scores[hidden] = FLOOR
             if counts:
                 self._count(name, scores)
-            if self.sampled:
-                self._show(name, scores, begins=first == 0, second=second)
+            if transfer is not None:
+                transfer.see_impostors(name, self.rows, scores)
             if not self.left:
                 self._finish(name)
 
@@ -304,7 +316,7 @@ class _Block:
 
     def _mixed(self, system: MixedSystem, chunk: _Chunk, parts: dict[System, Tensor]) -> Tensor:
         """(B, last − first) scores of the items; `parts` keeps those of its two systems for others that share them."""
-        for one in (system.stored, system.renewed):
+        for one in system.parts:
             if one not in parts:
                 room = torch.empty(len(self.queries[one]) * self.scorer.columns, device=self.scorer.device)
                 parts[one] = self._scores(one, chunk, room)
@@ -325,18 +337,10 @@ class _Block:
         ahead = count_ahead(scores, self.positives[name]).int()
         self.ahead[name] = self.ahead[name].add_(ahead) if name in self.ahead else ahead
 
-    def _show(self, name: str, scores: Tensor, *, begins: bool, second: bool) -> None:
-        transfer = self.scorer.transfer
-        assert transfer is not None
-        if not second:
-            transfer.see(name, scores)
-            return
-        transfer.accept(name, self.rows, scores, genuine=False)
-        if begins:
-            transfer.accept(name, self.rows, self.positives[name], genuine=True)
-
     def _finish(self, name: str) -> None:
         scorer, scores = self.scorer, self.positives.pop(name)
+        if self.sampled and scorer.transfer is not None:
+            scorer.transfer.see_genuine(name, self.rows, scores)
         found = rank_numbers(
             self.ahead.pop(name),
             self.relevance.count,

@@ -5,7 +5,7 @@ Many systems do not only rank, they cut. `acceptance` has the terms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from threading import Lock
 
@@ -25,16 +25,21 @@ class ImpostorScores:
         self._allowed = [allowed_pairs(rate, pairs) for rate in rates]
         self._count = max(self._allowed, default=0) + 1
         self._kept = np.empty(0, dtype=np.float32)
+        self._queries = np.empty(0, dtype=np.int32)
+        """Whose pair each of the kept scores is."""
         self._floor = FLOOR
         self._lock = Lock()
 
-    def add(self, scores: NDArray[np.float32]) -> None:
-        """Add further cosines, of any shape; FLOOR stands for everything but an impostor pair."""
-        above = scores[scores > self._floor]
+    def add(self, rows: Rows, scores: NDArray[np.float32]) -> None:
+        """Add further cosines (B, M) of the queries `rows` (B,); FLOOR stands for everything but an impostor pair."""
+        high = scores > self._floor
+        above, queries = scores[high], np.repeat(rows.astype(np.int32), np.count_nonzero(high, axis=1))
         with self._lock:
             self._kept = np.concatenate((self._kept, above))
+            self._queries = np.concatenate((self._queries, queries))
             if len(self._kept) > 2 * self._count:
-                self._kept = np.partition(self._kept, -self._count)[-self._count :]
+                highest = np.argpartition(self._kept, -self._count)[-self._count :]
+                self._kept, self._queries = self._kept[highest], self._queries[highest]
                 self._floor = float(self._kept.min())  # what equals the lowest kept one changes no threshold
 
     def thresholds(self) -> list[float]:
@@ -46,12 +51,18 @@ class ImpostorScores:
         descending = np.sort(self._kept)[::-1]
         return [float(descending[m]) if m < len(descending) else -np.inf for m in self._allowed]
 
+    def accepted(self, queries: int) -> Iterator[NDArray[np.int64]]:
+        """At each of the thresholds, how many pairs of each query (V,) are above it: all of these are kept."""
+        for limit in self.thresholds():
+            yield np.bincount(self._queries[self._kept > limit], minlength=queries)
+
 
 class ThresholdTransfer:
     """Thresholds of several systems, and the pairs accepted at them, for V queries with the whole gallery.
 
     A gallery item is genuine to a query that it is relevant to; the query's own sample is no pair, nor is what it is
-    to ignore. `score` shows it all scores twice: thresholds come from the first pass, and acceptances from the second.
+    to ignore. `score` shows it all scores once. So the thresholds of the system that the others are read at have to be
+    known: a transfer of that system alone, without `limits`, finds them.
     """
 
     def __init__(
@@ -60,33 +71,33 @@ class ThresholdTransfer:
         relevance: Relevance,
         ids: NDArray[np.int64],
         reference: str,
+        limits: Sequence[float] = (),
         rates: Sequence[float] | None = None,
     ) -> None:
-        """`relevance` and `ids` (V,) are those of the queries; every system is also read at `reference`'s thresholds.
+        """`relevance` and `ids` (V,) are those of the queries; `limits` are the thresholds of `reference`, by rate.
 
         Without false accept `rates`, at those that there are enough impostor pairs for.
         """
-        self.ids, self.reference = ids, reference
+        self.ids, self.reference, self.limits = ids, reference, limits
         self.genuine, self.impostors = relevance.count, relevance.irrelevant
         pairs = int(self.impostors.sum())
         self.rates = supported_rates(pairs) if rates is None else tuple(rates)
         self._highest = {name: ImpostorScores(pairs, self.rates) for name in systems}
-        shape = 2, len(self.rates), len(ids)
-        self._genuine, self._impostors = ({name: np.zeros(shape, np.int64) for name in systems} for _ in range(2))
+        self._genuine: dict[str, list[tuple[Rows, Tensor]]] = {name: [] for name in self._highest}
+        self._transferred = {name: np.zeros((len(limits), len(ids)), np.int64) for name in self._highest}
 
     def __len__(self) -> int:
         return len(self.ids) if self.rates else 0
 
-    def see(self, name: str, scores: Tensor) -> None:
-        """Add scores of impostor pairs of any shape, FLOOR in place of other pairs."""
-        self._highest[name].add(scores.cpu().numpy())
+    def see_impostors(self, name: str, rows: Rows, scores: Tensor) -> None:
+        """Take in scores (B, M) of impostor pairs of the queries `rows` (B,), FLOOR in place of other pairs."""
+        self._highest[name].add(rows, scores.cpu().numpy())
+        for place, limit in enumerate(self.limits):
+            self._transferred[name][place, rows] += _above(scores, limit)
 
-    def accept(self, name: str, rows: Rows, scores: Tensor, *, genuine: bool) -> None:
-        """Count accepted pairs in these scores (B, M) of queries `rows` (B,), FLOOR in place of other pairs."""
-        counts = (self._genuine if genuine else self._impostors)[name]
-        for kind, system in enumerate((name, self.reference)):
-            for place, limit in enumerate(self.thresholds[system]):
-                counts[kind, place, rows] += _count_rows(scores > max(limit, FLOOR))
+    def see_genuine(self, name: str, rows: Rows, scores: Tensor) -> None:
+        """Take in all scores (B, P) of genuine pairs of the queries `rows` (B,), FLOOR in place of other pairs."""
+        self._genuine[name].append((rows, scores))
 
     @cached_property
     def thresholds(self) -> Mapping[str, Sequence[float]]:
@@ -95,15 +106,22 @@ class ThresholdTransfer:
 
     def acceptance(self, name: str, *, transferred: bool) -> dict[float, Acceptance]:
         """By rate, the pairs that a system accepts at its own threshold, or at the reference's."""
-        genuine, impostors = self._genuine[name][int(transferred)], self._impostors[name][int(transferred)]
-        return {
-            rate: Acceptance(self.ids, self.genuine, self.impostors, *accepted)
-            for rate, *accepted in zip(self.rates, genuine, impostors, strict=True)
-        }
+        if transferred and name != self.reference:
+            limits, impostors = self.limits, list(self._transferred[name])
+        else:
+            limits, impostors = self.thresholds[name], list(self._highest[name].accepted(len(self.ids)))
+        found = {}
+        for rate, limit, counts in zip(self.rates, limits, impostors, strict=True):
+            genuine = np.zeros(len(self.ids), np.int64)
+            for rows, scores in self._genuine[name]:
+                genuine[rows] = _above(scores, limit)
+            found[rate] = Acceptance(self.ids, self.genuine, self.impostors, genuine, counts)
+        return found
 
 
-def _count_rows(flags: Tensor) -> NDArray[np.int64]:
-    """(B,) how many of each row of (B, M) are true. On a CPU numpy is ten times as fast at it."""
-    on_cpu = flags.device.type == "cpu"
-    counts: NDArray[np.int64] = np.count_nonzero(flags.numpy(), axis=1) if on_cpu else flags.sum(1).cpu().numpy()
+def _above(scores: Tensor, limit: float) -> NDArray[np.int64]:
+    """(B,) how many scores of each row are above a limit. On a CPU numpy is ten times as fast at it."""
+    high = scores > max(limit, FLOOR)
+    on_cpu = high.device.type == "cpu"
+    counts: NDArray[np.int64] = np.count_nonzero(high.numpy(), axis=1) if on_cpu else high.sum(1).cpu().numpy()
     return counts
