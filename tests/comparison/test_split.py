@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatbench.comparison.split import make_split, relevant_first
+from compatbench.comparison.split import make_split
 from compatbench.data.lists import Lists
 from compatbench.errors import RequestError
 from compatbench.evaluation.relevance import Relevance, by_label
@@ -78,16 +78,3 @@ def test_too_little_is_refused() -> None:
         make_split(of_classes(np.zeros(19, dtype=int)), 5, 5, 0)
     with pytest.raises(RequestError, match="no query has a relevant item"):
         make_split(of_classes(np.arange(30)), 5, 5, 0)
-
-
-def test_what_is_relevant_to_a_query_comes_first() -> None:
-    labels = np.arange(60) % 6
-    relevance = of_classes(labels)
-    split = make_split(relevance, 20, 2, seed=0)
-    found = relevant_first(relevance, split)
-    asked = np.isin(labels[found], labels[split.queries])
-    assert sorted(found) == sorted(split.gallery)
-    assert 0 < asked.sum() < len(found)
-    assert asked[: asked.sum()].all()
-    for part in (found[asked], found[~asked]):
-        assert (np.diff(part) > 0).all(), "each part in the order of the files"

@@ -27,6 +27,8 @@ def expected(relevance: Relevance, pairs: np.ndarray, hidden: np.ndarray, width:
     assert relevance.irrelevant.tolist() == (~pairs & ~hidden).sum(axis=1).tolist()
     listed = np.flatnonzero(named.any(axis=0))
     assert relevance.span == ((listed[0], listed[-1] + 1) if len(listed) else (0, 0))
+    some = np.arange(len(pairs))[::2]
+    assert relevance.columns_of(some).tolist() == np.flatnonzero(named[some].any(axis=0)).tolist()
 
 
 @pytest.mark.parametrize("sliced", [1, 1024])

@@ -28,7 +28,7 @@ from compatbench.comparison.index_check import index_notices
 from compatbench.comparison.inputs import PairedItems, length_notices
 from compatbench.comparison.numbers import acceptance_numbers, gain_p_values, retrieval_numbers, tax
 from compatbench.comparison.side_by_side import Watch, fit_all
-from compatbench.comparison.split import FitSplit, make_split, relevant_first
+from compatbench.comparison.split import FitSplit, make_split
 from compatbench.comparison.systems import Sides, build_systems, query_milliseconds, self_test
 from compatbench.comparison.verdict import best_adapter, conclusion
 from compatbench.data.vectors.notices import Notice
@@ -117,8 +117,9 @@ def compare(
             )
         most = settings.queries or usual_queries(relevance.items)
         split = make_split(relevance, settings.fit_pairs, most, settings.seed, settings.fit_on)
-        if len(split.gallery) > CHUNK_ITEMS[0]:
-            split = replace(split, gallery=relevant_first(relevance, split))
+        if len(split.gallery) > CHUNK_ITEMS[0]:  # the scorer's second pass ends with the last relevant item
+            late = ~np.isin(split.gallery, relevance.columns_of(split.queries))
+            split = replace(split, gallery=split.gallery[np.argsort(late, kind="stable")])
     with stages.stage("check"):  # of items that are enough
         notices = [*_notices(gallery, queries, settings), *index_notices(gallery, settings.seed)]
     with stages.stage("fit"):
@@ -146,18 +147,8 @@ def compare(
         outcomes = _outcomes(fits, results, transfer, times, settings.metric)
     with stages.stage("backfill"):
         best = best_adapter(outcomes, settings.metric)
-        on = Searched(
-            sides,
-            split.queries,
-            searched,
-            gallery,
-            split.gallery,
-            ranking,
-            usual,
-            settings.metric,
-            settings.seed,
-            results,
-        )
+        among = searched, gallery, split.gallery, ranking, usual
+        on = Searched(sides, split.queries, *among, settings.metric, settings.seed, results)
         curves = backfill_curves(on, next((fit for fit in fits if best and fit.plugin.name == best.name), None))
     found = Comparison(
         inputs=_inputs(gallery, queries, relevance),

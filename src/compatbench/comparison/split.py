@@ -98,13 +98,3 @@ def _queries_to_fit(relevance: Relevance, most: int, seed: int) -> Rows:
         raise RequestError(f"{len(relevance)} queries are too few to fit on half of them; give {FEWEST_ITEMS}")
     shuffled = np.random.default_rng([seed, 1]).permutation(len(relevance))
     return np.sort(shuffled[: min(most, len(relevance) // 2)])
-
-
-def relevant_first(relevance: Relevance, split: FitSplit) -> Rows:
-    """The gallery of `split`, with what is relevant to any of its queries in front.
-
-    The scorer's second pass ends with that, and every pass makes what adapters rewrite once more.
-    """
-    wanted = np.zeros(relevance.items, dtype=bool)
-    wanted[relevance.listed.take(np.unique(relevance.group[split.queries])).values] = True
-    return split.gallery[np.argsort(~wanted[split.gallery], kind="stable")]

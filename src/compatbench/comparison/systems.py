@@ -18,7 +18,7 @@ from compatbench.comparison.inputs import PairedItems
 from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
-from compatbench.evaluation.scoring import Chunks, System
+from compatbench.evaluation.scoring import Chunks, MadeVersions, System
 from compatbench.evaluation.similarity import Ranking
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.method import to_dim
@@ -56,17 +56,6 @@ class Sides:
         """Of these rows."""
         new, old = torch.from_numpy(items.raw_new(rows)), torch.from_numpy(items.raw_old(rows))
         return cls(F.normalize(new), F.normalize(old), _lengths(new), _lengths(old))
-
-
-class _Versions(dict[str, Tensor]):
-    """The versions of a chunk, each made when it is asked for: an adapter takes many times as long as a search."""
-
-    def __init__(self, make: Callable[[str], Tensor]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, name: str) -> Tensor:
-        return self._make(name)
 
 
 def build_systems(
@@ -121,7 +110,7 @@ def build_systems(
     def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
         for begin in range(0, len(searched), size):
             sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
-            yield _Versions(partial(stored, sides=sides))
+            yield MadeVersions(partial(stored, sides=sides))
 
     return systems, chunks, ranking
 

@@ -121,6 +121,10 @@ class Relevance:
         values, starts = self.listed.values, self.listed.starts
         return int(values[starts[groups]].min()), int(values[starts[groups + 1] - 1].max()) + 1
 
+    def columns_of(self, queries: Rows) -> Rows:
+        """The columns that are relevant to any of the queries, ascending."""
+        return np.unique(self.listed.take(np.unique(self.group[queries])).values)
+
     def __getitem__(self, queries: Rows) -> Relevance:
         """The same for some of the queries."""
         return replace(

@@ -44,6 +44,17 @@ A chunk is the vectors (n, D) of each version of the gallery, by name; no more a
 """
 
 
+class MadeVersions(dict[str, Tensor]):
+    """A chunk whose versions are made when they are read: an adapter takes many times as long as a search."""
+
+    def __init__(self, make: Callable[[str], Tensor]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Tensor:
+        return self._make(name)
+
+
 @dataclass(frozen=True, eq=False)
 class System:
     """Queries, and their version of the gallery; inner products in [−1.75, 2) rank it."""
