@@ -24,6 +24,8 @@ from processes import Runs
 from test_faults import in_a_namespace
 
 from compatbench.records.record import read_record
+from compatbench.records.store import Store
+from compatbench.suite.suite import load_suite
 from compatbench.trust.reproduce import REPRODUCED
 from compatbench.vocabulary import Status
 
@@ -42,6 +44,7 @@ SUITE = {
     "methods": ["independent"],
 }
 RUN = (sys.executable, "-m", "compatbench", "run", "tiny.yaml", "--jobs", "2")
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -115,6 +118,55 @@ def test_locales(folder: Path, expected: Mapping[str, Any], name: str) -> None:
     page = (folder / "results" / "runs" / "tiny" / "README.md").read_text(encoding="utf-8")
     assert "M(n,o)" in page
     assert "−" in page, "files are UTF-8 whatever the terminal takes"
+
+
+ON_ICONS = {
+    "closed streams": 'exec "$@" <&- >&- 2>&-',
+    "C locale": 'LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 exec "$@"',
+    "long temporary folder": f'export TMPDIR="$PWD/{"x" * 150}"; mkdir "$TMPDIR"; exec "$@"',
+    "no home": 'unset HOME; exec "$@"',
+    "64 open files": 'ulimit -n 64; exec "$@"',
+    "8 GiB of memory": 'ulimit -v 8388608; exec "$@"',
+    "folder of any name": 'odd=$(printf "a b\'c\\"d\\ne\\044x;\\377"); mkdir "$odd"; mv data results tiny.yaml "$odd"; '
+    '(cd "$odd"; "$@"); code=$?; mv "$odd"/* .; exit $code',
+    "no shared memory": 'mount -t tmpfs -o ro tmpfs /dev/shm; exec "$@"',
+}
+
+
+@pytest.fixture(scope="module")
+def icons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `compatbench run tiny.yaml` runs a short cell of `icons`, with the features of its trunk."""
+    if not (REPOSITORY / "data" / "iconsets").is_dir():
+        pytest.skip("needs the drawings: compatbench data get iconsets --set size=64")
+    place = tmp_path_factory.mktemp("icons")
+    (place / "data").symlink_to((REPOSITORY / "data").resolve())
+    if (found := Store(REPOSITORY / "results" / "runs").features).is_dir():
+        shutil.copytree(found, Store(place / "results" / "runs").features)
+    suite = load_suite("icons")[1].model_dump(mode="json", exclude_unset=True)
+    suite |= {"methods": ["independent"], "seeds": [0], "recipe": suite["recipe"] | {"epochs": 1}}
+    suite["scenarios"] = {"extended_data": suite["scenarios"]["extended_data"]}
+    (place / "tiny.yaml").write_text(json.dumps({**suite, "test_on_unseen_classes": []}))
+    return place
+
+
+@pytest.fixture(scope="module")
+def expected_of_icons(icons: Path) -> dict[str, Any]:
+    ended = run(icons)
+    assert ended.returncode == 0, ended.stderr
+    found = numbers(icons)
+    shutil.rmtree(icons / "results" / "runs" / "tiny")
+    return found
+
+
+@pytest.mark.parametrize("name", ON_ICONS)
+def test_icons_on_odd_machines(icons: Path, expected_of_icons: Mapping[str, Any], name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to((icons / "data").resolve())
+    shutil.copy(icons / "tiny.yaml", tmp_path)
+    shutil.copytree(Store(icons / "results" / "runs").features, Store(tmp_path / "results" / "runs").features)
+    ended = in_a_namespace(f'cd "$1"; shift; {ON_ICONS[name]}', tmp_path, *RUN)
+    assert ended.returncode == 0, ended.stderr
+    assert len(expected_of_icons) == 1
+    assert numbers(tmp_path) == expected_of_icons
 
 
 def test_a_long_temporary_folder(folder: Path, expected: Mapping[str, Any]) -> None:

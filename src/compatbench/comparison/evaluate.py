@@ -48,8 +48,8 @@ from compatbench.vocabulary import FitOn, MethodKind, MetricName, Role, Similari
 CHUNK_ITEMS = 2**14, 2**17
 """Gallery items scored at once: as many as a query has relevant ones, within these bounds."""
 BLOCK_SCORES = 2**25
-QUERIES, QUERY_ITEMS = 2000, 2**29
-"""Scored at most, and the most pairs of a query with an item; 268 queries for two million items."""
+QUERIES, QUERY_ITEMS = 2000, 4 * 10**8
+"""Scored at most, and the most pairs of a query with an item; 200 queries for two million items."""
 SAMPLED_QUERIES, SAMPLED_PAIRS = 1000, 2**27
 """At most so many of the first queries, and of their pairs with the whole gallery, are looked at for thresholds."""
 
