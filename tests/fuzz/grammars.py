@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from mutations import NODES
+from mutations import node
 
 from compatbench.suite.suite import Suite
 
@@ -51,7 +51,7 @@ LINE_ENDS = ("\n", "\n", "\n", "\n", "\r\n", "\r\n", "\r", "\n\n", "\u2028", "\x
 def value_of(schema: Mapping[str, Any], chance: random.Random, depth: int = 0) -> Any:
     """A value that a JSON schema describes, with its bounds as the likeliest numbers; anything now and then."""
     if chance.random() < ODD or depth > 12:
-        return chance.choice(NODES)
+        return node(chance)
     if "$ref" in schema:
         return value_of(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], chance, depth + 1)
     if "default" in schema and chance.random() < 0.5:
@@ -64,7 +64,7 @@ def value_of(schema: Mapping[str, Any], chance: random.Random, depth: int = 0) -
 
 
 def _of_type(schema: Mapping[str, Any], chance: random.Random, depth: int) -> Any:
-    made: Any = chance.choice(NODES)
+    made: Any = node(chance)
     match schema.get("type"):
         case "object":
             made = _mapping(schema, chance, depth)
@@ -94,7 +94,7 @@ def _mapping(schema: Mapping[str, Any], chance: random.Random, depth: int) -> di
         others = next(iter(others.values())) if "patternProperties" in schema else others
         made |= {chance.choice(WORDS): value_of(others, chance, depth + 1) for _ in range(chance.randint(0, 3))}
     if chance.random() < ODD:
-        made[chance.choice(WORDS)] = chance.choice(NODES)
+        made[chance.choice(WORDS)] = node(chance)
     return made
 
 
@@ -136,9 +136,9 @@ def jsonl(chance: random.Random) -> bytes:
         label = chance.choice([row % 2, f"c{row % 2}", f"c{row % 2}"])
         one: Any = dict(zip(names, (chance.choice([row, f"d{row}"]), shown, label), strict=True))
         if chance.random() < ODD:
-            one[chance.choice(names)] = chance.choice(NODES)
+            one[chance.choice(names)] = node(chance)
         if chance.random() < ODD:
-            one = chance.choice(NODES)
+            one = node(chance)
         lines.append(json.dumps(one, ensure_ascii=chance.random() < 0.5))
     return _written(lines, chance)
 
@@ -146,7 +146,7 @@ def jsonl(chance: random.Random) -> bytes:
 def _vector(width: int, chance: random.Random) -> list[Any]:
     numbers: list[Any] = [chance.choice([chance.uniform(-1, 1), 1, 0.0]) for _ in range(width)]
     if numbers and chance.random() < ODD:
-        numbers[chance.randrange(width)] = chance.choice([*NUMBERS, *NODES])
+        numbers[chance.randrange(width)] = chance.choice([*NUMBERS, node(chance)])
     return numbers + [1.0] * (chance.random() < ODD)
 
 

@@ -107,8 +107,13 @@ def restructure(value: Any, chance: random.Random) -> Any:
             case 2 if isinstance(parent, dict):
                 parent[chance.choice(["", "x", "../x", "__class__", str(key) + "s", "\u0000"])] = parent.pop(key)
             case _:
-                parent[key] = copy.deepcopy(chance.choice(NODES))
+                parent[key] = node(chance)
     return value
+
+
+def node(chance: random.Random) -> Any:
+    """One of NODES, of its own: what is put into it must not be in all later ones."""
+    return copy.deepcopy(chance.choice(NODES))
 
 
 def _get(parent: Any, key: Any) -> Any:
