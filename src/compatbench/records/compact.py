@@ -311,7 +311,7 @@ def _grouped_curves(curves: Iterable[Data]) -> list[Data]:
         steps = len(one["beta"]) - 1
         group = {_SHORT.get(name, name): one[name] for name in _OF_ALL_ORDERS}
         group["status_quo"] = _decimals(one["status_quo"], VALUE_DECIMALS)
-        group["beta"] = steps if one["beta"] == _equal_steps(steps) else one["beta"]
+        group["beta"] = steps if one["beta"] == _equal_steps(steps, steps + 1) else one["beta"]
         curve = {name: value for name, value in one.items() if name not in _OF_ALL_ORDERS}
         mean, low, high = ([_units(value, CURVE_DECIMALS) for value in side] for side in sides)
         curve["mean"] = mean
@@ -330,7 +330,8 @@ def _whole_curves(found: Data) -> Iterator[Data]:
         curve = {_LONG.get(name, name): value for name, value in found.items()}
         steps = curve["beta"]
         ends = {name: curve.get(name, curve["mean"]) for name in ("low", "high")}
-        yield {**curve, "beta": _equal_steps(steps) if isinstance(steps, int) else steps, **ends}
+        beta = _equal_steps(steps, len(curve["mean"])) if isinstance(steps, int) else steps
+        yield {**curve, "beta": beta, **ends}
         return
     group = CurveGroup.model_validate(found)
     for order, one in group.orders.items():
@@ -340,14 +341,16 @@ def _whole_curves(found: Data) -> Iterator[Data]:
             sides["high"] = [middle + end for middle, end in zip(one.mean, one.high, strict=True)]
         yield {
             **{_LONG.get(name, name): value for name, value in group.model_dump(exclude={"orders"}).items()},
-            "beta": _equal_steps(group.beta) if isinstance(group.beta, int) else group.beta,
+            "beta": _equal_steps(group.beta, len(one.mean)) if isinstance(group.beta, int) else group.beta,
             "order": order,
             **one.model_dump(exclude_none=True),
             **{name: [value / 10**CURVE_DECIMALS for value in values] for name, values in sides.items()},
         }
 
 
-def _equal_steps(steps: int) -> list[float]:
+def _equal_steps(steps: int, points: int) -> list[float]:
+    if steps >= max(points, 1):  # a record of a few bytes can claim any number
+        raise ValueError(f"{steps} steps of a curve of {points} points")
     return [step / steps for step in range(steps + 1)] if steps > 0 else []
 
 
