@@ -146,7 +146,7 @@ def jsonl(chance: random.Random) -> bytes:
 def _vector(width: int, chance: random.Random) -> list[Any]:
     numbers: list[Any] = [chance.choice([chance.uniform(-1, 1), 1, 0.0]) for _ in range(width)]
     if numbers and chance.random() < ODD:
-        numbers[chance.randrange(width)] = chance.choice([*NUMBERS, node(chance)])
+        numbers[chance.randrange(width)] = node(chance, NUMBERS)
     return numbers + [1.0] * (chance.random() < ODD)
 
 

@@ -7,7 +7,7 @@ import json
 import random
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 NUMBERS = (
@@ -111,9 +111,9 @@ def restructure(value: Any, chance: random.Random) -> Any:
     return value
 
 
-def node(chance: random.Random) -> Any:
-    """One of NODES, of its own: what is put into it must not be in all later ones."""
-    return copy.deepcopy(chance.choice(NODES))
+def node(chance: random.Random, others: Sequence[Any] = ()) -> Any:
+    """One of NODES or `others`, of its own: what is put into it must not be in all later ones."""
+    return copy.deepcopy(chance.choice([*others, *NODES]))
 
 
 def _get(parent: Any, key: Any) -> Any:

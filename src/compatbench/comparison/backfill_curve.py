@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from compatbench.comparison.backfill_tables import RANK_MERGE
 from compatbench.comparison.comparison import FULL_BACKFILL, STATUS_QUO, CurvePoint, MixedCurve
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import PairedItems
-from compatbench.comparison.systems import NEW, OLD, Sides, self_test, sized
+from compatbench.comparison.systems import self_test
 from compatbench.data.vectors.pairing import Rows
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.means import Means
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, MixedSystem, System, score
-from compatbench.evaluation.similarity import Ranking
 from compatbench.generations.adapters import FittedAdapter
 from compatbench.machine.seeds import stream_seed
 from compatbench.vocabulary import MetricName, Order
@@ -38,14 +36,14 @@ _BLOCK_SCORES = 2**24
 class Searched:
     """What the curves are measured on."""
 
-    queries: Sides
+    systems: Mapping[str, System]
+    chunks: Chunks
+    """Passes over the items, in the versions that the systems search."""
     ids: NDArray[np.int64]
     relevance: Relevance
     gallery: PairedItems
     rows: Rows
     """The searched items, or documents."""
-    ranking: Ranking
-    usual_length: float
     metric: MetricName
     seed: int
     results: Mapping[str, QueryResults]
@@ -60,11 +58,11 @@ def backfill_curves(searched: Searched, adapter: Fit | None) -> list[MixedCurve]
     """
     shuffled = np.random.default_rng(stream_seed(searched.seed, "compare", "backfill")).permutation(len(searched.rows))
     orders = {Order.RANDOM: shuffled}
-    found = _follow(searched, None, "", orders)
+    found = _follow(searched, "", orders)
     if adapter is not None and adapter.adapter is not None:
         if adapter.adapter.maps.order is not None and searched.gallery.documents is None:
             orders[Order.OWN] = _own_order(searched, adapter.adapter)
-        found += _follow(searched, adapter.adapter, adapter.plugin.name, orders)
+        found += _follow(searched, adapter.plugin.name, orders)
     return found
 
 
@@ -77,13 +75,15 @@ def _own_order(searched: Searched, adapter: FittedAdapter) -> Rows:
     return np.argsort(-torch.cat(scores).double().numpy(), kind="stable")
 
 
-def _follow(
-    searched: Searched, adapter: FittedAdapter | None, name: str, orders: Mapping[Order, Rows]
-) -> list[MixedCurve]:
-    """A curve for each order, which has the positions of the items, the first to re-embed first."""
+def _follow(searched: Searched, name: str, orders: Mapping[Order, Rows]) -> list[MixedCurve]:
+    """By the adapter `name`, if any: a curve for each order of positions, the first to re-embed first."""
     size = len(searched.rows)
+    before, after = (name, self_test(name)) if name else (STATUS_QUO, FULL_BACKFILL)
+    after = after if after in searched.systems else FULL_BACKFILL
     followed = np.arange(min(len(searched.ids), QUERIES, max(1, PAIRS // size)))
-    stored, renewed = _systems(searched, adapter, followed)
+    stored, renewed = (
+        System(searched.systems[one].queries[: len(followed)], searched.systems[one].gallery) for one in (before, after)
+    )
     mixed = {}
     for order, positions in orders.items():
         place = np.empty(size, dtype=np.intp)
@@ -93,18 +93,16 @@ def _follow(
     members = searched.gallery.documents
     between = score(
         mixed,
-        _versions(searched, adapter),
+        searched.chunks,
         searched.relevance[followed],
         searched.ids[followed],
         chunk_items=_CHUNK_ITEMS,
         block_scores=_BLOCK_SCORES,
         members=None if members is None else members.sizes(searched.rows),
     )
-    before, after = (name, self_test(name)) if name else (STATUS_QUO, FULL_BACKFILL)
-    ends = searched.results[before], searched.results[after if after in searched.results else FULL_BACKFILL]
     at_ends = {
-        share: one.per_query(searched.metric)[: len(followed)]
-        for share, one in zip((SHARES[0], SHARES[-1]), ends, strict=True)
+        share: searched.results[one].per_query(searched.metric)[: len(followed)]
+        for share, one in zip((SHARES[0], SHARES[-1]), (before, after), strict=True)
     }
     curves = []
     for order in orders:
@@ -113,36 +111,3 @@ def _follow(
         points = [CurvePoint(share=share, value=means.mean(share)) for share in SHARES]
         curves.append(MixedCurve(serving=name or RANK_MERGE, order=order, queries=len(followed), points=points))
     return curves
-
-
-def _systems(searched: Searched, adapter: FittedAdapter | None, rows: Rows) -> tuple[System, System]:
-    """What searches old vectors with the queries `rows`, and what searches new ones."""
-    some = torch.from_numpy(rows)
-    new, old = searched.queries.new[some], searched.queries.old[some]
-    new_lengths, old_lengths = searched.queries.new_lengths[some], searched.queries.old_lengths[some]
-    if adapter is None:
-        sides = (old, old_lengths), (new, new_lengths)
-    else:
-        usual = torch.full((len(rows),), searched.usual_length)
-        sides = (adapter.query(new, old), usual), (adapter.new(new, old), new_lengths)
-    ranking = searched.ranking
-    stored, renewed = (ranking.query(sized(*side, ranking.similarity)) for side in sides)
-    return System(stored, OLD), System(renewed, NEW)
-
-
-def _versions(searched: Searched, adapter: FittedAdapter | None) -> Chunks:
-    """Passes over the items, by their stored old vectors and by their new ones."""
-
-    def chunks(size: int) -> Iterator[Mapping[str, Tensor]]:
-        gallery, rows, ranking = searched.gallery, searched.rows, searched.ranking
-        for begin in range(0, len(rows), size):
-            sides = Sides.of(gallery, gallery.rows_of(rows[begin : begin + size]))
-            old, new = sides.old, sides.new
-            if adapter is not None:
-                old, new = adapter.gallery(old), adapter.new(new, sides.old)
-            yield {
-                OLD: ranking.gallery(sized(old, sides.old_lengths, ranking.similarity)),
-                NEW: ranking.gallery(sized(new, sides.new_lengths, ranking.similarity)),
-            }
-
-    return chunks

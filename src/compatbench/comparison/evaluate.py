@@ -130,9 +130,7 @@ def compare(
         searched = relevance.among(split.gallery, split.queries)
         times = {fit.plugin.name: query_milliseconds(fit.adapter, sides.new, sides.old) for fit in fits if fit.adapter}
         usual = _usual_length(gallery, asked, split)
-        systems, chunks, ranking = build_systems(
-            fits, sides, searched, gallery, split.gallery, settings.similarity, usual
-        )
+        systems, chunks = build_systems(fits, sides, searched, gallery, split.gallery, settings.similarity, usual)
         scored = partial(
             score,
             chunks=chunks,
@@ -147,8 +145,8 @@ def compare(
         outcomes = _outcomes(fits, results, transfer, times, settings.metric)
     with stages.stage("backfill"):
         best = best_adapter(outcomes, settings.metric)
-        among = searched, gallery, split.gallery, ranking, usual
-        on = Searched(sides, split.queries, *among, settings.metric, settings.seed, results)
+        among = split.queries, searched, gallery, split.gallery
+        on = Searched(systems, chunks, *among, settings.metric, settings.seed, results)
         curves = backfill_curves(on, next((fit for fit in fits if best and fit.plugin.name == best.name), None))
     found = Comparison(
         inputs=_inputs(gallery, queries, relevance),

@@ -66,8 +66,8 @@ def build_systems(
     searched: Rows,
     similarity: Similarity = Similarity.COSINE,
     usual_length: float = 1.0,
-) -> tuple[dict[str, System], Chunks, Ranking]:
-    """All systems, by name, for the `queries`, the passes over the `searched` part of the gallery, and how it ranks.
+) -> tuple[dict[str, System], Chunks]:
+    """All systems, by name, for the `queries`, and the passes over the `searched` part of the gallery.
 
     Mapped queries have the `usual_length` of old vectors; stored vectors keep the lengths that they had.
     """
@@ -112,7 +112,7 @@ def build_systems(
             sides = Sides.of(gallery, gallery.rows_of(searched[begin : begin + size]))
             yield MadeVersions(partial(stored, sides=sides))
 
-    return systems, chunks, ranking
+    return systems, chunks
 
 
 def sized(directions: Tensor, lengths: Tensor, similarity: Similarity) -> Tensor:

@@ -92,7 +92,7 @@ class ThresholdTransfer:
     def see_impostors(self, name: str, rows: Rows, scores: Tensor) -> None:
         """Take in scores (B, M) of impostor pairs of the queries `rows` (B,), FLOOR in place of other pairs."""
         self._highest[name].add(rows, scores.cpu().numpy())
-        for place, limit in enumerate(self.limits):
+        for place, limit in enumerate(self.limits if name != self.reference else ()):
             self._transferred[name][place, rows] += _above(scores, limit)
 
     def see_genuine(self, name: str, rows: Rows, scores: Tensor) -> None:
