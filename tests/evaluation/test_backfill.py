@@ -14,6 +14,8 @@ from compatbench.evaluation.backfill import backfill, class_wise_order, highest_
 from compatbench.evaluation.curves import BETAS
 from compatbench.evaluation.retrieval import Side, Vectors, evaluate
 
+pytestmark = pytest.mark.usefixtures("way_to_count")
+
 
 def vectors(values: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Vectors:
     return Vectors(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(labels), torch.from_numpy(ids))

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from compatbench.evaluation.counting import FLOOR, count_ahead
 
+pytestmark = pytest.mark.usefixtures("way_to_count")
+
 
 def assert_counts(scores: np.ndarray, relevant: np.ndarray, present: np.ndarray) -> None:
     """`relevant[b]` has `present[b]` scores, and FLOOR at other places."""
     for row, number in enumerate(present):
         relevant[row, np.random.default_rng(row).permutation(relevant.shape[1])[number:]] = FLOOR
     counts = count_ahead(torch.from_numpy(scores.copy()), torch.from_numpy(relevant.copy()))
-    assert counts.dtype == torch.int64
+    assert counts.dtype == torch.int32
     for row, number in enumerate(present):
         by_score = np.sort(relevant[row])[relevant.shape[1] - number :]
         expected = [int((scores[row] >= score).sum()) for score in by_score]

@@ -13,7 +13,6 @@ import typer
 from compatbench.cli import adapters, compare, data, methods, search, suites, timing, trust, tuning
 from compatbench.errors import MachineError, RequestError, is_machines_failure
 from compatbench.machine.standard_streams import mend_standard_streams
-from compatbench.machine.vector_sort import prefer_fast_sort
 
 app = typer.Typer(
     name="compatbench",
@@ -57,7 +56,6 @@ app.add_typer(of_data, name="data")
 def main() -> None:
     """Entry point of the `compatbench` command."""
     mend_standard_streams()
-    prefer_fast_sort()
     try:
         app()
     except RequestError as error:

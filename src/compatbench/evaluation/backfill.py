@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from compatbench.evaluation.compiled import compiled
 from compatbench.evaluation.counting import FLOOR
 from compatbench.evaluation.curves import BETAS, QueryCurves
 from compatbench.evaluation.intervals import above
@@ -170,16 +171,29 @@ class _Queries:
 
     def follow(self, steps: Permutation, number: int) -> tuple[Scores, NDArray[np.bool_]]:
         """AP and whether the first hit is relevant, (B, S) each, for items (N,) re-embedded at these of S steps."""
-        ahead = self._ahead(steps.astype(np.int32), number)
-        in_place = (steps[self.item][:, None] <= np.arange(number)[:, None]) == self.is_new[:, None]
-        first = in_place.argmax(axis=2)[:, :, None]
-        first_hit = np.take_along_axis(ahead, first, axis=2)[:, :, 0] == 0
+        at = steps.astype(np.int32)
+        by_step = self._precision if (functions := compiled()) is None else functions.precision_by_step
+        precision, first = by_step(self.intervals, at, at[self.item], self.is_new, number)
+        return precision.sum(axis=2) / self.count, first == 0
+
+    def _precision(
+        self,
+        intervals: NDArray[np.int32],
+        steps: NDArray[np.int32],
+        since: NDArray[np.int32],
+        is_new: NDArray[np.bool_],
+        number: int,
+    ) -> tuple[Scores, NDArray[np.int32]]:
+        """As `Compiled.precision_by_step`."""
+        ahead = self._ahead(steps, number)
+        in_place = (since[:, None] <= np.arange(number)[:, None]) == is_new[:, None]
+        first = np.take_along_axis(ahead, in_place.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
         order = np.cumsum(in_place, axis=2, dtype=np.int32)
         ahead += order
         np.maximum(ahead, 1, out=ahead)  # thresholds that are not in place may stand before the first rank
         precision = np.divide(order, ahead, dtype=np.float32, casting="same_kind")
         precision *= in_place
-        return precision.sum(axis=2) / self.count, first_hit
+        return precision, first
 
     def _ahead(self, steps: NDArray[np.int32], number: int) -> NDArray[np.int32]:
         """(B, S, 2R) irrelevant items whose score at a step reaches a threshold."""

@@ -345,7 +345,7 @@ class _Block:
         """Count the irrelevant items ahead of each relevant one, the lowest-ranked first."""
         own = np.flatnonzero(self.relevance.own_place >= 0)
         self.positives[name][own, self.relevance.own_place[own]] = FLOOR
-        ahead = count_ahead(scores, self.positives[name]).int()
+        ahead = count_ahead(scores, self.positives[name])
         self.ahead[name] = self.ahead[name].add_(ahead) if name in self.ahead else ahead
 
     def _finish(self, name: str) -> None:

@@ -26,7 +26,6 @@ from compatbench.execution.logs import log_tail
 from compatbench.execution.worker import TELL_WHERE, State, work
 from compatbench.machine.cores import queued_seconds
 from compatbench.machine.processes import ProcessGroup
-from compatbench.machine.vector_sort import prefer_fast_sort
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.vocabulary import Status
@@ -59,7 +58,6 @@ class LocalExecutor(Executor):
         # numerical libraries size their thread pools from the environment they are loaded in
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = str(context.threads)
-        prefer_fast_sort()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["compatbench.execution.worker", "compatbench.execution.warm"])
 
