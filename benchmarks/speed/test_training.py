@@ -112,7 +112,7 @@ def test_training_on_features(benchmark: BenchmarkFixture, tmp_path: Path, monke
     labels = torch.randint(0, HEAD_CLASSES, (ITEMS,), generator=generator)
     np.save(tmp_path / "features.npy", floats.half().numpy())
     matrix = np.load(tmp_path / "features.npy", mmap_mode="r")
-    views = [Features(matrix, torch.arange(ITEMS), 1.0) for _ in range(4)]
+    views = [Features(rows=torch.arange(ITEMS), matrix=matrix, rate=1.0) for _ in range(4)]
     data = TrainingSet(views[0], labels, lambda trunk: views)
     plugin = discover().get("independent")
     task = Task(0, "frozen", HEAD_DIM, "softmax", tuple(range(HEAD_CLASSES)), HEAD_CLASSES)

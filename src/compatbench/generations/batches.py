@@ -145,9 +145,11 @@ def channels_last(images: Tensor) -> Tensor:
 
 def _read(views: Sequence[Features], index: Tensor, drawn: Tensor) -> Tensor:
     """The features (B, F) of items `index` (B,), each in its view of `drawn` (B,)."""
+    if len(views) == 1:
+        return views[0].read(index)
     chosen = [(drawn == number).nonzero().squeeze(1) for number in range(len(views))]
-    parts = torch.cat([features.read(index[one]) for features, one in zip(views, chosen, strict=True)])
-    return parts[torch.cat(chosen).argsort().to(parts.device, non_blocking=True)]
+    parts = torch.cat([features.stored(index[one]) for features, one in zip(views, chosen, strict=True)])
+    return parts[torch.cat(chosen).argsort().to(parts.device, non_blocking=True)].float()
 
 
 def _whole_batches(images: Images, indices: Sequence[Tensor]) -> Iterator[Tensor]:

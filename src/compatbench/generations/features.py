@@ -29,10 +29,14 @@ class Features(Picked):
 
     def read(self, index: Index) -> Tensor:
         """The features (B, F) float32 at `index`."""
+        return self.stored(index).float()
+
+    def stored(self, index: Index) -> Tensor:
+        """The features (B, F) float16 at `index`."""
         rows = self[index].rows
         if isinstance(self.matrix, Tensor):
-            return self.matrix[rows.to(self.matrix.device, non_blocking=True)].float()
-        return torch.from_numpy(self.matrix[rows.numpy()]).to(self.device).float()
+            return self.matrix[rows.to(self.matrix.device, non_blocking=True)]
+        return torch.from_numpy(self.matrix[rows.numpy()]).to(self.device)
 
 
 EncoderInputs = Images | Features
