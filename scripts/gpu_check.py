@@ -152,24 +152,24 @@ def training(setting: Setting) -> dict[str, Any]:
     from compatbench.records.environment import fix_gpu_arithmetic
     from compatbench.suite.encoder_spec import EncoderSpec
     from compatbench.suite.recipe import Recipe
+    from compatbench.vocabulary import HeadName
 
     fix_gpu_arithmetic()
     device = torch.device(setting.device)
     images, size, classes, backbone = (64, 32, 10, "test_resnet") if setting.tiny else (20_000, 64, 100, "resnet18")
     batch = 32 if setting.tiny else 256
     plugin = discover().get("independent")
-    method = plugin.cls(plugin.resolve({}), Task(0, backbone, 64, "softmax", tuple(range(classes)), classes))
+    method = plugin.cls(plugin.resolve({}), Task(0, backbone, 64, HeadName.SOFTMAX, tuple(range(classes)), classes))
     spec = EncoderSpec(backbone=backbone, dim=64, image_size=size, channels=3)
     torch.manual_seed(0)
-    start = EmbeddingModel(Encoder(spec), method.head(64, classes), method).to(
-        device, memory_format=torch.channels_last
-    )
+    start = EmbeddingModel(Encoder(spec), method.head(64, classes), method).to(device)
+    start.to(memory_format=torch.channels_last)
     pixels = torch.randint(0, 256, (images, 3, size, size), dtype=torch.uint8).to(device)
     data = TrainingSet(pixels, torch.randint(0, classes, (images,)).to(device))
     normalize = Normalization((128.0,) * 3, (74.0,) * 3)
 
     def bare(precision: str) -> None:
-        model, floats = copy.deepcopy(start).train(), channels_last(normalize(data.images))
+        model, floats = copy.deepcopy(start).train(), channels_last(normalize(pixels))
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
         for index in torch.randperm(images, device=device).split(batch):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -180,7 +180,7 @@ def training(setting: Setting) -> dict[str, Any]:
 
     found: dict[str, Any] = {"ok": True}
     for precision in ("float32", "bfloat16"):
-        trained = []
+        trained: list[list[torch.Tensor]] = []
 
         def ours(precision: str = precision, trained: list[Any] = trained) -> None:
             model = copy.deepcopy(start)

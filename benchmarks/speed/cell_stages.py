@@ -17,20 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compatbench.machine.vector_sort import prefer_fast_sort
+import torch
 
-prefer_fast_sort()  # before numpy, as the command line does
-
-import torch  # noqa: E402
-
-from compatbench.cli import bench  # noqa: E402
-from compatbench.discovery.plugins import discover  # noqa: E402
-from compatbench.execution.cell import RunContext, run_cell  # noqa: E402
-from compatbench.measurement import measure as measuring  # noqa: E402
-from compatbench.plan.cells import make_plan  # noqa: E402
-from compatbench.plan.selection import Selection  # noqa: E402
-from compatbench.records.environment import environment  # noqa: E402
-from compatbench.records.store import Store  # noqa: E402
+from compatbench.cli import bench
+from compatbench.discovery.plugins import discover
+from compatbench.execution.cell import RunContext, run_cell
+from compatbench.measurement import measure as measuring
+from compatbench.plan.cells import make_plan
+from compatbench.plan.selection import Selection
+from compatbench.records.environment import environment
+from compatbench.records.store import Store
 
 METHODS = ("independent", "bct", "mixbct", "procrustes", "ridge", "dmu")
 PARTS = {

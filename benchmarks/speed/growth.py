@@ -18,12 +18,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from compatbench.machine.vector_sort import prefer_fast_sort
-
-prefer_fast_sort()  # before numpy, as the command line does
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / "results"
 QUERIES, CHUNK = 2_000, 2**16
@@ -88,7 +85,9 @@ def report_board(rows: int, scenarios: int) -> Callable[[], object]:
 
     def row() -> Scores:
         entries = (*Entry, MEAN, FOLLOWED_OLD, FOLLOWED_REFERENCE)
-        values = {(metric, entry): generator.random((5, 1_000)) for metric in DERIVED_FROM for entry in entries}
+        values: dict[tuple[str, str], NDArray[np.float64]] = {
+            (metric, entry): generator.random((5, 1_000)) for metric in DERIVED_FROM for entry in entries
+        }
         return Scores(tuple(range(5)), np.arange(1_000), values)
 
     def report() -> None:

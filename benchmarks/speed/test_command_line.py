@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 ROUNDS = 5
 RUNS = Path("results/runs")
@@ -22,7 +23,7 @@ def compatbench(*words: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def answer(benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
+def answer(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer:
     """Times a command: after a first time, which fills the caches of the system and of encoders.
 
     `ratio` is the seconds that it may take on a quiet machine to those that it took.
@@ -36,6 +37,7 @@ def answer(benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answer
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         benchmark.extra_info["cpu_seconds"] = spent / ROUNDS
+        assert benchmark.stats is not None
         benchmark.extra_info["ratio"] = target / benchmark.stats.stats.median
         benchmark.extra_info["ratio_of"] = f"{target:g} s / {' '.join(words[:2])}"
 

@@ -17,10 +17,10 @@ from compatbench.data.dataset import Dataset, Split
 from compatbench.data.families import fashion_mnist
 from compatbench.data.families.fashion_mnist import IdxFile
 from compatbench.data.image_file import Decoding
-from compatbench.data.image_files import ImageFiles, in_order
+from compatbench.data.image_files import ImageFiles, slices
 from compatbench.data.normalization import Normalization
 from compatbench.data.resize import resize
-from compatbench.data.sound_files import verify
+from compatbench.data.sound_files import verify_files
 from compatbench.generations.augmentation import augment
 from compatbench.suite.recipe import Augmentation
 
@@ -50,12 +50,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(folder: Path) -> Dataset:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fashion_mnist, "FILES", synthetic_files(folder))
-        return fashion_mnist.read(folder)
+        return fashion_mnist.read_folder(folder)
 
 
 @pytest.fixture(scope="module")
 def train(dataset: Dataset) -> Split:
     """The training images as models of the default suite see them, 32x32."""
+    assert isinstance(dataset.train.images, torch.Tensor)
     return Split(resize(dataset.train.images, 32), dataset.train.labels, dataset.train.ids)
 
 
@@ -70,7 +71,7 @@ def synthetic_files(folder: Path) -> dict[str, IdxFile]:
 
 def test_read_fashion_mnist(benchmark: BenchmarkFixture, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fashion_mnist, "FILES", synthetic_files(folder))
-    dataset = benchmark.pedantic(fashion_mnist.read, (folder,), rounds=3)
+    dataset = benchmark.pedantic(fashion_mnist.read_folder, (folder,), rounds=3)
     assert (len(dataset.train), len(dataset.query)) == (60_000, 10_000)
 
 
@@ -127,7 +128,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> ImageFiles:
 def test_decode_batches(benchmark: BenchmarkFixture, photographs: ImageFiles, workers: int) -> None:
     """Four batches of 224x224 out of files, the start of the worker processes included."""
     benchmark.extra_info["images"] = len(photographs)
-    batches = in_order(len(photographs), PHOTOGRAPHS)
+    batches = slices(len(photographs), PHOTOGRAPHS)
     found = benchmark.pedantic(lambda: list(photographs.batches(batches, workers)), rounds=3)
     assert [batch.shape for batch in found] == [(PHOTOGRAPHS, 3, 224, 224)] * 4
 
@@ -136,7 +137,7 @@ def test_look_at_known_files(benchmark: BenchmarkFixture, photographs: ImageFile
     """What loading a dataset costs once its files were verified."""
     paths = [path.decode() for path in photographs.paths]
     ledger = photographs.folder / ".checked" / "toy.parquet"
-    verify(photographs.folder, paths, ledger, lambda line: None)
+    verify_files(photographs.folder, paths, ledger, lambda line: None)
     benchmark.extra_info["images"] = len(paths)
-    found = benchmark(verify, photographs.folder, paths, ledger, lambda line: None)
+    found = benchmark(verify_files, photographs.folder, paths, ledger, lambda line: None)
     assert len(found.sizes) == len(paths)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pytest
 import torch
+from pytest_benchmark.fixture import BenchmarkFixture
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
 from compatbench.evaluation.relevance import by_label
@@ -34,12 +35,13 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def compare(benchmark, ours: Callable[[], object], theirs: Callable[[], object]) -> dict[str, float]:
+def compare(benchmark: BenchmarkFixture, ours: Callable[[], object], theirs: Callable[[], object]) -> dict[str, float]:
     """Time `ours` by the benchmark, and `theirs` before each of its rounds."""
     ours()
     theirs()
     others: list[float] = []
     benchmark.pedantic(ours, setup=lambda: others.append(seconds(theirs)), rounds=ROUNDS)
+    assert benchmark.stats is not None
     own = benchmark.stats.stats
     return {
         "other_median": float(np.median(others)),
@@ -51,7 +53,7 @@ def compare(benchmark, ours: Callable[[], object], theirs: Callable[[], object])
 
 @pytest.mark.benchmark(group="scoring")
 @pytest.mark.parametrize("data", ["clusters", "noise"])
-def test_scoring_beside_the_matrix_product(benchmark, data: str) -> None:
+def test_scoring_beside_the_matrix_product(benchmark: BenchmarkFixture, data: str) -> None:
     """2,000 queries, 60,000 items, 512 dimensions, 1,000 classes: ratio to `query @ gallery.T`, target ≤ 1.5."""
     query = clusters(2_000, 512, 1_000, seed=0, first_id=10**6)
     gallery = clusters(60_000, 512, 1_000, seed=1)
@@ -68,7 +70,7 @@ def test_scoring_beside_the_matrix_product(benchmark, data: str) -> None:
 
 
 @pytest.mark.benchmark(group="scoring")
-def test_scoring_beside_pytorch_metric_learning(benchmark) -> None:
+def test_scoring_beside_pytorch_metric_learning(benchmark: BenchmarkFixture) -> None:
     """10,000 queries and items, 64 dimensions, 10 classes: how many times faster than its mean average precision.
 
     Its rankings stop at the number of relevant items, ours go through the whole gallery; target ≥ 2.
@@ -87,7 +89,7 @@ def test_scoring_beside_pytorch_metric_learning(benchmark) -> None:
 
 
 @pytest.mark.benchmark(group="scoring")
-def test_scoring_on_one_thread(benchmark) -> None:
+def test_scoring_on_one_thread(benchmark: BenchmarkFixture) -> None:
     """10,000 × 10,000 × 64 with 10 classes, the call that a suite makes hundreds of times; ratio to the product."""
     side = clusters(10_000, 64, 10, seed=0)
     threads = torch.get_num_threads()
@@ -104,7 +106,7 @@ def test_scoring_on_one_thread(benchmark) -> None:
 
 @pytest.mark.benchmark(group="scoring")
 @pytest.mark.parametrize("items", [16_000, 60_000])
-def test_a_gallery_that_passes_by_beside_one_in_memory(benchmark, items: int) -> None:
+def test_a_gallery_that_passes_by_beside_one_in_memory(benchmark: BenchmarkFixture, items: int) -> None:
     """1,000 queries of 3 systems, 64 dimensions, 100 classes, in chunks of 16,384: ratio to `evaluate` three times.
 
     The gallery is in no order, as in files, and in one chunk or in four; target ≤ 1.5.

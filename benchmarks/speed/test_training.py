@@ -31,6 +31,7 @@ from compatbench.generations.loop import train
 from compatbench.method import Task
 from compatbench.suite.encoder_spec import EmbeddingHeadSpec, EncoderSpec
 from compatbench.suite.recipe import Recipe
+from compatbench.vocabulary import HeadName
 
 IMAGES, BATCH, SIZE, DIM, CLASSES = 1280, 128, 32, 64, 10
 ROUNDS = 15
@@ -55,7 +56,7 @@ def data() -> TrainingSet:
 
 def untrained(backbone: str) -> EmbeddingModel:
     plugin = discover().get("independent")
-    method = plugin.cls(plugin.resolve({}), Task(0, backbone, DIM, "softmax", tuple(range(CLASSES)), CLASSES))
+    method = plugin.cls(plugin.resolve({}), Task(0, backbone, DIM, HeadName.SOFTMAX, tuple(range(CLASSES)), CLASSES))
     encoder = Encoder(EncoderSpec(backbone=backbone, dim=DIM, image_size=SIZE, channels=1))
     model = EmbeddingModel(encoder, method.head(DIM, CLASSES), method)
     return model.to(memory_format=torch.channels_last)
@@ -78,6 +79,7 @@ def bare_epoch(model: EmbeddingModel, images: torch.Tensor, labels: torch.Tensor
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_vit", "test_convnext"])
 def test_training(benchmark: BenchmarkFixture, data: TrainingSet, backbone: str) -> None:
     start = untrained(backbone)
+    assert isinstance(data.images, torch.Tensor)
     floats = channels_last(NORMALIZE(data.images))
     bare: list[float] = []
     ours: list[float] = []
@@ -115,7 +117,7 @@ def test_training_on_features(benchmark: BenchmarkFixture, tmp_path: Path, monke
     views = [Features(rows=torch.arange(ITEMS), matrix=matrix, rate=1.0) for _ in range(4)]
     data = TrainingSet(views[0], labels, lambda trunk: views)
     plugin = discover().get("independent")
-    task = Task(0, "frozen", HEAD_DIM, "softmax", tuple(range(HEAD_CLASSES)), HEAD_CLASSES)
+    task = Task(0, "frozen", HEAD_DIM, HeadName.SOFTMAX, tuple(range(HEAD_CLASSES)), HEAD_CLASSES)
     method = plugin.cls(plugin.resolve({}), task)
     spec = EncoderSpec(backbone="frozen", dim=HEAD_DIM, image_size=SIZE, channels=3, frozen=True, head=HEAD)
     start = EmbeddingModel(Encoder(spec), method.head(HEAD_DIM, HEAD_CLASSES), method)
@@ -165,10 +167,10 @@ def test_heads_of_several_seeds_at_once(benchmark: BenchmarkFixture) -> None:
         return time.process_time() - begun
 
     def in_turn() -> float:
-        return sum(
-            epoch(list(one.parameters()), lambda index, one=one: F.cross_entropy(one(floats[index]), labels[index]))
-            for one in [head() for _ in range(SEEDS)]
-        )
+        def alone(one: torch.nn.Module) -> float:
+            return epoch(list(one.parameters()), lambda index: F.cross_entropy(one(floats[index]), labels[index]))
+
+        return sum(alone(head()) for _ in range(SEEDS))
 
     def stacked() -> float:
         empty = head()
