@@ -253,7 +253,7 @@ class _Chunk:
         if self.members is None:
             return products[:, : self.last - self.first]
         vectors = products[:, : int(self.members.sum())].T.contiguous()
-        return torch.segment_reduce(vectors, "max", lengths=self.members).T
+        return torch.segment_reduce(vectors, "max", lengths=self.members).T.contiguous()
 
 
 class _Block:
