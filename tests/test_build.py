@@ -52,6 +52,7 @@ def test_a_wheel_contains_the_library_that_its_source_is_looked_for_by(copy: Pat
     assert made.name.startswith("compatbench-0.1.0-py3-none-")
     assert "none-any" not in made.name
     with zipfile.ZipFile(made) as archive:
+        assert "compatbench/evaluation/counting.c" in archive.namelist()
         assert Compiled(Path(archive.extract(libraries(made)[0], tmp_path / "installed")))
 
 
