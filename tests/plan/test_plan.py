@@ -173,6 +173,16 @@ def test_reasons_to_skip_are_those_of_the_task(plan: Plan) -> None:
     assert skips["dimension", "independent"] is None
 
 
+def test_a_space_of_its_own_takes_no_second_upgrade(plan: Plan) -> None:
+    """Cosines with anchors are vectors of neither model; rewritten vectors of `fct` are the new model's."""
+    shares = [{"share": share} for share in (0.2, 0.5, 1)]
+    chains = {"upgrade": shares[1:], "sequence": shares}
+    cells = plan(seeds=[0], scenarios=chains, methods=["relative", "fct", "lambda_orthogonal", "procrustes"])
+    skips = {(cell.spec.scenario, cell.spec.method.name): cell.skip for cell in cells if cell.skip}
+    assert list(skips) == [("sequence", "relative")]
+    assert "a space of their own" in skips["sequence", "relative"]
+
+
 def test_old_weights_fit_no_other_encoder(plan: Plan) -> None:
     chain = [{"backbone": "test_resnet"}, {"backbone": "test_resnet", "batch_norm": True}]
     skips = {cell.spec.method.name: cell.skip for cell in plan(seeds=[0], scenarios={"a": chain}, methods=["finetune"])}

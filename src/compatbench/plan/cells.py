@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from pydantic import BaseModel
 
 from compatbench.data.dataset import Dataset
@@ -12,7 +13,7 @@ from compatbench.discovery.plugins import Catalogue, Plugin
 from compatbench.encoders import check_encoder
 from compatbench.errors import RequestError
 from compatbench.generations.chain import embedding_dim, task_of
-from compatbench.method import Task, ranges
+from compatbench.method import Adapter, Task, ranges
 from compatbench.plan.selection import Selection, select_methods, select_scenarios
 from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, read_record
 from compatbench.records.store import Store
@@ -201,6 +202,13 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
     )
 
 
+def _meets_elsewhere(adapter: Adapter, task: Task) -> bool:
+    """Whether it maps both sides, so that what it stores is in neither model's space."""
+    with torch.device("meta"):  # only the kinds of maps matter
+        maps = adapter.build(task.dim, task.old_dim or task.dim)
+    return maps.query is not None and maps.gallery is not None
+
+
 def _skip_reason(
     plugin: Plugin, params: BaseModel, tasks: Sequence[Task], chain: Sequence[GenerationSpec]
 ) -> str | None:
@@ -215,6 +223,8 @@ def _skip_reason(
             reason = reason or "it trains without a classifier, which ties queries and documents of two encoders"
         if chain[position].head.none and plugin.kind == "training" and plugin.name != BASELINE:
             reason = reason or "it trains an encoder, and these embeddings are those of a published one"
+        if position > 1 and isinstance(method, Adapter) and _meets_elsewhere(method, task):
+            reason = reason or "its queries and stored vectors meet in a space of their own, and no map leads on"
         if reason:
             return reason
         dims.append(embedding_dim(method) if plugin.kind == "training" and trains_it else task.dim)
