@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatbench.evaluation.convergence import is_converged, loss_fall
+from compatbench.evaluation.convergence import is_converged, loss_fall, verdicts
 
 TWINS = {
     # training accuracy by epoch of heads on frozen features; the points of held-out mAP that twice the epochs added
@@ -76,3 +76,25 @@ LOSSES = st.floats(-1e6, 1e6).map(lambda loss: loss if abs(loss) > 1e-100 else 0
 def test_the_unit_of_a_loss_does_not_matter(curve: list[float], unit: float) -> None:
     one, other = loss_fall({"a": curve}), loss_fall({"a": [unit * value for value in curve]})
     assert one == pytest.approx(other, rel=1e-6, abs=1e-9)
+
+
+@given(
+    st.lists(st.floats(0.39, 0.41), min_size=3, max_size=30),
+    st.floats(0.97, 1.03),
+    st.sampled_from([0.0, 0.498]),
+)
+def test_rounding_leaves_a_verdict_possible(course: list[float], rise: float, shift: float) -> None:
+    """Curves near both edges of the gate: 2% within the last third, and 90% at the end."""
+    third = len(course) - len(course) // 3
+    exact = [value * (1 if epoch < third else rise) + shift for epoch, value in enumerate(course)]
+    assert is_converged({}, exact) in verdicts([round(value, 3) for value in exact], 5e-4)
+
+
+def test_far_from_the_edges_rounding_changes_nothing() -> None:
+    for course, _ in TWINS.values():
+        assert verdicts(course, 5e-4) == {is_converged({}, course)}
+
+
+def test_a_rise_of_two_percent_after_the_first_half_is_within_rounding() -> None:
+    course = [0.376, 0.381, 0.386, 0.387, 0.39, 0.391, 0.394, 0.392, 0.396, 0.396, 0.398, 0.401]
+    assert verdicts(course, 5e-4) == {True, False}

@@ -27,6 +27,17 @@ def is_converged(losses: Mapping[str, Sequence[float]], accuracy: Sequence[float
     return fall is not None and fall < CHANGE
 
 
+def verdicts(accuracy: Sequence[float], rounding: float) -> set[bool]:
+    """What `is_converged` may say of the accuracy that these are rounded from, by up to `rounding`."""
+    before_third = len(accuracy) * (1 - THIRD)
+    courses = (
+        [value + (before if epoch < before_third else last) for epoch, value in enumerate(accuracy)]
+        for before in (-rounding, rounding)
+        for last in (-rounding, rounding)
+    )
+    return {is_converged({}, course) for course in courses}
+
+
 def loss_fall(losses: Mapping[str, Sequence[float]]) -> float | None:
     """By which share the sum of all terms fell over the last third of the epochs; None of fewer than three epochs."""
     total = [sum(terms) for terms in zip(*losses.values(), strict=True)]

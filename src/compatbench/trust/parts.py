@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.arrays import STEP
-from compatbench.evaluation.convergence import is_converged
+from compatbench.evaluation.convergence import verdicts
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
 from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.compact import CURVE_DECIMALS
@@ -171,11 +171,5 @@ def _training(record: Record) -> Iterator[str]:
         published = place < len(record.spec.generations) and record.spec.generations[place].head.none
         if not one.accuracy or published:
             continue
-        half = len(one.accuracy) // 2
-        rounded = [
-            [value + (start if epoch < half else end) for epoch, value in enumerate(one.accuracy)]
-            for start in (-HALF_DIGIT, HALF_DIGIT)
-            for end in (-HALF_DIGIT, HALF_DIGIT)
-        ]
-        if one.converged not in {is_converged({}, course) for course in rounded}:
+        if one.converged not in verdicts(one.accuracy, HALF_DIGIT):
             yield f"whether generation {label} has converged does not follow from its accuracy by epoch"
