@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from compatbench.comparison.inputs import read_items
+from compatbench.data.vectors import embeddings
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_table
 from compatbench.data.vectors.formats import delimited, jsonl
 from compatbench.data.vectors.formats.registry import FORMATS
@@ -304,6 +305,63 @@ def test_packed_bits_rank_as_by_hamming_distance(tmp_path: Path, signed: bool, e
     found = table.float32()
     assert table.dim == found.shape[1] == 20
     assert np.array_equal(found @ found.T, 20 - 2 * (bits[:, None] != bits[None]).sum(2))
+
+
+BITS = VECTORS @ np.random.default_rng(1).normal(size=(5, 16)) > 0
+PACKED = np.packbits(BITS, axis=1)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", "dims.csv", ".parquet", "int64.npz", "float64.npy", "int64"])
+def test_packed_bits_are_whole_numbers_of_any_type(tmp_path: Path, ending: str) -> None:
+    source: Any = tmp_path / f"x{ending}"
+    rows = pd.DataFrame({"id": IDS, "vector": PACKED.tolist()})
+    if ending == ".jsonl":
+        rows.to_json(source, orient="records", lines=True)
+    elif ending == ".csv":
+        rows.to_csv(source, index=False)
+    elif ending == "dims.csv":
+        pd.DataFrame(PACKED, columns=["dim_0", "dim_1"]).assign(id=IDS).to_csv(source, index=False)
+    elif ending == ".parquet":
+        rows.to_parquet(source)
+    elif ending == "int64.npz":
+        np.savez(source, vectors=PACKED.astype(np.int64))
+    elif ending == "float64.npy":
+        np.save(source, PACKED.astype(np.float64))
+    else:
+        source = PACKED.tolist()
+    table = read_table(source, InputOptions(packed_bits=True))
+    assert np.array_equal(table.float32(), np.where(BITS, 1, -1))
+
+
+@pytest.mark.parametrize("kind", [pa.uint8(), pa.int8(), pa.int64()])
+def test_packed_bits_with_empty_rows(tmp_path: Path, kind: Any) -> None:
+    shift = 128 if kind == pa.int8() else 0
+    lists = [None if row % 9 == 0 else (one.astype(int) - shift).tolist() for row, one in enumerate(PACKED)]
+    pq.write_table(pa.table({"vectors": pa.array(lists, pa.list_(kind))}), tmp_path / "x.parquet")
+    if shift:
+        assert "add 128 to signed ones" in refused(tmp_path / "x.parquet", packed_bits=True)
+        return
+    found = vectors(tmp_path / "x.parquet", packed_bits=True)
+    there = np.arange(30) % 9 > 0
+    assert np.array_equal(found[there], np.where(BITS, 1, -1)[there])
+    assert np.isnan(found[~there]).all()
+
+
+def test_what_are_no_packed_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other whole numbers are refused, wherever they are; fractions, and bits that are not packed, stay numbers."""
+    monkeypatch.setattr(embeddings, "BLOCK_ROWS", 7)
+    for wrong in (-2, 256):
+        numbers = PACKED.astype(np.float32)
+        numbers[29, 1] = wrong
+        np.save(tmp_path / "x.npy", numbers)
+        assert "are no packed bits: give bytes from 0 to 255" in refused(tmp_path / "x.npy", packed_bits=True)
+    half = PACKED.astype(np.float32)
+    half[29, 1] = 0.5
+    for numbers in (half, np.where(BITS, 1, -1).astype(np.float32), BITS.astype(np.float32)):
+        np.save(tmp_path / "x.npy", numbers)
+        table = read_table(tmp_path / "x.npy", InputOptions(packed_bits=True))
+        assert np.array_equal(table.float32(), numbers)
+        assert "are no packed bits, and taken as they are" in table.notices[0].text
 
 
 def test_first_dimensions_alone(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from compatbench.data.vectors.formats.registry import FORMATS, WRITTEN, format_o
 from compatbench.data.vectors.in_memory import format_in_memory, to_array
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions, WhichModel
+from compatbench.data.vectors.packed_bits import are_bytes, unpacked
 from compatbench.data.vectors.stores.address import Address
 from compatbench.data.vectors.stores.address import source as addressed
 from compatbench.errors import RequestError
@@ -47,7 +48,7 @@ class EmbeddingTable:
     group: Values | None = None
     """(N,) the document of each row; None where each row is one."""
     packed_bits: bool = False
-    """Each byte is eight dimensions, which are 1 and −1: by cosine they rank as by Hamming distance."""
+    """Each number is a byte, and eight dimensions."""
     dims: int | None = None
     """The first of its dimensions that are used; None: all."""
     notices: tuple[Notice, ...] = ()
@@ -71,20 +72,25 @@ class EmbeddingTable:
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The rows in blocks, for tables larger than the memory."""
-        for begin in range(0, len(self), BLOCK_ROWS):
-            rows = slice(begin, min(begin + BLOCK_ROWS, len(self)))
+        for rows in self._block_rows():
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
                 block = self.gather(np.arange(rows.start, rows.stop))
             yield rows, block
+
+    def stored_blocks(self) -> Iterator[Values]:
+        """The numbers of these blocks as they are stored."""
+        for rows in self._block_rows():
+            yield self._gather(np.arange(rows.start, rows.stop), self.vectors.dtype)
+
+    def _block_rows(self) -> Iterator[slice]:
+        for begin in range(0, len(self), BLOCK_ROWS):
+            yield slice(begin, min(begin + BLOCK_ROWS, len(self)))
 
     def gather(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """The vectors (n, D) of these rows (n,), in memory."""
         if not self.packed_bits:
             return np.ascontiguousarray(self._gather(rows, np.float32)[:, : self.dim])
-        raw = self._gather(rows, self.vectors.dtype)
-        # signed bytes are unsigned ones less 128, as sentence-transformers stores them
-        bits = raw if raw.dtype == np.uint8 else (raw.astype(np.int16) + 128).astype(np.uint8)
-        return np.unpackbits(bits, axis=1)[:, : self.dim].astype(np.float32) * 2 - 1
+        return np.ascontiguousarray(unpacked(self._gather(rows, self.vectors.dtype))[:, : self.dim])
 
     def _gather(self, rows: NDArray[np.intp], dtype: Any) -> Values:
         if not _is_in_a_file(self.vectors):
@@ -118,9 +124,10 @@ def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: Whic
     columns, notices = find_columns(path, form, options, side)
     columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
-    packed = options.packed_bits and vectors.dtype in (np.int8, np.uint8)
     ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
-    table = EmbeddingTable(str(path), vectors, ids, labels, group, packed, dims)
+    table = EmbeddingTable(str(path), vectors, ids, labels, group, dims=dims)
+    if options.packed_bits and vectors.ndim == 2 and vectors.dtype.kind in "iuf":
+        table = replace(table, packed_bits=are_bytes(table.name, table.stored_blocks()))
     _check_kind_of_vectors(table)
     if isinstance(source, Address) and ids is None:
         raise RequestError(f"{path} has no ids, and its rows no order: name a column by --ids COLUMN")
@@ -181,7 +188,7 @@ def _is_in_a_file(vectors: Values) -> TypeGuard[np.memmap[Any, Any]]:
 
 def _check_kind_of_vectors(table: EmbeddingTable) -> None:
     vectors = table.vectors
-    if not is_matrix(vectors.shape, vectors.dtype) or 0 in vectors.shape:
+    if not (table.packed_bits or is_matrix(vectors.shape, vectors.dtype)) or 0 in vectors.shape:
         raise RequestError(
             f"{table.name}: expected floating-point vectors (N, D), or int8 or uint8 ones, got {vectors.dtype} of "
             f"shape {vectors.shape}; convert them: vectors.astype('float32').reshape(N, D)"
