@@ -114,3 +114,31 @@ def test_chunks_named_by_their_document_pair_by_their_place_in_it(files: dict[st
     assert np.array_equal(items.raw_old(np.arange(len(items))), files["old"])
     assert items.documents is not None
     assert len(items.documents) == DOCUMENTS
+
+
+def test_files_that_contradict_on_a_document_are_refused(files: dict[str, np.ndarray]) -> None:
+    order = np.random.default_rng(3).permutation(len(files["group"]))
+    np.savez("new.npz", vectors=files["new"][order], doc=np.char.add("doc-", files["group"][order].astype(str)))
+    row = int(np.flatnonzero(files["group"] != files["group"][order])[0])
+    told = f"row {row} is of document doc-{files['group'][order][row]} in new.npz and of document doc-"
+    with pytest.raises(RequestError, match=f"{told}{files['group'][row]} in old.npz; correct one of them; without ids"):
+        read()
+    np.savez("new.npz", vectors=files["new"], doc=files["group"])
+    np.savez("old.npz", vectors=files["old"], doc=files["group"].astype(str))
+    assert np.array_equal(read()[0].searched, [str(one) for one in dict.fromkeys(files["group"].tolist())])
+
+
+@pytest.mark.parametrize("how", ["skip_bad_rows", "common"])
+def test_a_document_that_is_left_out_is_known(files: dict[str, np.ndarray], how: str) -> None:
+    lost = files["group"] == files["relevant"][0, 0]
+    ids = np.arange(len(lost))
+    np.savez("old.npz", vectors=files["old"], ids=ids, doc=np.char.add("doc-", files["group"].astype(str)))
+    kept = ~lost if how == "common" else ids >= 0
+    vectors = np.where(lost[:, None], 0, files["new"])[kept]
+    np.savez("new.npz", vectors=vectors, ids=ids[kept])
+    options = InputOptions(group="doc", common=how == "common", skip_bad_rows=how == "skip_bad_rows")
+    items = read_items(Path("old.npz"), Path("new.npz"), options=options)
+    assert (len(items.searched), items.left_out) == (DOCUMENTS - 1, {f"doc-{files['relevant'][0, 0]}"})
+    judged = int((files["relevant"] == files["relevant"][0, 0]).sum())
+    _, notices = read_qrels(Path("qrels.tsv"), items, read_items(Path("q_old.npz"), Path("q_new.npz")), options)
+    assert [one.text for one in notices] == [f"qrels.tsv: {judged} judgements left out with their items"]

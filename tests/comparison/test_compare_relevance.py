@@ -201,6 +201,25 @@ def test_judgements_of_items_that_were_left_out_are_counted(upgrade: Upgrade) ->
     assert [one.text for one in notices] == ["some.tsv: 2 judgements left out with their items"]
 
 
+def test_an_item_that_was_left_out_makes_no_query_of_its_name_known(upgrade: Upgrade) -> None:
+    vectors = upgrade.new.copy()
+    vectors[5] = 0
+    np.savez("holes.npz", vectors=vectors, ids=np.arange(400))
+    np.savez("whole.npz", vectors=upgrade.old, ids=np.arange(400))
+    for name, side in (("q_old.npz", upgrade.old), ("q_new.npz", vectors)):
+        np.savez(name, vectors=side[:9], ids=np.arange(1000, 1009))
+    skip = InputOptions(skip_bad_rows=True)
+    both = [read_items(Path(old), Path(new), options=skip)
+            for old, new in (("whole.npz", "holes.npz"), ("q_old.npz", "q_new.npz"))]  # fmt: skip
+    known = [("1000", "4"), ("1000", "5"), ("1005", "4")]  # item 5 and query 1005 are left out
+    for wrong, side in ((("5", "4"), "query"), (("1000", "1005"), "document"), (("1005", "no"), "document")):
+        judged = [(*one, 1.0) for one in (*known, wrong)]
+        with pytest.raises(RequestError, match=f"1 {side} ids are not among the ids"):
+            read_qrels(judged, both[0], both[1], skip)
+        _, notices = read_qrels(judged, *both, InputOptions(skip_bad_rows=True, skip_unknown=True))
+        assert [one.count for one in notices] == [1, 2]
+
+
 def test_queries_and_items_of_one_id_are_counted_and_may_be_kept_apart(upgrade: Upgrade) -> None:
     ids = np.array(["item 5", "x", "item 0"])
     np.savez("q_old.npz", vectors=upgrade.old[:3], ids=ids, labels=upgrade.labels[:3])

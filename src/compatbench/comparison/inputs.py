@@ -18,7 +18,7 @@ from compatbench.data.vectors.embeddings import EmbeddingTable, VectorSource, re
 from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
-from compatbench.data.vectors.pairing import Checked, Rows, pair, select
+from compatbench.data.vectors.pairing import Checked, Pairing, Rows, pair, select
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import EQUAL_LENGTHS
 
@@ -75,11 +75,14 @@ class PairedItems:
 
     @cached_property
     def left_out(self) -> frozenset[str]:
-        """The ids in either file without an item, as text."""
+        """The ids, or the documents, that are in either file and not searched, as text."""
         if self.new_rows is None and self.old_rows is None:
             return frozenset()
-        every = [np.arange(len(one)) if one.ids is None else one.ids for one in (self.old, self.new)]
-        return frozenset(np.concatenate([ids.astype(str) for ids in every]).tolist()) - frozenset(self.ids.tolist())
+        tables = self.old, self.new
+        every = [np.arange(len(one)) if one.ids is None else one.ids for one in tables]
+        if self.documents is not None:
+            every = [one.group for one in tables if one.group is not None]
+        return frozenset(np.concatenate([names.astype(str) for names in every]).tolist()) - {*self.searched.tolist()}
 
     def new_vectors(self, rows: Rows) -> Tensor:
         """Unit vectors (n, D_n) of these items by the new model."""
@@ -125,18 +128,11 @@ def pair_items(
         if asked is not None and not found and (role != "labels" or labels is None):
             raise RequestError(f"neither {old.table.name} nor {new.table.name} has a column '{asked}' for --{role}")
     pairing = pair(old, new, options, more_old=more_old)
-    beside = select(old.table.labels, pairing.old)
     given = new.table.labels if labels is None else read_labels(labels, len(new.table))
-    classes = select(given, pairing.new)
-    if classes is not None and beside is not None and (row := _different(classes, beside)) is not None:
-        source = new.table.name if labels is None else str(labels) if isinstance(labels, str | Path) else "labels"
-        place = row if pairing.new is None else pairing.new[row]
-        raise RequestError(
-            f"row {place} is of class {classes[row]!s} in {source} and of class {beside[row]!s} in {old.table.name}; "
-            "correct one of them, or leave the labels out of one file"
-        )
-    group = select(new.table.group, pairing.new)
-    group = select(old.table.group, pairing.old) if group is None else group
+    source = new.table.name if labels is None else str(labels) if isinstance(labels, str | Path) else "labels"
+    classes = _of_both(select(given, pairing.new), source, old.table.labels, old.table.name, pairing, "class")
+    groups = select(new.table.group, pairing.new), new.table.name, old.table.group, old.table.name
+    group = _of_both(*groups, pairing, "document")
     documents = None if group is None else Documents.of(group)
     notices = [*old.table.notices, *new.table.notices, *pairing.notices]
     if documents is not None:
@@ -147,7 +143,7 @@ def pair_items(
         new.table,
         pairing.old,
         pairing.new,
-        beside if classes is None else classes,
+        classes,
         documents,
         tuple(notices),
         (old.lengths, new.lengths),
@@ -178,6 +174,27 @@ def index_length_notices(items: PairedItems) -> tuple[Notice, ...]:
         "mapped vectors the lengths that it expects; by cosine nothing is needed"
     )
     return (Notice("lengths", len(items), text),)
+
+
+_REMEDY = {
+    "class": "correct one of them, or leave the labels out of one file",
+    "document": "correct one of them; without ids, rows of both files must be in one order",
+}
+"""Where files contradict."""
+
+
+def _of_both(
+    given: Values | None, source: str, beside: Values | None, other: str, pairing: Pairing, what: str
+) -> Values | None:
+    """What the new file, or else the old one, says of each item. Raises RequestError where they contradict."""
+    beside = select(beside, pairing.old)
+    if given is None or beside is None:
+        return beside if given is None else given
+    if (row := _different(given, beside)) is not None:
+        place = row if pairing.new is None else pairing.new[row]
+        said = f"of {what} {given[row]!s} in {source} and of {what} {beside[row]!s} in {other}"
+        raise RequestError(f"row {place} is {said}; {_REMEDY[what]}")
+    return given
 
 
 def _different(classes: Values, others: Values) -> int | None:

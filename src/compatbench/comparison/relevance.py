@@ -89,17 +89,18 @@ def read_qrels(
         _refuse_documents_as_queries(gallery)
     row_of = {name: row for row, name in enumerate(gallery.searched)}
     query_of = row_of if queries is None else {name: row for row, name in enumerate(queries.ids)}
-    left_out = gallery.left_out | asked.left_out
     judged: dict[tuple[int, int], Judged] = {}
     unknown: dict[str, list[Judged]] = {"query": [], "document": []}
     of_left_out, repeated, contradicting = 0, 0, []
     path = Path(source) if isinstance(source, str | Path) else Path("judgements")
     for one in read_judgements(path) if isinstance(source, str | Path) else judgements_in_memory(source):
         if one.query not in query_of or one.document not in row_of:
-            if not left_out.isdisjoint((one.query, one.document)):
-                of_left_out += 1
+            if one.query not in query_of and one.query not in asked.left_out:
+                unknown["query"].append(one)
+            elif one.document not in row_of and one.document not in gallery.left_out:
+                unknown["document"].append(one)
             else:
-                unknown["query" if one.query not in query_of else "document"].append(one)
+                of_left_out += 1
             continue
         pair = query_of[one.query], row_of[one.document]
         first = judged.setdefault(pair, one)
