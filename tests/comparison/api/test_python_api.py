@@ -20,6 +20,10 @@ from compatbench.cli import app
 CLOSED = ("procrustes", "ridge")
 
 
+def quantized(vectors: np.ndarray) -> torch.Tensor:
+    return torch.quantize_per_tensor(torch.from_numpy(vectors), 0.1, 0, torch.qint8)
+
+
 def mapped(old: Any, new: Any, query: Any, **reading: Any) -> np.ndarray:
     return cb.fit("procrustes", old, new, **reading).query(query).numpy()
 
@@ -62,6 +66,7 @@ def test_arrays_of_every_kind_give_the_same_adapter(upgrade: Upgrade, tmp_path: 
         "backwards": lambda one: one[::-1].copy()[::-1],
         "tensor": torch.from_numpy,
         "gradient": lambda one: torch.from_numpy(one).requires_grad_(),
+        "tensors": lambda one: list(torch.from_numpy(one).requires_grad_()),
         "frame": pd.DataFrame,
         "named": lambda one: pd.DataFrame(one, columns=[f"dim_{place}" for place in range(one.shape[1])]),
         "series": lambda one: pd.Series(list(one)),
@@ -72,8 +77,16 @@ def test_arrays_of_every_kind_give_the_same_adapter(upgrade: Upgrade, tmp_path: 
     for name, make in kinds.items():
         given = new[:5] if name in ("column", "arrow", "mapping") else make(new[:5])
         np.testing.assert_allclose(mapped(make(old), make(new), given), expected, atol=1e-5, err_msg=name)
-    for rough in (lambda one: one.astype("f2"), lambda one: torch.from_numpy(one).bfloat16()):
+    rough: Any
+    for rough in (
+        lambda one: one.astype("f2"),
+        lambda one: torch.from_numpy(one).bfloat16(),
+        lambda one: list(torch.from_numpy(one).bfloat16()),
+    ):
         np.testing.assert_allclose(mapped(rough(old), rough(new), rough(new[:5])), expected, atol=0.02)
+    eight = [torch.from_numpy(one).to(torch.float8_e4m3fn) for one in (old, new, new[:5])]
+    same = [one.float().numpy() for one in eight]
+    np.testing.assert_array_equal(mapped(*eight), mapped(*same))
 
 
 def test_frames_are_paired_by_id_and_have_labels(upgrade: Upgrade) -> None:
@@ -129,6 +142,13 @@ def test_a_saved_adapter_is_that_of_the_command(upgrade: Upgrade) -> None:
         (lambda u: cb.fit("ridge", u.old, u.new[0]), r"new: expected .* got float32 of shape \(10,\)"),
         (lambda u: cb.fit("ridge", u.old, [[1.0], [1.0, 2.0]]), "give every row as many numbers"),
         (lambda u: cb.fit("ridge", u.old, object()), "is of type object"),
+        (lambda u: cb.fit("ridge", u.old, torch.from_numpy(u.new).to_sparse()), "a tensor that is no array .*dense"),
+        (lambda u: cb.fit("ridge", u.old, torch.empty(400, 10, device="meta")), "a tensor that is no array"),
+        (lambda u: cb.fit("ridge", u.old, quantized(u.new)), "a tensor that is no array"),
+        (lambda u: cb.fit("ridge", u.old, u.new).query(quantized(u.new)), "new is a tensor that is no array"),
+        (lambda u: cb.fit("ridge", u.old, u.new).query(torch.from_numpy(u.new).to_sparse()), "new is a tensor that is"),
+        (lambda u: cb.fit("rank_merge", u.old, u.new).query(u.new[:2], u.old[:3]), "2 new vectors and 3 old ones"),
+        (lambda u: cb.fit("slerp", u.old, u.new, u.labels).query(u.new[:3], u.old[:2]), "3 new vectors and 2 old ones"),
         (lambda u: cb.fit("ridge", u.old, pd.DataFrame({"a": ["x"] * 400})), "new has no 'vectors'; its columns are a"),
         (lambda u: cb.fit("ridge", "missing.npy", u.new), "missing.npy does not exist"),
         (lambda u: cb.fit("bct", u.old, u.new), "cannot be fitted on embeddings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,63 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path, monkeypatch: pytest.M
     save(Path(name), vectors=np.array([Harmful()], dtype=object))
     assert "pickled objects" in refused(Path(name))
     assert not Path("unpickled").exists()
+
+
+def test_the_remedy_for_a_pickled_column_suits_it(tmp_path: Path) -> None:
+    """It is run here: the same columns, saved as the message says, are read."""
+    vectors, text = np.empty(4, dtype=object), TEXT.astype(object)
+    vectors[:] = list(VECTORS)
+    made = {
+        "a.npz": {"embeddings": vectors, "ids": TEXT},
+        "b.npz": {"vectors": vectors, "ids": TEXT},
+        "c.npz": {"emb": VECTORS, "ids": text},
+        "d.npy": {"vectors": vectors},
+    }
+    for name, columns in made.items():
+        said = refused(save(tmp_path / name, **columns))
+        call = re.fullmatch(r".*: (np\.savez?\(path, .*\))", said)
+        assert call is not None
+        rest = "".join(f"{key}={key}, " for key in columns if f"{key}=" not in call[1])
+        exec(call[1].replace("...", rest), {"np": np, "path": tmp_path / name, **columns})
+        table = read_table(tmp_path / name)
+        assert np.array_equal(table.float32(), VECTORS)
+        assert name == "d.npy" or (table.ids is not None and table.ids.tolist() == TEXT.tolist())
+    np.save(tmp_path / "labels.npy", text)
+    with pytest.raises(RequestError, match=re.escape("np.save(path, labels.astype(str))")):
+        read_labels(tmp_path / "labels.npy", 4)
+
+
+def test_text_may_be_bytes_in_utf_8(tmp_path: Path) -> None:
+    raw = np.array([one.encode() for one in TEXT])
+    path = save(tmp_path / "x.npz", vectors=VECTORS, ids=raw, labels=raw)
+    table = read_table(path)
+    assert np.array_equal(table.ids, TEXT)
+    assert np.array_equal(table.labels, TEXT)
+    np.save(tmp_path / "labels.npy", raw)
+    for labels in (tmp_path / "labels.npy", raw, raw.tolist(), TEXT.astype(np.dtypes.StringDType())):
+        assert read_labels(labels, 4).tolist() == TEXT.tolist()
+    save(path, vectors=VECTORS, ids=np.array([one.encode("latin-1") for one in TEXT]))
+    assert "ids are bytes that are no UTF-8" in refused(path)
+
+
+def test_a_type_that_numpy_lacks_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", VECTORS.view("u2").view("V2"))  # as NumPy saves bfloat16
+    assert "vectors are |V2, which NumPy does not know as numbers (bfloat16?); make" in refused(tmp_path / "x.npy")
+
+
+def test_a_mapping_given_in_memory_is_what_it_contains(tmp_path: Path) -> None:
+    """And not what its file does: it may be private and changed, or the file without a name, or gone."""
+    np.save(tmp_path / "x.npy", VECTORS)
+    private = np.load(tmp_path / "x.npy", mmap_mode="c")
+    private -= 7
+    with tempfile.TemporaryFile() as file:
+        nameless = np.memmap(file, np.float32, "w+", shape=(4, 3))
+        nameless[:] = VECTORS
+        gone = np.load(tmp_path / "x.npy", mmap_mode="r")
+        (tmp_path / "x.npy").unlink()
+        for given, expected in ((private, VECTORS - 7), (nameless, VECTORS), (gone, VECTORS)):
+            for source in (given, {"vectors": given}):
+                assert np.array_equal(read_unchecked(source).gather(np.array([3, 0])), expected[[3, 0]])
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet"])

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from compatbench.data.vectors.in_memory import to_array
 from compatbench.data.vectors.pairing import SHORTEST
 from compatbench.errors import RequestError
 from compatbench.generations.adapters import FittedAdapter
-from compatbench.vocabulary import Similarity
+from compatbench.vocabulary import Need, Similarity
 
 _LISTED = 10
 
@@ -44,6 +44,13 @@ class ServingAdapter(FittedAdapter):
             raise RequestError(f"similarity={similarity!r}: there are {', '.join(Similarity)}")
         return mapped if similarity == Similarity.COSINE else self.with_length(mapped, side, given)
 
+    def _apply(self, module: nn.Module | None, new: Tensor, old: Any) -> Tensor:
+        if old is not None and Need.BOTH_ENCODERS_ONLINE in self.needs:
+            old = self._tensor(old, self.old_dim, "old")
+            if len(old) != len(new):
+                raise RequestError(f"{len(new):,} new vectors and {len(old):,} old ones: give the same items by both")
+        return super()._apply(module, new, old)
+
     def save(self, path: str | Path) -> None:
         """Write the adapter to a .safetensors file, for `load` and the command line. Raises RequestError."""
         if Path(path).suffix != ".safetensors":
@@ -67,7 +74,7 @@ class ServingAdapter(FittedAdapter):
 
 def as_tensor(matrix: Any, name: str) -> Tensor:
     """Numbers of any kind as a float32 tensor without gradient, on the device of a tensor. Raises RequestError."""
-    if isinstance(matrix, Tensor):
+    if isinstance(matrix, Tensor) and matrix.layout is torch.strided and not (matrix.is_quantized or matrix.is_meta):
         return matrix.detach().float()
     array = to_array(matrix, name)
     if array.dtype.kind not in "fiu":

@@ -122,8 +122,10 @@ def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: Whic
         path = Path(side)  # what messages call them
         form = format_in_memory(source, str(path))
     columns, notices = find_columns(path, form, options, side)
-    columns = {key: values.astype(str) if values.dtype.kind == "S" else values for key, values in columns.items()}
+    columns = {key: values if key == "vectors" else _as_text(str(path), key, values) for key, values in columns.items()}
     vectors, dims = columns["vectors"], options.first_dims(side)
+    if not isinstance(source, Address | Path):
+        vectors = np.asarray(vectors)  # a mapping of the user's may have changed, or its file be gone
     ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
     table = EmbeddingTable(str(path), vectors, ids, labels, group, dims=dims)
     if options.packed_bits and vectors.ndim == 2 and vectors.dtype.kind in "iuf":
@@ -174,7 +176,8 @@ def read_labels(source: str | Path | ArrayLike, rows: int) -> Values:
     elif Path(source).suffix != ".npy" or not Path(source).is_file():
         raise RequestError(f"{path}: labels are read from a .npy file with one label a row")
     else:
-        labels = np.asarray(FORMATS[".npy"].read(Path(source), ["vectors"])["vectors"])
+        labels = np.asarray(FORMATS[".npy"].read(Path(source), ["labels"])["labels"])
+    labels = _as_text(str(path), "labels", labels)
     if labels.shape != (rows,):
         raise RequestError(f"{path}: expected one label for each of {rows} rows, got shape {labels.shape}")
     _check_kind(str(path), "labels", labels)
@@ -186,8 +189,25 @@ def _is_in_a_file(vectors: Values) -> TypeGuard[np.memmap[Any, Any]]:
     return isinstance(vectors, np.memmap) and isinstance(vectors.base, mmap.mmap) and bool(vectors.flags.c_contiguous)
 
 
+def _as_text(name: str, key: str, values: Values) -> Values:
+    """Bytes, and text of any width, as NumPy's text of one width; all else unchanged, text with gaps too."""
+    if values.dtype.kind == "T" and all(isinstance(one, str) for one in values.tolist()):
+        return np.array(values.tolist(), dtype=str)
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{name}: {key} are bytes that are no UTF-8 ({error.reason}); write them as text") from error
+
+
 def _check_kind_of_vectors(table: EmbeddingTable) -> None:
     vectors = table.vectors
+    if vectors.dtype.kind == "V" and vectors.dtype.names is None:
+        raise RequestError(
+            f"{table.name}: vectors are {vectors.dtype}, which NumPy does not know as numbers (bfloat16?); make them "
+            "float32 before they are saved or given: vectors.astype('float32')"
+        )
     if not (table.packed_bits or is_matrix(vectors.shape, vectors.dtype)) or 0 in vectors.shape:
         raise RequestError(
             f"{table.name}: expected floating-point vectors (N, D), or int8 or uint8 ones, got {vectors.dtype} of "

@@ -33,10 +33,10 @@ def format_in_memory(given: object, name: str) -> Format:
 
 def to_array(given: object, name: str) -> Values:
     """One column as an array: vectors (N, D), numbers (N,) or text (N,). Raises RequestError."""
-    tensor: Any = given
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu()
-        given = tensor.numpy() if str(tensor.dtype) != "torch.bfloat16" else tensor.float().numpy()
+    if hasattr(given, "detach"):
+        given = _of_tensor(given, name)
+    elif isinstance(given, list | tuple) and given and hasattr(given[0], "detach"):
+        given = [_of_tensor(one, name) if hasattr(one, "detach") else one for one in given]
     if isinstance(given, np.ma.MaskedArray):
         given = given.filled(np.nan) if given.dtype.kind == "f" else given
         if np.ma.is_masked(given):
@@ -45,13 +45,25 @@ def to_array(given: object, name: str) -> Values:
         array = given if isinstance(given, np.ndarray) else np.asarray(given)
         if array.dtype.kind == "O" and array.ndim == 1 and len(array):
             array = _unboxed(array)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # the last one of tensors in a series
         raise RequestError(
             f"{name} is no array ({first_line(error)}); give every row as many numbers as the others"
         ) from error
     if array.dtype.kind == "O" or array.ndim == 0:
         raise RequestError(f"{name} is of type {type(given).__name__}, which is no array; give numbers (N, D)")
     return array
+
+
+def _of_tensor(tensor: Any, name: str) -> Values:
+    try:
+        plain = tensor.detach().cpu()
+        if str(plain.dtype).startswith(("torch.bfloat16", "torch.float8")):  # numpy lacks these
+            plain = plain.float()
+        return np.asarray(plain.numpy())
+    except (TypeError, RuntimeError) as error:
+        raise RequestError(
+            f"{name} is a tensor that is no array ({first_line(error)}); give a dense one with numbers in it"
+        ) from error
 
 
 def judgements_in_memory(given: Any) -> Iterator[Judged]:

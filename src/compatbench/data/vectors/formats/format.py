@@ -32,19 +32,17 @@ class Format:
     """A user may choose columns; else the file contains vectors alone, or ids of their own kind."""
 
 
-def unreadable(path: Path, error: Exception, member: str = "vectors") -> RequestError:
-    """One line for a library's error about a damaged or pickled file."""
-    if "allow_pickle" in str(error) or "Python objects" in str(error):
-        if member == "vectors":
-            return RequestError(
-                f"{path} contains pickled objects, which are never loaded since they can run code; save plain arrays: "
-                "np.save(path, np.stack(vectors).astype('float32'))"
-            )
-        return RequestError(
-            f"{path}: '{member}' contains pickled objects, which are never loaded since they can run code; save text "
-            f"or numbers: np.savez(path, {member}={member}.astype(str), ...)"
-        )
-    return RequestError(f"{path} cannot be read: {first_line(error)}")
+def unreadable(path: Path, error: Exception, name: str = "", *, vectors: bool = True) -> RequestError:
+    """One line for a library's error about a damaged or pickled file; the column has a `name` where there are more."""
+    if "allow_pickle" not in str(error) and "Python objects" not in str(error):
+        return RequestError(f"{path} cannot be read: {first_line(error)}")
+    what = f"{path}: '{name}'" if name else str(path)
+    plain = f"np.stack({name or 'vectors'}).astype('float32')" if vectors else f"{name or 'labels'}.astype(str)"
+    return RequestError(
+        f"{what} contains pickled objects, which are never loaded since they can run code; save "
+        f"{'plain arrays' if vectors else 'text or numbers'}: "
+        f"{f'np.savez(path, {name}={plain}, ...)' if name else f'np.save(path, {plain})'}"
+    )
 
 
 def is_matrix(shape: Sequence[int], dtype: np.dtype[Any]) -> bool:

@@ -20,10 +20,11 @@ def _read(path: Path, names: Sequence[str]) -> Columns:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header raises almost anything
-        raise unreadable(path, error if _is_npy(path) else ValueError("it is no .npy file")) from error
+        said = error if _is_npy(path) else ValueError("it is no .npy file")
+        raise unreadable(path, said, vectors=names[0] == "vectors") from error
     if not isinstance(array, np.ndarray):
         raise RequestError(f"{path} is an archive of arrays; name it .npz")
-    return {"vectors": array}
+    return {names[0]: array}
 
 
 def _is_npy(path: Path) -> bool:

@@ -50,7 +50,7 @@ def _read(path: Path, names: Sequence[str]) -> Columns:
             with np.load(path, allow_pickle=False) as arrays:
                 columns[name] = arrays[name]
         except Exception as error:
-            raise unreadable(path, error, name) from error
+            raise unreadable(path, error, name, vectors=name == names[0]) from error
         if not isinstance(columns[name], np.ndarray):
             raise RequestError(f"{path}: '{name}' is no array; save it by np.savez")
     return columns
