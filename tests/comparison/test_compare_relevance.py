@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,11 @@ def test_queries_and_items_of_one_id_are_counted_and_may_be_kept_apart(upgrade: 
 
 def test_a_file_that_is_no_text_is_refused(asked: tuple[PairedItems, PairedItems]) -> None:
     Path("bytes.tsv").write_bytes(b"\xff\xfe\x00")
+    Path("packed.tsv").write_bytes(gzip.compress(THREE.encode()))
+    Path("table.tsv").write_bytes(b"PAR1\x15\x04")
+    for name, remedy in (("packed.tsv", "compressed by gzip; unpack it"), ("table.tsv", "a Parquet file; write it as")):
+        with pytest.raises(RequestError, match=f"{name} is no text: it is {remedy}"):
+            read_qrels(Path(name), *asked)
     for name in ("bytes.tsv", "nowhere.tsv"):
         with pytest.raises(RequestError, match=f"{name} cannot be read"):
             read_qrels(Path(name), *asked)

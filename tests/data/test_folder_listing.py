@@ -34,7 +34,8 @@ def test_split_folders_with_query_and_gallery(tmp_path: Path) -> None:
 
 def test_other_files_and_hidden_ones_do_not_count(tmp_path: Path) -> None:
     touch(tmp_path, *(f"cat/{i}.jpg" for i in range(3)), "cat/notes.txt", "cat/.hidden.jpg", ".git/x/1.jpg", "README")
-    touch(tmp_path, "__MACOSX/cat/1.jpg", "cat/.thumbnails/1.jpg")
+    touch(tmp_path, "__MACOSX/cat/1.jpg", "cat/.thumbnails/1.jpg", "cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg")
+    touch(tmp_path, "$RECYCLE.BIN/S-1-5/1.jpg", "#recycle/1.jpg", "System Volume Information/x", "lost+found/1.jpg")
     assert set(list_folder(tmp_path)["path"]) == {"cat/0.jpg", "cat/1.jpg", "cat/2.jpg"}
 
 
@@ -136,6 +137,16 @@ def test_csv_labels_are_text_as_it_stands(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("ends", [",", ",,"])
+def test_rows_may_end_in_commas(tmp_path: Path, ends: str) -> None:
+    lines = [",".join(row) + ends for row in TABLE]
+    (tmp_path / "list.csv").write_text("path,label,split\n" + "\n".join(lines))
+    assert rows(read_manifest(tmp_path / "list.csv")) == set(TABLE)
+    numbered = [f"{number},{','.join(row)}" for number, row in enumerate(TABLE)]  # as R writes a table
+    (tmp_path / "list.csv").write_text("path,label,split\n" + "\n".join(numbered))
+    assert rows(read_manifest(tmp_path / "list.csv")) == set(TABLE)
+
+
 def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
     path = write_table(tmp_path / "list.parquet", [("a.jpg", 7, "train")])
     assert rows(read_manifest(path)) == {("a.jpg", "7", "train")}
@@ -157,6 +168,7 @@ def test_parquet_labels_may_be_numbers(tmp_path: Path) -> None:
         ((r"sub\x.jpg", "cat", "train"), r"paths with a backslash, which is no separator here; write / .*: sub\\x.jpg"),
         (("x.jpg", "cat", "Train"), "unknown splits Train; known are train, .*, in small letters"),
         (("x.jpg", "cat", " test"), "unknown splits ' test'"),
+        (("x.jpg", "cat ", "train"), "labels that differ in blanks around them alone: 'cat', 'cat '$"),
         (("", "cat", "train"), "empty path, label or split in the data rows 4"),
         (("x.jpg", None, "train"), "empty path, label or split in the data rows 4"),
     ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -24,6 +25,8 @@ TEST_SHARE = 0.2
 MANIFEST_BYTES = 2**27
 """What a manifest may unpack to whatever its size: some ten million rows, each of which takes more as objects."""
 READABLE = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+DROPPINGS = ("__MACOSX", "@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+"""Folders of systems and of network storage, with bins, or with thumbnails of the images."""
 UNREADABLE = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg")
 """Listed too, so that the reader names them instead of leaving them out."""
 
@@ -50,7 +53,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".csv":
             # Text as it stands: a class may be called "NA" or "007".
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            table = _without_empty_ends(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"))
         elif path.suffix == ".parquet":
             read = read_bounded(path, f"manifest {path}", free=MANIFEST_BYTES, columns=COLUMNS)
             table = read.to_pandas().astype(object)
@@ -76,6 +79,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     table = table.astype(str).astype(object)  # strings of Arrow are slow to go through one by one
     table["path"] = [str(PurePosixPath(image)) for image in table["path"]]
     labels = table.drop_duplicates(["path", "label"])
+    spelt = Counter(name.strip() for name in set(table["label"]))
     problems: dict[str, Iterable[str]] = {
         f"unknown splits {{}}; known are {', '.join(SPLITS)}, in small letters, and rows of others must be left out": [
             name if name == name.strip() else f"'{name}'" for name in sorted(set(table["split"]) - set(SPLITS))
@@ -85,12 +89,23 @@ def read_manifest(path: Path) -> pd.DataFrame:
             name for name in table["path"] if "\\" in name and not (path.parent / name).exists()
         ],
         "images listed twice in one split: {}": table["path"][table.duplicated(["path", "split"])].unique(),
+        "labels that differ in blanks around them alone: {}": [
+            f"'{name}'" for name in sorted(set(table["label"])) if spelt[name.strip()] > 1
+        ],
         "images with two labels: {}": labels["path"][labels.duplicated("path")].unique(),
     }
     for problem, names in problems.items():
         if several := listed(names):
             raise RequestError(f"manifest {path}: {problem.format(several)}")
     return table
+
+
+def _without_empty_ends(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows that all end in a comma, which the heading does not, have their first cells in the index."""
+    more = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
+    if not more or (table.iloc[:, -more:] != "").any(axis=None):
+        return table
+    return table.reset_index().iloc[:, :-more].set_axis(table.columns, axis=1)
 
 
 def _why_missing(columns: Iterable[str]) -> str:
@@ -148,7 +163,7 @@ def _list_classes(folder: Path, part: Path, split: str) -> list[tuple[str, str, 
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All image files in `folder` and its subfolders, sorted, without hidden ones."""
+    """All image files in `folder` and its subfolders, sorted, without hidden ones and DROPPINGS."""
     found = []
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not _ignored(name)]
@@ -161,7 +176,7 @@ def _is_image(name: str) -> bool:
 
 
 def _ignored(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return name.startswith(".") or name in DROPPINGS
 
 
 def _leaves_folder(path: str) -> bool:

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ def test_lfw_lists_as_they_are_passed_on(tmp_path: Path) -> None:
         assert [(one.first, one.second, one.same) for one in found] == [
             (one.first, one.second, one.same) for one in expected
         ]
+    path.write_text(plain, encoding="utf-16")
+    assert [one.same for one in read_pair_list(path)] == [one.same for one in expected]
     path.write_text("0001 0002 1\n0003 0004 0\n")  # paths of digits alone are paths
     assert [one.first for one in read_pair_list(path)] == ["0001", "0003"]
 
@@ -134,6 +137,16 @@ def test_lists_that_are_none_are_named(faces: Path, content: str, message: str) 
     (faces / "faces" / "pairs.txt").write_text(content)
     with pytest.raises(RequestError, match=message):
         load("faces", 8, faces, {})
+
+
+def test_a_list_that_is_no_text_is_told_so(faces: Path) -> None:
+    for content, message in (
+        ("Ann_Å\t1\t2".encode("latin-1"), r"pairs\.txt cannot be read: .*; save it as UTF-8"),
+        (gzip.compress(b"a.jpg b.jpg 1"), r"pairs\.txt is no text: it is compressed by gzip; unpack it"),
+    ):
+        (faces / "faces" / "pairs.txt").write_bytes(content)
+        with pytest.raises(RequestError, match=message):
+            load("faces", 8, faces, {})
 
 
 def test_people_on_both_sides_are_refused(faces: Path, write_image) -> None:

@@ -127,6 +127,17 @@ def test_cars_are_read_from_two_folders_too(
     assert dataset.query.labels.tolist() == [98, 98, 195]
     assert dataset.query.ids.tolist() == [2, 100_002, 100_003]
     assert [int(image.float().median()) for image in dataset.query.images] == [99, 99, 196]
+    for lost in (folder / kit / "cars_meta.mat", folder / kit / "cars_train_annos.mat"):
+        content = lost.read_bytes()
+        for damaged in (b"xx", content[:200], content[:-50], b""):
+            lost.write_bytes(damaged)
+            with pytest.raises(RequestError, match=rf"a list in \S+ is damaged \(ValueError: {lost.name}: .*fetch it"):
+                load("cars196", 8, tmp_path, {})
+        lost.write_bytes(content)
+    (folder / kit / "cars_meta.mat").rename(folder / "meta")
+    with pytest.raises(RequestError, match=r"cars_meta\.mat cannot be read: No such file or directory$"):
+        load("cars196", 8, tmp_path, {})
+    (folder / "meta").rename(folder / kit / "cars_meta.mat")
     (folder / labelled / "cars_test_annos_withlabels.mat").unlink()
     with pytest.raises(RequestError, match=r"has no cars_test_annos_withlabels\.mat, which names the model"):
         load("cars196", 8, tmp_path, {})

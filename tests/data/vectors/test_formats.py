@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import uuid
 import zipfile
@@ -207,6 +208,14 @@ def test_text_that_is_not_utf_8_is_told_so(tmp_path: Path, ending: str, row: int
         lines = ["id,vector", *(f'{name},"[1, 2]"' for name in names)]
     (tmp_path / f"x{ending}").write_text("\n".join(lines), encoding="latin-1")
     assert "save it as UTF-8" in refused(tmp_path / f"x{ending}")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".tsv"])
+def test_what_is_packed_is_no_text(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"x{ending}").write_bytes(gzip.compress(b"id,vector"))
+    assert "is no text: it is compressed by gzip; unpack it" in refused(tmp_path / f"x{ending}")
+    frame().to_parquet(tmp_path / f"x{ending}")
+    assert "is no text: it is a Parquet file" in refused(tmp_path / f"x{ending}")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compatbench.data.family import Counts, Options
 from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
+from compatbench.data.matlab_file import read_matlab
 from compatbench.errors import RequestError
 
 TRAIN_CLASSES = 98
@@ -71,7 +72,7 @@ CarLists = tuple[tuple[str, ...], NDArray[Any], NDArray[np.str_]]
 
 
 def _one_list(folder: Path) -> CarLists:
-    content = _read(folder / "cars_annos.mat")
+    content = read_matlab(folder / "cars_annos.mat")
     cars = content["annotations"]
     return _names(content), cars, np.array([str(path) for path in cars["relative_im_path"]])
 
@@ -86,19 +87,12 @@ def _two_lists(folder: Path) -> CarLists:
             raise RequestError(
                 f"dataset 'cars196': {kit} has no {name}, which names the model on each image of {images}"
             )
-        cars = _read(found)["annotations"]
+        cars = read_matlab(found)["annotations"]
         inner = f"{images}/{images}" if (folder / images / images).is_dir() else images
         parts.append(cars[["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class"]])
         paths += [f"{inner}/{name}" for name in cars["fname"]]
-    return _names(_read(kit / "cars_meta.mat")), np.concatenate(parts), np.array(paths)
+    return _names(read_matlab(kit / "cars_meta.mat")), np.concatenate(parts), np.array(paths)
 
 
 def _names(content: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in content["class_names"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    content: dict[str, Any] = loadmat(path, squeeze_me=True)
-    return content

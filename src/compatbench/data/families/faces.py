@@ -20,6 +20,7 @@ from compatbench.data.folder_listing import images_below
 from compatbench.data.image_file import Decoding
 from compatbench.data.listing import Listed, Listing
 from compatbench.data.pairs import Pairs
+from compatbench.data.vectors.formats.text import read_text
 
 FOLDS = 10
 HEADING = {"name", "name1", "name2", "imagenum1", "imagenum2", "path1", "path2", "issame", "is_same", "label"}
@@ -111,10 +112,10 @@ def read_pair_list(path: Path) -> list[Pair]:
     a fold; `name 1 4` stands for name/name_0001.jpg and name/name_0004.jpg, `name 1 other 2` for different people.
     Plain lists have two paths and a 1 for the same person or a 0, before or behind the paths, between blanks or commas;
     they are cut into ten folds in their order, as is usual for the lists that were made after LFW's. So are lists in
-    LFW's format without its first line, or with names of columns in its place. A byte-order mark is skipped.
+    LFW's format without its first line, or with names of columns in its place. A byte-order mark gives the encoding;
+    what is no text is a RequestError.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    rows = [line.replace(",", " ").split() for line in text.splitlines() if line.strip(" \t,")]
+    rows = [line.replace(",", " ").split() for line in read_text(path).splitlines() if line.strip(" \t,")]
     if not rows:
         raise ValueError(f"{path.name} is empty")
     if all(word.isdecimal() for word in rows[0]) and len(rows[0]) < 3:

@@ -12,6 +12,7 @@ from pathlib import Path
 from compatbench.data.family import Counts, Options
 from compatbench.data.file_family import FileFamily
 from compatbench.data.listing import Listed, Listing
+from compatbench.data.matlab_file import read_matlab
 
 DEVKIT = "ILSVRC2012_devkit_t12/data"
 
@@ -65,9 +66,7 @@ def _images(folder: Path) -> list[str]:
 
 def _validation_classes(devkit: Path) -> list[str]:
     """WordNet ids of the validation images in the order of their names, from the development kit."""
-    from scipy.io import loadmat
-
-    synsets = loadmat(devkit / "meta.mat", squeeze_me=True)["synsets"]
+    synsets = read_matlab(devkit / "meta.mat")["synsets"]
     wnid_of = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in synsets if int(one["num_children"]) == 0}
     numbers = (devkit / "ILSVRC2012_validation_ground_truth.txt").read_text(encoding="ascii").split()
     return [wnid_of[int(number)] for number in numbers]

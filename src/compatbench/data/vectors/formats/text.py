@@ -15,10 +15,21 @@ _MARKS = (
 )
 
 
+_NO_TEXT = (
+    (b"PAR1", "a Parquet file; write it as text"),
+    (b"\x1f\x8b", "compressed by gzip; unpack it"),
+    (b"PK\3\4", "a zip archive; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it"),
+)
+"""How files begin that are taken for text by their names."""
+
+
 def encoding_of(path: Path) -> str:
-    """The encoding by the byte-order mark; UTF-8 without one."""
+    """The encoding by the byte-order mark; UTF-8 without one. Raises RequestError for what is packed."""
     with path.open("rb") as stream:
         head = stream.read(4)
+    if (said := next((said for mark, said in _NO_TEXT if head.startswith(mark)), None)) is not None:
+        raise RequestError(f"{path} is no text: it is {said}")
     return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
 
 
