@@ -11,6 +11,7 @@ from upgrades import Upgrade, embeddings
 
 from compatbench.comparison.inputs import PairedItems, read_items
 from compatbench.comparison.relevance import by_class, read_qrels, shared_ids
+from compatbench.comparison.request import Sources, read_request
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
@@ -233,6 +234,24 @@ def test_queries_and_items_of_one_id_are_counted_and_may_be_kept_apart(upgrade: 
         assert notice.count == 2
         assert f"2 of 3 queries have the id of an item of new.npz, and {words}" in notice.text
     assert shared_ids(both[0], read_items(Path("q_old.npz"), Path("q_old.npz")), apart)[0].count == 2
+
+
+def test_queries_may_have_the_usual_columns(upgrade: Upgrade) -> None:
+    """Items have others, which are given; a column that a file of queries has by neither name is missing."""
+    for name, side in (("old", upgrade.old), ("new", upgrade.new)):
+        np.savez(f"{name}.npz", emb_x=side, sku=upgrade.ids, kind=upgrade.labels, id=np.arange(400))
+        np.savez(f"q_{name}.npz", vectors=side[:9], id=np.arange(1000, 1009), label=upgrade.labels[:9])
+    options = InputOptions(vectors="emb_x", ids="sku", labels="kind")
+    sources = Sources(Path("old.npz"), Path("new.npz"), None, None, Path("q_old.npz"), Path("q_new.npz"))
+    request = read_request(sources, options)
+    assert request.queries is not None
+    assert request.items.ids.tolist() == upgrade.ids.tolist()
+    assert request.queries.ids.tolist() == [str(one) for one in range(1000, 1009)]
+    assert np.array_equal(request.queries.labels, upgrade.labels[:9])
+    assert any(one.text == "q_old.npz: ids from 'id', labels from 'label'" for one in request.queries.notices)
+    np.savez("q_old.npz", vectors=upgrade.old[:9], name=np.arange(9))
+    with pytest.raises(RequestError, match=r"q_old\.npz has no column 'sku' for --ids"):
+        read_request(sources, options)
 
 
 def test_a_file_that_is_no_text_is_refused(asked: tuple[PairedItems, PairedItems]) -> None:

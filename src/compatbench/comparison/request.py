@@ -55,7 +55,7 @@ def read_request(sources: Sources, options: InputOptions) -> Request:
     items = read_items(sources.old, sources.new, sources.labels, options)
     asked = None
     if sources.old_queries is not None and sources.new_queries is not None:
-        alone = replace(options, group=None)
+        alone = replace(options, group=None, of_queries=True)
         asked = read_items(sources.old_queries, sources.new_queries, sources.query_labels, alone)
     if sources.qrels is None:
         relevance, said = by_class(items, asked, options), shared_ids(items, asked, options) if asked else ()

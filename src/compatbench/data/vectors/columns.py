@@ -43,14 +43,16 @@ def _choose(
     if not form.named:
         return "vectors" if role == "vectors" else None
     asked = options.column(role, side)
+    usual = next((name for name in USUAL[role] if name in available), None)
     if asked is not None:
         for name in (asked, f"{asked}*", f"{asked}_*"):
             if name in available:
                 return name
+        if options.of_queries and usual is not None:
+            return usual
         if role in EITHER:
             return None
         raise RequestError(f"{path} has no column '{asked}' for --{role}{did_you_mean(asked, available)}")
-    usual = next((name for name in USUAL[role] if name in available), None)
     if usual is not None or role != "vectors":
         return usual
     possible = [name for name, can in available.items() if can]
@@ -67,7 +69,8 @@ def _notices(
 ) -> Iterator[Notice]:
     if not form.named:
         return
-    guessed = [f"{role} from '{name}'" for role, name in chosen.items() if name != role and not getattr(options, role)]
+    told = [role for role in chosen if getattr(options, role) and not options.of_queries]
+    guessed = [f"{role} from '{name}'" for role, name in chosen.items() if name != role and role not in told]
     if guessed:
         yield Notice("columns", 0, f"{path}: {', '.join(guessed)}")
     members = [name for name in available if name not in chosen.values() and not name.endswith("*")]

@@ -35,6 +35,8 @@ class InputOptions:
     """The least grade that is relevant; None: whatever is above 0."""
     separate_ids: bool = False
     """A query that has the id of an item is not that item."""
+    of_queries: bool = False
+    """The files are of queries: what they do not have by a name that is given, they have by its usual name."""
 
     def __post_init__(self) -> None:
         for name in ("dims", "old_dims"):
