@@ -12,7 +12,10 @@ import torch
 from compatbench.comparison.evaluate import Settings, compare
 from compatbench.comparison.inputs import length_notices, read_items
 from compatbench.comparison.relevance import by_class
+from compatbench.comparison.split import make_split
+from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
+from compatbench.evaluation.hamming import queries_of_signs, stored_signs
 from compatbench.evaluation.similarity import Ranking
 from compatbench.machine.stopwatch import Stopwatch
 from compatbench.vocabulary import FitOn, Similarity
@@ -127,3 +130,30 @@ def test_queries_are_fitted_on_only_where_there_are_some(files: dict[str, np.nda
     items = read_items(Path("old.npz"), Path("new.npz"))
     with pytest.raises(RequestError, match=r"--fit-on both takes .*--old-queries"):
         compare(items, None, by_class(items, None), Settings(fit_on=FitOn.BOTH), "", torch.device("cpu"), Stopwatch())
+
+
+@pytest.mark.parametrize("dim", [6, 16, 48, 300, 1024])
+def test_packed_bits_rank_by_hamming_distance_to_the_last_tie(tmp_path: Path, dim: int) -> None:
+    """Against whole numbers, an item as far as a relevant one counted before it; and scores are still cosines."""
+    generator = np.random.default_rng(dim)
+    labels = np.arange(ITEMS) % CLASSES
+    hidden = generator.normal(size=(CLASSES, dim))[labels] + 2 * generator.normal(size=(ITEMS, dim))
+    bits = {"old": hidden > 0, "new": hidden + generator.normal(size=hidden.shape) > 0}
+    for name, one in bits.items():
+        np.save(tmp_path / f"{name}.npy", np.packbits(one, axis=1))
+    packed = InputOptions(packed_bits=True, dims=dim, old_dims=dim)
+    items = read_items(tmp_path / "old.npy", tmp_path / "new.npy", labels, packed)
+    chosen = Settings(adapters=("procrustes",))
+    _, results = compare(items, None, by_class(items, None), chosen, "", torch.device("cpu"), Stopwatch())
+    gallery = make_split(by_class(items, None), chosen.fit_pairs, 2000, 0).gallery
+    for name, one in (("status quo", bits["old"]), ("full backfill", bits["new"])):
+        for row, found in zip(results[name].ids, results[name].per_query("mAP"), strict=True):
+            others = gallery[gallery != row]
+            far, relevant = (one[others] != one[row]).sum(1), labels[others] == labels[row]
+            order = np.lexsort((relevant, far))
+            assert found == pytest.approx(average_precision(order, relevant), abs=1e-6)
+    unit = {name: torch.from_numpy(np.where(one, 1.0, -1.0)) / dim**0.5 for name, one in bits.items()}
+    mapped = torch.nn.functional.normalize(torch.randn(9, dim, generator=torch.Generator().manual_seed(0)))
+    for queries in (unit["old"][:9].float(), mapped):
+        cosines = queries_of_signs(queries) @ stored_signs(unit["old"].float()).T
+        torch.testing.assert_close(cosines.double(), queries.double() @ unit["old"].T, rtol=1e-4, atol=1e-6)

@@ -16,6 +16,7 @@ from compatbench.comparison.comparison import FULL_BACKFILL, ORACLE, STATUS_QUO,
 from compatbench.comparison.fitting import Fit
 from compatbench.comparison.inputs import PairedItems
 from compatbench.data.vectors.pairing import Rows
+from compatbench.evaluation.hamming import queries_of_signs, stored_signs
 from compatbench.evaluation.oracle import oracle_queries
 from compatbench.evaluation.relevance import Relevance
 from compatbench.evaluation.scoring import Chunks, MadeVersions, System
@@ -98,12 +99,16 @@ def build_systems(
     longest = max(float(lengths.max()) for _, lengths, _ in asked.values())
     longest = max(longest, *(high for _, high in gallery.lengths))
     ranking = Ranking.of(similarity, longest, across_queries=True)
-    systems = {
-        name: System(ranking.query(sized(directions, lengths, similarity)), version)
-        for name, (directions, lengths, version) in asked.items()
-    }
+    tables = {OLD: gallery.old, NEW: gallery.new}
+    signs = {name for name, one in tables.items() if similarity is Similarity.COSINE and one.packed_bits}
+    systems = {}
+    for name, (directions, lengths, version) in asked.items():
+        vectors = ranking.query(sized(directions, lengths, similarity))
+        systems[name] = System(queries_of_signs(vectors) if version in signs else vectors, version)
 
     def stored(name: str, sides: Sides) -> Tensor:
+        if name in signs:
+            return stored_signs(versions[name](sides.new, sides.old))
         lengths = sides.new_lengths if name in by_new_model else sides.old_lengths
         return ranking.gallery(sized(versions[name](sides.new, sides.old), lengths, similarity))
 
