@@ -20,6 +20,10 @@ class IdLookup:
 
     def rows(self, wanted: Ids) -> NDArray[np.intp]:
         """(n,) the row of each of `wanted`, −1 if it is missing; of equal ids any row."""
+        if {self.ids.dtype.kind, wanted.dtype.kind} == {"i", "u"}:  # numpy would search them as rounded float64
+            held = np.iinfo(self.ids.dtype)
+            inside = (wanted >= held.min) & (wanted <= held.max)
+            return np.where(inside, self.rows(wanted.astype(self.ids.dtype)), -1)
         nearest = self._order[np.searchsorted(self.ids, wanted, sorter=self._order).clip(max=len(self.ids) - 1)]
         return np.where(self.ids[nearest] == wanted, nearest, -1)
 
