@@ -140,6 +140,23 @@ def test_text_that_is_no_vector_is_shown(tmp_path: Path) -> None:
     assert "'vectors' is text such as '[0.1 ... 0.3]' that is no vector" in refused(tmp_path / "x.csv")
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_the_text_that_is_no_vector_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """Behind good rows and empty ones, and in a later batch."""
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(jsonl, "BATCH_CHARACTERS", 500)
+    spelt = [text(row) for row in VECTORS]
+    spelt[20], spelt[25] = "", "[0.1, wrong]"
+    table, path = frame(emb=spelt), tmp_path / f"x{ending}"
+    if ending == ".parquet":
+        table.to_parquet(path)
+    elif ending == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False)
+    assert "'emb' is text such as '[0.1, wrong]' that is no vector (row 25)" in refused(path, vectors="emb")
+
+
 @pytest.mark.parametrize("heading", [True, False])
 @pytest.mark.parametrize("names", ["{}", "dim_{}", "x{}"])
 @pytest.mark.parametrize("separator", [",", "\t", ";"])
@@ -193,6 +210,77 @@ def test_whole_numbers_alone_are_vectors(tmp_path: Path) -> None:
     assert vectors(tmp_path / "y.csv").shape == (30, 6)  # a dimension that is always 0
 
 
+def headless(path: Path, *columns: Any) -> Path:
+    rows = np.column_stack([np.array(one, dtype=object) for one in columns])
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+def test_classes_and_ids_without_a_heading_are_no_dimension(tmp_path: Path) -> None:
+    """At either end, sorted or not, beside fractional numbers and bytes; beyond the rows that tell the layout."""
+    path, many = tmp_path / "x.csv", np.random.default_rng(3).normal(size=(90, 5)).astype(np.float32)
+    short = (20 * many).astype(np.int8)
+    classes, ids, names = (
+        np.arange(90) // 30,
+        np.random.default_rng(4).permutation(90),
+        [f"d{row}" for row in range(90)],
+    )
+    large = 10**9 + np.arange(90)
+    for columns, end in (
+        ((classes, many), "first"),
+        ((many, classes), "last"),
+        ((many, ids), "last"),
+        ((names, classes, many), "first"),
+        ((names, many, classes), "last"),
+        ((names, many, ids, classes), "last"),
+        ((ids, short), "first"),
+        ((short, ids), "last"),
+        ((short, large), "last"),
+    ):
+        assert f"its {end} column has whole numbers that look like ids or classes" in refused(headless(path, *columns))
+    for numbers in (many, short, np.abs(short.astype(int)) * 1000, np.round(many)):
+        assert np.allclose(vectors(headless(path, numbers)), numbers, rtol=1e-6)
+    with_heading = pd.DataFrame(np.column_stack((classes, many))).add_prefix("dim_")
+    with_heading.to_csv(path, index=False)  # as the error says
+    assert vectors(path).shape == (90, 6)
+
+
+@pytest.mark.parametrize("more", [[], ["label"]])
+def test_a_heading_of_numbers_is_no_item(tmp_path: Path, more: list[str]) -> None:
+    """In another order, or with gaps."""
+    order, table = [3, 1, 4, 0, 2], pd.DataFrame(VECTORS)
+    table.insert(0, "id", IDS)
+    for name in more:
+        table[name] = 1
+    table[["id", *more, *order]].to_csv(tmp_path / "order.csv", index=False)
+    assert is_whole(read_table(tmp_path / "order.csv"))
+    table[["id", *more, 0, 1, 2, 4]].to_csv(tmp_path / "gap.csv", index=False)
+    assert "('3' is missing among 0, …, 4)" in refused(tmp_path / "gap.csv")
+    two = np.array([[1.0, 0.0], [0.6, 0.8]])
+    assert np.allclose(vectors(headless(tmp_path / "x.csv", ["a", "b"], np.array([["1", "0"], ["0.6", "0.8"]]))), two)
+
+
+@pytest.mark.parametrize("role", ["id", "label", "doc"])
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_cell_is_no_value(tmp_path: Path, role: str, blank: str) -> None:
+    table = pd.DataFrame(VECTORS).add_prefix("dim_").assign(id=IDS, label=[f"c{row % 3}" for row in range(30)], doc=IDS)
+    table.loc[[7, 20], role] = blank
+    table.to_csv(tmp_path / "x.csv", index=False)
+    assert f"'{role}' has 2 empty rows (first row 7)" in refused(tmp_path / "x.csv", group="doc")
+
+
+def test_tabs_separate_in_a_tsv(tmp_path: Path) -> None:
+    """Whatever is in its cells."""
+    names = [f"Smith, J.; {row}" for row in range(30)]
+    for heading in ("", "name, first\tvector\n"):
+        rows = "".join(f"{name}\t{text(row)}\n" for name, row in zip(names, VECTORS, strict=True))
+        (tmp_path / "x.tsv").write_text(heading + rows)
+        table = read_table(tmp_path / "x.tsv", InputOptions(ids="name, first" if heading else None))
+        assert table.ids is not None
+        assert table.ids.tolist() == names
+        assert np.allclose(table.float32(), VECTORS)
+
+
 def test_a_missing_dimension_is_named(tmp_path: Path) -> None:
     pd.DataFrame(VECTORS, columns=[f"dim_{one}" for one in (0, 1, 2, 4, 5)]).to_csv(tmp_path / "x.csv", index=False)
     assert "('dim_3' is missing among dim_0, …, dim_5)" in refused(tmp_path / "x.csv")
@@ -240,6 +328,17 @@ def test_ids_stay_what_they_were(tmp_path: Path) -> None:
         again = read_table(tmp_path / "x.jsonl").ids
         assert again is not None
         assert again.tolist() == ids
+
+
+def test_ids_beyond_signed_numbers_are_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only a later batch has them."""
+    monkeypatch.setattr(jsonl, "BATCH_CHARACTERS", 300)
+    ids = [2**53 + 1, *range(1, 15), *(2**63 + row for row in range(15))]
+    rows = [{"id": one, "vector": row.tolist()} for one, row in zip(ids, VECTORS, strict=True)]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read_table(tmp_path / "x.jsonl").ids
+    assert found is not None
+    assert found.astype(str).tolist() == list(map(str, ids))
 
 
 def test_batches_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,6 +517,33 @@ def test_ids_in_an_index_are_ids(tmp_path: Path, wrap: str) -> None:
     )
 
 
+@pytest.mark.parametrize("wrap", ["map", "lists"])
+def test_ids_that_are_positions_are_ids_beside_ids(tmp_path: Path, wrap: str) -> None:
+    index = faiss.IndexIDMap(faiss.IndexFlatIP(5)) if wrap == "map" else _indexes()["lists"]
+    if wrap == "map":
+        index.add_with_ids(VECTORS, np.arange(30))
+    faiss.write_index(index, str(tmp_path / "x.faiss"))
+    order = np.random.default_rng(1).permutation(30)
+    np.savez(tmp_path / "ids.npz", ids=order, vectors=2 * VECTORS[order])
+    np.save(tmp_path / "bare.npy", VECTORS)
+    np.savez(tmp_path / "text.npz", ids=IDS, vectors=VECTORS)
+    items = read_items(tmp_path / "x.faiss", tmp_path / "ids.npz")
+    assert np.array_equal(2 * items.raw_old(np.arange(30)), items.raw_new(np.arange(30)))
+    assert not read_items(tmp_path / "x.faiss", tmp_path / "bare.npy").has_ids
+    with pytest.raises(RequestError, match=r"text.npz has ids and .*x.faiss has none"):
+        read_items(tmp_path / "x.faiss", tmp_path / "text.npz")
+
+
+def test_a_frame_and_the_same_in_another_order_as_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame(VECTORS).add_prefix("dim_")
+    frame.to_csv(tmp_path / "old.csv")
+    frame.sample(frac=1, random_state=0).to_csv(tmp_path / "new.csv")
+    items = read_items(tmp_path / "old.csv", tmp_path / "new.csv")
+    assert np.array_equal(items.raw_old(np.arange(30)), items.raw_new(np.arange(30)))
+    assert not np.array_equal(items.raw_new(np.arange(30)), VECTORS)
+    assert not read_items(tmp_path / "old.csv", tmp_path / "old.csv").has_ids
+
+
 def test_an_index_of_another_kind_is_named_with_a_way_to_its_vectors(tmp_path: Path) -> None:
     index = faiss.IndexHNSWFlat(5, 4)
     index.add(VECTORS)
@@ -518,6 +644,18 @@ def test_a_row_without_a_vector_is_a_bad_row(tmp_path: Path, empty: Any) -> None
             read_items(*files)
         items = read_items(*files, tmp_path / "labels.npy", InputOptions(skip_bad_rows=True))
         assert items.ids.tolist() == [one for one in IDS if one != "007"]
+
+
+def test_a_row_that_lacks_a_dimension_is_a_bad_row(tmp_path: Path) -> None:
+    numbers = pd.DataFrame(VECTORS).add_prefix("dim_").assign(id=IDS, labels=range(30))
+    numbers.loc[4, "dim_2"] = None
+    pq.write_table(pa.Table.from_pandas(numbers), tmp_path / "x.parquet")
+    numbers.to_csv(tmp_path / "x.csv", index=False)
+    for given in (tmp_path / "x.parquet", tmp_path / "x.csv", numbers):
+        with pytest.raises(RequestError, match=r"1 of 30 rows cannot be ranked \(1 NaN or infinite\): 004"):
+            read_items(given, given)
+        items = read_items(given, given, options=InputOptions(skip_bad_rows=True))
+        assert items.ids.tolist() == [one for one in IDS if one != "004"]
 
 
 def test_decimal_commas_between_semicolons(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from compatbench.data.vectors.formats.format import Columns, Format, Names
 from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED, gaps
@@ -26,15 +28,22 @@ EITHER = "labels", "group"
 
 
 def find_columns(path: Path, form: Format, options: InputOptions, side: WhichModel) -> tuple[Columns, list[Notice]]:
-    """The columns by role, and the unused ones. Raises RequestError if there are no vectors."""
+    """The columns by role, with `index` what names the rows if they have no ids; and what is to be said of columns.
+
+    Raises RequestError if there are no vectors.
+    """
     available = form.columns(path)
     chosen = {role: name for role in USUAL if (name := _choose(path, form, available, options, side, role)) is not None}
     found = form.read(path, list(dict.fromkeys(chosen.values())))
-    chosen = {role: name for role, name in chosen.items() if name in found}
     columns = {role: found[name] for role, name in chosen.items()}
-    return columns | ({"ids": found["ids"]} if not form.named and "ids" in found else {}), list(
-        _notices(path, form, available, options, chosen)
-    )
+    if not form.named:
+        return found, []
+    if chosen.get("ids") == UNNAMED and np.array_equal(columns["ids"], np.arange(len(columns["ids"]))):
+        chosen["index"], columns["index"] = chosen.pop("ids"), columns.pop("ids")
+    index = form.index(path, len(columns["vectors"])) if form.index is not None and "ids" not in columns else None
+    if index is not None:
+        columns["index"] = index[1]
+    return columns, list(_notices(path, available, options, chosen, () if index is None else index[0]))
 
 
 def _choose(
@@ -65,15 +74,17 @@ def _choose(
 
 
 def _notices(
-    path: Path, form: Format, available: Names, options: InputOptions, chosen: dict[str, str]
+    path: Path, available: Names, options: InputOptions, chosen: dict[str, str], index: Collection[str]
 ) -> Iterator[Notice]:
-    if not form.named:
-        return
     told = [role for role in chosen if getattr(options, role) and not options.of_queries]
-    guessed = [f"{role} from '{name}'" for role, name in chosen.items() if name != role and role not in told]
+    guessed = [
+        f"{role} from '{name}'"
+        for role, name in chosen.items()
+        if name != role and role in USUAL and role not in told
+    ]
     if guessed:
         yield Notice("columns", 0, f"{path}: {', '.join(guessed)}")
-    members = [name for name in available if name not in chosen.values() and not name.endswith("*")]
+    members = [name for name in available if name not in (*chosen.values(), *index) and not name.endswith("*")]
     if chosen["vectors"].endswith("*"):
         prefix = chosen["vectors"].removesuffix("*")
         members = [name for name in members if not (name.startswith(prefix) and name[len(prefix) :].isdigit())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ ArrowColumn = Any
 """A pyarrow array; its stubs know less than it can."""
 
 
-def to_numpy(where: str, key: str, column: ArrowColumn, packed: int, *, vectors: bool = False) -> Values:
+def to_numpy(
+    where: str, key: str, column: ArrowColumn, packed: int, *, vectors: bool = False, first: int = 0
+) -> Values:
     """A column of `packed` bytes as (N, D) numbers, or as (N,) numbers or text.
 
     A row without a vector becomes NaN. Text is parsed as vectors where `vectors` says so. Raises RequestError, which
-    calls the file `where`.
+    calls the file `where`, and the first row of the column `first`.
     """
     if kinds.is_dictionary(column.type):
         words = column.dictionary.to_pylist()
@@ -31,7 +34,7 @@ def to_numpy(where: str, key: str, column: ArrowColumn, packed: int, *, vectors:
     if item_type(column.type):
         return _matrix(where, key, column)
     if vectors and is_text(column.type):
-        return _matrix(where, key, _parsed(where, key, column))
+        return _matrix(where, key, _parsed(where, key, column, first))
     if column.null_count:
         raise RequestError(f"{where}: '{key}' has {column.null_count} empty rows; fill them in, or leave them out")
     if is_uuid(column.type):
@@ -44,6 +47,11 @@ def to_numpy(where: str, key: str, column: ArrowColumn, packed: int, *, vectors:
         wanted = "vectors as lists of numbers" if vectors else "one number or text a row"
         raise RequestError(f"{where}: '{key}' has values of type {column.type}; give {wanted}")
     return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def dimensions(columns: Iterable[ArrowColumn]) -> Values:
+    """One column of numbers a dimension as (N, D); what is empty becomes NaN."""
+    return np.stack([np.asarray(one.to_numpy(zero_copy_only=False)) for one in columns], axis=1)
 
 
 def looks_like_a_vector(text: object) -> bool:
@@ -73,7 +81,7 @@ def _matrix(where: str, key: str, column: ArrowColumn) -> Values:
     return whole
 
 
-def _parsed(where: str, key: str, column: ArrowColumn) -> ArrowColumn:
+def _parsed(where: str, key: str, column: ArrowColumn, first: int) -> ArrowColumn:
     """Lists from text, with any brackets, the numbers separated by commas, blanks or line breaks."""
     plain = column.cast(pa.large_string())
     bare = pc.replace_substring_regex(pc.utf8_trim(plain, " \t\r\n[](){}"), r"[\s,;]+", ",")
@@ -81,12 +89,21 @@ def _parsed(where: str, key: str, column: ArrowColumn) -> ArrowColumn:
     try:
         numbers = words.values.cast(pa.float32())
     except pa.ArrowInvalid as error:
-        example = str(next((one for one in plain.to_pylist() if one is not None), ""))[:40]
+        row = next(row for row in range(len(words)) if not _are_numbers(words[row]))
         raise RequestError(
-            f"{where}: '{key}' is text such as '{example}' that is no vector; give every number, as in '[0.1, 0.2]'"
+            f"{where}: '{key}' is text such as '{str(plain[row])[:40]}' that is no vector (row {first + row}); give "
+            "every number, as in '[0.1, 0.2]'"
         ) from error
     kind = pa.LargeListArray if kinds.is_large_list(words.type) else pa.ListArray
     return kind.from_arrays(words.offsets, numbers, mask=words.is_null())
+
+
+def _are_numbers(words: Any) -> bool:
+    """Of one row, or of a row without a vector."""
+    try:
+        return not words.is_valid or words.values.cast(pa.float32()) is not None
+    except pa.ArrowInvalid:
+        return False
 
 
 def _uuids(column: ArrowColumn) -> Values:

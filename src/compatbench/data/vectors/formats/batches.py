@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compatbench.data.vectors.formats.format import Columns, Values
 from compatbench.errors import RequestError
@@ -32,11 +33,22 @@ def join_batches(
         said = f"between {widths[0]} and {widths[-1]} numbers"
         raise RequestError(f"{path}: the rows of '{names[0]}' have {said}; give all of one length, of one model")
     for name in names[1:]:
+        if {one.dtype.kind for one in parts[name]} == {"i", "u"}:  # numpy would join them as rounded float64
+            parts[name] = [one.astype(str) for one in parts[name]]
         if len({one.dtype.kind == "U" for one in parts[name]}) > 1:
             raise RequestError(f"{path}: '{name}' is text in some rows and numbers in others; write all as text")
         widest, rows = max(one.dtype.itemsize for one in parts[name]), sum(map(len, parts[name]))
         check_unpacked(f"{path}: '{name}'", path.stat().st_size if size is None else size, widest * rows)
     return {name: np.concatenate(parts.pop(name)) for name in names}
+
+
+def refuse_empty(where: str, empty: NDArray[np.bool_]) -> None:
+    """Raise RequestError where some rows (N,) have no value: none is a value like another, such as a class."""
+    if empty.any():
+        raise RequestError(
+            f"{where} has {empty.sum():,} empty rows (first row {np.flatnonzero(empty)[0]}); fill them in, or leave "
+            "them out"
+        )
 
 
 def numbers_where_all_are(text: Values) -> Values:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from compatbench.data.vectors.formats.arrow_columns import looks_like_a_vector, to_numpy
-from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are
+from compatbench.data.vectors.formats.arrow_columns import dimensions, looks_like_a_vector, to_numpy
+from compatbench.data.vectors.formats.batches import join_batches, numbers_where_all_are, refuse_empty
 from compatbench.data.vectors.formats.format import Columns, Format, Names, Values
-from compatbench.data.vectors.formats.numbered import FIRST, UNNAMED, families
+from compatbench.data.vectors.formats.numbered import FIRST, families, refuse_unnamed_ids
 from compatbench.data.vectors.formats.text import encoding_of, looks_like_a_number, with_remedy
 from compatbench.errors import RequestError
 
@@ -22,6 +22,8 @@ BLOCK_BYTES = 2**24
 """A row may be no longer."""
 LOOKED_AT = 20
 """Rows that tell the layout: the first ones may lack a vector."""
+FEWEST_SHUFFLED = 4
+"""Numbers of a first row that are those of dimensions by no chance, though not in their order."""
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?\s*")
 """As spreadsheets write numbers in much of Europe, with semicolons between cells."""
 
@@ -53,10 +55,11 @@ def _columns(path: Path) -> Names:
 def _read(path: Path, names: Sequence[str]) -> Columns:
     layout = _layout(path)
     columns = join_batches(path, names, _batches(path, layout, names))
-    columns |= {name: numbers_where_all_are(columns[name]) for name in names[1:]}
-    if UNNAMED in names[1:] and np.array_equal(columns[UNNAMED], np.arange(len(columns[UNNAMED]))):
-        del columns[UNNAMED]
-    return columns
+    if names[0] == "*":  # nobody said what the columns are
+        refuse_unnamed_ids(str(path), columns[names[0]])
+    for name in names[1:]:
+        refuse_empty(f"{path}: '{name}'", np.char.strip(columns[name].astype(str)) == "")
+    return columns | {name: numbers_where_all_are(columns[name]) for name in names[1:]}
 
 
 def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapping[str, Values]]:
@@ -83,14 +86,16 @@ def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapp
                 decimal_point=layout.decimal,
             ),
         )
+        where, size, rows = str(path), path.stat().st_size, 0
         for batch in reader:
             if batch.num_rows:
                 columns = {
-                    name: to_numpy(str(path), name, batch.column(name), path.stat().st_size, vectors=name == names[0])
+                    name: to_numpy(where, name, batch.column(name), size, vectors=name == names[0], first=rows)
                     for name in names[1 if members else 0 :]
                 }
                 if members:
-                    columns[names[0]] = np.stack([_numbers(batch.column(one)) for one in members], axis=1)
+                    columns[names[0]] = dimensions(batch.column(one) for one in members)
+                rows += batch.num_rows
                 yield columns
     except RequestError:
         raise
@@ -98,16 +103,13 @@ def _batches(path: Path, layout: _Layout, names: Sequence[str]) -> Iterator[Mapp
         raise RequestError(f"{path} cannot be read: {with_remedy(error)}") from error
 
 
-def _numbers(column: object) -> Values:
-    return np.asarray(column.to_numpy(zero_copy_only=False))  # type: ignore[attr-defined]
-
-
 def _layout(path: Path) -> _Layout:
     """From the first rows: the separators of cells and of decimals, and whether the first row is a heading."""
     try:
         with path.open(encoding=encoding_of(path), newline="") as stream:
             head = stream.readline(BLOCK_BYTES)
-            delimiter = next((one for one in _outside_quotes(head) if one in "\t;,"), ",")
+            found = [one for one in _outside_quotes(head) if one in "\t;,"] or [","]
+            delimiter = "\t" if path.suffix.lower() == ".tsv" and "\t" in found else found[0]
             stream.seek(0)
             rows = list(islice(csv.reader(stream, delimiter=delimiter), LOOKED_AT))
     except (OSError, UnicodeError, csv.Error) as error:
@@ -118,7 +120,7 @@ def _layout(path: Path) -> _Layout:
     if delimiter != "," and any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row):
         rows = [[cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in row] for row in rows]
         decimal = ","
-    has_heading = _is_heading([cell.strip() for cell in rows[0]])
+    has_heading = _is_heading([cell.strip() for cell in rows[0]], rows[1:])
     first = [next(filter(None, column), "").strip() for column in zip_longest(*rows[has_heading:], fillvalue="")]
     if not has_heading:
         if looks_like_a_vector(first[-1]) and len(first) <= 2:
@@ -150,12 +152,21 @@ def _are_whole(cells: Iterable[str]) -> bool:
     return all(looks_like_a_number(cell) and float(cell).is_integer() for cell in cells)
 
 
-def _is_heading(cells: list[str]) -> bool:
-    """No cell is a number, or the numbers are those of dimensions."""
+def _is_heading(cells: list[str], rows: Sequence[Sequence[str]]) -> bool:
+    """No cell is a number, or the numbers are those of dimensions, in order.
+
+    Of several dimensions they may be in another order, and with gaps if the cells below are fractional.
+    """
     numbers = [cell for cell in cells if looks_like_a_number(cell)]
     if any(looks_like_a_vector(cell) for cell in cells):
         return False
-    return not numbers or (len(numbers) > 1 and families(numbers) == {"*": numbers})
+    if not numbers or len(set(numbers)) < len(numbers) or not all(map(str.isdigit, numbers)):
+        return not numbers
+    below = [row[place] for place, cell in enumerate(cells) if cell in numbers for row in rows if place < len(row)]
+    fractional = sum(not _are_whole([cell]) for cell in below if cell.strip())
+    ordered = families(numbers).get("*", [])
+    several = len(numbers) >= FEWEST_SHUFFLED and (bool(ordered) or 2 * fractional > len(below))
+    return numbers == ordered or several
 
 
 def _outside_quotes(line: str) -> str:

@@ -94,9 +94,10 @@ def _read(path: Path, names: Sequence[str]) -> Columns:
     if not path.stat().st_size:
         raise RequestError(f"{path} cannot be read: it is empty")
     vectors, ids = _index(_Reader(path, np.memmap(path, np.uint8, "r")))
-    if ids is None or np.array_equal(ids, np.arange(len(vectors))):  # positions
+    if ids is None:
         return {"vectors": vectors}
-    return {"vectors": vectors, "ids": ids}
+    positions = np.array_equal(ids, np.arange(len(vectors)))  # which every index gives where it is given none
+    return {"vectors": vectors, "index" if positions else "ids": ids}
 
 
 def _columns(path: Path) -> Names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class Format:
     """The columns of these names; what else the file contains is not read."""
     write: Callable[[Path, Path, Columns], None] | None = None
     """To the first path, in the name of the second. Raises RequestError for what the format cannot hold."""
+    index: Callable[[Path, int], tuple[Collection[str], Values] | None] | None = None
+    """The columns of the index, and its values (N,), of a data frame of N rows; None where it has none."""
     named: bool = True
     """A user may choose columns; else the file contains vectors alone, or ids of their own kind."""
 

@@ -31,23 +31,40 @@ def _columns(path: Path) -> Names:
 
 
 def _read(path: Path, names: Sequence[str]) -> Columns:
-    return join_batches(path, names, (_arrays(path, names, rows) for rows in _batches(path, BATCH_CHARACTERS)))
+    return join_batches(path, names, _arrays(path, names))
 
 
-def _arrays(path: Path, names: Sequence[str], rows: list[dict[str, Any]]) -> Mapping[str, Values]:
+def _arrays(path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Values]]:
+    before = 0
+    for rows in _batches(path, BATCH_CHARACTERS):
+        yield _columns_of(path, names, rows, before)
+        before += len(rows)
+
+
+def _columns_of(path: Path, names: Sequence[str], rows: list[dict[str, Any]], before: int) -> Mapping[str, Values]:
     import pyarrow as pa
 
-    found = {}
+    found, size = {}, path.stat().st_size
     for name in names:
         try:
-            column = pa.array([row.get(name) for row in rows])
+            column = _typed([row.get(name) for row in rows])
         except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
             said = _different([row.get(name) for row in rows]) or first_line(error)
             raise RequestError(f"{path}: '{name}' differs in kind between lines: {said}") from error
         if pa.types.is_null(column.type) and name == names[0]:
             column = column.cast(pa.list_(pa.float32()))
-        found[name] = to_numpy(str(path), name, column, path.stat().st_size, vectors=name == names[0])
+        found[name] = to_numpy(str(path), name, column, size, vectors=name == names[0], first=before)
     return found
+
+
+def _typed(values: list[Any]) -> Any:
+    """A column of pyarrow, which finds out types, but not that of numbers from 2⁶³ to 2⁶⁴ − 1."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, pa.uint64())
 
 
 def _batches(path: Path, characters: int) -> Iterator[list[dict[str, Any]]]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+import numpy as np
+
+from compatbench.data.vectors.formats.format import Values
 from compatbench.errors import RequestError
 
 _NUMBERED = re.compile(r"^(.*?)([0-9]{1,7})$")
 FEWEST = 2
+FEWEST_COUNTED = 20
+"""From so many rows on, that whole numbers count them is no chance."""
 
 FIRST = "the first column"
 """The ids of a file without a heading."""
@@ -49,6 +54,38 @@ def refuse_ids(where: str, members: list[str], whole: Collection[str]) -> None:
                 f"{where}: column '{one}' has whole numbers, and the other columns of its vectors fractional ones: "
                 "name it 'id' or 'label', or leave it out; if it is a dimension, store it as float"
             )
+
+
+def refuse_unnamed_ids(where: str, vectors: Values) -> None:
+    """Raise RequestError where the first or the last column of a matrix (N, D) without names has ids, or classes.
+
+    These are whole numbers, not all the same, beside fractional ones; beside whole ones they are those of a count of
+    the rows in any order, or larger than the bytes that all of the others are.
+    """
+    rows, dims = vectors.shape
+    for end in (0, -1):
+        column, others = vectors[:, end], (vectors[:, place] for place in range(dims) if place != end % dims)
+        if dims < FEWEST or not _varies_in_whole_numbers(column):
+            continue
+        beside = [one for one in others if _varies_in_whole_numbers(one)]
+        ascending = np.unique(column[~np.isnan(column)])
+        counted = len(ascending) == rows and ascending[-1] - ascending[0] == rows - 1
+        larger = not _are_bytes(column) and all(map(_are_bytes, beside))
+        if 2 * len(beside) < dims - 1 or (rows >= FEWEST_COUNTED and (counted or larger)):
+            raise RequestError(
+                f"{where}: its {'last' if end else 'first'} column has whole numbers that look like ids or classes, "
+                "and no heading says what it is: give one, such as id,dim_0,dim_1 or label,dim_0,dim_1; if all are "
+                "dimensions, dim_0,dim_1,dim_2"
+            )
+
+
+def _varies_in_whole_numbers(column: Values) -> bool:
+    there = column[~np.isnan(column)]
+    return bool((there == np.rint(there)).all() and (there != there[:1]).any())
+
+
+def _are_bytes(column: Values) -> bool:
+    return bool(np.nanmin(column) >= -128 and np.nanmax(column) <= 255)
 
 
 def _consecutive(size: int) -> tuple[list[int], list[int]]:
