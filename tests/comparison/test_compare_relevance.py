@@ -49,6 +49,22 @@ def test_separate_queries_with_ids_skip_the_item_of_their_id(upgrade: Upgrade) -
     assert relevance.listed[relevance.group[1]].tolist() == np.flatnonzero(upgrade.labels == upgrade.labels[1]).tolist()
 
 
+def test_numbers_and_their_text_are_the_same_class(upgrade: Upgrade) -> None:
+    """As of two text files, one of which has another class that is no number."""
+    words = upgrade.labels.astype(str)
+    words[0] = "none"
+    np.savez("q_old.npz", vectors=upgrade.old[:9], labels=words[:9])
+    np.savez("q_new.npz", vectors=upgrade.new[:9])
+    queries, gallery = read_items(Path("q_old.npz"), Path("q_new.npz")), items()
+    relevance = by_class(gallery, queries)
+    for query, word in enumerate(words[:9]):
+        expected = [] if query == 0 else np.flatnonzero(upgrade.labels == int(word)).tolist()
+        assert relevance.listed[relevance.group[query]].tolist() == expected
+    np.savez("q_old.npz", vectors=upgrade.old[:9], labels=np.array(["cat"] * 9))
+    with pytest.raises(RequestError, match=r"the classes of .* differ in kind: numbers in one"):
+        by_class(gallery, read_items(Path("q_old.npz"), Path("q_new.npz")))
+
+
 @pytest.mark.usefixtures("upgrade")
 def test_missing_classes_are_named_with_the_option_that_gives_them(upgrade: Upgrade) -> None:
     with pytest.raises(RequestError, match=r"new\.npy has no classes of its items: give --labels"):

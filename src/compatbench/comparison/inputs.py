@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from compatbench.data.vectors.columns import EITHER
 from compatbench.data.vectors.documents import Documents
 from compatbench.data.vectors.embeddings import EmbeddingTable, VectorSource, read_labels, read_table
 from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.index_as_ids import index_as_ids, refuse_other_order
 from compatbench.data.vectors.notices import Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
 from compatbench.data.vectors.pairing import Checked, Pairing, Rows, pair, select
@@ -127,14 +128,17 @@ def pair_items(
         found = [one.table for one in (old, new) if getattr(one.table, role) is not None]
         if asked is not None and not found and (role != "labels" or labels is None):
             raise RequestError(f"neither {old.table.name} nor {new.table.name} has a column '{asked}' for --{role}")
+    *tables, said = index_as_ids(old.table, new.table)
+    old, new = (replace(one, table=table) for one, table in zip((old, new), tables, strict=True))
     pairing = pair(old, new, options, more_old=more_old)
+    refuse_other_order(labels, new.table)
     given = new.table.labels if labels is None else read_labels(labels, len(new.table))
     source = new.table.name if labels is None else str(labels) if isinstance(labels, str | Path) else "labels"
     classes = _of_both(select(given, pairing.new), source, old.table.labels, old.table.name, pairing, "class")
     groups = select(new.table.group, pairing.new), new.table.name, old.table.group, old.table.name
     group = _of_both(*groups, pairing, "document")
     documents = None if group is None else Documents.of(group)
-    notices = [*old.table.notices, *new.table.notices, *pairing.notices]
+    notices = [*old.table.notices, *new.table.notices, *said, *pairing.notices]
     if documents is not None:
         text = f"{len(documents):,} documents of {len(documents.order):,} vectors, each scored by its best one"
         notices.append(Notice("documents", len(documents), text))

@@ -11,10 +11,10 @@ import numpy as np
 from compatbench.comparison.inputs import PairedItems
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.lists import Lists
-from compatbench.data.vectors.in_memory import JudgementSource, judgements_in_memory
+from compatbench.data.vectors.in_memory import JudgementSource, judgements_in_memory, unused_judgement_columns
 from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import DEFAULT, InputOptions
-from compatbench.data.vectors.pairing import Rows
+from compatbench.data.vectors.pairing import Rows, of_one_kind
 from compatbench.data.vectors.qrels import Judged, read_judgements
 from compatbench.errors import RequestError, listed
 from compatbench.evaluation.relevance import Relevance, by_label
@@ -39,12 +39,9 @@ def by_class(gallery: PairedItems, queries: PairedItems | None, options: InputOp
     if queries is None or queries.labels is None:
         _refuse_documents_as_queries(gallery)
         return by_label(labels, labels, np.arange(len(gallery)))
-    if (labels.dtype.kind == "U") != (queries.labels.dtype.kind == "U"):
-        raise RequestError(
-            f"the classes of {gallery.new.name} and {queries.new.name} differ in kind: numbers in one, text in the "
-            "other; name them alike"
-        )
-    return by_label(queries.labels, labels, _same_ids(gallery, queries, options))
+    what = f"the classes of {gallery.new.name} and {queries.new.name}"
+    labels, classes = of_one_kind(labels, queries.labels, what)
+    return by_label(classes, labels, _same_ids(gallery, queries, options))
 
 
 def _refuse_documents_as_queries(gallery: PairedItems) -> None:
@@ -113,7 +110,10 @@ def read_qrels(
             f"{path}, line {again.line}: the pair is already judged in line {first.line}, {first.grade:g} there and "
             f"{again.grade:g} here; {len(contradicting):,} judgements contradict earlier ones: keep one of each"
         )
+    unused = [] if isinstance(source, str | Path) else unused_judgement_columns(source)
     notices = [*_unknown(path, gallery, asked, unknown, options), *_said(path, judged, of_left_out, repeated, options)]
+    if unused:
+        notices.append(Notice("columns", len(unused), f"{path}: left alone: {listed(map(repr, unused), LISTED)}"))
     pairs = np.array(list(judged), dtype=np.int64).reshape(-1, 2)
     grades = np.array([one.grade for one in judged.values()], dtype=np.float32)
     own = np.arange(len(asked)) if queries is None else np.full(len(asked), -1)

@@ -100,6 +100,43 @@ def test_frames_are_paired_by_id_and_have_labels(upgrade: Upgrade) -> None:
     assert mapped(old, new, upgrade.new[:3]).shape == (3, 12)
 
 
+def test_a_frame_in_another_order_is_paired_by_its_index(upgrade: Upgrade) -> None:
+    order, names = np.random.default_rng(0).permutation(400), [f"d{row}" for row in range(400)]
+    expected = mapped(upgrade.old, upgrade.new, upgrade.new[:3])
+    for index in (None, names, pd.Index(names, name="sku")):
+        old, new = pd.DataFrame(upgrade.old, index=index), pd.DataFrame(upgrade.new, index=index)
+        np.testing.assert_allclose(mapped(old, new.iloc[order], upgrade.new[:3]), expected, atol=1e-5)
+
+
+MISSING = {
+    "list": lambda words: words,
+    "objects": lambda words: np.array(words, dtype=object),
+    "series": pd.Series,
+    "column of objects": lambda words: pd.Series(words, dtype=object),
+    "strings": lambda words: pd.Series(words, dtype="string"),
+    "categories": pd.Categorical,
+}
+
+
+@pytest.mark.parametrize("make", MISSING.values(), ids=MISSING)
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_what_is_missing_is_no_class_and_no_id(upgrade: Upgrade, make: Any, missing: Any) -> None:
+    words: list[Any] = [f"c{one}" for one in upgrade.labels]
+    words[3] = words[9] = missing
+    old, new = upgrade.old, upgrade.new
+    queries = {"old_queries": old[:400], "new_queries": new[:400]}
+    for ask in (
+        lambda: cb.compare(old, new, make(words)),
+        lambda: cb.compare(old, new, upgrade.labels.astype(str), query_labels=make(words), **queries),
+        lambda: cb.fit("ridge", old, new, make(words)),
+        lambda: cb.fit("ridge", {"vectors": old, "ids": make(words)}, {"vectors": new, "ids": make(words)}),
+    ):
+        with pytest.raises(cb.RequestError, match=r"has 2 empty rows \(first row 3\); fill them in"):
+            ask()
+    words[3] = words[9] = "nan"  # text is text
+    assert cb.fit("ridge", old, new, make(words)).query(new[:1]).shape == (1, 12)
+
+
 def test_a_frame_of_numbers_has_no_id_among_its_dimensions(upgrade: Upgrade) -> None:
     expected = mapped(upgrade.old, upgrade.new, upgrade.new[:3])
     old, new = pd.DataFrame(upgrade.old), pd.DataFrame(upgrade.new)
@@ -121,6 +158,13 @@ def test_judgements_are_taken_from_memory(upgrade: Upgrade) -> None:
     assert all(one == numbers[0] for one in numbers)
     with pytest.raises(cb.RequestError, match="judgement 1 is"):
         cb.compare(upgrade.old, upgrade.new, qrels=[("a", "b")])
+    wide = pd.concat([frame, frame.assign(score=0.5)]).assign(split="test").query("score == 1").sample(frac=1)
+    for one in (wide, wide.set_index("query-id"), pa.Table.from_pandas(wide)):
+        other = cb.compare(upgrade.old, upgrade.new, qrels=one, adapters=["ridge"], metric="nDCG@10")
+        assert other.comparison.outcome("ridge").metrics["nDCG@10"].value == pytest.approx(numbers[0]["nDCG@10"].value)
+        assert [text for text in other.notices if "left alone: 'split'" in text]
+    with pytest.raises(cb.RequestError, match="which does not say which column is what"):
+        cb.compare(upgrade.old, upgrade.new, qrels=wide.assign(qid="1"))
 
 
 def test_a_saved_adapter_is_that_of_the_command(upgrade: Upgrade) -> None:

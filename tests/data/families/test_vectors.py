@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from compatbench.data.families.vectors import VectorsFamily, VectorsOptions
@@ -51,6 +52,24 @@ def test_vectors_of_one_item_are_found_by_its_id_in_every_file(folder: Path) -> 
             assert np.array_equal(items.read(trunk), expected[rows])
             assert np.array_equal(items[2:4].read(trunk), expected[rows][2:4])
             assert split.labels.tolist() == [row % 2 for row in rows]
+
+
+def test_frames_in_another_order_are_matched_by_their_index(folder: Path) -> None:
+    for part, count in COUNTS.items():
+        for trunk, order in (("glove", np.arange(count)), ("e5", np.arange(count)[::-1])):
+            write(folder, part, trunk, np.arange(count))
+            vectors = np.load(folder / part / f"{trunk}.npz")["vectors"]
+            (folder / part / f"{trunk}.npz").unlink()
+            index = pd.Index([f"{part} {row}" for row in range(count)], name="sku")
+            frame = pd.DataFrame(
+                {"vectors": vectors.tolist(), "labels": [f"c{row % 2}" for row in range(count)]}, index
+            )
+            frame.iloc[order].to_parquet(folder / part / f"{trunk}.parquet")
+    items = load(folder).train.images
+    assert isinstance(items, TrunkVectors)
+    for trunk, dim in DIMS.items():
+        expected = np.random.default_rng([COUNTS["train"], dim]).normal(size=(COUNTS["train"], dim))
+        assert np.array_equal(items.read(trunk), expected.astype(np.float32)[::-1])  # as the first file, e5, has them
 
 
 def test_without_a_folder_of_queries_the_gallery_searches_itself(folder: Path) -> None:

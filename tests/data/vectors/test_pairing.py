@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from compatbench.comparison.inputs import read_items
 from compatbench.data.vectors import embeddings
+from compatbench.data.vectors.embeddings import read_table
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError
 
@@ -98,3 +103,117 @@ def test_without_ids_nothing_can_be_cut(tmp_path: Path) -> None:
     np.save(tmp_path / "new.npy", NEW[:9])
     with pytest.raises(RequestError, match="with ids, --common cuts"):
         read_items(tmp_path / "old.npy", tmp_path / "new.npy", options=InputOptions(common=True))
+
+
+def saved(frame: pd.DataFrame, path: Path) -> Path:
+    frame.to_parquet(path)
+    return path
+
+
+def by_dictionary(old: pd.DataFrame, new: pd.DataFrame) -> list[list[float]]:
+    """The old vector of every new row, by the index."""
+    vectors = dict(zip(old.index, old["vector"].tolist(), strict=True))
+    return [list(vectors[name]) for name in new.index]
+
+
+INDEXES = {
+    "text": pd.Index(IDS),
+    "named": pd.Index(IDS, name="sku"),
+    "numbers": pd.Index(1000 + np.arange(ROWS)),
+    "default": pd.RangeIndex(ROWS),
+    "two levels": pd.MultiIndex.from_arrays([IDS, np.arange(ROWS)]),
+    "fractions": pd.Index(np.arange(ROWS) / 8),
+}
+
+
+@pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_frames_are_paired_by_their_index(tmp_path: Path, index: pd.Index, in_memory: bool) -> None:
+    order = np.random.default_rng(2).permutation(ROWS)
+    old = pd.DataFrame({"vector": OLD.tolist()}, index=index)
+    new = pd.DataFrame({"vector": NEW.tolist()}, index=index).iloc[order]
+    files = (old, new) if in_memory else (saved(old, tmp_path / "o.parquet"), saved(new, tmp_path / "n.parquet"))
+    items = read_items(*files, new.index.get_level_values(0).astype(str).to_numpy(dtype=str))
+    assert items.raw_old(np.arange(ROWS)).tolist() == [np.float32(row).tolist() for row in by_dictionary(old, new)]
+    assert items.raw_new(np.arange(ROWS)).tolist() == NEW[order].tolist()
+    said = [one.text for one in items.notices]
+    assert sum("ids from its index" in one for one in said) == 2
+    assert not any("left alone" in one for one in said)
+
+
+def test_frames_of_one_index_are_paired_by_position_and_named_by_it() -> None:
+    frames = [pd.DataFrame(one, index=pd.Index(IDS, name="sku")) for one in (OLD, NEW)]
+    assert read_items(*frames).ids.tolist() == IDS.tolist()
+    twice = [pd.DataFrame(one, index=np.arange(ROWS) // 2) for one in (OLD, NEW)]
+    assert np.array_equal(read_items(*twice).raw_old(np.arange(ROWS)), OLD)
+    with pytest.raises(RequestError, match=r"its index is to pair the rows, and has 0 several times: .*reset_index"):
+        read_items(twice[0], twice[1][::-1])
+
+
+def test_an_index_is_no_id_beside_what_has_none() -> None:
+    """An array, or a frame that is merely counted: by position, which is said; and no index is ever a dimension."""
+    bytes_ = np.arange(ROWS * 3, dtype=np.int8).reshape(ROWS, 3)
+    for index in (IDS, np.arange(ROWS)[::-1] + 5, np.arange(ROWS) / 8, [np.arange(ROWS), np.arange(ROWS)]):
+        for new in (NEW, pd.DataFrame(NEW)) if index is IDS else (NEW,):
+            items = read_items(pd.DataFrame(bytes_, columns=list("abc"), index=index), new)
+            assert np.array_equal(items.raw_old(np.arange(ROWS)), bytes_)
+            assert [one.text for one in items.notices if "its index is left alone" in one.text]
+
+
+def test_frames_of_other_items_are_refused() -> None:
+    frames = pd.DataFrame(OLD), pd.DataFrame(NEW, index=pd.RangeIndex(7, ROWS + 7))
+    with pytest.raises(RequestError, match=r"old has no id 40, which is row 33 of new; 7 of 40 .*reset_index"):
+        read_items(*frames)
+    items = read_items(*frames, options=InputOptions(common=True))
+    assert np.array_equal(items.raw_old(np.arange(33)), OLD[7:])
+    assert np.array_equal(items.raw_new(np.arange(33)), NEW[:33])
+
+
+def test_a_column_of_pandas_has_an_index_too() -> None:
+    order = np.random.default_rng(2).permutation(ROWS)
+    old, new, classes = (pd.Series(list(one), index=IDS) for one in (OLD, NEW, range(ROWS)))
+    assert np.array_equal(read_items(old, new.iloc[order]).raw_old(np.arange(ROWS)), OLD[order])
+    assert read_items(old, new, classes).labels is not None
+    with pytest.raises(RequestError, match="labels: their index is that of new in another order"):
+        read_items(old, new, classes[::-1])
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"{",
+        b"[]",
+        b'{"index_columns": 3}',
+        b'{"index_columns": [["a"]]}',
+        b'{"index_columns": ["gone"]}',
+        b'{"index_columns": [{"start": 0, "stop": 1180591620717411303424, "step": 1}]}',
+        b'{"index_columns": [{"start": 1180591620717411303424, "stop": 1180591620717411303464, "step": 1}]}',
+        b'{"index_columns": [{"start": 0, "stop": 40, "step": 0}]}',
+        b'{"index_columns": [{"start": "0", "stop": 40, "step": 1}]}',
+        b'{"index_columns": [{"kind": "range"}]}',
+        b'{"index_columns": [{"start": 3, "stop": 45, "step": 1}]}',
+    ],
+)
+def test_a_description_that_does_not_fit_says_nothing(tmp_path: Path, description: bytes) -> None:
+    table = pa.table({"vectors": OLD.tolist()}).replace_schema_metadata({b"pandas": description})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert read_table(tmp_path / "x.parquet").index is None
+    np.save(tmp_path / "new.npy", NEW)
+    assert np.array_equal(read_items(tmp_path / "x.parquet", tmp_path / "new.npy").raw_old(np.arange(ROWS)), OLD)
+
+
+def test_numbers_and_their_text_are_the_same_id(tmp_path: Path) -> None:
+    """As a text file gives them, which has numbers only where all are written so."""
+    names = [*(f"{row:03d}" for row in range(20)), *map(str, range(2**63 + 20, 2**63 + 40))]
+    np.savez(tmp_path / "text.npz", vectors=OLD, ids=names)
+    some = np.random.default_rng(2).permutation(np.arange(20, ROWS))
+    np.savez(tmp_path / "numbers.npz", vectors=NEW[some], ids=np.array([int(names[row]) for row in some], np.uint64))
+    rows = [{"id": int(names[row]), "vector": NEW[row].tolist()} for row in some]
+    (tmp_path / "numbers.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    cells = [",".join([names[row], *map(str, NEW[row].tolist())]) for row in some]
+    (tmp_path / "numbers.csv").write_text("\n".join(["id,dim_0,dim_1,dim_2", *cells]))
+    for name in ("numbers.npz", "numbers.jsonl", "numbers.csv"):
+        items = read_items(tmp_path / "text.npz", tmp_path / name, options=InputOptions(common=True))
+        assert items.ids.tolist() == [names[row] for row in some]
+        assert np.array_equal(items.raw_old(np.arange(20)), OLD[some])
+        np.testing.assert_allclose(items.raw_new(np.arange(20)), NEW[some], rtol=1e-6)

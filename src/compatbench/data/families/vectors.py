@@ -19,7 +19,9 @@ from compatbench.data.families._judged import judgements, read_grades
 from compatbench.data.family import Family, Notify, Options
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.vectors.embeddings import EmbeddingTable, read_table
+from compatbench.data.vectors.formats.format import Values
 from compatbench.data.vectors.formats.registry import FORMATS
+from compatbench.data.vectors.index_as_ids import index_as_ids
 from compatbench.data.vectors.pairing import SHORTEST
 from compatbench.errors import RequestError
 
@@ -124,13 +126,13 @@ def _read(folder: Path) -> _Part:
         raise RequestError(f"{folder} has no files of vectors; {LAYOUT}")
     tables = {path.stem: _checked(read_table(path)) for path in paths}
     first = next(iter(tables.values()))
-    ids = (np.arange(len(first)) if first.ids is None else first.ids).astype(str)
+    ids = _names(first)
     if len(np.unique(ids)) < len(ids):
         raise RequestError(f"{first.name}: an id is there twice; give every item its own")
     orders = {}
     for name, table in tables.items():
-        own = IdLookup((np.arange(len(table)) if table.ids is None else table.ids).astype(str))
-        orders[name] = own.rows(ids)
+        one, other, _ = index_as_ids(first, table)
+        orders[name] = IdLookup(_names(other)).rows(_names(one))
         if len(table) != len(first) or (orders[name] < 0).any():
             raise RequestError(f"{table.name} and {first.name} differ in their items; give all trunks the same ids")
     labelled = next((name for name, table in tables.items() if table.labels is not None), None)
@@ -140,6 +142,10 @@ def _read(folder: Path) -> _Part:
         assert given is not None
         labels = given[orders[labelled]].astype(str).tolist()
     return _Part(tables, orders, ids.tolist(), labels)
+
+
+def _names(table: EmbeddingTable) -> Values:
+    return (np.arange(len(table)) if table.ids is None else table.ids).astype(str)
 
 
 def _checked(table: EmbeddingTable) -> EmbeddingTable:

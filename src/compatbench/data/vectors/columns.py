@@ -76,11 +76,9 @@ def _choose(
 def _notices(
     path: Path, available: Names, options: InputOptions, chosen: dict[str, str], index: Collection[str]
 ) -> Iterator[Notice]:
-    told = [role for role in chosen if getattr(options, role) and not options.of_queries]
+    told = [role for role in USUAL if getattr(options, role) and not options.of_queries]
     guessed = [
-        f"{role} from '{name}'"
-        for role, name in chosen.items()
-        if name != role and role in USUAL and role not in told
+        f"{role} from '{name}'" for role, name in chosen.items() if name != role and role in USUAL and role not in told
     ]
     if guessed:
         yield Notice("columns", 0, f"{path}: {', '.join(guessed)}")

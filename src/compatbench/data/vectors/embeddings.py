@@ -52,6 +52,8 @@ class EmbeddingTable:
     dims: int | None = None
     """The first of its dimensions that are used; None: all."""
     notices: tuple[Notice, ...] = ()
+    index: Values | None = None
+    """(N,) the index of a data frame, or numbers of rows: ids only beside a table that has any, see `index_as_ids`."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -126,8 +128,8 @@ def read_table(source: VectorSource, options: InputOptions = DEFAULT, side: Whic
     vectors, dims = columns["vectors"], options.first_dims(side)
     if not isinstance(source, Address | Path):
         vectors = np.asarray(vectors)  # a mapping of the user's may have changed, or its file be gone
-    ids, labels, group = (columns.get(key) for key in ("ids", "labels", "group"))
-    table = EmbeddingTable(str(path), vectors, ids, labels, group, dims=dims)
+    ids, labels, group, index = (columns.get(key) for key in ("ids", "labels", "group", "index"))
+    table = EmbeddingTable(str(path), vectors, ids, labels, group, dims=dims, index=index)
     if options.packed_bits and vectors.ndim == 2 and vectors.dtype.kind in "iuf":
         table = replace(table, packed_bits=are_bytes(table.name, table.stored_blocks()))
     _check_kind_of_vectors(table)

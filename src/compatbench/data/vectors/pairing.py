@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from compatbench.data.id_lookup import IdLookup
 from compatbench.data.vectors.embeddings import EmbeddingTable
 from compatbench.data.vectors.formats.format import Values
+from compatbench.data.vectors.index_as_ids import REMEDY
 from compatbench.data.vectors.notices import LISTED, Notice
 from compatbench.data.vectors.options import InputOptions
 from compatbench.errors import RequestError, listed
@@ -140,11 +141,10 @@ def _matched(
     if old.ids is None or new.ids is None:
         without, other = (old, new) if old.ids is None else (new, old)
         raise RequestError(f"{other.name} has ids and {without.name} has none: give both of them ids, or neither")
-    if (old.ids.dtype.kind == "U") != (new.ids.dtype.kind == "U"):
-        raise RequestError(f"the ids of {old.name} and {new.name} differ in kind: numbers in one, text in the other")
-    if np.array_equal(old.ids, new.ids):
+    old_ids, new_ids = of_one_kind(old.ids, new.ids, f"the ids of {old.name} and {new.name}")
+    if np.array_equal(old_ids, new_ids):
         return every, every, []
-    rows = _rows_of(old.ids, new.ids)
+    rows = _rows_of(old_ids, new_ids)
     found = rows >= 0
     other_way = np.ones(len(old), dtype=np.bool_)
     other_way[rows[found]] = False
@@ -164,6 +164,19 @@ def _matched(
             )
         )
     return rows[found], every[found], said
+
+
+def of_one_kind(one: Values, other: Values, what: str) -> tuple[Values, Values]:
+    """Both as text where one is text and the other numbers: 7 is "7", and "007" another.
+
+    Raises RequestError where nothing is the same then.
+    """
+    if (one.dtype.kind == "U") == (other.dtype.kind == "U"):
+        return one, other
+    one, other = one.astype(str), other.astype(str)
+    if not np.isin(one, other).any():
+        raise RequestError(f"{what} differ in kind: numbers in one, text in the other")
+    return one, other
 
 
 def _rows_of(ids: Values, wanted: Values) -> Rows:
@@ -190,6 +203,8 @@ def _place(codes: Rows) -> Rows:
 def _refuse_missing(table: EmbeddingTable, other: EmbeddingTable, missing: Rows) -> None:
     if len(missing) and other.ids is not None:
         remedy = "embed these items by both models, or cut to those that both have by --common"
+        if table.ids is table.index or other.ids is other.index:
+            remedy = f"{remedy}; {REMEDY}"
         if (alike := _spelt_alike(table.ids, other.ids[missing[0]])) is not None:
             remedy = f"{table.name} has {alike}: spell ids alike in both files"
         raise RequestError(

@@ -68,11 +68,16 @@ def checked_grade(where: str, grade: float) -> float:
     return grade
 
 
-def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
-    """The places of `query`, `document` and `grade` by a heading. Raises RequestError for one that does not say."""
-    roles = [_role(word) for word in words]
+def columns_of(name: str, words: Sequence[str], *, others: bool = False) -> dict[str, int]:
+    """The places of `query`, `document` and `grade` by a heading, which with `others` may have further columns.
+
+    Raises RequestError for one that does not say.
+    """
+    roles = [role_of(word) for word in words]
     order = {role: place for place, role in enumerate(roles) if role is not None}
-    if None in roles or len(order) < len(words) or not {"query", "document", "grade"} <= order.keys():
+    unknown = roles.count(None)
+    clear = len(order) + unknown == len(words) and {"query", "document", "grade"} <= order.keys()
+    if not clear or (unknown and not others):
         raise RequestError(
             f"{name}: its heading is {listed(map(repr, words), LISTED)}, which does not say which column is what; name "
             "them query-id, corpus-id and score"
@@ -80,6 +85,7 @@ def columns_of(name: str, words: Sequence[str]) -> dict[str, int]:
     return order
 
 
-def _role(word: str) -> str | None:
+def role_of(word: str) -> str | None:
+    """What the heading `word` says of its column; None where it says nothing."""
     plain = "".join(character for character in word.lower() if character.isalnum())
     return next((role for role, names in NAMES.items() if plain in names), None)
