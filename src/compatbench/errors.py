@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Iterable
 from importlib.util import find_spec
 from math import inf
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
@@ -102,3 +104,12 @@ def is_machines_failure(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def describe(error: BaseException, path: Path) -> str:
+    """`error` in one line, with the innermost line of the file's own folder in its traceback."""
+    text = one_line(str(error)) or "no message"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent]
+    where = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}()" if own else ""
+    return f"{type(error).__name__}{where}: {text}"

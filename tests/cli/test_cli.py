@@ -21,6 +21,7 @@ from compatbench import cli
 from compatbench.cli import bench
 from compatbench.cli.bench import prepare
 from compatbench.cli.console import plain_console
+from compatbench.errors import RequestError
 from compatbench.execution import choice
 from compatbench.execution.executor import Watcher
 from compatbench.plan.cells import Cell
@@ -271,7 +272,9 @@ def test_a_report_says_which_records_it_leaves_out_and_why(command: Command, tmp
     path.with_name("etf--seed0--000000000000.json").write_text("{}")
     lines = command("report", "narrow.yaml").out.splitlines()
     assert lines[0].startswith(f"left out: {path}: schema version 99, where this CompatBench reads 1 to ")
-    assert lines[1].startswith("left out: records of other settings, data or protocol than the suite has now (1): ")
+    assert lines[1].startswith(
+        "left out: records of seeds, methods, settings or data that this command does not have (1): "
+    )
     assert lines[1].endswith("etf--seed0--000000000000.json")
     assert lines[-1] == "no records yet: run the suite first"
 
@@ -300,6 +303,28 @@ def test_an_interrupted_run_numbers_no_two_cells_alike(
     first, last = output.getvalue().splitlines()
     assert first.startswith("[1/2] ok")
     assert last == "interrupted: 1 of 2 cells are done and kept; the same command goes on with the rest"
+
+
+def test_a_run_that_is_interrupted_before_its_first_cell_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "fetch_weights", stop)
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("own, etf, ", ""))
+    ready = prepare(str(tmp_path / "tiny.yaml"), Selection(), Store(tmp_path), tmp_path, (), print)
+    output = io.StringIO()
+    with pytest.raises(typer.Exit):
+        bench.run(ready, ready.cells, 1, Console(file=output))
+    assert output.getvalue().startswith("interrupted: 0 of 2 cells are done and kept")
+
+
+def test_options_of_another_executor_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("own, etf, ", ""))
+    ready = prepare(str(tmp_path / "tiny.yaml"), Selection(), Store(tmp_path), tmp_path, (), print)
+    with pytest.raises(RequestError, match=r"^--option gpus is of --executor slurm, not of local$"):
+        bench.run(ready, ready.cells, 1, Console(file=io.StringIO()), choice.Choice(options={"gpus": 1}))
 
 
 def test_brackets_and_colons_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from compatbench.data.dataset import Split
 from compatbench.discovery.datasets import check, discover_datasets, family, get, load
 from compatbench.errors import RequestError
 
@@ -79,6 +81,29 @@ def write(folder: Path, stem: str, text: str) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / f"{stem}.py").write_text(text)
     return folder / f"{stem}.py"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("return Dataset(", "Dataset(", "TypeError: load() returned NoneType, not a Dataset"),
+        ("% 10\n", "% 10 / 2\n", "TypeError at broken.py:22 in load(): labels are whole numbers, class ids from 0"),
+        ("labels = np", "open(root / 'none'); labels = np", "FileNotFoundError at broken.py:20 in load(): "),
+    ],
+)
+def test_a_load_that_fails_is_one_line_with_its_place(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    write(tmp_path, "broken", DATASET.format(name="stripes").replace(right, wrong))
+    with pytest.raises(RequestError) as caught:
+        load("stripes", 16, tmp_path, {}, [tmp_path])
+    assert str(caught.value).startswith(f"dataset 'stripes': {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_may_be_a_list() -> None:
+    images = np.zeros((3, 1, 8, 8), np.uint8)
+    assert Split.of(images, [2, 0, 1], 0).labels.tolist() == [2, 0, 1]
+    with pytest.raises(TypeError, match="labels are whole numbers, class ids from 0, and not <U1"):
+        Split.of(images, ["2", "0", "1"], 0)
 
 
 def test_a_built_in_file_has_the_name_of_its_dataset() -> None:

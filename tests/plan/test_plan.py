@@ -173,6 +173,16 @@ def test_reasons_to_skip_are_those_of_the_task(plan: Plan) -> None:
     assert skips["dimension", "independent"] is None
 
 
+def test_needs_that_are_no_members_are_named_with_the_file(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "wordy.py").write_text(
+        "from compatbench.method import TrainingMethod\n\n\n"
+        "class Wordy(TrainingMethod):\n    'Needs by another name.'\n\n"
+        "    name = 'wordy'\n    needs = frozenset({'old_encoder'})\n"
+    )
+    with pytest.raises(RequestError, match=r"^method 'wordy' \(.*wordy\.py\): needs.*'old encoder'[^\n]*$"):
+        plan(methods_found=discover([tmp_path]), methods=["wordy"], seeds=[0])
+
+
 def test_a_space_of_its_own_takes_no_second_upgrade(plan: Plan) -> None:
     """Cosines with anchors are vectors of neither model; rewritten vectors of `fct` are the new model's."""
     shares = [{"share": share} for share in (0.2, 0.5, 1)]

@@ -33,6 +33,7 @@ from compatbench.suite.suite import Suite, load_suite, suite_file
 
 if TYPE_CHECKING:
     from compatbench.execution.choice import Choice
+    from compatbench.execution.executor import Executor
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,25 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
     Raises RequestError where the folder of runs cannot be written or published weights cannot be fetched, MachineError
     where the folder can no longer be written, and typer.Exit after Ctrl-C, with a line that says what is done.
     """
-    from compatbench.execution.cell import RunContext
-    from compatbench.execution.choice import Choice, make_executor
+    from compatbench.execution.choice import Choice
     from compatbench.execution.display import Display
+
+    display = Display(console, len(cells))
+    try:
+        executor = _executor(bench, cells, jobs, console, choice or Choice())
+        with display:
+            return executor.run(cells, display)
+    except KeyboardInterrupt:
+        done = f"{display.ended} of {len(cells)} cells are done and kept"
+        line = f"interrupted: {done}; the same command goes on with the rest"
+        print(line, file=console.file, flush=True)  # rich would first print again the line that Ctrl-C cut short
+        raise typer.Exit(128 + signal.SIGINT) from None
+
+
+def _executor(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice: Choice) -> Executor:
+    """The executor of `choice`, with published weights fetched and the folder of runs made."""
+    from compatbench.execution.cell import RunContext
+    from compatbench.execution.choice import make_executor
 
     fetch_weights(cells, bench.data, lambda line: console.print(line, soft_wrap=True))
     try:
@@ -133,7 +150,6 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         tempfile.TemporaryFile(dir=bench.store.root).close()
     except OSError as error:
         raise RequestError(f"--runs {bench.store.root}: cannot be written: {error.strerror}") from error
-    choice = choice or Choice()
     sharing = jobs if choice.coordinator is None else choice.coordinator.launch.local_size
     context = RunContext(
         bench.store.root,
@@ -143,13 +159,4 @@ def run(bench: Bench, cells: Sequence[Cell], jobs: int, console: Console, choice
         bench.origin,
         bench.dataset_folders,
     )
-    executor = make_executor(choice, context, jobs, bench.suite.timeout_minutes * 60)
-    display = Display(console, len(cells))
-    try:
-        with display:
-            return executor.run(cells, display)
-    except KeyboardInterrupt:
-        done = f"{display.ended} of {len(cells)} cells are done and kept"
-        line = f"interrupted: {done}; the same command goes on with the rest"
-        print(line, file=console.file, flush=True)  # rich would first print again the line that Ctrl-C cut short
-        raise typer.Exit(128 + signal.SIGINT) from None
+    return make_executor(choice, context, jobs, bench.suite.timeout_minutes * 60)

@@ -50,7 +50,9 @@ def write_and_print(
     planned = {bench.store.record(cell.spec) for cell in (*bench.cells, *bench.others)}
     if strange := sorted(set(bench.store.record_files(bench.name)) - planned):
         names = listed(path.name for path in strange)
-        left_out(f"records of other settings, data or protocol than the suite has now ({len(strange)}): {names}")
+        left_out(
+            f"records of seeds, methods, settings or data that this command does not have ({len(strange)}): {names}"
+        )
     if not everything:
         console.print("no records yet: run the suite first")
         return records

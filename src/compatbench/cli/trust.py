@@ -227,7 +227,8 @@ def order(
     def rows_of(store: Store, name: str) -> dict[str, list[MethodRow]]:
         records = [read_record(path) for path in store.record_files(name)]
         if not records:
-            raise RequestError(f"suite '{name}' has no records in {runs} or {leaderboard}; run it first")
+            where = f"{leaderboard}, and {runs} does not have both suites"
+            raise RequestError(f"suite '{name}' has no records in {where}; run '{suite}' and '{other}' first")
         newest = max(record.protocol_version for record in records)
         current = [record for record in records if record.protocol_version == newest]
         reader = ScoreReader(store.arrays)

@@ -6,11 +6,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from compatbench.data.image_files import Images, read, read_batches, slices
@@ -39,8 +38,11 @@ class Split:
     """What a person calls each image, such as its relative path."""
 
     @classmethod
-    def of(cls, images: NDArray[np.uint8], labels: NDArray[Any], ids: NDArray[np.int64] | int) -> Split:
+    def of(cls, images: NDArray[np.uint8], labels: ArrayLike, ids: NDArray[np.int64] | int) -> Split:
         """From arrays: images (N, C, S, S), labels (N,), and ids (N,) or the first of N consecutive ids."""
+        labels = np.asarray(labels)
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"labels are whole numbers, class ids from 0, and not {labels.dtype}")
         if isinstance(ids, int):
             ids = np.arange(ids, ids + len(labels))
         return cls(

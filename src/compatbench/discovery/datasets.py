@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,7 @@ from compatbench.data import families
 from compatbench.data.family import Family, Notify, Options
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module
-from compatbench.errors import RequestError
+from compatbench.errors import MachineError, RequestError, describe, is_machines_failure
 from compatbench.storage.validation import validated
 
 if TYPE_CHECKING:
@@ -54,12 +55,21 @@ def load(
 
 def load_dataset(family: Family[Any], image_size: int | None, root: Path, options: Options) -> Dataset:
     """`load`, for a family already found."""
-    from compatbench.data.dataset import check_dataset
+    from compatbench.data.dataset import Dataset, check_dataset
     from compatbench.data.resize import resized
 
     if image_size is not None and image_size < 0:
         raise RequestError(f"dataset '{family.name}': image_size is {image_size}; it must be at least 1")
-    dataset = family.load(root, options, image_size)
+    try:
+        dataset = family.load(root, options, image_size)
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"load() returned {type(dataset).__name__}, not a Dataset")
+    except Exception as error:
+        if isinstance(error, RequestError | MachineError) or is_machines_failure(error):
+            raise
+        raise RequestError(
+            f"dataset '{family.name}': {describe(error, Path(inspect.getfile(type(family))))}"
+        ) from error
     check_dataset(dataset)
     if image_size == 0 and dataset.train.image_size:
         raise RequestError(f"dataset '{family.name}' has images: say their size, e.g. image_size: 32")

@@ -31,7 +31,9 @@ class Choice:
 
 
 def make_executor(choice: Choice, context: RunContext, jobs: int, timeout_seconds: float) -> Executor:
-    """The executor of `choice`. Raises RequestError for an unknown one, or a missing package."""
+    """The executor of `choice`. Raises RequestError for an unknown one, options of another, or a missing package."""
+    if choice.options and choice.name != "slurm":
+        raise RequestError(f"--option {next(iter(choice.options))} is of --executor slurm, not of {choice.name}")
     match choice.name:
         case "local" if choice.coordinator is not None:
             return DistributedExecutor(choice.coordinator, context, timeout_seconds)

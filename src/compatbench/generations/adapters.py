@@ -333,7 +333,7 @@ def restore(artefact: Artefact, find: Callable[[str], Plugin]) -> FittedAdapter:
     """
     saved = validated(_Saved, artefact.facts, "its metadata: ")
     if not all(bool(value.isfinite().all()) for value in artefact.tensors.values()):
-        raise RequestError("it contains numbers that are not finite; fit it again")
+        raise RequestError("its maps contain numbers that are not finite; fit it on vectors without NaN")
     sizes = {size for value in artefact.tensors.values() if value.numel() for size in value.shape}
     for name in ("dim", "old_dim"):
         if getattr(saved, name) > SMALL and getattr(saved, name) not in sizes:

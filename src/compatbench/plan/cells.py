@@ -19,6 +19,7 @@ from compatbench.records.record import BASELINE, CellSpec, MethodInfo, Record, r
 from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
 from compatbench.storage.files import content_hash
+from compatbench.storage.validation import validated
 from compatbench.suite.scenarios import GenerationSpec, TestClasses, documents_from
 from compatbench.suite.splits import as_tested
 from compatbench.suite.suite import MethodEntry, Suite
@@ -187,19 +188,20 @@ def _method_info(entry: MethodEntry, plugin: Plugin, params: BaseModel, task: Ta
     if entry.pairs and plugin.kind is not MethodKind.ADAPTER:
         raise RequestError(f"method '{entry.name}' is fitted on no pairs; remove its pairs: {entry.pairs}")
     method = plugin.cls(params, task)
-    return MethodInfo(
-        name=plugin.name,
-        label=entry.label,
-        params=params.model_dump(mode="json"),
-        role=method.role,
-        needs=sorted(method.needs),
-        expects=sorted(method.expects),
-        kind=plugin.kind,
-        setting=entry.setting or (ParameterSetting.UNTUNED if suite_tunes and ranges(params) else None),
-        pairs=(entry.pairs or TrainPart.HELD_OUT) if plugin.kind is MethodKind.ADAPTER else None,
-        source_hash=plugin.source_hash,
-        summary=plugin.summary,
-    )
+    said = {
+        "name": plugin.name,
+        "label": entry.label,
+        "params": params.model_dump(mode="json"),
+        "role": method.role,
+        "needs": sorted(method.needs),
+        "expects": sorted(method.expects),
+        "kind": plugin.kind,
+        "setting": entry.setting or (ParameterSetting.UNTUNED if suite_tunes and ranges(params) else None),
+        "pairs": (entry.pairs or TrainPart.HELD_OUT) if plugin.kind is MethodKind.ADAPTER else None,
+        "source_hash": plugin.source_hash,
+        "summary": plugin.summary,
+    }
+    return validated(MethodInfo, said, f"method '{entry.name}' ({plugin.path}): ")
 
 
 def _meets_elsewhere(adapter: Adapter, task: Task) -> bool:

@@ -15,11 +15,12 @@ from compatbench.data.family import Family
 from compatbench.discovery.contract.adapters import check_adapter
 from compatbench.discovery.contract.dataset import check_dataset_class
 from compatbench.discovery.contract.declaration import check_declaration
-from compatbench.discovery.contract.report import Report, Violation, describe
+from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.contract.trained import check_training_method
 from compatbench.discovery.datasets import DATASETS, NO_OPTIONS, load_family
 from compatbench.discovery.finding import find_class
 from compatbench.discovery.plugins import METHODS
+from compatbench.errors import describe
 from compatbench.vocabulary import MethodKind
 
 __all__ = ["Report", "check"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from compatbench.errors import ContractError, InvalidResultError, RequestError, one_line
+from compatbench.errors import ContractError, InvalidResultError, RequestError, describe
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,12 +73,3 @@ class Report:
         count = len(self.failed)
         verdict = "keeps the contract" if self.passed else f"{count} of {len(self.results)} checks failed"
         return "\n".join([*lines, f"{self.path.name}: {verdict}"])
-
-
-def describe(error: BaseException, path: Path) -> str:
-    """`error` in one line, with the innermost line of the file's own folder in its traceback."""
-    text = one_line(str(error)) or "no message"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).parent == path.resolve().parent]
-    where = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}()" if own else ""
-    return f"{type(error).__name__}{where}: {text}"

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from compatbench.errors import RequestError, listed
-from compatbench.report.render.table import Column, Group, Place, Row, Table, Unit, number
+from compatbench.report.render.table import Column, Place, Row, Table, Unit, number
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
 from compatbench.report.site.answers import answers, facts
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import board_banner
 from compatbench.report.site.scenario_report import ScenarioReport
+from compatbench.report.tables.method_rows import OWN_OLD
 from compatbench.report.tables.overview import UNCONVERGED, explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
 from compatbench.vocabulary import League, ParameterSetting, plain_label
@@ -161,13 +162,11 @@ def _best(overview: Table) -> Table:
     each = max(1, FRONT_ROWS // max(1, len(leagues)))
     kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
     groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
-    caption = "Day-one gain in each upgrade, mAP in points."
-    missed = {UNCONVERGED: overview.footnotes[UNCONVERGED]} if any(map(_missed, kept)) else {}
-    return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes=missed)
-
-
-def _missed(group: Group) -> bool:
-    return any(UNCONVERGED in cell.marks for row in group.rows for cell in row.cells.values())
+    caption = "Day-one gain in each upgrade, mAP in points. n.s.: not significantly behind the first of its league."
+    cells = (cell for group in kept for row in group.rows for cell in row.cells.values())
+    marks = {mark for cell in cells for mark in cell.marks}
+    footnotes = {mark: text for mark, text in overview.footnotes.items() if mark in marks & {OWN_OLD, UNCONVERGED}}
+    return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes=footnotes)
 
 
 def _bare(row: Row) -> Row:
