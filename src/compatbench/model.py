@@ -97,8 +97,8 @@ class NewModel:
     def __init__(self, model: Embedder, train_embeddings: Callable[[], Tensor], labels: Tensor) -> None:
         self._model = model
         self._train_embeddings = train_embeddings
-        self.train_labels = labels
-        """Labels (N,) of the training set."""
+        self.train_labels = labels.clone()
+        """Labels (N,) of the training set; a copy, so that training goes on with the true ones."""
 
     @property
     def encoder(self) -> Encoder:
@@ -137,7 +137,7 @@ class OldModel:
         self._load_train_embeddings = train_embeddings
         self.rows = rows
         """(C_n,) row of each new class in the old head, −1 where the old model does not know the class."""
-        self.train_labels = train_labels
+        self.train_labels = train_labels.clone()
         """(N,) labels of the new training set."""
 
     @property

@@ -383,6 +383,19 @@ def test_the_old_model_stays_as_it_is(run: Run, data: TrainingSet, normalize: No
     assert all(parameter.grad is None for parameter in old.parameters())
 
 
+def test_labels_that_a_method_overwrites_are_its_own(run: Run, data: TrainingSet, normalize: Normalization) -> None:
+    class Overwriting(Regression):
+        def setup(self, new: NewModel, old: OldModel | None) -> None:
+            super().setup(new, old)
+            assert old is not None
+            new.train_labels[:] = 0
+            old.train_labels[:] = 0
+
+    plain, _ = run(Regression, old=old_model(data, normalize, Regression.needs)[1])
+    changed, _ = run(Overwriting, old=old_model(data, normalize, Regression.needs)[1])
+    assert weights_hash(changed) == weights_hash(plain)
+
+
 def test_mixed_precision_keeps_float32_weights_and_comes_near_full_precision(run: Run) -> None:
     (full, full_report), (mixed, mixed_report) = (run(precision=name) for name in ("float32", "bfloat16"))
     assert all(value.dtype is torch.float32 for value in mixed.state_dict().values() if value.is_floating_point())
