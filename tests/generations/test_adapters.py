@@ -276,7 +276,7 @@ def test_classes_that_no_tensor_bears_out_cost_nothing(tmp_path: Path) -> None:
         (rewritten(params=[]), "its metadata: params: input should be a valid dictionary"),
         (rewritten(facts=None), "its metadata: facts: input should be a valid dictionary"),
         (rewritten(method="mlp", params={"hidden": 10**9}), "has changed since"),
-        (rewritten(spoil=lambda name, value: value * float("nan")), "it contains numbers that are not finite"),
+        (rewritten(spoil=lambda name, value: value * float("nan")), "its maps contain numbers that are not finite"),
         (rewritten(spoil=lambda name, value: value[:1]), "has changed since this adapter was fitted"),
         (rewritten(keep=lambda name: "probe" not in name), "has changed since"),
         (rewritten(keep=lambda name: "probe" in name), "has changed since this adapter was fitted"),
