@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import uuid
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -684,3 +685,11 @@ def test_one_side_of_packed_bits_and_the_other_of_numbers(tmp_path: Path) -> Non
     items = read_items(tmp_path / "bits.npy", tmp_path / "numbers.npy", None, InputOptions(packed_bits=True))
     assert (items.old.dim, items.new.dim) == (8, 5)
     assert any("numbers.npy: vectors of float32 are no packed bits" in one.text for one in items.notices)
+
+
+def test_numbers_beyond_float32_become_infinite_without_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "vector": [1e300, 1]}\n{"id": "b", "vector": [-1e300, 2]}\n')
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = read_table(tmp_path / "a.jsonl")
+    assert table.vectors.tolist() == [[np.inf, 1], [-np.inf, 2]]

@@ -24,8 +24,10 @@ def join_batches(
     """
     parts: dict[str, list[Values]] = {name: [] for name in names}
     for batch in batches:
-        for name in names:
-            parts[name].append(batch[name].astype(np.float32) if name == names[0] else batch[name])
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+            parts[names[0]].append(batch[names[0]].astype(np.float32))
+        for name in names[1:]:
+            parts[name].append(batch[name])
     if not parts[names[0]]:
         raise RequestError(f"{path} cannot be read: it has no rows")
     widths = sorted({one.shape[1] for one in parts[names[0]]})
