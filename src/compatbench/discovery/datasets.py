@@ -13,7 +13,7 @@ from compatbench.data import families
 from compatbench.data.family import Family, Notify, Options
 from compatbench.discovery.finding import Found, Kind, find
 from compatbench.discovery.source import load_module
-from compatbench.errors import MachineError, RequestError, describe, is_machines_failure
+from compatbench.errors import RequestError, describe, is_machines_failure
 from compatbench.storage.validation import validated
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def load_dataset(family: Family[Any], image_size: int | None, root: Path, option
         if not isinstance(dataset, Dataset):
             raise TypeError(f"load() returned {type(dataset).__name__}, not a Dataset")
     except Exception as error:
-        if isinstance(error, RequestError | MachineError) or is_machines_failure(error):
+        if isinstance(error, RequestError) or is_machines_failure(error):
             raise
         raise RequestError(
             f"dataset '{family.name}': {describe(error, Path(inspect.getfile(type(family))))}"

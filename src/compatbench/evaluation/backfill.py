@@ -172,40 +172,43 @@ class _Queries:
     def follow(self, steps: Permutation, number: int) -> tuple[Scores, NDArray[np.bool_]]:
         """AP and whether the first hit is relevant, (B, S) each, for items (N,) re-embedded at these of S steps."""
         at = steps.astype(np.int32)
-        by_step = self._precision if (functions := compiled()) is None else functions.precision_by_step
+        by_step = _precision_by_step if (functions := compiled()) is None else functions.precision_by_step
         precision, first = by_step(self.intervals, at, at[self.item], self.is_new, number)
         return precision.sum(axis=2) / self.count, first == 0
 
-    def _precision(
-        self,
-        intervals: NDArray[np.int32],
-        steps: NDArray[np.int32],
-        since: NDArray[np.int32],
-        is_new: NDArray[np.bool_],
-        number: int,
-    ) -> tuple[Scores, NDArray[np.int32]]:
-        """As `Compiled.precision_by_step`."""
-        ahead = self._ahead(steps, number)
-        in_place = (since[:, None] <= np.arange(number)[:, None]) == is_new[:, None]
-        first = np.take_along_axis(ahead, in_place.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
-        order = np.cumsum(in_place, axis=2, dtype=np.int32)
-        ahead += order
-        np.maximum(ahead, 1, out=ahead)  # thresholds that are not in place may stand before the first rank
-        precision = np.divide(order, ahead, dtype=np.float32, casting="same_kind")
-        precision *= in_place
-        return precision, first
 
-    def _ahead(self, steps: NDArray[np.int32], number: int) -> NDArray[np.int32]:
-        """(B, S, 2R) irrelevant items whose score at a step reaches a threshold."""
-        rows, intervals = len(self.intervals), 2 * self.count + 1
-        table = rows * number * intervals
-        first = number * intervals * np.arange(rows, dtype=np.int32)[:, None] + np.array([0, table], dtype=np.int32)
-        cells = steps * np.int32(intervals) + self.intervals
-        cells += first[:, :, None]
-        counted = torch.bincount(torch.from_numpy(cells).view(-1), minlength=2 * table).numpy()
-        gone, come = counted.reshape(2, rows, number, intervals)
-        change = np.subtract(come, gone, dtype=np.int32, casting="same_kind")
-        change[:, 0] += gone.sum(axis=1)
-        for step in range(1, number):
-            change[:, step] += change[:, step - 1]
-        return np.cumsum(change[:, :, :-1], axis=2, dtype=np.int32)
+def _precision_by_step(
+    intervals: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    since: NDArray[np.int32],
+    is_new: NDArray[np.bool_],
+    number: int,
+) -> tuple[Scores, NDArray[np.int32]]:
+    """As `Compiled.precision_by_step`."""
+    ahead = _ahead_by_step(intervals, steps, since.shape[1], number)
+    in_place = (since[:, None] <= np.arange(number)[:, None]) == is_new[:, None]
+    first = np.take_along_axis(ahead, in_place.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
+    order = np.cumsum(in_place, axis=2, dtype=np.int32)
+    ahead += order
+    np.maximum(ahead, 1, out=ahead)  # thresholds that are not in place may stand before the first rank
+    precision = np.divide(order, ahead, dtype=np.float32, casting="same_kind")
+    precision *= in_place
+    return precision, first
+
+
+def _ahead_by_step(
+    intervals: NDArray[np.int32], steps: NDArray[np.int32], thresholds: int, number: int
+) -> NDArray[np.int32]:
+    """(B, S, T) irrelevant items whose score at a step reaches a threshold."""
+    rows, width = len(intervals), thresholds + 1
+    table = rows * number * width
+    first = number * width * np.arange(rows, dtype=np.int32)[:, None] + np.array([0, table], dtype=np.int32)
+    cells = steps * np.int32(width) + intervals
+    cells += first[:, :, None]
+    counted = torch.bincount(torch.from_numpy(cells).view(-1), minlength=2 * table).numpy()
+    gone, come = counted.reshape(2, rows, number, width)
+    change = np.subtract(come, gone, dtype=np.int32, casting="same_kind")
+    change[:, 0] += gone.sum(axis=1)
+    for step in range(1, number):
+        change[:, step] += change[:, step - 1]
+    return np.cumsum(change[:, :, :-1], axis=2, dtype=np.int32)

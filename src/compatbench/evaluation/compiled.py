@@ -45,8 +45,8 @@ class Compiled:
         """#{n: scores[b, n] ≥ rising[b, p]} as (B, P), for scores (B, N) from `floor` up, and thresholds (B, P)."""
         ahead = np.empty(rising.shape, dtype=np.int32)
         if rising.size:
-            stride, size = divmod(scores.strides[0], scores.itemsize)
-            if size or scores.strides[1] != scores.itemsize:
+            stride, rest = divmod(scores.strides[0], scores.itemsize)
+            if rest or scores.strides[1] != scores.itemsize:
                 raise ValueError(f"scores that follow each other, not {scores.strides} bytes apart")
             _check(self._count_ahead(scores, *scores.shape, stride, rising, rising.shape[1], floor, ahead))
         return ahead
