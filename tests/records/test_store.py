@@ -51,14 +51,14 @@ def test_the_hash_changes_with_everything_that_makes_a_cell(cell_spec: CellSpec,
 LEADERBOARD = Path(__file__).parents[2] / "results" / "leaderboard"
 
 
-@pytest.mark.parametrize("row", sorted(LEADERBOARD.glob("*/records/*/[a-z]*.zip"))[::10], ids=lambda path: path.stem)
-def test_a_committed_record_is_still_named_by_its_spec(row: Path) -> None:
-    with zipfile.ZipFile(row) as file:
+@pytest.mark.parametrize("packed", sorted(LEADERBOARD.glob("*/records/*.zip")), ids=lambda path: path.stem)
+def test_a_committed_record_is_still_named_by_its_spec(packed: Path) -> None:
+    with zipfile.ZipFile(packed) as file:
         lines = json.loads(lzma.decompress(file.read("records.json.xz")))
-    for name, written in lines.items():
-        record = find_record(row / name)
+    for name, written in list(lines.items())[::10]:
+        record = find_record(packed / name)
         assert spec_hash(record.spec) == record.spec_hash
-        assert Store(LEADERBOARD).packed(record.spec) == row
+        assert Store(LEADERBOARD).packed(record.spec) == packed
         assert Store(LEADERBOARD).record(record.spec).name == name
         assert json.loads(record.spec.model_dump_json()) == written["spec"]
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from compatbench.evaluation.retrieval import Vectors, evaluate
 from compatbench.measurement.chance_level import level
+from compatbench.report.site.page_data.packing import unpacked
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 
@@ -89,7 +90,8 @@ def written(folder: Path, models: Callable[[int], tuple[Tensor, Tensor]]) -> dic
         expects = ["cross at chance"]
         records.append(bench.record("independent", seed, precisions, role="reference", expects=expects, extra=extra))
     files = write_report(scenario_reports(records, folder), folder / "out", "leaks")
-    return {path.name: path.read_text(encoding="utf-8") for path in files if path.name in ("README.md", "index.html")}
+    pages = (path for path in files if path.name in ("README.md", "index.html"))
+    return {path.name: unpacked(path.read_text(encoding="utf-8")) for path in pages}
 
 
 RED, GREEN = "controls not as expected", "controls as expected: independent"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.coded_columns import LEVELS, UNDEFINED, Coded, block_bytes, codes_path, read_block
-from compatbench.trust.packs import SHARED, unpacked_board
+from compatbench.trust.packs import unpacked_board
 from compatbench.trust.rescoring import Rescorer
 
 FOLDER = Path("icons/records/extended_data")
@@ -24,12 +24,12 @@ Block = dict[str, dict[str, Coded]]
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """The records of bct, as the committed board has them, unpacked."""
-    root = tmp_path_factory.mktemp("row")
-    (root / FOLDER).mkdir(parents=True)
-    for name in (SHARED, "bct.zip"):
-        shutil.copy(Path(__file__).parents[2] / "results" / "leaderboard" / FOLDER / name, root / FOLDER)
-    with unpacked_board(Store(root), []) as unpacked:  # other rows need the rest of what is shared
+    """A scenario of the committed board, unpacked."""
+    root = tmp_path_factory.mktemp("scenario")
+    file = FOLDER.with_suffix(".zip")
+    (root / file).parent.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "results" / "leaderboard" / file, root / file)
+    with unpacked_board(Store(root)) as unpacked:
         yield unpacked
 
 

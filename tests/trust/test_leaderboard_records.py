@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from published import Published
@@ -27,9 +28,15 @@ def board(fresh: Published) -> Store:
     return fresh.leaderboard
 
 
+def packed_record(store: Store, fresh: Published) -> Path:
+    """The file of the record of bct, in that of its scenario."""
+    spec = fresh.cells[1].spec
+    return store.packed(spec) / store.record(spec).name
+
+
 def add_bct(store: Store, fresh: Published, *, seed: int, source_hash: str) -> str:
     """Another record of bct, of other code; returns its file below the leaderboard's folder."""
-    record = find_record(store.packed(fresh.cells[1].spec))
+    record = find_record(packed_record(store, fresh))
     method = record.spec.method.model_copy(update={"source_hash": source_hash})
     spec = record.spec.model_copy(update={"seed": seed, "method": method})
     write_record(record.model_copy(update={"spec": spec}), store.record(spec))
@@ -63,7 +70,7 @@ def test_records_of_changed_code_are_shown_and_named(fresh: Published, board: St
     catalogue = discover()
     changed = replace(catalogue.get("bct"), source_hash="0" * 64)
     (suite,) = read_board(board, Catalogue({**catalogue.plugins, "bct": changed})).suites
-    record = find_record(board.packed(fresh.cells[1].spec))
+    record = find_record(packed_record(board, fresh))
     assert suite.outdated == {file_of(record): ("the source of method 'bct' changed",)}
     assert suite.left_out == ()
     assert {row.label for row in suite.reports[0].rows} == {"bct", "independent"}

@@ -137,7 +137,7 @@ def tables(leaderboard: Leaderboard = DEFAULT_LEADERBOARD) -> None:
 
 
 def reproduce(
-    record: Annotated[Path, typer.Argument(help="A record's .json file, or ROW.zip/NAME.json on the leaderboard.")],
+    record: Annotated[Path, typer.Argument(help="A record's .json file; on the leaderboard SCENARIO.zip/NAME.json.")],
     methods: Methods = "",
     runs: Runs = DEFAULT_RUNS,
     data: Data = DEFAULT_DATA,

@@ -91,7 +91,7 @@ class BackfillCurve(ArrayEntry):
     """Queries: a sample of all of them, see docs/records.md. The gallery is whole."""
     status_quo: float
     """M(o,o) over the same queries."""
-    beta: list[float]
+    beta: list[float] = Field(min_length=2)
     """Shares of the gallery that hold new vectors."""
     mean: list[float]
     """M(β), mean over the repeats."""

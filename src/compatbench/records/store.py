@@ -17,7 +17,7 @@ from compatbench.storage.canonical import digest
 
 SHORT_HASH = 12
 PACKED = ".zip"
-"""Ends the name of a file of the leaderboard with all records of a row."""
+"""Ends the name of a file of the leaderboard with all records of a scenario."""
 
 
 class Store:
@@ -55,8 +55,8 @@ class Store:
         return folder / spec.scenario / f"{_cell_name(spec)}.json"
 
     def packed(self, spec: CellSpec) -> Path:
-        """The file with the record of one cell, and those of the other seeds of its row, on the leaderboard."""
-        return self.records(spec.suite) / spec.scenario / f"{row_name(spec.method.label)}{PACKED}"
+        """The file with the record of one cell, and all others of its scenario, on the leaderboard."""
+        return self.records(spec.suite) / f"{spec.scenario}{PACKED}"
 
     def log(self, spec: CellSpec) -> Path:
         """The file for the prints of one cell."""

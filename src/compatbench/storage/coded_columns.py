@@ -1,4 +1,4 @@
-"""Arrays with a byte a value: shares in 48 or 24 levels, ranks up to 10, and counts as they are.
+"""Arrays with a byte a value: shares in 24 or 8 levels, ranks up to 10, and counts as they are.
 
 A file of codes is a line of JSON, for each array its columns with their forms and lengths, and then the bytes of the
 columns, little-endian. Its name is the sha256 of its bytes, so what is in it is fixed whatever compresses it.
@@ -21,10 +21,18 @@ from compatbench.errors import RequestError
 
 Form = Literal["share", "coarse", "rank", "hit", "exact"]
 
-LEVELS = {form: np.sin(np.linspace(0, np.pi / 2, steps + 1)) ** 2 for form, steps in (("share", 48), ("coarse", 24))}
+_ROUNDED = {
+    form: [np.sin(np.linspace(0, np.pi / 2, steps + 1)) ** 2 for steps in several]
+    for form, several in (("share", (48, 24)), ("coarse", (24, 8)))
+}
+"""To the first levels, and these to the second: the first 1,389 records were published in the first ones alone, and a
+re-run of them must give the same bytes."""
+LEVELS = {form: levels[-1] for form, levels in _ROUNDED.items()}
 """In [0, 1] by form: near each other at both ends, where most values of single queries lie."""
 WIDEST = {form: float(np.diff(levels).max()) for form, levels in LEVELS.items()}
 """The largest distance of two neighbours."""
+MOVED = {form: sum(float(np.diff(one).max()) / 2 for one in levels) for form, levels in _ROUNDED.items()}
+"""How far the sum of a column's values may be from what was measured."""
 UNDEFINED = 255
 RANKS = {"rank": np.minimum(np.arange(12), 11), "hit": np.array([0, 1, 5, 5, 5, 5, 10, 10, 10, 10, 10, 11])}
 """What stands for the ranks from 0 to 11, and all beyond: MRR@10 asks for more than hits in the first 1, 5 and 10."""
@@ -45,7 +53,10 @@ class Coded:
     def of(cls, values: NDArray[Any], form: Form) -> Coded:
         """The codes of a column. Shares must lie in [0, 1] or be NaN; ranks are whole numbers from 0."""
         if form in LEVELS:
-            codes = _nearest(values, LEVELS[form])
+            rounded = values
+            for levels in _ROUNDED[form]:
+                codes = _nearest(rounded, levels)
+                rounded = _valued(codes, levels, values.dtype.str)
         elif form in RANKS:
             codes = RANKS[form][np.minimum(values, 11)].astype(np.uint8)
         else:
@@ -60,9 +71,7 @@ class Coded:
     def values(self) -> NDArray[Any]:
         """(N,) the values that the codes stand for."""
         if self.form in LEVELS:
-            levels = np.full(256, np.nan)
-            levels[: len(LEVELS[self.form])] = LEVELS[self.form]
-            return np.asarray(levels[self.codes], dtype=self.dtype)
+            return _valued(self.codes, LEVELS[self.form], self.dtype)
         return np.asarray(self.codes, dtype=self.dtype)
 
 
@@ -73,7 +82,7 @@ Block = Mapping[str, Mapping[str, Coded]]
 def _nearest(values: NDArray[Any], levels: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The nearest level to each value, but for a few: the next one where that takes least, until the sum is right.
 
-    So sums are off by half a level at most, and equal values have mostly equal codes.
+    So a sum is off by half a level at most, and equal values have mostly equal codes.
     """
     exact = values.astype(np.float64)
     there = np.flatnonzero(~np.isnan(exact))
@@ -93,6 +102,12 @@ def _nearest(values: NDArray[Any], levels: NDArray[np.float64]) -> NDArray[np.ui
     found = np.full(len(values), UNDEFINED, dtype=np.uint8)
     found[there] = codes
     return found
+
+
+def _valued(codes: NDArray[np.uint8], levels: NDArray[np.float64], dtype: str) -> NDArray[Any]:
+    known = np.full(256, np.nan)
+    known[: len(levels)] = levels
+    return np.asarray(known[codes], dtype=dtype)
 
 
 def _smallest(values: NDArray[Any]) -> str:

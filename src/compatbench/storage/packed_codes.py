@@ -114,6 +114,8 @@ class _Known:
     def __init__(self, beside: Sequence[bytes]) -> None:
         self._ids: NDArray[Any] = np.empty(0, np.int64)
         self._columns: list[tuple[NDArray[Any], Bytes]] = []
+        self._telling: list[bool] = []
+        """Not those that ascend: they leave the queries in their order."""
         for columns in chain.from_iterable(read_block(content).values() for content in beside):
             for column, one in columns.items():
                 self.next(column, one.codes)
@@ -130,6 +132,7 @@ class _Known:
     def add(self, plane: Bytes) -> None:
         """Add the bytes (Q,) of a column."""
         self._columns.append((self._ids, plane))
+        self._telling.append(bool((np.diff(plane.astype(np.int16)) < 0).any()))
 
     def order(self, by: Sequence[int]) -> NDArray[np.intp]:
         """The order of the queries by the columns at these two places, the first one counts more; −1 for none."""
@@ -139,7 +142,11 @@ class _Known:
     def candidates(self) -> list[int]:
         """The places of the columns that have all of the queries: those beside, and the last ones."""
         last = range(max(self._beside, len(self._columns) - NEAREST), len(self._columns))
-        return [place for place in (*range(self._beside), *last) if self._has_all(self._columns[place][0])]
+        return [
+            place
+            for place in (*range(self._beside), *last)
+            if self._telling[place] and self._has_all(self._columns[place][0])
+        ]
 
     def _column(self, place: int) -> Bytes:
         ids, plane = self._columns[place]

@@ -1,10 +1,11 @@
-"""The leaderboard's records and arrays: one zip file a row of a scenario, and one for what its rows have in common.
+"""The leaderboard's records and arrays: one zip file a scenario.
 
-    <suite>/records/<scenario>/<row>.zip     records.json.xz: every seed's record by name; own arrays, packed
-    <suite>/records/<scenario>/_shared.zip   arrays of the models that rows share, and the pool, see `packed_codes`
+    <suite>/records/<scenario>.zip     records.json.xz: every record by the name of its file
+                                       <sha256>.codes: a file of arrays, packed
+                                       all others: the pool of what those have in common, see `packed_codes`
 
-Commands unpack them to a temporary folder, where records and arrays lie as in a folder of runs. A record may also
-lie beside the zip files as it does in a folder of runs, until its row is packed.
+Commands unpack it to a temporary folder, where records and arrays lie as in a folder of runs. A record may also lie in
+`<suite>/records/<scenario>/` as it does in a folder of runs, until it is packed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ from compatbench.storage.packed_codes import pack, pool_keys, unpack
 from compatbench.trust.problems import Problem
 from compatbench.trust.published import published
 
-SHARED = f"_shared{PACKED}"
 RECORDS = "records.json.xz"
 _CODES = ".codes"
+_REMEDY = "restore it, or submit its cells again"
 _NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,200}\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -51,8 +51,16 @@ def unpacked_board(leaderboard: Store, problems: list[Problem] | None = None) ->
     with tempfile.TemporaryDirectory(prefix="compatbench-") as scratch:
         store = Store(Path(scratch))
         store.arrays.mkdir()
-        for folder in _scenarios(leaderboard):
-            found += _open(folder, store, leaderboard)
+        plain = plain_records(leaderboard)
+        for path in sorted(path for path in leaderboard.root.glob("*/records/**/*") if path.is_file()):
+            where = path.relative_to(leaderboard.root)
+            if where in plain:
+                (store.root / where).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, store.root / where)
+            elif path.suffix == PACKED and path.parent.name == "records":
+                found += _open(path, where.as_posix(), store)
+            else:
+                found.append(Problem(where.as_posix(), "no record needs what is here; remove it"))
         for path in leaderboard.arrays.glob("*"):
             (store.arrays / path.name).symlink_to(path.absolute())
         if problems is None and found:
@@ -63,23 +71,24 @@ def unpacked_board(leaderboard: Store, problems: list[Problem] | None = None) ->
 
 
 def find_record(path: Path) -> Record:
-    """The record in a file, or the one of a name in a row's zip file, `<row>.zip/<name>.json`.
+    """The record in a file, or the one of a name in a scenario's zip file, `<scenario>.zip/<name>.json`.
 
-    Raises RequestError where there is none; for a zip file alone it says which names there are.
+    Raises RequestError where there is none, and says which names of the same row there are.
     """
-    row = path if path.suffix == PACKED else path.parent
-    if row.suffix != PACKED or not row.is_file():
+    scenario = path if path.suffix == PACKED else path.parent
+    if scenario.suffix != PACKED or not scenario.is_file():
         return read_record(path)
     try:
-        lines = _records(_members(row))
+        lines = _records(_members(scenario))
     except Exception as error:  # damaged zip files raise almost anything
-        raise RequestError(f"{row}: no readable zip file of records ({_told(error)})") from error
-    name = next(iter(lines)) if path == row and len(lines) == 1 else path.name
-    if name not in lines:
-        raise RequestError(f"{row}: add the name of one of its records: {', '.join(f'{row}/{one}' for one in lines)}")
+        raise RequestError(f"{scenario}: no readable zip file of records ({_told(error)})") from error
+    if path.name not in lines:
+        row = [name for name in lines if _row(name) == _row(path.name)] or list(lines)
+        told = ", ".join(f"{scenario}/{name}" for name in row[:5]) + (", …" if len(row) > 5 else "")
+        raise RequestError(f"{scenario}: add the name of one of its records: {told}")
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / name
-        file.write_text(lines[name], encoding="utf-8")
+        file = Path(scratch) / path.name
+        file.write_text(lines[path.name], encoding="utf-8")
         return read_record(file)
 
 
@@ -94,111 +103,81 @@ def pack_rows(board: Store, leaderboard: Store, rows: Iterable[Path]) -> None:
     """Write the rows of these records, paths below the unpacked `board`, to `leaderboard`; those of no record go."""
     scenarios: dict[Path, set[str]] = defaultdict(set)
     for path in rows:
-        scenarios[path.parent].add(_row(path))
+        scenarios[path.parent].add(_row(path.name))
     for folder, names in scenarios.items():
-        _pack(board.root / folder, names, board, leaderboard.root / folder)
+        _pack(board.root / folder, names, board, leaderboard.root / f"{folder}{PACKED}")
+        for path in (leaderboard.root / folder).glob("*.json"):
+            if not (board.root / folder / path.name).is_file() or _row(path.name) in names:
+                path.unlink()
 
 
 def plain_records(leaderboard: Store) -> list[Path]:
-    """The records that lie beside the zip files, as paths below the leaderboard."""
-    return [
-        path.relative_to(leaderboard.root)
-        for folder in _scenarios(leaderboard)
-        for path in sorted(folder.glob("*.json"))
-    ]
+    """The records that are not packed, as paths below the leaderboard."""
+    return sorted(path.relative_to(leaderboard.root) for path in leaderboard.root.glob("*/records/*/*.json"))
 
 
-def _scenarios(leaderboard: Store) -> list[Path]:
-    return sorted(path for path in leaderboard.root.glob("*/records/*") if path.is_dir())
-
-
-def _row(path: Path) -> str:
+def _row(name: str) -> str:
     """The row of a record by the name of its file, `<row>--seed<s>--<hash>.json`."""
-    return path.name.rsplit("--", 2)[0]
+    return name.rsplit("--", 2)[0]
 
 
-def _open(folder: Path, store: Store, leaderboard: Store) -> Iterator[Problem]:
-    out = store.root / folder.relative_to(leaderboard.root)
-    out.mkdir(parents=True)
-    pool: dict[str, bytes] = {}
+def _open(path: Path, where: str, store: Store) -> Iterator[Problem]:
+    out = (store.root / where).with_suffix("")
+    try:
+        members = _members(path)
+        lines = _records(members)
+        packed, owners = _packed(members), _owners(lines)
+    except Exception as error:  # damaged zip files raise almost anything
+        yield Problem(where, f"cannot be unpacked: {_told(error)}; {_REMEDY}")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    needed = {RECORDS}
     shared: dict[str, bytes] = {}
-    there: dict[Path, set[str]] = {}
-    needed: dict[Path, set[str]] = defaultdict(set)
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name != SHARED, path.name)):
-        where = path.relative_to(leaderboard.root).as_posix()
-        if path.suffix == ".json":
-            shutil.copy(path, out)
-            continue
-        if path.suffix != PACKED or not path.is_file():
-            yield Problem(where, "no record needs what is here; remove it")
-            continue
+    for name, line in lines.items():
+        (out / name).write_text(line, encoding="utf-8")
         try:
-            members = _members(path)
-            there[path] = set(members)
-            if path.name == SHARED:
-                pool |= {name: content for name, content in members.items() if not name.endswith(_CODES)}
-                for name, content in _packed(members).items():
-                    needed[path] |= pool_keys(content, pool)
-                    shared[name] = unpack(content, pool)
-                    codes_path(store.arrays, name).write_bytes(shared[name])
-                continue
-            lines = _records(members)
-            beside: dict[str, list[bytes]] = {}
-            for line in lines.values():
-                beside |= dict.fromkeys(_files(line), _beside(line, shared))
-            for name, content in _packed(members).items():
-                needed[folder / SHARED] |= pool_keys(content, pool)
-                codes_path(store.arrays, name).write_bytes(unpack(content, pool, beside.get(name, [])))
-            needed[path].add(RECORDS)
-            for name, line in lines.items():
-                (out / name).write_text(line, encoding="utf-8")
-                for part, file in (("own", path), ("shared", folder / SHARED)):
-                    needed[file] |= {f"{one}{_CODES}" for one in _files_of(line, part)}
-        except Exception as error:  # damaged zip files raise almost anything
-            yield Problem(where, f"cannot be unpacked: {_told(error)}; restore it, or submit its cells again")
-            needed[folder / SHARED] |= there.get(folder / SHARED, set())  # which of it is needed stays unknown
-    for path, names in there.items():
-        if extra := sorted(names - needed[path]):
-            where = path.relative_to(leaderboard.root).as_posix()
-            yield Problem(where, f"no record needs its {extra[0]!r}; submit its cells again")
+            for sha256 in _files_of(line, "shared"):
+                if sha256 not in shared:
+                    shared[sha256] = unpack(packed[sha256], members)
+                    codes_path(store.arrays, sha256).write_bytes(shared[sha256])
+            for sha256 in _files_of(line, "own"):
+                if name == owners[sha256]:
+                    content = unpack(packed[sha256], members, _beside(line, shared))
+                    codes_path(store.arrays, sha256).write_bytes(content)
+            for sha256 in _files(line):
+                needed |= {f"{sha256}{_CODES}", *pool_keys(packed[sha256], members)}
+        except Exception as error:  # so do damaged arrays
+            yield Problem(f"{where}/{name}", f"its arrays cannot be unpacked: {_told(error)}; {_REMEDY}")
+            needed |= members.keys()  # which of them it needs stays unknown
+    if extra := sorted(members.keys() - needed):
+        yield Problem(where, f"no record needs its {extra[0]!r}; submit its cells again")
 
 
 def _pack(folder: Path, names: set[str], board: Store, out: Path) -> None:
-    old = _members(out / SHARED) if (out / SHARED).is_file() else {}
-    pool = {name: content for name, content in old.items() if not name.endswith(_CODES)}
-    packed = _packed(old)
-    shared: dict[str, bytes] = {}
-    rows: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.glob("*.json")):
-        rows[_row(path)].append(path)
-    for paths in rows.values():
-        for path in paths:
-            for name in _files_of(path.read_text(encoding="utf-8"), "shared"):
-                shared[name] = codes_path(board.arrays, name).read_bytes()
-    packed = {name: packed.get(name) or pack(content, pool) for name, content in sorted(shared.items())}
-    for name in sorted(names):
-        target = out / f"{name}{PACKED}"
-        lines = {path.name: _line(path.read_text(encoding="utf-8")) for path in rows.get(name, [])}
-        if not lines:
-            target.unlink(missing_ok=True)
-            continue
-        text = "{\n" + ",\n".join(f"{json.dumps(name)}:{line}" for name, line in lines.items()) + "\n}\n"
-        members = {RECORDS: lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)}
-        for line in lines.values():
-            for own in _files_of(line, "own"):
-                content = codes_path(board.arrays, own).read_bytes()
-                members[f"{own}{_CODES}"] = pack(content, pool, _beside(line, shared))
-        write_whole(target, _zipped(members))
-    rows_there = (_packed(_members(path)).values() for path in out.glob(f"*{PACKED}") if path.name != SHARED)
-    keys = {key for one in chain(packed.values(), *rows_there) for key in pool_keys(one, pool)}
-    kept = {name: pool[name] for name in sorted(keys)} | {f"{name}{_CODES}": one for name, one in packed.items()}
-    if kept:
-        write_whole(out / SHARED, _zipped(kept))
-    else:
-        (out / SHARED).unlink(missing_ok=True)
-    for path in out.glob("*.json"):
-        if not (folder / path.name).is_file() or _row(path) in names:
-            path.unlink()
+    """Write a scenario with these rows packed anew, and the others as they are in the file that is there."""
+    old = _members(out) if out.is_file() else {}
+    pool = {name: content for name, content in old.items() if name != RECORDS and not name.endswith(_CODES)}
+    there, before = _packed(old), _owners(_records(old)) if old else {}
+    lines = {path.name: _line(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    if not lines:
+        out.unlink(missing_ok=True)
+        return
+    shared = {
+        sha256: codes_path(board.arrays, sha256).read_bytes()
+        for sha256 in sorted({sha256 for line in lines.values() for sha256 in _files_of(line, "shared")})
+    }
+    packed = {sha256: there.get(sha256) or pack(content, pool) for sha256, content in shared.items()}
+    for sha256, name in _owners(lines).items():
+        if before.get(sha256) == name and _row(name) not in names:
+            packed[sha256] = there[sha256]
+        else:
+            content = codes_path(board.arrays, sha256).read_bytes()
+            packed[sha256] = pack(content, pool, _beside(lines[name], shared))
+    keys = sorted({key for one in packed.values() for key in pool_keys(one, pool)})
+    text = "{\n" + ",\n".join(f"{json.dumps(name)}:{line}" for name, line in lines.items()) + "\n}\n"
+    members = {RECORDS: lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)}
+    members |= {key: pool[key] for key in keys} | {f"{sha256}{_CODES}": one for sha256, one in packed.items()}
+    write_whole(out, _zipped(members))
 
 
 def _line(text: str) -> str:
@@ -214,6 +193,15 @@ def _files_of(line: str, part: str) -> list[str]:
     return [sha256 for sha256, one in _files(line).items() if one == part]
 
 
+def _owners(lines: Mapping[str, str]) -> dict[str, str]:
+    """The record beside whose shared arrays each file of own ones is packed: the first that has it."""
+    owners: dict[str, str] = {}
+    for name, line in lines.items():
+        for sha256 in _files_of(line, "own"):
+            owners.setdefault(sha256, name)
+    return owners
+
+
 def _beside(line: str, shared: Members) -> list[bytes]:
     return [shared[name] for name in _files_of(line, "shared")]
 
@@ -227,7 +215,7 @@ def _packed(members: Members) -> dict[str, bytes]:
 
 
 def _records(members: Members) -> dict[str, str]:
-    """The text of every record of a row, by the name of its file."""
+    """The text of every record of a scenario, by the name of its file."""
     decompressor = lzma.LZMADecompressor()
     text = decompressor.decompress(members[RECORDS], MOST_BYTES)
     if not decompressor.eof or decompressor.unused_data:

@@ -41,7 +41,7 @@ def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path, *, coarse: 
         yield from _missing_parts(record, matrix)
     yield from _other_relevance(matrix)
     yield from _curve_ends(record, matrix, arrays, coarse)
-    yield from _areas(record, matrix, arrays, 2 * sum(WIDEST.values()) if coarse else 2.01 * STEP)
+    yield from _areas(record, matrix, arrays, sum(WIDEST.values()) if coarse else 2.01 * STEP)
     yield from _thresholds(record)
     yield from _shown_items(record, matrix)
     yield from _training(record)

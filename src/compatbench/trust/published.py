@@ -1,15 +1,15 @@
 """Records in the form of the leaderboard: arrays as codes, and their numbers.
 
 A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So shares
-are kept in 48 levels, chosen so that no mean moves by more than half a level divided by the number of queries; of ranks
-what is asked of them. What no table compares query by query is sorted, which takes no room: AP@R, L2 distance, and the
-pairs accepted at all false accept rates but one.
+are kept in 24 levels, chosen so that no mean moves by more than half a level divided by the number of queries; of ranks
+what is asked of them. What no table compares query by query is sorted, which takes no room: AP@R and L2 distance. Of
+the pairs that a system accepts, those at the false accept rate of the tables are kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ def published(record: Record, arrays: Path, folder: Path) -> Record:
     What takes labels or vectors, such as numbers of seen classes, stays as measured. Raises RequestError for unreadable
     arrays.
     """
+    record = _at_one_rate(record)
     files: dict[str, str] = {}
-    unordered = set(_unordered(record))
+    unordered = {one.array for one in record.arrays if one.distance == "l2"}
     for sha256 in record.array_files:
         names = list(dict.fromkeys(one.array for one in record.array_entries if one.array.startswith(sha256)))
         found = {name: read_columns(arrays, name) for name in names}
@@ -49,12 +50,18 @@ def published(record: Record, arrays: Path, folder: Path) -> Record:
     return rescored(record.stored(files), folder)
 
 
-def _unordered(record: Record) -> Iterator[str]:
-    """The arrays that no table compares query by query."""
-    yield from (one.array for one in record.arrays if one.distance == "l2")
+def _at_one_rate(record: Record) -> Record:
+    """`record` with the pairs accepted at the false accept rate that tables show, and at no other."""
     there = {one.rate for one in record.verification}
     shown = next((rate for rate in PREFERRED if rate in there), None)
-    yield from (one.array for one in record.verification if one.rate != shown)
+    numbers = MetricName.TAR, MetricName.TRANSFER_TAR, MetricName.TRANSFER_FAR
+    gone = {name.at_rate(rate) for name in numbers for rate in there - {shown}}
+    return record.model_copy(
+        update={
+            "verification": [one for one in record.verification if one.rate == shown],
+            "metrics": [one for one in record.metrics if one.name not in gone],
+        }
+    )
 
 
 def _coded(columns: Mapping[str, NDArray[Any]], unordered: bool) -> dict[str, Coded]:
@@ -67,11 +74,6 @@ def _coded(columns: Mapping[str, NDArray[Any]], unordered: bool) -> dict[str, Co
             rows = np.arange(len(coded[name].codes))
             rows[answered] = answered[np.argsort(coded[name].codes[answered], kind="stable")]
             coded[name] = coded[name].at(rows)
-    elif unordered:
-        pairs = np.lexsort((coded["accepted_genuine"].codes, coded["genuine"].codes, -coded["impostors"].values))
-        for name in coded.keys() - {"ids"}:
-            falsely = name == "accepted_impostors"  # so few that it does not matter of how many
-            coded[name] = coded[name].at(np.argsort(coded[name].codes, kind="stable") if falsely else pairs)
     return coded
 
 

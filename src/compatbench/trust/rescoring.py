@@ -16,7 +16,7 @@ from compatbench.records.compact import BOUND_DECIMALS, CURVE_DECIMALS, VALUE_DE
 from compatbench.records.parts import ArrayRef, BackfillCurve, Metric
 from compatbench.records.record import Record
 from compatbench.storage.array_files import read_columns
-from compatbench.storage.coded_columns import WIDEST
+from compatbench.storage.coded_columns import MOVED
 from compatbench.trust.identities import broken_identities
 from compatbench.trust.parts import unfit_parts
 
@@ -105,7 +105,7 @@ class Rescorer:
 
     def _slack(self, queries: int) -> float:
         """How far a mean over so many queries may be from what was measured."""
-        return max(WIDEST.values()) / 2 / queries if self.coarse else 0.0
+        return max(MOVED.values()) / queries if self.coarse else 0.0
 
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
         """The mean curve and M(o,o) of a backfill against what is kept of each query's curve."""

@@ -14,6 +14,7 @@ from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site import leaderboard_page as page_module
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
+from compatbench.report.site.page_data.packing import unpacked
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.terms import Terms
 
@@ -55,7 +56,8 @@ def board(bench) -> Board:
 
 @pytest.fixture(scope="module")
 def html(board) -> str:
-    return leaderboard_page(board, pictures())
+    """The page with its packed parts as text."""
+    return unpacked(leaderboard_page(board, pictures()))
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +80,10 @@ def test_the_page_may_load_and_run_nothing_but_itself(html, page):
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     assert rules["img-src"] == "data:"
-    (_, style), (_, _), (_, script) = page.blocks
+    (_, style), _, (_, plots), (_, script) = page.blocks
     assert rules["style-src"] == _hash(style)
     assert rules["script-src"] == _hash(script)
-    for tag, attributes in page.tags:
+    for tag, attributes in (*page.tags, *Page(plots).tags):
         assert not any(name.startswith("on") or name == "style" for name in attributes)
         if tag not in ("a", "link"):
             assert not {"src", "href", "action", "srcset"} & set(attributes)
@@ -91,7 +93,7 @@ def test_the_page_may_load_and_run_nothing_but_itself(html, page):
 
 
 def test_texts_of_records_stay_data(html, page, data):
-    assert [tag for tag, _ in page.blocks] == ["style", "script", "script"]
+    assert [tag for tag, _ in page.blocks] == ["style", "script", "script", "script"]
     assert EVIL not in html
     assert EVIL in json.dumps(data, ensure_ascii=False)
     hostile = {"a": "</script><!--<script>&\u2028", "b": [float("nan"), float("inf"), 1.5]}
@@ -101,7 +103,10 @@ def test_texts_of_records_stay_data(html, page, data):
 
 
 def test_equal_records_give_equal_bytes(board, html):
-    assert leaderboard_page(board, pictures()) == html
+    again = leaderboard_page(board, pictures())
+    assert again == leaderboard_page(board, pictures())
+    assert unpacked(again) == html
+    assert len(again) < len(html) / 2
 
 
 def test_every_record_is_linked_from_its_row(board, data):
@@ -166,8 +171,8 @@ def test_the_banner_is_red(board, warning):
 
 
 def test_a_page_that_would_be_too_large_is_refused(board, monkeypatch):
-    monkeypatch.setattr(page_module, "MOST_BYTES", 100_000)
-    with pytest.raises(RequestError, match=r"the page would have [\d,]+ bytes, more than 100,000"):
+    monkeypatch.setattr(page_module, "MOST_BYTES", 50_000)
+    with pytest.raises(RequestError, match=r"the page would have [\d,]+ bytes, more than 50,000"):
         leaderboard_page(board, {})
 
 

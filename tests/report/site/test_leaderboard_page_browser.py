@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import http.server
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from synthetic import Bench
 from compatbench.report.render.table import interval, value
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import leaderboard_page, script_json
+from compatbench.report.site.page_data.packing import packed, unpacked
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: `make setup` installs it with the group dev"
@@ -65,6 +67,7 @@ class Opened:
         self.page.on("dialog", lambda dialog: (self.said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(address)
+        self.page.wait_for_selector("#overview-table")
 
     def requests(self) -> list[str]:
         return [address for address in self.asked if not address.startswith("data:")]
@@ -238,8 +241,8 @@ def test_leagues_are_tabs(opened):
 
 def test_the_reason_of_a_row_that_did_not_run_covers_no_other_cell(browser, folder):
     """Where a suite was timed, such a row has a training time too."""
-    text = (folder / "index.html").read_text()
-    before, rest = text.split('<script type="application/json" id="data">')
+    text = unpacked((folder / "index.html").read_text())
+    before, rest = text.split('<script type="text/plain" id="data">')
     raw, after = rest.split("</script>", 1)
     data = json.loads(raw)
     columns, groups = (data["scenarios"][0]["tables"][0][1][key] for key in ("columns", "groups"))
@@ -247,7 +250,9 @@ def test_the_reason_of_a_row_that_did_not_run_covers_no_other_cell(browser, fold
     (cells,) = (one for _, lines in groups for _, one in lines if "narrow" in (one[0], one[1]))
     cells[place] = 1.5
     address = folder / "timed.html"
-    address.write_text(f'{before}<script type="application/json" id="data">{script_json(data)}</script>{after}')
+    plots = re.search(r'id="plots">(.*?)</script>', after, re.DOTALL)[1]
+    after = after.replace(plots, packed(plots))
+    address.write_text(f'{before}<script type="text/plain" id="data">{packed(script_json(data))}</script>{after}')
     one = Opened(
         browser, address.as_uri() + "#/" + "/".join(data["scenarios"][0][key] for key in ("suite", "scenario"))
     )
@@ -416,7 +421,7 @@ def test_a_method_named_like_a_script_shows_as_text(opened):
     one.page.keyboard.press("Escape")
     for place in ("#overview-body", "#table", "#pareto-body"):
         assert one.page.locator(place).get_by_text(EVIL).count() > 0
-    assert one.page.locator("script").count() == 2  # data, and the page's own
+    assert one.page.locator("script").count() == 3  # data, plots, and the page's own
     assert one.said == []
 
 

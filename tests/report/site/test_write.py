@@ -11,6 +11,7 @@ from synthetic import add_curves
 
 from compatbench.errors import RequestError
 from compatbench.records.parts import WorstFlip
+from compatbench.report.site.page_data.packing import unpacked
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 from compatbench.vocabulary import Status
@@ -98,7 +99,7 @@ def test_flips_are_linked_and_pictured_where_the_images_are_known(bench, tmp_pat
     readme, page = (tmp_path / "README.md").read_text(), (tmp_path / "index.html").read_text()
     names = [f"flips/extended_data/own_a=1.{ending}" for ending in ("csv", "html")]
     assert f"own(a=1) ([list]({names[0]}), [pictures]({names[1]}))" in readme
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    data = json.loads(re.search(r'id="data">(.*?)</script>', unpacked(page))[1])
     assert names in [row["flips"] for row in data["scenarios"][0]["rows"]]
     (record,) = data["scenarios"][0]["rows"][0]["records"][:1]
     assert record[2].startswith("synthetic/records/extended_data/")

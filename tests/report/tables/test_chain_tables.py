@@ -9,6 +9,7 @@ import pytest
 from synthetic import results
 
 from compatbench.records.parts import ArrayRef
+from compatbench.report.site.page_data.packing import unpacked
 from compatbench.report.site.scenario_report import scenario_reports
 from compatbench.report.site.write import write_report
 from compatbench.suite.scenarios import GenerationSpec
@@ -138,7 +139,7 @@ def test_the_report_has_the_chain_in_every_file(bench, tmp_path):
     written = {path.relative_to(tmp_path).as_posix() for path in write_report(reports, tmp_path, "Chains")}
     tables = {f"tables/sequence-{name}.{suffix}" for name in ("chain", "matrix", "steps") for suffix in ("md", "csv")}
     assert tables | {"plots/sequence-matrix.svg"} <= written
-    readme, page = (tmp_path / "README.md").read_text(), (tmp_path / "index.html").read_text()
+    readme, page = (tmp_path / "README.md").read_text(), unpacked((tmp_path / "index.html").read_text())
     assert "](plots/sequence-matrix.svg)" in readme
     assert "(tables/sequence-matrix.md)" in readme
     assert page.count('class="panel"') == 1

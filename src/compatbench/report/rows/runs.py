@@ -140,7 +140,7 @@ def file_of(record: Record) -> str:
 
 
 def packed_file_of(record: Record) -> str:
-    """Path of the file of the record's row below the folder of a leaderboard."""
+    """Path of the file of the record's scenario below the folder of a leaderboard."""
     return Store(Path()).packed(record.spec).as_posix()
 
 

@@ -16,6 +16,7 @@ from compatbench.report.plots.svg import stylesheet
 from compatbench.report.render.to_html import templates
 from compatbench.report.site.board import GENERATED, Board
 from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.packing import packed
 from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
 from compatbench.report.site.page_data.scenario import OwnRun, scenario_json
 from compatbench.report.site.page_data.suite import suite_json
@@ -83,14 +84,16 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str, own
         "records": folder,
         "own": own is not None,
     }
-    script = f"(() => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
+    script = f"(async () => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES) + stylesheet()
+    plots = templates().get_template("leaderboard/plots.html.j2").render(board=board)
     page = templates().get_template("leaderboard/page.html.j2")
     return page.render(
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=Markup(script_json(data)),
+        data=packed(script_json(data)),
+        plots=packed(plots),
         terms=terms.sorted(),
         generated=Markup(GENERATED),
         folder=folder,

@@ -23,3 +23,9 @@ function fill(element, attributes, children) {
 function part(id) {
   return document.getElementById(id);
 }
+
+// The text of a part that was deflated, see page_data/packing.py.
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(part(id).textContent), (sign) => sign.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text();
+}

@@ -37,7 +37,8 @@ function largest() {
   return Math.max(0, data.scenarios.findIndex((one) => one.suite === best));
 }
 
-function start() {
+async function start() {
+  document.body.insertAdjacentHTML("beforeend", await unpacked("plots"));
   choose(largest());
   startTheme();
   const dialog = part("details");
@@ -55,4 +56,4 @@ function start() {
   follow();
 }
 
-start();
+await start();

@@ -1,5 +1,5 @@
 // What the records say, and what the reader chose to see of it; the address has the choices too.
-const data = JSON.parse(part("data").textContent);
+const data = JSON.parse(await unpacked("data"));
 const state = {
   scenario: 0, table: "Compatibility", league: "", words: [], without: new Set(), rankBy: data["rank by"][0][0],
   sorts: {}, columns: {}, beside: "", order: 0, curves: null, curvesOpen: false,
