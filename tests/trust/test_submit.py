@@ -90,6 +90,17 @@ def test_pairs_are_published_at_the_rate_of_the_tables(fresh: Published, tmp_pat
     assert names == [one.name for one in (*run.metrics, *others) if one not in of_pairs]
 
 
+def test_long_work_tells_where_it_is(fresh: Published) -> None:
+    lines: list[str] = []
+    submit(fresh.cells, fresh.runs, fresh.leaderboard, discover(), watch=lines.append)
+    assert lines[:2] == ["0 of 2 records checked", "1 of 2 records checked"]
+    assert "extended_class: the arrays of 1 of 2 cells packed" in lines
+    assert lines[-1] == "tables and pages are written"
+    lines.clear()
+    verify(fresh.leaderboard, discover(), (), Selection(), published=True, watch=lines.append)
+    assert "historic: 1 of 2 records checked" in lines
+
+
 def test_a_changed_score_is_not_submitted(fresh: Published) -> None:
     path = fresh.runs.record(fresh.cells[1].spec)
     data = json.loads(path.read_text())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compatbench.cli.console import plain_console
+from compatbench.cli.console import plain_console, shown_progress
 from compatbench.cli.options import (
     DEFAULT_DATA,
     DEFAULT_RUNS,
@@ -70,7 +70,8 @@ def verify(
         print(f"no records in {leaderboard} or {runs}: nothing to check")
     failed = 0
     for store, published in of_folder or stores:
-        verdict = check(store, catalogue, suites, selection, published=published)
+        with shown_progress() as watch:
+            verdict = check(store, catalogue, suites, selection, published=published, watch=watch)
         for problem in verdict.problems:
             print(problem)
         bad = serious(verdict.problems)
@@ -105,7 +106,9 @@ def submit(
 
     selection, folders = selection_of(methods, scenarios, seeds)
     bench = prepare(suite, selection, Store(runs), data, folders, print, datasets or ())
-    submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders), Samples(bench.dataset))
+    with shown_progress() as watch:
+        samples = Samples(bench.dataset)
+        submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders), samples, watch)
     for problem in submission.problems:
         print(problem)
     if bad := serious(submission.problems):

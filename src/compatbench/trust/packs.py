@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,13 +99,15 @@ def publish(record: Record, arrays: Path, board: Store) -> Path:
     return path.relative_to(board.root)
 
 
-def pack_rows(board: Store, leaderboard: Store, rows: Iterable[Path]) -> None:
+def pack_rows(
+    board: Store, leaderboard: Store, rows: Iterable[Path], watch: Callable[[str], None] = lambda progress: None
+) -> None:
     """Write the rows of these records, paths below the unpacked `board`, to `leaderboard`; those of no record go."""
     scenarios: dict[Path, set[str]] = defaultdict(set)
     for path in rows:
         scenarios[path.parent].add(_row(path.name))
     for folder, names in scenarios.items():
-        _pack(board.root / folder, names, board, leaderboard.root / f"{folder}{PACKED}")
+        _pack(board.root / folder, names, board, leaderboard.root / f"{folder}{PACKED}", watch)
         for path in (leaderboard.root / folder).glob("*.json"):
             if not (board.root / folder / path.name).is_file() or _row(path.name) in names:
                 path.unlink()
@@ -153,7 +155,7 @@ def _open(path: Path, where: str, store: Store) -> Iterator[Problem]:
         yield Problem(where, f"no record needs its {extra[0]!r}; submit its cells again")
 
 
-def _pack(folder: Path, names: set[str], board: Store, out: Path) -> None:
+def _pack(folder: Path, names: set[str], board: Store, out: Path, watch: Callable[[str], None]) -> None:
     """Write a scenario with these rows packed anew, and the others as they are in the file that is there."""
     old = _members(out) if out.is_file() else {}
     pool = {name: content for name, content in old.items() if name != RECORDS and not name.endswith(_CODES)}
@@ -167,7 +169,9 @@ def _pack(folder: Path, names: set[str], board: Store, out: Path) -> None:
         for sha256 in sorted({sha256 for line in lines.values() for sha256 in _files_of(line, "shared")})
     }
     packed = {sha256: there.get(sha256) or pack(content, pool) for sha256, content in shared.items()}
-    for sha256, name in _owners(lines).items():
+    owners = _owners(lines)
+    for number, (sha256, name) in enumerate(owners.items()):
+        watch(f"{folder.name}: the arrays of {number} of {len(owners)} cells packed")
         if before.get(sha256) == name and _row(name) not in names:
             packed[sha256] = there[sha256]
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,12 @@ class Submission:
 
 
 def submit(
-    cells: Sequence[Cell], runs: Store, leaderboard: Store, catalogue: Catalogue, samples: Samples | None = None
+    cells: Sequence[Cell],
+    runs: Store,
+    leaderboard: Store,
+    catalogue: Catalogue,
+    samples: Samples | None = None,
+    watch: Callable[[str], None] = lambda progress: None,
 ) -> Submission:
     """Copy the records of `cells`, of one suite, from `runs` to `leaderboard`, and write all tables again.
 
@@ -60,13 +65,15 @@ def submit(
         raise RequestError(f"suite '{suite}' has no records to submit; run it first")
     rescorer = Rescorer(runs.arrays)
     records: dict[Path, Record] = {}
-    for path in paths:
+    for number, path in enumerate(paths):
+        watch(f"{number} of {len(paths)} records checked")
         record, problems = check_record(path, runs, rescorer)
         submission.problems += problems
         if record is not None:
             records[path] = record
     if serious(submission.problems):
         return submission
+    watch("the leaderboard is unpacked")
     with unpacked_board(leaderboard) as board:
         for path in plain_records(leaderboard):
             record = read_record(leaderboard.root / path)
@@ -80,7 +87,8 @@ def submit(
         submission.added = added
         submission.replaced = _remove_older(board, suite, submission.added)
         everything = [read_record(path) for path in board.root.glob("*/records/**/*.json")]
-        pack_rows(board, leaderboard, [*plain_records(leaderboard), *submission.added, *submission.replaced])
+        pack_rows(board, leaderboard, [*plain_records(leaderboard), *submission.added, *submission.replaced], watch)
+    watch("tables and pages are written")
     for path in needless_arrays(leaderboard, everything):
         path.unlink()
     if samples is not None:

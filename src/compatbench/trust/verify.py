@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from compatbench.discovery.plugins import Catalogue
@@ -35,7 +35,13 @@ class Verification:
 
 
 def verify(
-    store: Store, catalogue: Catalogue, suites: Sequence[str], selection: Selection, *, published: bool
+    store: Store,
+    catalogue: Catalogue,
+    suites: Sequence[str],
+    selection: Selection,
+    *,
+    published: bool,
+    watch: Callable[[str], None] = lambda progress: None,
 ) -> Verification:
     """Check the selected records of `suites`, or of all suites if none is named.
 
@@ -48,10 +54,11 @@ def verify(
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
     if not published:
-        _check(verdict, store, store, catalogue, suites, selection, published=False)
+        _check(verdict, store, store, catalogue, suites, selection, published=False, watch=watch)
         return verdict
+    watch("the leaderboard is unpacked")
     with unpacked_board(store, verdict.problems) as unpacked:
-        _check(verdict, unpacked, store, catalogue, suites, selection, published=True)
+        _check(verdict, unpacked, store, catalogue, suites, selection, published=True, watch=watch)
     return verdict
 
 
@@ -64,6 +71,7 @@ def _check(
     selection: Selection,
     *,
     published: bool,
+    watch: Callable[[str], None],
 ) -> None:
     """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
     rescorer = Rescorer(store.arrays, coarse=published)
@@ -72,7 +80,9 @@ def _check(
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None
         everything: list[Record] = []
-        for path in store.record_files(name):
+        files = store.record_files(name)
+        for number, path in enumerate(files):
+            watch(f"{name}: {number} of {len(files)} records checked")
             record, problems = check_record(path, store, rescorer)
             if record is None:
                 verdict.problems += problems
@@ -87,6 +97,7 @@ def _check(
             verdict.problems += [Problem(where, told) for told in facts]
             verdict.problems += _outdated(record, where, suite, catalogue, published)
         if published and everything:
+            watch(f"{name}: its records are compared, and its tables written again")
             for record in baselines_first(one for one in everything if _selected(one, selection)):
                 verdict.problems += contradictions(record, file_of(record), consistency)
             verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
