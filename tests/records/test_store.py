@@ -55,7 +55,7 @@ LEADERBOARD = Path(__file__).parents[2] / "results" / "leaderboard"
 def test_a_committed_record_is_still_named_by_its_spec(packed: Path) -> None:
     with zipfile.ZipFile(packed) as file:
         lines = json.loads(lzma.decompress(file.read("records.json.xz")))
-    for name, written in list(lines.items())[::10]:
+    for name, written in list(lines.items())[::40]:
         record = find_record(packed / name)
         assert spec_hash(record.spec) == record.spec_hash
         assert Store(LEADERBOARD).packed(record.spec) == packed
