@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -162,9 +163,14 @@ def facts(scenarios: Sequence[ScenarioRows]) -> Facts:
         records=len(records),
         dates=(days[0], days[-1]),
         commits=tuple(sorted({(record.environment.git_sha or "")[:10] for record in records} - {""})),
-        machines=tuple(sorted({record.environment.gpu or record.environment.cpu for record in records})),
+        machines=tuple(sorted({_machine(record) for record in records})),
         upgrades=tuple((one.runs.scenario, one.runs.rows[0].records[0].spec.upgrade) for one in scenarios),
     )
+
+
+def _machine(record: Record) -> str:
+    """Without marks of trade."""
+    return re.sub(r"\((R|TM)\)| Processor$", "", record.environment.gpu or record.environment.cpu)
 
 
 def _queries(record: Record) -> int:

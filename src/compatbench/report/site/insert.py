@@ -125,7 +125,7 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     return joined(
         [
             f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}). Upgrades: "
-            f"{'; '.join(f'*{escape(name)}*, {escape(words)}' for name, words in about.upgrades)}.",
+            f"{'; '.join(f'*{escape(name)}*, {escape(_brief(words))}' for name, words in about.upgrades)}.",
             "\n".join(lines),
             board_banner(board),
             re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),
@@ -167,6 +167,11 @@ def _best(overview: Table) -> Table:
     marks = {mark for cell in cells for mark in cell.marks}
     footnotes = {mark: text for mark, text in overview.footnotes.items() if mark in marks & {OWN_OLD, UNCONVERGED}}
     return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes=footnotes)
+
+
+def _brief(words: str) -> str:
+    """What changes in an upgrade, without how much, which the page says."""
+    return re.sub(r" \([^)]*\)", "", words)
 
 
 def _bare(row: Row) -> Row:
