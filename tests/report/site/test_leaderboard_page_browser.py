@@ -564,6 +564,9 @@ def test_the_whole_board_is_short_on_a_phone_and_its_first_table_soon_passed(bro
         }"""
     )
     assert 50 < stops < 150
+    one.page.set_viewport_size(DESK)
+    room, width = one.page.locator("#overview-table").evaluate("it => [it.parentElement.clientWidth, it.scrollWidth]")
+    assert width <= room, "on a desk every column is there without scrolling"
     one.context.close()
 
 
