@@ -364,7 +364,7 @@ def test_a_row_opens_with_everything_about_it(opened, board):
     assert 'variant = "a<b>"' in text
     links = dialog.locator("a").evaluate_all("ones => ones.map((one) => one.getAttribute('href'))")
     assert "https://arxiv.org/abs/2003.11942" in links
-    assert sum(link.startswith("leaderboard/synthetic/records/extended_data/strong.zip") for link in links) >= 7
+    assert sum(link.startswith("leaderboard/synthetic/records/extended_data.zip") for link in links) >= 7
     seeds = dialog.locator("table", has_text="M(*,*)").last
     numbers = seeds.locator("tbody tr").first.locator("td").all_inner_texts()
     assert numbers == ["25.0", "62.5", "62.5", "75.0", "0.75", "−12.5"]
