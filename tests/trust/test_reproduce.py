@@ -20,7 +20,9 @@ from compatbench.plan.selection import Selection
 from compatbench.records.record import Record, read_record, write_record
 from compatbench.suite.suite import load_suite
 from compatbench.trust.environments import same_arithmetic, why_not_exact
+from compatbench.trust.packs import find_record
 from compatbench.trust.reproduce import Reproduction, drawn, reproduce
+from compatbench.trust.submit import submit
 from compatbench.vocabulary import Status
 
 
@@ -29,10 +31,10 @@ def record(ran: Published) -> Record:
     return read_record(ran.runs.record(ran.cells[1].spec))
 
 
-def again(record: Record, folder: Path) -> Reproduction:
+def again(record: Record, folder: Path, *, coarse: bool = False) -> Reproduction:
     context = RunContext(folder / "again", folder / "data", (), record.environment.cpu_threads)
     with Display(Console(quiet=True), 1) as display:
-        return reproduce(record, context, display, timeout_seconds=250)
+        return reproduce(record, context, display, timeout_seconds=250, coarse=coarse)
 
 
 def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, tmp_path: Path) -> None:
@@ -65,6 +67,18 @@ def test_a_right_record_is_reproduced_and_a_changed_one_is_not(record: Record, t
         "mAP('0', '0', 'all', 'cosine')",
         f"CMC@1('{hits.query_generation}', '{hits.gallery_generation}', 'all', 'cosine')",
     ]
+
+
+def test_a_record_of_the_leaderboard_is_reproduced(fresh: Published, tmp_path: Path) -> None:
+    submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    spec = fresh.cells[1].spec
+    published = find_record(fresh.leaderboard.packed(spec) / fresh.leaderboard.record(spec).name)
+    found = again(published, tmp_path, coarse=True)
+    assert (found.inexact, found.differences) == ("", [])
+    changed = published.model_copy(update={"backfill": [one.model_copy() for one in published.backfill]})
+    changed.backfill[0].status_quo += 1e-6
+    (difference,) = again(changed, tmp_path / "2", coarse=True).differences
+    assert difference.startswith("backfill.0.status_quo was ")
 
 
 def test_a_record_of_ones_own_images_is_reproduced(ran: Published, tmp_path: Path) -> None:
