@@ -100,7 +100,15 @@ def foreign_pack(chance: random.Random) -> bytes:
                 records = restructure(json.loads(lzma.decompress(members(small_pack())[RECORDS])), chance)
                 content[name] = lzma.compress(json.dumps(records).encode())
             case 1 if name == RECORDS:
-                odd = ("[" * 10**5, "[1]", "{}", '{"a.json": [1]}', '{"a.json": {"files": {"own": [1]}}}', "\ud800")
+                odd = (
+                    "[" * 10**5,
+                    "[1]",
+                    "{}",
+                    '{"a.json": [1]}',
+                    '{"a.json": {"files": {"own": [1]}}}',
+                    '{"a.json": {"files": ["own"]}}',
+                    "\ud800",
+                )
                 content[name] = lzma.compress(chance.choice(odd).encode("utf-8", "surrogatepass"))
             case 2:
                 del content[name]
@@ -150,8 +158,8 @@ def board(path: Path) -> None:
     file.write_bytes(path.read_bytes())
     problems: list[Problem] = []
     with unpacked_board(Store(root), problems) as store:
-        for problem in problems:
-            raise RequestError(str(problem))
+        if problems:
+            raise RequestError(str(problems[0]))
         rescorer = Rescorer(store.arrays, coarse=True)
         for file in store.record_files(PUBLISHED_SCENARIO.parents[1].name):
             for problem in check_record(file, store, rescorer)[1]:

@@ -128,7 +128,8 @@ def _open(path: Path, where: str, store: Store) -> Iterator[Problem]:
     try:
         members = _members(path)
         lines = _records(members)
-        packed, owners = _packed(members), _owners(lines)
+        packed, files = _packed(members), _files(lines)
+        owners = _owners(files)
     except Exception as error:  # damaged zip files raise almost anything
         yield Problem(where, f"cannot be unpacked: {_told(error)}; {_REMEDY}")
         return
@@ -138,15 +139,14 @@ def _open(path: Path, where: str, store: Store) -> Iterator[Problem]:
     for name, line in lines.items():
         (out / name).write_text(line, encoding="utf-8")
         try:
-            for sha256 in _files_of(line, "shared"):
-                if sha256 not in shared:
-                    shared[sha256] = unpack(packed[sha256], members)
-                    codes_path(store.arrays, sha256).write_bytes(shared[sha256])
-            for sha256 in _files_of(line, "own"):
-                if name == owners[sha256]:
-                    content = unpack(packed[sha256], members, _beside(line, shared))
-                    codes_path(store.arrays, sha256).write_bytes(content)
-            for sha256 in _files(line):
+            own, common = (files[name].get(part) for part in ("own", "shared"))
+            if common and common not in shared:
+                shared[common] = unpack(packed[common], members)
+                codes_path(store.arrays, common).write_bytes(shared[common])
+            if own and name == owners[own]:
+                content = unpack(packed[own], members, [shared[common]] if common else [])
+                codes_path(store.arrays, own).write_bytes(content)
+            for sha256 in files[name].values():
                 needed |= {f"{sha256}{_CODES}", *pool_keys(packed[sha256], members)}
         except Exception as error:  # so do damaged arrays
             yield Problem(f"{where}/{name}", f"its arrays cannot be unpacked: {_told(error)}; {_REMEDY}")
@@ -159,24 +159,23 @@ def _pack(folder: Path, names: set[str], board: Store, out: Path, watch: Callabl
     """Write a scenario with these rows packed anew, and the others as they are in the file that is there."""
     old = _members(out) if out.is_file() else {}
     pool = {name: content for name, content in old.items() if name != RECORDS and not name.endswith(_CODES)}
-    there, before = _packed(old), _owners(_records(old)) if old else {}
+    there, before = _packed(old), _owners(_files(_records(old))) if old else {}
     lines = {path.name: _line(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
     if not lines:
         out.unlink(missing_ok=True)
         return
-    shared = {
-        sha256: codes_path(board.arrays, sha256).read_bytes()
-        for sha256 in sorted({sha256 for line in lines.values() for sha256 in _files_of(line, "shared")})
-    }
+    files = _files(lines)
+    common = sorted({one["shared"] for one in files.values() if "shared" in one})
+    shared = {sha256: codes_path(board.arrays, sha256).read_bytes() for sha256 in common}
     packed = {sha256: there.get(sha256) or pack(content, pool) for sha256, content in shared.items()}
-    owners = _owners(lines)
+    owners = _owners(files)
     for number, (sha256, name) in enumerate(owners.items()):
         watch(f"{folder.name}: the arrays of {number} of {len(owners)} cells packed")
         if before.get(sha256) == name and _row(name) not in names:
             packed[sha256] = there[sha256]
         else:
             content = codes_path(board.arrays, sha256).read_bytes()
-            packed[sha256] = pack(content, pool, _beside(lines[name], shared))
+            packed[sha256] = pack(content, pool, [shared[files[name]["shared"]]] if "shared" in files[name] else [])
     keys = sorted({key for one in packed.values() for key in pool_keys(one, pool)})
     text = "{\n" + ",\n".join(f"{json.dumps(name)}:{line}" for name, line in lines.items()) + "\n}\n"
     members = {RECORDS: lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)}
@@ -188,26 +187,18 @@ def _line(text: str) -> str:
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
-def _files(line: str) -> dict[str, str]:
-    """Sha256 of the files of arrays of a record, by what they are for the cell."""
-    return {sha256: part for part, sha256 in json.loads(line).get("files", {}).items()}
+def _files(lines: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Sha256 of a record's files of arrays, `own` and `shared`, by the name of the record."""
+    return {name: json.loads(line).get("files", {}) for name, line in lines.items()}
 
 
-def _files_of(line: str, part: str) -> list[str]:
-    return [sha256 for sha256, one in _files(line).items() if one == part]
-
-
-def _owners(lines: Mapping[str, str]) -> dict[str, str]:
+def _owners(files: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The record beside whose shared arrays each file of own ones is packed: the first that has it."""
     owners: dict[str, str] = {}
-    for name, line in lines.items():
-        for sha256 in _files_of(line, "own"):
-            owners.setdefault(sha256, name)
+    for name, one in files.items():
+        if "own" in one:
+            owners.setdefault(one["own"], name)
     return owners
-
-
-def _beside(line: str, shared: Members) -> list[bytes]:
-    return [shared[name] for name in _files_of(line, "shared")]
 
 
 def _packed(members: Members) -> dict[str, bytes]:

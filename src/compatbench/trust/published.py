@@ -1,9 +1,9 @@
 """Records in the form of the leaderboard: arrays as codes, and their numbers.
 
 A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So shares
-are kept in 24 levels, chosen so that no mean moves by more than half a level divided by the number of queries; of ranks
-what is asked of them. What no table compares query by query is sorted, which takes no room: AP@R and L2 distance. Of
-the pairs that a system accepts, those at the false accept rate of the tables are kept.
+are kept in 24 levels, chosen so that their sums hardly move (`MOVED` in `coded_columns`); of ranks what is asked of
+them. What no table compares query by query is sorted, which takes no room: AP@R and L2 distance. Of the pairs that a
+system accepts, those at the false accept rate of the tables are kept.
 """
 
 from __future__ import annotations

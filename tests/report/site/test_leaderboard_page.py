@@ -14,7 +14,8 @@ from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site import leaderboard_page as page_module
 from compatbench.report.site.board import Board
 from compatbench.report.site.leaderboard_page import MOST_BYTES, leaderboard_page, script_json
-from compatbench.report.site.page_data.packing import unpacked
+from compatbench.report.site.page_data import packing
+from compatbench.report.site.page_data.packing import packed, unpacked
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.terms import Terms
 
@@ -107,6 +108,14 @@ def test_equal_records_give_equal_bytes(board, html):
     assert again == leaderboard_page(board, pictures())
     assert unpacked(again) == html
     assert len(again) < len(html) / 2
+
+
+def test_a_packed_part_takes_no_more_memory_than_a_page_needs() -> None:
+    page = '<script type="text/plain" id="data">{}</script>'
+    assert unpacked(page.format(packed("<b>"))) == page.format("<b>")
+    for part in (packed("x" * (packing.MOST_BYTES + 1)), packed("some text")[:-8], "eA=="):
+        with pytest.raises(ValueError, match=r"cut off|incorrect|incomplete"):
+            unpacked(page.format(part))
 
 
 def test_every_record_is_linked_from_its_row(board, data):

@@ -51,9 +51,10 @@ def leaderboard_page(
     Raises RequestError where records do not fit each other or where the page would be larger than `MOST_BYTES`.
     """
     try:
-        bare = _render(board, ChosenExamples((), {}, 0), folder, title, own)
+        plots = packed(templates().get_template("leaderboard/plots.html.j2").render(board=board))
+        bare = _render(board, ChosenExamples((), {}, 0), plots, folder, title, own)
         budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, ChosenExamples(board.records, thumbnails, budget), folder, title, own)
+        page = _render(board, ChosenExamples(board.records, thumbnails, budget), plots, folder, title, own)
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -62,7 +63,7 @@ def leaderboard_page(
     return page
 
 
-def _render(board: Board, examples: ChosenExamples, folder: str, title: str, own: OwnRun | None) -> str:
+def _render(board: Board, examples: ChosenExamples, plots: str, folder: str, title: str, own: OwnRun | None) -> str:
     terms = Terms()
     columns = PageColumns(terms)
     scenarios: list[Json] = [
@@ -86,14 +87,13 @@ def _render(board: Board, examples: ChosenExamples, folder: str, title: str, own
     }
     script = f"(async () => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES) + stylesheet()
-    plots = templates().get_template("leaderboard/plots.html.j2").render(board=board)
     page = templates().get_template("leaderboard/page.html.j2")
     return page.render(
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
         data=packed(script_json(data)),
-        plots=packed(plots),
+        plots=plots,
         terms=terms.sorted(),
         generated=Markup(GENERATED),
         folder=folder,
