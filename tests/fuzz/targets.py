@@ -11,7 +11,6 @@ import random
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ from compatbench.records.store import Store
 from compatbench.storage.artefacts import Artefact, read_artefact, tensors_hash, write_artefact
 from compatbench.storage.bounded_parquet import read_bounded
 from compatbench.suite.suite import builtin_folder, load_suite
-from compatbench.trust.packs import RECORDS, pack_rows, unpacked_board
+from compatbench.trust.packs import ARRAYS, RECORDS, pack_scenarios, unpacked_board
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
@@ -114,7 +113,7 @@ def foreign_pack(chance: random.Random) -> bytes:
                 del content[name]
                 content = content or {"x": b""}
             case 3:
-                content[chance.choice(["../x.codes", "x", RECORDS, name[::-1], name.upper()])] = content.pop(name)
+                content[chance.choice(["../x.xz", "x", RECORDS, ARRAYS, name[::-1], name.upper()])] = content.pop(name)
             case 4 if len(one) > 40:
                 content[name] = _other_json(one, chance)
             case _:
@@ -124,13 +123,13 @@ def foreign_pack(chance: random.Random) -> bytes:
 
 def _other_json(packed: bytes, chance: random.Random) -> bytes:
     """A member with other numbers in the JSON that it is, or begins with."""
-    at, size = (12, int.from_bytes(packed[:4], "little")) if packed[12:13] == b"x" else (0, len(packed))
     try:
-        value = json.loads(zlib.decompress(packed[at : at + size]))
-    except (ValueError, zlib.error):
+        content = lzma.decompress(packed)
+        head, _, rest = content.partition(b"\n") if content[:1] == b"[" else (content, b"", b"")
+        value = restructure(json.loads(head), chance)
+    except (ValueError, lzma.LZMAError):
         return mutate(packed, chance)
-    head = zlib.compress(json.dumps(restructure(value, chance)).encode())
-    return (len(head).to_bytes(4, "little") + packed[4:12] + head + packed[at + size :]) if at else head
+    return lzma.compress(json.dumps(value).encode() + b"\n" + rest)
 
 
 @functools.cache
@@ -146,7 +145,7 @@ def small_pack() -> bytes:
             for path in records:
                 if not path.name.startswith("identity--"):
                     path.unlink()
-            pack_rows(store, small, [path.relative_to(store.root) for path in records if path.exists()])
+            pack_scenarios(store, small, [file.with_suffix("")])
         return (small.root / file).read_bytes()
 
 
@@ -160,7 +159,7 @@ def board(path: Path) -> None:
     with unpacked_board(Store(root), problems) as store:
         if problems:
             raise RequestError(str(problems[0]))
-        rescorer = Rescorer(store.arrays, coarse=True)
+        rescorer = Rescorer(store.arrays)
         for file in store.record_files(PUBLISHED_SCENARIO.parents[1].name):
             for problem in check_record(file, store, rescorer)[1]:
                 if problem.serious:

@@ -1,12 +1,13 @@
 """Forgeries from real arrays: which kinds verification finds, and which are the submitter's word.
 
 Every forged record has the right hashes, path and command, and all numbers that follow from its arrays. Each kind is
-tried on records as runs have them, and as a leaderboard has them; there what is copied has 4% of its codes moved by a
-level. The table in docs/trust.md lists the same kinds.
+tried on records as runs have them, and as a leaderboard has them: forged before its queries were summed in groups, and
+of what is copied 4% of the queries have another AP. The table in docs/trust.md lists the same kinds.
 """
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,6 @@ from compatbench.records.parts import Metric
 from compatbench.records.record import Measurements, MethodInfo, Record, read_record, write_record
 from compatbench.records.store import Store, spec_hash
 from compatbench.storage.array_files import write_arrays
-from compatbench.storage.coded_columns import LEVELS
 from compatbench.suite.suite import Suite, load_suite, parse_suite
 from compatbench.trust.consistency import Consistency, without_baseline
 from compatbench.trust.declared import undeclared
@@ -40,6 +40,7 @@ from compatbench.trust.record_files import check_record, contradictions
 from compatbench.trust.rescoring import Rescorer
 from compatbench.vocabulary import Need, Order, ParameterSetting, Role, Status
 
+_NUMBERS = itertools.count()
 OLD, CROSS, NEW, BEST = ("0", "0"), ("1", "0"), ("1", "1"), ("*1", "*1")
 Row = tuple[str, int]
 
@@ -57,12 +58,9 @@ class Board:
     suite: Suite
     rescorer: Rescorer
     catalogue: Catalogue
+    published: dict[Row, Record]
+    """The records in the form of a leaderboard; empty where they are checked as runs have them."""
     forged: set[Row] = field(default_factory=set)
-
-    @property
-    def coarse(self) -> bool:
-        """The records are in the form of a leaderboard."""
-        return self.rescorer.coarse
 
     def change(self, row: Row, /, **parts: Any) -> Record:
         """Put other parts in a record, with the numbers that its arrays then give."""
@@ -92,15 +90,13 @@ class Board:
         return next(one.array for one in self.records[row].arrays if one.at == at)
 
     def copy(self, reference: str) -> str:
-        """The array; in codes 4% of its AP, of which each is moved by a level."""
-        if not self.coarse:
+        """The array; for a leaderboard 4% of its AP are moved by up to 0.05."""
+        if not self.published:
             return reference
         random, results = np.random.default_rng(0), QueryResults.read(self.arrays, reference)
-        levels = LEVELS["share"].astype(np.float32)
-        codes = np.searchsorted(levels, results.average_precision)
-        moved = (random.random(len(results)) < 0.04) & (codes > 1) & (codes < 47) & results.answerable
-        steps = random.choice((-1, 1), len(results))
-        found = np.where(moved, levels[np.where(moved, codes + steps, 0)], results.average_precision)
+        ap = results.average_precision
+        steps = 0.05 * random.choice((-1, 1), len(results)) * np.minimum(ap, 1 - ap)
+        found = np.where(random.random(len(results)) < 0.04, ap + steps, ap).astype(np.float32)
         return self.write(replace(results, average_precision=found).columns)
 
     def measured(self, record: Record) -> dict[str, Any]:
@@ -113,19 +109,22 @@ class Board:
         return QueryResults.read(self.arrays, self.array(row, at))
 
     def write(self, columns: Any) -> str:
-        return f"{write_arrays(self.arrays, {'forged': columns})}#forged"
+        name = f"forged {next(_NUMBERS)}"
+        return f"{write_arrays(self.arrays, {name: columns})}#{name}"
 
     def problems(self) -> list[str]:
-        consistency = Consistency(self.rescorer.scorer.results, coarse=self.coarse)
+        consistency = Consistency(self.rescorer.scorer.results)
         found = [told for _, told in without_baseline(self.records.values())]
         for row, forged in self.records.items():
-            record = self._filed(forged, found) if row in self.forged else forged
+            record = self._filed(forged, found) if row in self.forged else self.published.get(row, forged)
             found += undeclared(record.spec, self.suite, self.catalogue, published=True)
             found += [one.message for one in contradictions(record, "", consistency)]
         return found
 
     def _filed(self, forged: Record, found: list[str]) -> Record:
         record = forged.model_copy(update={"spec_hash": spec_hash(forged.spec), "command": command(forged.spec)})
+        if self.published:
+            record = published(record, self.arrays, self.rescorer.arrays)
         path = self.folder.record(record.spec)
         write_record(record, path)
         read, problems = check_record(path, self.folder, self.rescorer)
@@ -184,32 +183,24 @@ def real(
 Real = tuple[dict[Row, Record], Record, Path, Suite]
 
 
+Checked = dict[str, tuple[Rescorer, dict[Row, Record]]]
+
+
 @pytest.fixture(scope="session")
-def coded(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Real:
-    """The same records in the form of a leaderboard."""
+def checked(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Checked:
+    """What checks the records as runs have them, and the records in the form of a leaderboard with what checks them."""
+    records, _, arrays, _ = real
+    folder = tmp_path_factory.mktemp("groups")
+    in_groups = {row: published(record, arrays, folder) for row, record in records.items()}
+    return {"as run": (Rescorer(arrays), {}), "in groups": (Rescorer(folder), in_groups)}
+
+
+@pytest.fixture(params=["as run", "in groups"])
+def board(request: pytest.FixtureRequest, real: Real, checked: Checked, catalogue: Catalogue, tmp_path: Path) -> Board:
     records, elsewhere, arrays, suite = real
-    folder = tmp_path_factory.mktemp("coded")
-    coded = {row: published(record, arrays, folder) for row, record in records.items()}
-    return coded, published(elsewhere, arrays, folder), folder, suite
-
-
-@pytest.fixture(scope="session")
-def rescorers(real: Real, coded: Real) -> dict[str, Rescorer]:
-    return {"as run": Rescorer(real[2]), "in codes": Rescorer(coded[2], coarse=True)}
-
-
-@pytest.fixture(params=["as run", "in codes"])
-def board(
-    request: pytest.FixtureRequest,
-    real: Real,
-    coded: Real,
-    rescorers: dict[str, Rescorer],
-    catalogue: Catalogue,
-    tmp_path: Path,
-) -> Board:
-    records, elsewhere, arrays, suite = real if request.param == "as run" else coded
-    (tmp_path / "arrays").symlink_to(arrays)
-    return Board(dict(records), elsewhere, arrays, Store(tmp_path), suite, rescorers[request.param], catalogue)
+    rescorer, in_groups = checked[request.param]
+    (tmp_path / "arrays").symlink_to(rescorer.arrays)
+    return Board(dict(records), elsewhere, arrays, Store(tmp_path), suite, rescorer, catalogue, in_groups)
 
 
 BCT, RIVAL, BASE = ("bct", 0), ("procrustes", 0), ("independent", 0)

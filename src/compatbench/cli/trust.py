@@ -199,8 +199,8 @@ def _reproduced(
     if outcome.inexact:
         means, hits = outcome.apart
         how = (
-            f"within {tolerance:g} of mAP and {HITS * tolerance:g} of hit rates, and not to the last bit, since "
-            f"{outcome.inexact}: mAP is at most {means:.4f} apart, hit rates {hits:.4f}"
+            f"within {outcome.tolerance:g} of mAP and {HITS * outcome.tolerance:g} of hit rates, and not to the last "
+            f"bit, since {outcome.inexact}: mAP is at most {means:.4f} apart, hit rates {hits:.4f}"
         )
     for difference in outcome.differences:
         print(difference)

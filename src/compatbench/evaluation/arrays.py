@@ -133,6 +133,20 @@ class QueryResults(StoredColumns):
             raise ValueError("some of the queries are not among the results")
         return rows
 
+    @property
+    def count(self) -> int:
+        """The queries that enter the metrics."""
+        return int(self.answerable.sum())
+
+    def lost(self, old: object, k: int) -> NDArray[np.float64]:
+        """(Q,) 1 where `old`, results of the same queries, has a hit in the first `k` and this has none, else 0.
+
+        NaN where nothing is relevant.
+        """
+        if not isinstance(old, QueryResults) or not np.array_equal(old.ids, self.ids):
+            raise ValueError("flips compare the same queries in the same order, but the query ids differ")
+        return old.per_query(f"CMC@{k}") * (1 - self.per_query(f"CMC@{k}"))
+
     def hits(self, k: int) -> NDArray[np.bool_]:
         """(Q,) whether a relevant item is in the first `k`."""
         return (self.first_rank > 0) & (self.first_rank <= k)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from compatbench.errors import RequestError
-from compatbench.evaluation.arrays import StoredColumns, in_steps
+from compatbench.evaluation.arrays import QueryResults, StoredColumns, in_steps
+from compatbench.evaluation.grouped_results import Results
 from compatbench.storage.array_files import ArrayFiles, array_path, read_columns
-from compatbench.vocabulary import MetricName
+from compatbench.storage.query_groups import GroupedColumns, entry_column
+from compatbench.vocabulary import DERIVED_FROM, MetricName
 
 BETAS = tuple(step / 20 for step in range(21))
 
@@ -56,6 +58,21 @@ class CurvePoints(StoredColumns):
     """(A,) ∫ M(β) dβ, see `area`, in multiples of STEP; so is the next."""
     minimum: NDArray[np.float32]
     """(A,) M(β) at the β at which the mean over the queries is lowest."""
+    grouped: GroupedColumns | None = None
+    """Where the queries are in groups: the arrays but `ids` are then (G,)."""
+
+    @classmethod
+    def read(cls, folder: Path, reference: str) -> CurvePoints:
+        """Read it by its reference; raises RequestError as `StoredColumns.read`."""
+        grouped = _grouped(folder, reference, ("area", "minimum"))
+        if grouped is None:
+            return super().read(folder, reference)
+        area, minimum = (grouped.values(name).astype(np.float32) for name in ("area", "minimum"))
+        return cls(grouped.ids, area, minimum, grouped)
+
+    def of_entry(self, results: Results, metric: str) -> NDArray[np.float64]:
+        """(A,) or (G,) numbers of an entry of the matrix over the same queries. Raises ValueError if one is missing."""
+        return _of_entry(results, metric, self.ids, self.grouped)
 
     @classmethod
     def of(cls, curves: QueryCurves) -> CurvePoints:
@@ -80,6 +97,8 @@ class BackfillMeans:
     """(Q,) sample ids of the queries."""
     values: Mapping[str, NDArray[np.float32]]
     """(Q,) by DERIVED_FROM; NaN where nothing is relevant."""
+    grouped: GroupedColumns | None = None
+    """Where the queries are in groups: the values are then (G,)."""
 
     @classmethod
     def of(cls, backfills: Sequence[QueryCurves]) -> BackfillMeans:
@@ -96,6 +115,16 @@ class BackfillMeans:
         """(Q,) the queries with a relevant item."""
         return ~np.isnan(self.values[MetricName.MAP])
 
+    @property
+    def count(self) -> int:
+        """The queries that enter the means."""
+        return int(self.answerable.sum()) if self.grouped is None else len(self.ids)
+
+    def of_entry(self, results: Results, metric: str) -> NDArray[np.float64]:
+        """Numbers of an entry of the matrix over the answerable queries; raises ValueError if one is missing."""
+        ids = self.ids if self.grouped else self.ids[self.answerable]
+        return _of_entry(results, metric, ids, self.grouped)
+
     def put(self, files: ArrayFiles, name: str) -> str:
         """Add it to the arrays of a cell, in multiples of STEP, and return its reference."""
         values = {metric: in_steps(one) for metric, one in self.values.items()}
@@ -107,10 +136,32 @@ class BackfillMeans:
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
+        grouped = _grouped(folder, reference, DERIVED_FROM)
+        if grouped is not None:
+            values = {str(name): grouped.values(name).astype(np.float32) for name in DERIVED_FROM}
+            return cls(grouped.ids, values, grouped)
         columns = read_columns(folder, reference)
         if "ids" not in columns or MetricName.MAP not in columns:
             raise RequestError(f"{array_path(folder, reference)}: no means of backfills")
         return cls(columns.pop("ids"), columns)
+
+
+def _grouped(folder: Path, reference: str, needed: Iterable[str]) -> GroupedColumns | None:
+    """The array's sums over groups of queries, which have other columns beside those that are needed; else None."""
+    columns = read_columns(folder, reference)
+    if not {"ids", *needed} < columns.keys():
+        return None
+    return GroupedColumns.of(reference, columns)
+
+
+def _of_entry(
+    results: Results, metric: str, ids: NDArray[np.int64], grouped: GroupedColumns | None
+) -> NDArray[np.float64]:
+    if isinstance(results, QueryResults):
+        return results.per_query(metric)[results.rows(ids)]
+    if grouped is None:
+        raise ValueError("results in groups are compared with groups of the same queries")
+    return grouped.values(entry_column(results.name, metric))
 
 
 @dataclass(frozen=True)

@@ -12,28 +12,25 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.grouped_results import Results
 from compatbench.evaluation.means import Key, Means, ratio
 from compatbench.vocabulary import MetricName
 
-SystemPair = tuple[QueryResults, QueryResults]
+SystemPair = tuple[Results, Results]
 
 CUTOFFS = (1, 10)
 """The k of the flips that are reported."""
 
 
-def lost(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 where a hit (1, else 0) is there before and not after; NaN if one of them is."""
-    return before * (1 - after)
-
-
-def negative_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
+def negative_flips(old: Results, system: Results, k: int) -> NDArray[np.float64]:
     """(Q,) 1 if the old system had a hit in the first `k` and `system` has none, else 0; NaN if unanswerable."""
-    return lost(*_hits(old, system, k))
+    return system.lost(old, k)
 
 
-def positive_flips(old: QueryResults, system: QueryResults, k: int) -> NDArray[np.float64]:
+def positive_flips(old: Results, system: Results, k: int) -> NDArray[np.float64]:
     """(Q,) 1 if `system` has a hit in the first `k` and the old system had none, else 0; NaN if unanswerable."""
-    return lost(*_hits(system, old, k))
+    won = system.per_query(f"CMC@{k}") - old.per_query(f"CMC@{k}") + system.lost(old, k)
+    return np.maximum(won, 0.0)  # what rounding leaves below
 
 
 def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) -> NDArray[np.intp]:
@@ -43,7 +40,7 @@ def worst_negative_flips(old: QueryResults, system: QueryResults, count: int) ->
     return rows[np.lexsort((old.ids[rows], -loss, -system.first_rank[rows]))][:count]
 
 
-_COLUMNS: Mapping[str, Callable[[QueryResults, QueryResults, int], NDArray[np.float64]]] = {
+_COLUMNS: Mapping[str, Callable[[Results, Results, int], NDArray[np.float64]]] = {
     "negative": negative_flips,
     "positive": positive_flips,
     "hits": lambda old, system, k: old.per_query(f"CMC@{k}"),
@@ -78,10 +75,3 @@ def flip_estimates(
             relative = means.estimate(ratio, (key, k, "negative"), (key, k, "hits"))
             found[key][MetricName.RELATIVE_NFR.at(k)] = relative.within(0.0, 1.0)
     return found
-
-
-def _hits(old: QueryResults, system: QueryResults, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if not np.array_equal(old.ids, system.ids):
-        raise ValueError("flips compare the same queries in the same order, but the query ids differ")
-    metric = f"CMC@{k}"
-    return old.per_query(metric), system.per_query(metric)

@@ -105,15 +105,14 @@ def refresh_orders(chain: ServedChain) -> dict[Order, list[Permutation]]:
 
 def share_metrics(entry: BackfilledQueries, means: BackfillMeans, results: MatrixResults) -> Iterator[Metric]:
     """The shares A and Φ, if there is a reference; all of their terms are over the queries that were followed."""
-    ids = means.ids[means.answerable]
     new, old = entry.at
     ends = ((new, new), (old, old), (f"*{new}", f"*{new}"))
     for name in DERIVED_FROM if results.keys() >= {*ends} else ():
-        columns = {at: results[at].per_query(name)[results[at].rows(ids)] for at in ends}
+        columns = {at: means.of_entry(results[at], name) for at in ends}
         columns[entry.at] = means.values[name][means.answerable].astype(np.float64)
         found = Means(columns)
         for share, at in ((MetricName.BACKFILL_SHARE, entry.at), (MetricName.FINAL_SHARE, (new, new))):
-            yield metric(share.of(name), entry.at, found.estimate(gain_share, ends[1], at, ends[2]), len(ids))
+            yield metric(share.of(name), entry.at, found.estimate(gain_share, ends[1], at, ends[2]), means.count)
 
 
 def curve_metrics(curve: BackfillCurve, points: CurvePoints) -> Iterator[Metric]:

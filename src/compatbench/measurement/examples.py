@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.flips import worst_negative_flips
 from compatbench.evaluation.neighbours import first_items
 from compatbench.machine.seeds import stream
 from compatbench.measurement.served_chain import ServedChain
-from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.parts import ExampleRetrieval, FirstFound, WorstFlip
 
 SHOWN = 5
@@ -37,7 +39,7 @@ def example_retrievals(chain: ServedChain) -> list[ExampleRetrieval]:
     ]
 
 
-def worst_flips(chain: ServedChain, results: MatrixResults) -> list[WorstFlip]:
+def worst_flips(chain: ServedChain, results: Mapping[tuple[str, str], QueryResults]) -> list[WorstFlip]:
     """Worst negative flips of the newest generation against the one before, on its gallery and on an own one."""
     new, old = chain.upgrade
     found = []

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
 from compatbench.evaluation.estimate import Estimate
+from compatbench.evaluation.grouped_results import Results
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.retrieval import evaluate
 from compatbench.measurement.numbers import metric
 from compatbench.measurement.served_chain import MatrixEntry, ServedChain
-from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.array_names import entry_array
 from compatbench.records.parts import ArrayRef, Metric
 from compatbench.storage.artefacts import Artefact, get_or_make
@@ -26,7 +26,7 @@ Subset = Literal["all", "seen", "unseen"]
 DISTANCES = Similarity.COSINE, Similarity.L2
 
 
-def matrix(chain: ServedChain) -> tuple[list[ArrayRef], MatrixResults]:
+def matrix(chain: ServedChain) -> tuple[list[ArrayRef], dict[tuple[str, str], QueryResults]]:
     """Every entry by cosine, and by L2 distance if it ranks otherwise, with the results by cosine; then the oracle's.
 
     That is left out if no query has more than one relevant item, where it is 100 by construction. Each pair of models
@@ -63,7 +63,7 @@ def _scored(chain: ServedChain, entry: MatrixEntry, distance: Similarity) -> Que
 
 
 def entry_metrics(
-    results: QueryResults, entry: ArrayRef, subset: Subset = "all", mask: NDArray[np.bool_] | None = None
+    results: Results, entry: ArrayRef, subset: Subset = "all", mask: NDArray[np.bool_] | None = None
 ) -> Iterator[Metric]:
     """The retrieval numbers of one entry over the queries in `mask` (Q,).
 
@@ -71,7 +71,8 @@ def entry_metrics(
     """
     whole = (subset, entry.distance) == ("all", "cosine")
     chosen = results.answerable if mask is None else results.answerable & mask
+    queries = results.count if mask is None else int(chosen.sum())
     for name in results.names if whole else DERIVED_FROM:
         values = results.per_query(name)[chosen]
         number = mean_estimate(values) if whole or not len(values) else Estimate(float(values.mean()))
-        yield metric(name, entry.at, number, len(values), subset=subset, distance=entry.distance)
+        yield metric(name, entry.at, number, queries, subset=subset, distance=entry.distance)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.acceptance import Acceptance
-from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
+from compatbench.evaluation.grouped_results import Results, read_results
 from compatbench.evaluation.pair_scores import ScoredPairs
 from compatbench.measurement.backfill import curve_metrics, share_metrics
 from compatbench.measurement.matrix import entry_metrics
@@ -27,7 +27,7 @@ class ArrayScorer:
     """Scores the arrays in `folder`; reads and scores an array once, even if several entries or records name it."""
 
     folder: Path
-    _results: dict[str, QueryResults] = field(default_factory=dict)
+    _results: dict[str, Results] = field(default_factory=dict)
     _metrics: dict[str, list[Metric]] = field(default_factory=dict)
 
     def metrics(self, measured: Measurements, seen: NDArray[np.bool_] | None = None) -> list[Metric]:
@@ -55,14 +55,14 @@ class ArrayScorer:
         found += pair_metrics(measured.pairs, lambda name: ScoredPairs.read(self.folder, name))
         return found
 
-    def by_cosine(self, arrays: Sequence[ArrayRef]) -> dict[tuple[str, str], QueryResults]:
+    def by_cosine(self, arrays: Sequence[ArrayRef]) -> dict[tuple[str, str], Results]:
         """Per-query results by query and gallery generation."""
         return {ref.at: self.results(ref.array) for ref in arrays if ref.distance == "cosine"}
 
-    def results(self, name: str) -> QueryResults:
+    def results(self, name: str) -> Results:
         """Per-query results of one array. Raises RequestError if it is missing or damaged."""
         if name not in self._results:
-            self._results[name] = QueryResults.read(self.folder, name)
+            self._results[name] = read_results(self.folder, name)
         return self._results[name]
 
     def _entry(self, ref: ArrayRef) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.acceptance import supported_rates
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.grouped_results import Results
 from compatbench.evaluation.means import mean_estimate
 from compatbench.evaluation.pair_scores import ScoredPairs, accepted_same, correct, score_pairs
 from compatbench.evaluation.retrieval import evaluate
@@ -45,7 +45,7 @@ def pair_scores(chain: ServedChain) -> list[PairScores]:
     return found
 
 
-def protocol_metrics(entry: ProtocolScores, results: QueryResults) -> Iterator[Metric]:
+def protocol_metrics(entry: ProtocolScores, results: Results) -> Iterator[Metric]:
     """`mAP:<protocol>` and `CMC@1:<protocol>` of one entry; the AP is the trapezoidal one of the arrays."""
     for name in DERIVED_FROM:
         values = results.per_query(name)[results.answerable]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
-from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
+from compatbench.evaluation.grouped_results import Results
 from compatbench.measurement.numbers import metric
 from compatbench.records.parts import Metric
 from compatbench.vocabulary import DERIVED_FROM
 
-MatrixResults = Mapping[tuple[str, str], QueryResults]
+MatrixResults = Mapping[tuple[str, str], Results]
 """Per-query results by query and gallery generation."""
 
 
@@ -40,7 +40,7 @@ def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterato
         return
     for name in DERIVED_FROM:
         for number, value in compatibility(*(entry.metrics()[name] for entry in entries)).items():
-            yield metric(number.of(name), (new, old), Estimate(value), int(entries[0].answerable.sum()))
+            yield metric(number.of(name), (new, old), Estimate(value), entries[0].count)
 
 
 def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]:
@@ -48,12 +48,12 @@ def flip_metrics(results: MatrixResults, new: str, old: str) -> Iterator[Metric]
     systems = {(new, gallery): [(results[old, old], results[new, gallery])] for gallery in (old, new)}
     for at, rates in flip_estimates(systems, CUTOFFS).items():
         for name, rate in rates.items():
-            yield metric(name, at, rate, int(results[at].answerable.sum()))
+            yield metric(name, at, rate, results[at].count)
 
 
 def chain_metrics(results: MatrixResults, generations: int) -> Iterator[Metric]:
     """Numbers of a chain longer than one upgrade: AC by three tie rules, AM, BC and FC."""
-    ends, n = (str(generations - 1), "0"), int(results["0", "0"].answerable.sum())
+    ends, n = (str(generations - 1), "0"), results["0", "0"].count
     for base in DERIVED_FROM:
         entries = {(int(query), int(gallery)): found.per_query(base) for (query, gallery), found in results.items()}
         for name, number in chain_estimates(entries).numbers.items():

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 from compatbench.storage.bounded_parquet import read_bounded
-from compatbench.storage.coded_columns import codes_path, read_codes
 from compatbench.storage.files import write_whole
+from compatbench.storage.group_sums import read_sums, sums_path
 
 NAME = "array"
 """The column with the names."""
@@ -102,13 +102,13 @@ def _write(folder: Path, table: Mapping[str, Any]) -> str:
 
 
 def read_columns(folder: Path, reference: str) -> dict[str, NDArray[Any]]:
-    """The columns of an array by its reference, from a Parquet file or one of codes.
+    """The columns of an array by its reference, from a Parquet file or one of sums.
 
     Raises RequestError if its file is missing, has another hash, or lacks the array.
     """
     sha256, _, name = reference.partition("#")
-    if (codes := codes_path(folder, sha256)).is_file():
-        return read_codes(codes, name)
+    if (sums := sums_path(folder, sha256)).is_file():
+        return read_sums(sums, name)
     path = array_path(folder, sha256)
     try:
         content = path.read_bytes()

@@ -10,36 +10,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.grouped_results import GroupedResults, Results
 from compatbench.records.array_names import is_shared
 from compatbench.records.parts import ArrayRef, Environment
 from compatbench.records.record import BASELINE, Record
 from compatbench.report.rows.runs import file_of
 from compatbench.storage.canonical import digest
+from compatbench.storage.group_sums import PARTS
 from compatbench.trust.environments import TOLERANCE, same_arithmetic
-from compatbench.vocabulary import Expectation, Need, Status
+from compatbench.vocabulary import Expectation, MetricName, Need, Status
 
 ROUNDING = 1e-4
 """Between scores of one model in one environment: adapters scale its vectors to unit length once more, and ties break.
 """
 COPIED = 0.5
 """Share of queries with the same AP from which on the arrays of two models are one model's."""
-COPIED_CODES = {"elsewhere": 0.65, "trained": 0.9, "mapped": 0.97}
-"""The same of records of a leaderboard, whose AP is in 24 levels: of entries of other seeds or places in the matrix,
-of one seed and place where either method trains a model, and of two adapters, which map one model's vectors. Different
-ones of the board share 54%, 82% and 94% at most."""
-SAME_CODES = 0.98
+COPIED_GROUPS = {"elsewhere": 0.012, "trained": 0.0025, "mapped": 0.0012}
+"""The same of groups: what is left of the variance of AP in the differences. Of entries of other seeds or places in the
+matrix, of one seed and place where either method trains a model, and of two adapters, which map one model's vectors."""
+SAME_GROUPS = 5e-4
 """The same of one model in one environment."""
-LOW = 0.06
-"""AP that half of all queries of a model at chance have: in levels it tells nobody from another."""
-FEWEST, FEWEST_CODES = 10, 30
+FEWEST, FEWEST_GROUPS = 10, 30
 """Queries without which two arrays are not compared."""
 MANY_RELEVANT = 5
 """Relevant items that a query needs, so that its AP is hardly ever the same by chance."""
-SAMPLE = 128
-"""Queries by which arrays that may be copies are looked for."""
+SAMPLE = 64
+"""Queries or groups by which arrays that may be copies are looked for."""
 
-ReadResults = Callable[[str], QueryResults]
+ReadResults = Callable[[str], Results]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,19 +48,17 @@ class _Scored:
     at: tuple[str, str]
     source: Hashable
     """What they follow from: equal for entries that may be equal."""
-    results: QueryResults
+    results: Results
 
 
 class Consistency:
     """Compares each record with those before it, those of the baseline first. What they say first counts."""
 
-    def __init__(self, results: ReadResults, *, coarse: bool = False) -> None:
-        """`coarse` for records in the form for a leaderboard."""
+    def __init__(self, results: ReadResults) -> None:
         self._results = results
-        self._coarse = coarse
         self._said: dict[Hashable, tuple[Any, Record]] = {}
         self._scored: dict[Hashable, list[_Scored]] = defaultdict(list)
-        self._samples: dict[Hashable, list[NDArray[np.float32]]] = defaultdict(list)
+        self._samples: dict[Hashable, _Samples] = defaultdict(_Samples)
         self._baselines: dict[Hashable, dict[tuple[str, str], _Scored]] = {}
 
     def conflicts(self, record: Record) -> Iterator[str]:
@@ -175,7 +171,7 @@ class Consistency:
         baseline = self._baselines.get(scenario, {})
         own = [one for one in entries if not is_shared(*one.at)]
         without_effect = record.spec.method.kind == "training" and all(
-            one.at in baseline and self._is_copy(one, baseline[one.at], of_one_model=True) for one in own
+            one.at in baseline and _is_copy(one, baseline[one.at], of_one_model=True) for one in own
         )
         if not (own and without_effect):
             return entries
@@ -189,35 +185,20 @@ class Consistency:
             said, first = self._said.setdefault(("scores", queries, scored.source), (scored.results, record))
             if problem := _differ(scored.results, said, record.environment, first.environment):
                 yield f"M({at[0]},{at[1]}) is not that of the same model in {file_of(first)}: {problem}"
-        many = np.flatnonzero(scored.results.relevant >= MANY_RELEVANT)
-        rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
-        sample = scored.results.average_precision[rows]
         samples, others = self._samples[queries], self._scored[queries]
-        earlier = np.asarray(samples, np.float32).reshape(len(samples), len(rows))
-        told = _told(earlier, sample, self._coarse)
-        counts, same = told.sum(axis=1), ((earlier == sample) & told).sum(axis=1)
-        for place in np.flatnonzero((same >= counts * COPIED / 2) | (counts < FEWEST)) if len(rows) else ():
-            other = others[int(place)]
+        for place in samples.like(scored.results):
+            other = others[place]
             if other.source == scored.source or _may_be_alike(scored, other):
                 continue
-            if self._is_copy(scored, other):
+            if _is_copy(scored, other):
                 where = "" if other.record is record else f" of {file_of(other.record)}"
                 yield (
                     f"M({at[0]},{at[1]}) has the scores of M({other.at[0]},{other.at[1]}){where}, query by query, "
                     "and is of another model; run both again"
                 )
                 break
-        samples.append(sample)
+        samples.add(scored.results)
         others.append(scored)
-
-    def _is_copy(self, one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:
-        """Whether so many queries have the same AP as no two models give, or `of_one_model`, as one gives."""
-        a, b = one.results, other.results
-        told = (a.relevant >= MANY_RELEVANT) & _told(a.average_precision, b.average_precision, self._coarse)
-        same = (a.average_precision == b.average_precision)[told]
-        if len(same) < (FEWEST_CODES if self._coarse else FEWEST):
-            return False
-        return float(same.mean()) > (_limit(one, other, of_one_model) if self._coarse else COPIED)
 
 
 def baselines_first(records: Iterable[Record]) -> list[Record]:
@@ -270,16 +251,18 @@ def _tolerance(record: Record, other: Record) -> float:
     return ROUNDING if same_arithmetic(record.environment, other.environment) else TOLERANCE
 
 
-def _differ(one: QueryResults, other: QueryResults, ours: Environment, theirs: Environment) -> str:
+def _differ(one: Results, other: Results, ours: Environment, theirs: Environment) -> str:
     """How scores of one model differ; to be the same to the bit, both must be of the same kind of processor."""
     if len(one) != len(other):
         return "of other queries"
     asked = one.answerable & other.answerable
-    differences = (one.average_precision - other.average_precision)[asked].astype(np.float64)
+    differences = (one.per_query(MetricName.MAP) - other.per_query(MetricName.MAP))[asked]
     if not len(differences):
         return ""
     if same_arithmetic(ours, theirs):
         found, bound = float(np.abs(differences).mean()), ROUNDING
+        if isinstance(one, GroupedResults):  # a little more tips the rounding of sums
+            bound += 2 / (PARTS * float(one.sizes.mean()))
     else:
         found, bound = abs(float(differences.mean())), TOLERANCE
     return f"mAP differs by {found:.4f}" if found > bound else ""
@@ -302,16 +285,68 @@ def _may_be_alike(one: _Scored, other: _Scored) -> bool:
     return same_method or one.at[0] == one.at[1]
 
 
-def _told(one: NDArray[np.float32], other: NDArray[np.float32], coarse: bool) -> NDArray[np.bool_]:
-    """Queries whose AP is hardly the same by chance, which is the highest, or in levels also the lowest, of most."""
-    told: NDArray[np.bool_] = (one < 1) & (other < 1)
-    return told & (np.maximum(one, other) > LOW) if coarse else told
+class _Samples:
+    """AP of a few queries or groups of each entry so far, to find those that are alike quickly."""
+
+    def __init__(self) -> None:
+        self._values = np.empty((16, SAMPLE), dtype=np.float32)
+        self._size = 0
+
+    def like(self, results: Results) -> list[int]:
+        """The places of earlier entries that may have the same scores."""
+        sample, earlier = self._sample(results), self._values[: self._size]
+        if isinstance(results, GroupedResults):
+            apart = ((earlier - sample) ** 2).mean(axis=1)
+            alike = apart <= 4 * max(COPIED_GROUPS.values()) * (earlier.var(axis=1) + sample.var())
+        else:
+            told = (earlier < 1) & (sample < 1)
+            counts, same = told.sum(axis=1), ((earlier == sample) & told).sum(axis=1)
+            alike = (same >= counts * COPIED / 2) | (counts < FEWEST)
+        return [int(place) for place in np.flatnonzero(alike)]
+
+    def add(self, results: Results) -> None:
+        """Add those of an entry."""
+        if self._size == len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[self._size] = self._sample(results)
+        self._size += 1
+
+    def _sample(self, results: Results) -> NDArray[np.float32]:
+        """(SAMPLE,) of queries with many relevant items; 1, as what tells nothing, where there are fewer."""
+        values = results.per_query(MetricName.MAP).astype(np.float32)
+        many = np.flatnonzero(_many(results))
+        found = np.ones(SAMPLE, dtype=np.float32)
+        rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
+        found[: len(rows)] = values[rows]
+        return found
+
+
+def _many(results: Results) -> NDArray[np.bool_]:
+    """Queries with many relevant items, or groups of such queries."""
+    sizes = results.sizes if isinstance(results, GroupedResults) else 1
+    found: NDArray[np.bool_] = results.relevant >= MANY_RELEVANT * sizes
+    return found
+
+
+def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:
+    """Whether AP is as alike, query by query, as no two models give it, or `of_one_model`, as one gives it."""
+    a, b = (scored.results.per_query(MetricName.MAP) for scored in (one, other))
+    if len(a) != len(b):
+        return False
+    many = _many(one.results)
+    if isinstance(one.results, GroupedResults):
+        a, b = a[many], b[many]
+        apart = float(((a - b) ** 2).mean()) if len(a) >= FEWEST_GROUPS else np.inf
+        return apart < _limit(one, other, of_one_model) * float(a.var() + b.var())
+    told = many & (a < 1) & (b < 1)
+    same = (a == b)[told]
+    return len(same) >= FEWEST and float(same.mean()) > COPIED
 
 
 def _limit(one: _Scored, other: _Scored, of_one_model: bool) -> float:
     if of_one_model and same_arithmetic(one.record.environment, other.record.environment):
-        return SAME_CODES
+        return SAME_GROUPS
     if one.at != other.at or one.record.spec.seed != other.record.spec.seed:
-        return COPIED_CODES["elsewhere"]
+        return COPIED_GROUPS["elsewhere"]
     trained = any(scored.record.spec.method.kind == "training" for scored in (one, other))
-    return COPIED_CODES["trained" if trained else "mapped"]
+    return COPIED_GROUPS["trained" if trained else "mapped"]

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import CUTOFFS, QueryResults
-from compatbench.storage.coded_columns import LEVELS
+from compatbench.evaluation.grouped_results import GroupedResults, Results
+from compatbench.storage.group_sums import PARTS
+from compatbench.vocabulary import MetricName
 
 ROUNDING = 1e-5
 """AP and AP@R are kept as float32, and were summed in float64."""
-FIRST_OF_CODE = {5: 2, 10: 6}
-"""The best rank that the rank of a leaderboard may stand for; ranks beyond 10 are 11 there."""
 
 
-def broken_identities(results: QueryResults, *, coarse: bool = False, ordered: bool = True) -> Iterator[str]:
+def broken_identities(results: Results) -> Iterator[str]:
     """The broken identities of the arrays of one matrix entry, each in one line.
 
     With f the rank of the first relevant item and R the number of relevant ones (itself at rank f, the others
     anywhere behind it): 1/(f R) ≤ AP ≤ 1/R Σ_{i≤R} i/(f+i−1), AP@R ≤ AP, and AP@R > 0 exactly where f ≤ R. With
     one relevant item AP = 1/f. The hit rates are CMC@1 = R@1 = P@1 = mean(f = 1) and never fall with k.
 
-    `coarse` results, those of a leaderboard, are off by a level, their ranks stand for several, and their AP@R are in
-    no order: of them the bounds of AP hold with the loosest rank and one level more. Those in no order at all, by L2
-    distance, have no such bounds: `ordered` is false.
+    Sums over groups have the bounds of their queries' sums, with the loosest rank that the hits leave.
     """
-    asked, f, r = results.answerable, results.first_rank, results.relevant
-    if len(np.unique(results.ids)) < len(results):
+    if len(np.unique(results.ids)) < len(results.ids):
         yield "a query is there twice"
+    if isinstance(results, GroupedResults):
+        yield from _broken_sums(results)
+        return
+    asked, f, r = results.answerable, results.first_rank, results.relevant
     if (r < 0).any() or (f < 0).any():
         yield "ranks and numbers of relevant items are never negative"
         return
@@ -42,12 +44,6 @@ def broken_identities(results: QueryResults, *, coarse: bool = False, ordered: b
         return
     if not (np.isnan(results.average_precision[~asked]).all() and np.isnan(results.ap_at_r[~asked]).all()):
         yield "AP and AP@R are undefined where nothing is relevant"
-    if coarse:
-        if not all(((one >= 0) & (one <= 1)).all() for one in (ap, at_r)):
-            yield "AP and AP@R lie between 0 and 1"
-        elif ordered and not _within_levels(results):
-            yield "AP is out of the bounds that the first rank sets"
-        return
     first, relevant = f[asked].astype(np.float64), r[asked].astype(np.float64)
     if (ap < 1 / (first * relevant) - ROUNDING).any() or (ap > _highest(first, relevant) + ROUNDING).any():
         yield "AP is out of the bounds that the first rank sets"
@@ -59,26 +55,6 @@ def broken_identities(results: QueryResults, *, coarse: bool = False, ordered: b
     hits = [float(results.hits(k)[asked].mean()) if asked.any() else 0.0 for k in CUTOFFS]
     if hits != sorted(hits):
         yield "hit rates never fall with k"
-
-
-def _within_levels(results: QueryResults) -> bool:
-    """Whether AP is within a level of the bounds of the loosest rank that each one may stand for."""
-    asked = results.answerable
-    ap, last, r = (
-        one[asked].astype(np.float64) for one in (results.average_precision, results.first_rank, results.relevant)
-    )
-    first = last.copy()
-    if results.ndcg_at_10 is None:  # else ranks up to 10 are kept one by one
-        for code, best in FIRST_OF_CODE.items():
-            first[last == code] = best
-    lowest = np.where(last > 10, 0.0, 1 / (last * r))
-    low, found, high = (_level(one) for one in (lowest, ap, _highest(first, r)))
-    return bool(((found >= low - 1) & (found <= high + 1)).all())
-
-
-def _level(shares: NDArray[np.float64]) -> NDArray[np.intp]:
-    levels = LEVELS["share"]
-    return np.searchsorted((levels[1:] + levels[:-1]) / 2, shares)
 
 
 def _broken_depths(results: QueryResults) -> Iterator[str]:
@@ -100,6 +76,31 @@ def _broken_depths(results: QueryResults) -> Iterator[str]:
         ndcg = results.ndcg_at_10[asked]
         if not ((ndcg >= 0) & (ndcg <= 1 + ROUNDING) & ((ndcg > 0) | (f[asked] > 10))).all():
             yield "nDCG@10 lies between 0 and 1, and is above 0 where a relevant item is in the first 10"
+
+
+def _broken_sums(results: GroupedResults) -> Iterator[str]:
+    n, sums = results.sizes, results.sums
+    hits = [sums[name] for k in CUTOFFS if (name := f"CMC@{k}") in sums]
+    shares = [one for name, one in sums.items() if name != "relevant"]
+    if any((one < 0).any() or (one > n).any() for one in shares):
+        yield "sums of shares lie between 0 and the number of queries"
+    if any((more < fewer).any() for fewer, more in pairwise(hits)):
+        yield "hit rates never fall with k"
+    if "relevant" not in sums or len(hits) < len(CUTOFFS) or MetricName.MAP_AT_R not in sums:
+        return
+    ap, relevant = sums[MetricName.MAP], sums["relevant"]
+    if (relevant < n).any():
+        yield "every query of a group has a relevant item"
+        return
+    if sums[MetricName.MAP_AT_R].sum() > ap.sum() + 1 / PARTS:
+        yield "AP@R is no more than AP"
+    most = relevant - n + 1  # relevant items that one query of the group may have
+    parts = [*np.diff([np.zeros(len(n)), *hits], axis=0), n - hits[-1]]  # queries by the kind of their first rank
+    first, last = (1, *(k + 1 for k in CUTOFFS)), (*CUTOFFS, np.inf)
+    highest = sum(part * _highest(np.full(len(n), float(rank)), most) for part, rank in zip(parts, first, strict=True))
+    lowest = sum(part / (rank * most) for part, rank in zip(parts, last, strict=True))
+    if (ap < lowest - 2 / PARTS).any() or (ap > highest + 2 / PARTS).any():
+        yield "AP is out of the bounds that the hits set"
 
 
 def _highest(first: NDArray[np.float64], relevant: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,38 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.evaluation.arrays import STEP
+from compatbench.evaluation.arrays import STEP, QueryResults
 from compatbench.evaluation.convergence import verdicts
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
+from compatbench.evaluation.flips import CUTOFFS, negative_flips
+from compatbench.evaluation.grouped_results import GroupedResults, Results
 from compatbench.measurement.upgrade import MatrixResults
+from compatbench.records.array_names import BACKFILLED, entry_array
 from compatbench.records.compact import CURVE_DECIMALS
 from compatbench.records.record import Record
-from compatbench.storage.coded_columns import WIDEST
-from compatbench.vocabulary import Order
+from compatbench.storage.query_groups import GroupedColumns, entry_column, lost_column
+from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 HALF_DIGIT = 5e-4
 """Of an accuracy by epoch, as records round it."""
 APART = 5.0
 """Standard errors between means of followed and of other queries; those of the first 1,227 records are 3.2 at most."""
 ROUNDED = 1e-4
-"""Of a mean of coded values: all gaps may be 0, as those of a method that changes nothing are."""
+"""Of a mean of steps or sums: all gaps may be 0, as those of a method that changes nothing are."""
+AREAS = 0.08
+"""Root mean square difference of two queries' areas in groups: the first records had them in eight levels."""
+LEVEL = 0.066
+"""The widest of the levels that AP was in when the first 1,389 records of the leaderboard were published."""
 FEWEST = 100
 """Queries of each kind without which they are not compared."""
 
 
-def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path, *, coarse: bool = False) -> Iterator[str]:
+def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator[str]:
     """The parts of `record` that contradict its `matrix` by cosine, or are missing, each in one line.
-
-    `coarse` for the values of a leaderboard, which are off by less than a level each; their mean over some queries by
-    four standard errors of the rounding at most.
 
     Raises RequestError for unreadable arrays.
     """
     if record.protocol_version == PROTOCOL_VERSION:
         yield from _missing_parts(record, matrix)
     yield from _other_relevance(matrix)
-    yield from _curve_ends(record, matrix, arrays, coarse)
-    yield from _areas(record, matrix, arrays, sum(WIDEST.values()) if coarse else 2.01 * STEP)
+    yield from _impossible_flips(matrix)
+    yield from _curve_ends(record, matrix, arrays)
+    yield from _areas(record, matrix, arrays)
     yield from _thresholds(record)
     yield from _shown_items(record, matrix)
     yield from _training(record)
@@ -62,7 +67,7 @@ def _missing_parts(record: Record, matrix: MatrixResults) -> Iterator[str]:
     for at in ((new, old), (new, new)):
         if at not in matrix or (old, old) not in matrix or any(flip.at == at for flip in record.worst_flips):
             continue
-        if (matrix[old, old].hits(1) & ~matrix[at].hits(1)).any():
+        if np.nansum(negative_flips(matrix[old, old], matrix[at], 1)) > 0:
             yield f"it shows none of the queries that M({at[0]},{at[1]}) gets wrong and the old system does not"
 
 
@@ -74,60 +79,128 @@ def _other_relevance(matrix: MatrixResults) -> Iterator[str]:
             yield f"M({at[0]},{at[1]}): other numbers of items are relevant than in its first entry"
 
 
-def _curve_ends(record: Record, matrix: MatrixResults, arrays: Path, coarse: bool) -> Iterator[str]:
+def _impossible_flips(matrix: MatrixResults) -> Iterator[str]:
+    """Of no group an upgrade loses more hits than there were, or fewer than the new system has less."""
+    for (query, gallery), results in matrix.items():
+        for place in range(int(query) if query.isdecimal() else 0):
+            old = matrix.get((str(place), str(place)))
+            if not isinstance(results, GroupedResults) or not isinstance(old, GroupedResults):
+                continue
+            for k in CUTOFFS:
+                lost = results.sums.get(lost_column(old.name, k))
+                hit, before = (one.sums[f"CMC@{k}"] for one in (results, old))
+                if (
+                    lost is not None
+                    and ((lost < before - hit) | (lost > np.minimum(before, results.sizes - hit))).any()
+                ):
+                    yield f"M({query},{gallery}): its flips at {k} do not fit the hits before and after"
+
+
+def _curve_ends(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator[str]:
     """M(0) is M(n,o) and M(1) is M(n,n), over the queries that were followed."""
     for curve in record.backfill:
         new, old = curve.at
-        ids = CurvePoints.read(arrays, curve.array).ids
-        rounding = 4 * WIDEST["share"] / np.sqrt(12 * len(ids)) if coarse else 0.51 * STEP
+        points = CurvePoints.read(arrays, curve.array)
+        rounding = 0.51 * STEP
+        if points.grouped is not None:
+            rounding = _of_levels(points)
         for value, at in ((curve.mean[0], (new, old)), (curve.mean[-1], (new, new))):
             if at in matrix:
-                expected = float(matrix[at].per_query(curve.metric)[matrix[at].rows(ids)].mean())
+                expected = float(points.of_entry(matrix[at], curve.metric).mean())
                 if abs(value - expected) > rounding + 0.51 * 10**-CURVE_DECIMALS:
                     yield f"backfill {curve.order}: it ends at {value:.4f}, and M({at[0]},{at[1]}) is {expected:.4f}"
 
 
-def _areas(record: Record, matrix: MatrixResults, arrays: Path, allowed: float) -> Iterator[str]:
+def _areas(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator[str]:
     """Between two generations a whole backfill is that of the curve in random order."""
     curves = [one for one in record.backfill if one.order is Order.RANDOM]
     for whole in record.backfilled:
+        means = BackfillMeans.read(arrays, whole.array)
+        if means.grouped is not None:
+            yield from _other_entries(matrix, means.grouped)
         for curve in (one for one in curves if one.at == whole.at):
-            points, means = CurvePoints.read(arrays, curve.array), BackfillMeans.read(arrays, whole.array)
+            points = CurvePoints.read(arrays, curve.array)
             place = {sample: row for row, sample in enumerate(means.ids.tolist())}
             rows = [place.get(sample, -1) for sample in points.ids.tolist()]
             if min(rows, default=0) < 0:
                 yield "some queries of its backfill in random order were not followed through a whole one"
-            elif (np.abs(means.values[curve.metric][rows] - points.area) > allowed).any():
+            elif means.grouped is not None and points.grouped is not None:
+                there = points.grouped.values(entry_column(BACKFILLED, curve.metric))
+                apart = math.sqrt(float(((there - points.area) ** 2).mean()) * len(points.ids) / len(points.grouped))
+                if apart > AREAS:
+                    yield "its means over a backfill are not the areas of the queries' curves in random order"
+                yield from _unlike_the_followed(matrix, whole.at, points, means)
+            elif (np.abs(means.values[curve.metric][rows] - points.area) > 2.01 * STEP).any():
                 yield "its means over a backfill are not the areas of the queries' curves in random order"
             else:
-                yield from _unlike_the_followed(matrix, whole.at, points.ids, means)
+                yield from _unlike_the_others(matrix, whole.at, points.ids, means)
 
 
-def _unlike_the_followed(
+def _other_entries(matrix: MatrixResults, grouped: GroupedColumns) -> Iterator[str]:
+    """Where a whole backfill is of all queries, what is kept of the matrix beside it is the matrix."""
+    for at, results in matrix.items():
+        if not isinstance(results, GroupedResults) or not np.array_equal(results.ids, grouped.ids):
+            continue
+        for metric in DERIVED_FROM:
+            there = grouped.sums.get(entry_column(entry_array(*at), metric))
+            if there is not None and not np.array_equal(there, results.sums[metric]):
+                yield f"{metric} of M({at[0]},{at[1]}) beside its backfill is not that of the entry itself"
+
+
+def _unlike_the_others(
     matrix: MatrixResults, at: tuple[str, str], followed: NDArray[np.int64], means: BackfillMeans
 ) -> Iterator[str]:
     """Which queries a curve follows was drawn by chance, so the others do neither better nor worse."""
-    new, old = at
-    if (old, old) not in matrix or at not in matrix:
-        return  # which is told elsewhere
-    there = np.isin(means.ids, followed)
-    for metric, whole in means.values.items():
-        cross, after, before = (
-            matrix[entry].per_query(metric)[matrix[entry].rows(means.ids)] for entry in (at, (new, new), (old, old))
-        )
-        gaps = {
-            "their means over a backfill": whole - (cross + after) / 2,
-            f"M({new},{old}) − M({old},{old})": cross - before,
-            f"M({new},{new}) − M({old},{old})": after - before,
-        }
-        for name, gap in gaps.items():
-            parts = [gap[kind & ~np.isnan(gap)] for kind in (there, ~there)]
+    there = np.isin(means.ids[means.answerable], followed)
+    for metric, values in means.values.items():
+        for name, gap in _gaps(matrix, at, metric, means, values[means.answerable]):
+            parts = [gap[kind] for kind in (there, ~there)]
             if min(map(len, parts)) < FEWEST:
                 continue
             error = math.sqrt(sum(float(part.var()) / len(part) for part in parts))
-            distance = abs(float(parts[0].mean() - parts[1].mean()))
-            if distance > APART * error + ROUNDED:
+            if abs(float(parts[0].mean() - parts[1].mean())) > APART * error + ROUNDED:
                 yield f"{metric}: queries that its backfill did not follow differ from the followed in {name}"
+
+
+def _unlike_the_followed(
+    matrix: MatrixResults, at: tuple[str, str], points: CurvePoints, means: BackfillMeans
+) -> Iterator[str]:
+    """The same of groups, in which the followed are: their means against those of all."""
+    metric = MetricName.MAP
+    followed, everyone = (
+        dict(_gaps(matrix, at, metric, some, values))
+        for some, values in ((points, points.area), (means, means.values[metric]))
+    )
+    few, all_queries = len(points.ids), means.count
+    for name, gap in everyone.items():
+        one_query = float(gap.var()) * all_queries / len(gap)
+        error = math.sqrt(one_query * max(0.0, 1 / few - 1 / all_queries))
+        if min(few, all_queries - few) < FEWEST:
+            continue
+        if abs(float(followed[name].mean() - gap.mean())) > APART * error + ROUNDED + _of_levels(points):
+            yield f"{metric}: queries that its backfill did not follow differ from the followed in {name}"
+
+
+def _of_levels(points: CurvePoints) -> float:
+    """Four standard errors of a mean over the followed queries whose values were rounded to levels."""
+    return 4 * LEVEL / math.sqrt(12 * len(points.ids))
+
+
+def _gaps(
+    matrix: MatrixResults,
+    at: tuple[str, str],
+    metric: str,
+    some: CurvePoints | BackfillMeans,
+    areas: NDArray[np.float32],
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """What cannot be seen in other queries but by chance, with its name; nothing if entries are missing."""
+    new, old = at
+    if (old, old) not in matrix or at not in matrix or (new, new) not in matrix:
+        return  # which is told elsewhere
+    cross, after, before = (some.of_entry(matrix[entry], metric) for entry in (at, (new, new), (old, old)))
+    yield "their means over a backfill", areas - (cross + after) / 2
+    yield f"M({new},{old}) − M({old},{old})", cross - before
+    yield f"M({new},{new}) − M({old},{old})", after - before
 
 
 def _thresholds(record: Record) -> Iterator[str]:
@@ -149,11 +222,21 @@ def _shown_items(record: Record, matrix: MatrixResults) -> Iterator[str]:
         before = str(int(flip.query_generation) - 1)
         shown += [(flip.id, (before, before), flip.old_right), (flip.id, flip.at, flip.new_right)]
     for sample, at, right in shown:
-        if at not in matrix or not right:
-            continue
-        [row] = matrix[at].rows(np.array([sample]))
-        if not _fits(right, int(matrix[at].first_rank[row])):
+        if at in matrix and right and not _is_possible(matrix[at], sample, right):
             yield f"the items of query {sample} that are shown do not fit its first rank in M({at[0]},{at[1]})"
+
+
+def _is_possible(results: Results, sample: int, right: Sequence[bool]) -> bool:
+    """Whether the query can have these first items; in a group, whether any of its queries can."""
+    if isinstance(results, QueryResults):
+        [row] = results.rows(np.array([sample]))
+        return _fits(right, int(results.first_rank[row]))
+    place = np.flatnonzero(results.ids == sample)
+    if not len(place):
+        return not any(right)  # nothing is relevant to it
+    group = results.groups[place[0]]
+    hits = float(results.sums[MetricName.CMC1][group])
+    return hits >= 1 if right[0] else hits <= results.sizes[group] - 1
 
 
 def _fits(right: Sequence[bool], rank: int) -> bool:

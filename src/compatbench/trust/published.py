@@ -1,53 +1,65 @@
-"""Records in the form of the leaderboard: arrays as codes, and their numbers.
+"""Records in the form of the leaderboard: sums over groups of queries, and the numbers that these give.
 
-A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So shares
-are kept in 24 levels, chosen so that their sums hardly move (`MOVED` in `coded_columns`); of ranks what is asked of
-them. What no table compares query by query is sorted, which takes no room: AP@R and L2 distance. Of the pairs that a
-system accepts, those at the false accept rate of the tables are kept.
+A leaderboard holds thousands of cells, and their arrays as they were measured would be most of it by far. So it keeps
+sums over groups of queries that were drawn by chance, see `compatbench.storage.query_groups`: of every retrieval
+number, of hits that an upgrade loses, of what a backfill does, and of the pairs that a system accepts at the false
+accept rate of the tables.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compatbench.data.id_lookup import IdLookup
+from compatbench.evaluation.acceptance import Acceptance
+from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.curves import BackfillMeans, CurvePoints
+from compatbench.evaluation.flips import CUTOFFS, negative_flips
 from compatbench.measurement.metrics import ArrayScorer
+from compatbench.records.array_names import BACKFILLED
+from compatbench.records.parts import ORACLE, ArrayRef
 from compatbench.records.record import Record
 from compatbench.report.rows.acceptance import PREFERRED
-from compatbench.storage.array_files import NAME, read_columns
-from compatbench.storage.coded_columns import Coded, Form, block_bytes, codes_path
+from compatbench.storage.array_files import read_columns
 from compatbench.storage.files import write_whole
-from compatbench.vocabulary import MetricName
+from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
+from compatbench.storage.query_groups import entry_column, group_of, lost_column
+from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
-_FORMS: dict[str, Form] = {
-    **dict.fromkeys(("average_precision", "ap_at_r", "ap_at_100", "ndcg_at_10", "minimum", MetricName.MAP), "share"),
-    **dict.fromkeys(("area", MetricName.CMC1), "coarse"),
-}
+Matrix = Mapping[tuple[str, str], tuple[str, QueryResults]]
+"""Name of the array and results by query and gallery generation."""
+Columns = dict[str, Numbers]
 
 
 def published(record: Record, arrays: Path, folder: Path) -> Record:
-    """`record` with its arrays as codes in `folder`, and with the numbers that are computed from these.
+    """`record` with its arrays as sums in `folder`, and with the numbers that are computed from these.
 
-    What takes labels or vectors, such as numbers of seen classes, stays as measured. Raises RequestError for unreadable
-    arrays.
+    What takes labels or vectors, such as numbers of seen classes, stays as measured. A record that is in this form
+    already stays as it is. Raises RequestError for unreadable arrays.
     """
     record = _at_one_rate(record)
-    files: dict[str, str] = {}
-    unordered = {one.array for one in record.arrays if one.distance == "l2"}
-    for sha256 in record.array_files:
-        names = list(dict.fromkeys(one.array for one in record.array_entries if one.array.startswith(sha256)))
-        found = {name: read_columns(arrays, name) for name in names}
-        largest_first = sorted(found, key=lambda name: (name in unordered, -len(found[name]["ids"])))
-        block = {name.partition("#")[2]: _coded(found[name], name in unordered) for name in largest_first}
-        content = block_bytes(block)
-        files[sha256] = hashlib.sha256(content).hexdigest()
-        write_whole(codes_path(folder, files[sha256]), content)
+    blocks: dict[str, dict[str, Columns]] = {}
+    for reference, columns in _summed(record, arrays) if _is_measured(record, arrays) else ():
+        sha256, _, name = reference.partition("#")
+        block = blocks.setdefault(sha256, {})
+        block[name] = block.get(name, {}) | columns
+    contents = {sha256: block_bytes(block) for sha256, block in blocks.items()} or {
+        sha256: sums_path(arrays, sha256).read_bytes() for sha256 in record.array_files
+    }
+    files = {sha256: hashlib.sha256(content).hexdigest() for sha256, content in contents.items()}
+    for sha256, content in contents.items():
+        write_whole(sums_path(folder, files[sha256]), content)
     return rescored(record.stored(files), folder)
+
+
+def _is_measured(record: Record, arrays: Path) -> bool:
+    return not all(sums_path(arrays, sha256).is_file() for sha256 in record.array_files)
 
 
 def _at_one_rate(record: Record) -> Record:
@@ -64,17 +76,74 @@ def _at_one_rate(record: Record) -> Record:
     )
 
 
-def _coded(columns: Mapping[str, NDArray[Any]], unordered: bool) -> dict[str, Coded]:
-    rank: Form = "rank" if "ndcg_at_10" in columns else "hit"  # with which MRR@10 comes
-    forms = _FORMS | {"first_rank": rank}
-    coded = {name: Coded.of(one, forms.get(name, "exact")) for name, one in columns.items() if name != NAME}
-    if "relevant" in coded:
-        answered = np.flatnonzero(coded["relevant"].codes > 0)
-        for name in coded.keys() - {"ids"} if unordered else {"ap_at_r"}:
-            rows = np.arange(len(coded[name].codes))
-            rows[answered] = answered[np.argsort(coded[name].codes[answered], kind="stable")]
-            coded[name] = coded[name].at(rows)
-    return coded
+def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
+    """The columns of each array by its reference."""
+    found = {ref.array: QueryResults.read(arrays, ref.array) for ref in record.arrays}
+    cosine = [ref for ref in record.arrays if ref.distance == "cosine"]
+    matrix = {ref.at: (ref.array.partition("#")[2], found[ref.array]) for ref in cosine}
+    for ref in sorted(record.arrays, key=lambda ref: ref.distance == "cosine"):
+        yield ref.array, _of_entry(ref, found[ref.array], matrix)
+    for curve in record.backfill:
+        points = CurvePoints.read(arrays, curve.array)
+        new, old = curve.at
+        others = _of_others(points, ((old, old), (new, old), (new, new)), matrix, [curve.metric])
+        for whole in record.backfilled if curve.order is Order.RANDOM else ():
+            means = BackfillMeans.read(arrays, whole.array)
+            rows = IdLookup(means.ids).rows(points.ids)
+            if whole.at == curve.at and (rows >= 0).all():
+                others[entry_column(BACKFILLED, curve.metric)] = means.values[curve.metric][rows]
+        yield curve.array, _in_groups(points.ids, {"area": points.area, "minimum": points.minimum, **others})
+    for whole in record.backfilled:
+        means = BackfillMeans.read(arrays, whole.array)
+        new, old = whole.at
+        ends = _of_others(means, ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}")), matrix, DERIVED_FROM)
+        own = {metric: means.values[metric][means.answerable] for metric in DERIVED_FROM}
+        yield whole.array, _in_groups(means.ids[means.answerable], own | ends)
+    for verified in record.verification:
+        columns = Acceptance.read(arrays, verified.array).columns
+        yield verified.array, _in_groups(columns.pop("ids"), columns)
+    for scores in record.protocols:
+        results = QueryResults.read(arrays, scores.array)
+        yield scores.array, _of_queries(results, {name: results.per_query(name) for name in results.names})
+    for pairs in record.pairs:
+        yield pairs.array, {name: Numbers.exact(one) for name, one in read_columns(arrays, pairs.array).items()}
+
+
+def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix) -> Columns:
+    if ref.distance == "l2":  # of which no table says more than the mean
+        return _of_queries(results, {name: results.per_query(name) for name in DERIVED_FROM}, most=1)
+    values = {name: results.per_query(name) for name in results.names} | {"relevant": results.relevant}
+    if not ref.query_generation.startswith(("*", ORACLE)):
+        for place in sorted({0, int(ref.query_generation) - 1} if int(ref.query_generation) else ()):
+            old = str(place), str(place)
+            if old in matrix:
+                name, before = matrix[old]
+                values |= {lost_column(name, k): negative_flips(before, results, k) for k in CUTOFFS}
+    return _of_queries(results, values)
+
+
+def _of_others(
+    followed: CurvePoints | BackfillMeans, entries: Iterable[tuple[str, str]], matrix: Matrix, metrics: Iterable[str]
+) -> dict[str, NDArray[Any]]:
+    """Numbers of entries of the matrix over the same queries, as far as there are such entries."""
+    metrics = list(metrics)
+    return {
+        entry_column(matrix[at][0], metric): followed.of_entry(matrix[at][1], metric)
+        for at in entries
+        if at in matrix
+        for metric in metrics
+    }
+
+
+def _of_queries(results: QueryResults, values: Mapping[str, NDArray[Any]], **most: int) -> Columns:
+    asked = results.answerable
+    return _in_groups(results.ids[asked], {name: one[asked] for name, one in values.items()}, **most)
+
+
+def _in_groups(ids: NDArray[np.int64], values: Mapping[str, NDArray[Any]], **most: int) -> Columns:
+    groups = group_of(ids, **most)
+    sums = {str(name): Numbers.summed(one.astype(np.float64), groups) for name, one in values.items()}
+    return {"ids": Numbers.exact(ids)} | sums
 
 
 def rescored(record: Record, folder: Path) -> Record:
@@ -83,10 +152,9 @@ def rescored(record: Record, folder: Path) -> Record:
     entries = scorer.by_cosine(record.arrays)
     curves = []
     for curve in record.backfill:
-        ids = read_columns(folder, curve.array)["ids"]
         unchanged = entries[curve.gallery_generation, curve.gallery_generation]
-        status_quo = float(unchanged.per_query(curve.metric)[unchanged.rows(ids)].mean())
-        curves.append(curve.model_copy(update={"status_quo": status_quo}))
+        before = CurvePoints.read(folder, curve.array).of_entry(unchanged, curve.metric)
+        curves.append(curve.model_copy(update={"status_quo": float(before.mean())}))
     record = record.model_copy(update={"backfill": curves})
     found = {metric.coordinates: metric for metric in scorer.metrics(record)}
     return record.model_copy(update={"metrics": [found.get(one.coordinates, one) for one in record.metrics]})

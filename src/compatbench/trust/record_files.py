@@ -35,7 +35,7 @@ def needless_arrays(store: Store, records: Iterable[Record]) -> list[Path]:
     return [
         path
         for path in sorted(store.arrays.glob("*"))
-        if path.stem not in needed or path.suffix not in (".parquet", ".codes")
+        if path.stem not in needed or path.suffix not in (".parquet", ".sums")
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from compatbench import PROTOCOL_VERSION
 from compatbench.evaluation.arrays import RETRIEVAL, STEP
 from compatbench.evaluation.curves import CurvePoints, area
+from compatbench.evaluation.grouped_results import GroupedResults
 from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.compact import BOUND_DECIMALS, CURVE_DECIMALS, VALUE_DECIMALS
 from compatbench.records.parts import ArrayRef, BackfillCurve, Metric
 from compatbench.records.record import Record
 from compatbench.storage.array_files import read_columns
-from compatbench.storage.coded_columns import MOVED
+from compatbench.storage.group_sums import PARTS
 from compatbench.trust.identities import broken_identities
 from compatbench.trust.parts import unfit_parts
 
@@ -33,12 +34,10 @@ Coordinates = tuple[str, str, str, str, str]
 class Rescorer:
     """Re-scores the records of one folder of arrays; scores an array shared by several records once."""
 
-    def __init__(self, arrays: Path, *, coarse: bool = False) -> None:
-        """`coarse` for records in the form for a leaderboard, see `compatbench.trust.published`."""
+    def __init__(self, arrays: Path) -> None:
         self.arrays = arrays
-        self.coarse = coarse
         self.scorer = ArrayScorer(arrays)
-        self._broken: dict[tuple[str, str], list[str]] = {}
+        self._broken: dict[str, list[str]] = {}
         self._last: tuple[Record, dict[Coordinates, Metric]] | None = None
 
     def differences(self, record: Record) -> Iterator[str]:
@@ -67,10 +66,11 @@ class Rescorer:
         for at in said:
             if at not in found and at[0] in RETRIEVAL and at[3] == "all":
                 yield f"{_name(at)} has no per-query arrays"
-        yield from _subsets(said, self._slack)
+        in_groups = any(isinstance(self.scorer.results(ref.array), GroupedResults) for ref in record.arrays)
+        yield from _subsets(said, 2 / PARTS if in_groups else 0.0)
         for curve in record.backfill:
             yield from self._curve(record, curve)
-        yield from unfit_parts(record, self.scorer.by_cosine(record.arrays), self.arrays, coarse=self.coarse)
+        yield from unfit_parts(record, self.scorer.by_cosine(record.arrays), self.arrays)
 
     def unchecked(self, record: Record) -> list[str]:
         """Names of the numbers that the arrays alone cannot prove: they take vectors or labels."""
@@ -85,11 +85,9 @@ class Rescorer:
         return self._last[1]
 
     def _identities(self, ref: ArrayRef) -> list[str]:
-        key = ref.array, ref.distance
-        if key not in self._broken:
-            results, ordered = self.scorer.results(ref.array), ref.distance == "cosine"
-            self._broken[key] = list(broken_identities(results, coarse=self.coarse, ordered=ordered))
-        return self._broken[key]
+        if ref.array not in self._broken:
+            self._broken[ref.array] = list(broken_identities(self.scorer.results(ref.array)))
+        return self._broken[ref.array]
 
     def _missing_entries(self, record: Record) -> Iterator[str]:
         newest = len(record.spec.generations) - 1
@@ -103,10 +101,6 @@ class Rescorer:
             if first is not None and not np.array_equal(results.ids, first.ids):
                 yield f"{_entry(ref.at)} is of other queries than the first entry"
 
-    def _slack(self, queries: int) -> float:
-        """How far a mean over so many queries may be from what was measured."""
-        return max(MOVED.values()) / queries if self.coarse else 0.0
-
     def _curve(self, record: Record, curve: BackfillCurve) -> Iterator[str]:
         """The mean curve and M(o,o) of a backfill against what is kept of each query's curve."""
         points = CurvePoints.read(self.arrays, curve.array)
@@ -115,7 +109,7 @@ class Rescorer:
             yield f"{where}: it has not as many shares as values"
             return
         minimum, whole = min(curve.mean), float(area(curve.beta, curve.mean))
-        allowed = ROUNDING + self._slack(len(points.ids))
+        allowed = ROUNDING + (1 / (PARTS * len(points.ids)) if points.grouped else 0.0)
         if abs(whole - points.area.mean(dtype=np.float64)) > allowed:
             yield f"{where}: the area is not the mean of the queries' areas"
         if abs(minimum - points.minimum.mean(dtype=np.float64)) > allowed:
@@ -127,7 +121,7 @@ class Rescorer:
             yield f"{where}: it is not lowest where the record says"
         unchanged = self.scorer.by_cosine(record.arrays).get((curve.gallery_generation, curve.gallery_generation))
         if unchanged is not None:
-            status_quo = float(unchanged.per_query(curve.metric)[unchanged.rows(points.ids)].mean())
+            status_quo = float(points.of_entry(unchanged, curve.metric).mean())
             if not math.isclose(status_quo, curve.status_quo, rel_tol=0, abs_tol=ROUNDING):
                 yield f"{where}: M(o,o) over its queries is {status_quo:.6f}, the record says {curve.status_quo:.6f}"
 
@@ -157,8 +151,8 @@ def _equal(one: float | None, other: float | None, decimals: int, slack: float =
     return math.isclose(one, other, rel_tol=0, abs_tol=TOLERANCE + slack + 0.5 * 10**-decimals)
 
 
-def _subsets(said: dict[Coordinates, Metric], slack: Callable[[int], float]) -> Iterator[str]:
-    """Seen and unseen queries together are all of them: n and the weighted mean must agree."""
+def _subsets(said: dict[Coordinates, Metric], slack: float) -> Iterator[str]:
+    """Seen and unseen queries together are all of them: n and the sums must agree, to `slack`."""
     for at, whole in said.items():
         parts = [said.get((*at[:3], subset, at[4])) for subset in ("seen", "unseen")]
         if at[0] not in RETRIEVAL or at[3] != "all" or parts == [None, None]:
@@ -167,5 +161,5 @@ def _subsets(said: dict[Coordinates, Metric], slack: Callable[[int], float]) -> 
         total = sum(part.n * part.value for part in there if part.value is not None)
         if len(there) < 2 or sum(part.n for part in there) != whole.n:
             yield f"{_name(at)}: seen and unseen queries do not add up to all"
-        elif whole.value is None or not _equal(total / whole.n, whole.value, VALUE_DECIMALS - 1, slack(whole.n)):
+        elif whole.value is None or not _equal(total / whole.n, whole.value, VALUE_DECIMALS - 1, slack / whole.n):
             yield f"{_name(at)}: seen and unseen queries have another mean than all"

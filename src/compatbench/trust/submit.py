@@ -17,7 +17,7 @@ from compatbench.suite.suite import available_suites, load_suite
 from compatbench.trust.board import read_board
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
-from compatbench.trust.packs import pack_rows, plain_records, publish, unpacked_board
+from compatbench.trust.packs import pack_scenarios, plain_records, publish, unpacked_board
 from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays
 from compatbench.trust.rescoring import Rescorer
@@ -87,7 +87,9 @@ def submit(
         submission.added = added
         submission.replaced = _remove_older(board, suite, submission.added)
         everything = [read_record(path) for path in board.root.glob("*/records/**/*.json")]
-        pack_rows(board, leaderboard, [*plain_records(leaderboard), *submission.added, *submission.replaced], watch)
+        watch("the leaderboard is packed")
+        changed = [*plain_records(leaderboard), *submission.added, *submission.replaced]
+        pack_scenarios(board, leaderboard, dict.fromkeys(path.parent for path in changed))
     watch("tables and pages are written")
     for path in needless_arrays(leaderboard, everything):
         path.unlink()
@@ -110,7 +112,7 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
     rows = set(map(_row, records))
     stay = [one for path in board.record_files(suite) if _row(one := read_record(path)) not in rows]
     stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
-    consistency = Consistency(Rescorer(board.arrays).scorer.results, coarse=True)
+    consistency = Consistency(Rescorer(board.arrays).scorer.results)
     for one in baselines_first(stay):
         contradictions(one, "", consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]

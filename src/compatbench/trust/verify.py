@@ -74,8 +74,8 @@ def _check(
     watch: Callable[[str], None],
 ) -> None:
     """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
-    rescorer = Rescorer(store.arrays, coarse=published)
-    consistency = Consistency(rescorer.scorer.results, coarse=published)
+    rescorer = Rescorer(store.arrays)
+    consistency = Consistency(rescorer.scorer.results)
     board: list[BoardSuite] = []
     for name in suites or suites_in(store):
         suite = load_suite(name)[1] if name in available_suites() else None

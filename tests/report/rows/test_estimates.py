@@ -13,10 +13,7 @@ def scores(seeds=(0, 1, 2), **entries):
     """Entries old, cross, new, reference, each (S, Q)."""
     names = {"old": Entry.OLD, "cross": Entry.CROSS, "new": Entry.NEW, "reference": Entry.REFERENCE}
     values = {name: np.asarray(entries[short], dtype=float) for short, name in names.items()}
-    queries = values[Entry.OLD].shape[1]
-    return Scores(
-        seeds, np.arange(queries), {(metric, name): one for metric in DERIVED_FROM for name, one in values.items()}
-    )
+    return Scores(seeds, {(metric, name): one for metric in DERIVED_FROM for name, one in values.items()})
 
 
 def on_map(numbers):

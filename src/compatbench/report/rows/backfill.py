@@ -78,7 +78,7 @@ def _columns(row: MethodRow, entries: Sequence[tuple[Record, BackfillCurve]], re
         points.append(CurvePoints.read(reader.folder, entry.array))
         unchanged = reader.entry(record, entry.gallery_generation, entry.gallery_generation)
         try:
-            status_quo.append(unchanged.per_query(entry.metric)[unchanged.rows(points[-1].ids)])
+            status_quo.append(points[-1].of_entry(unchanged, entry.metric))
         except ValueError as error:
             raise RequestError(
                 f"{file_of(record)}: its backfill curves are of other queries; run its cell again"

@@ -15,12 +15,11 @@ import numpy as np
 
 from compatbench.errors import RequestError
 from compatbench.evaluation.estimate import Estimate
-from compatbench.evaluation.flips import lost
 from compatbench.evaluation.means import Values, mean_estimate
 from compatbench.evaluation.significance import corrected_p_values, sign
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import ScenarioRuns
-from compatbench.report.rows.scores import MEAN
+from compatbench.report.rows.scores import LOST, MEAN
 from compatbench.storage.canonical import digest
 from compatbench.vocabulary import Entry, MetricName, ParameterSetting, row_label
 
@@ -204,8 +203,7 @@ def _values(row: MethodRow, term: Term, seeds: Sequence[int]) -> Values | None:
         return None
     at = [scores.seeds.index(seed) for seed in seeds]
     if term.number in NFR:
-        before, after = (scores.of(MetricName.CMC1, entry)[at] for entry in (Entry.OLD, NFR[term.number]))
-        return np.asarray(term.factor * lost(before, after))
+        return np.asarray(term.factor * scores.of(LOST, NFR[term.number])[at])
     found = scores.values.get((MetricName.MAP, term.number))
     return None if found is None else np.asarray(term.factor * found[at])
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
+from compatbench.evaluation.arrays import QueryResults
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates, negative_flips, positive_flips
 from compatbench.records.parts import WorstFlip
@@ -100,6 +101,8 @@ def _flips(record: Record, reader: ScoreReader) -> Iterator[pd.DataFrame]:
         before = reader.entry(record, str(new - 1), str(new - 1))
         for gallery in (new - 1, new):
             after = reader.entry(record, str(new), str(gallery))
+            assert isinstance(before, QueryResults)  # those of a leaderboard, in groups of queries, list no flips
+            assert isinstance(after, QueryResults)
             frame = pd.DataFrame({"seed": record.spec.seed, "query": before.ids, "queries": new, "gallery": gallery})
             for k in CUTOFFS:
                 flips = [flip(before, after, k) == 1 for flip in (negative_flips, positive_flips)]
