@@ -85,8 +85,8 @@ def read_block(content: bytes) -> dict[str, dict[str, Numbers]]:
     for name, columns in json.loads(content[:end]).items():
         found[name] = {}
         for column, (kind, length, parts) in columns.items():
-            if length < 0 or parts not in (0, 1, PARTS):
-                raise ValueError(f"a column of length {length} in parts of {parts}")
+            if length < 0 or parts not in (0, 1, PARTS) or (parts and np.dtype(kind).kind != "u"):
+                raise ValueError(f"a column of length {length} and type {kind} in parts of {parts}")
             stored = np.frombuffer(content, kind, length, at)
             at += stored.nbytes
             found[name][column] = Numbers(parts, stored)

@@ -8,9 +8,9 @@ queries, as large as each other but for one query, so means over them vary as me
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -24,15 +24,23 @@ MOST = 256
 
 def group_of(ids: NDArray[np.int64], most: int = MOST) -> NDArray[np.intp]:
     """The group (Q,) of each query by its id, from 0: the same for all models, and at most `most` groups."""
+    return _drawn(ids.astype(np.uint64).tobytes(), most)
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(content: bytes, most: int) -> NDArray[np.intp]:
+    """The records of a board have the same queries."""
+    ids = np.frombuffer(content, dtype=np.uint64)
     size = max(1, -(-len(ids) // most))
     groups = np.empty(len(ids), dtype=np.intp)
     groups[np.argsort(_mixed(ids), kind="stable")] = np.arange(len(ids)) % max(1, len(ids) // size)
+    groups.setflags(write=False)
     return groups
 
 
-def _mixed(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _mixed(ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Numbers that are in no order though the ids are; splitmix64 (Steele, Lea, Flood, OOPSLA 2014)."""
-    found = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    found = ids + np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
     return found ^ (found >> np.uint64(31))
@@ -59,7 +67,7 @@ class GroupedColumns:
             raise RequestError(f"array {reference}: its columns are not as long as there are groups of its queries")
         return cls(reference.partition("#")[2], ids, sums)
 
-    @cached_property
+    @property
     def groups(self) -> NDArray[np.intp]:
         """(Q,) the group of each query."""
         return group_of(self.ids)
