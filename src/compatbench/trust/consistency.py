@@ -337,9 +337,10 @@ def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> boo
         return False
     many = _many(one.results)
     if isinstance(one.results, GroupedResults):
-        a, b = a[many], b[many]
-        apart = float(((a - b) ** 2).mean()) if len(a) >= FEWEST_GROUPS else np.inf
-        return apart < _limit(one, other, of_one_model) * float(a.var() + b.var())
+        if many.sum() < FEWEST_GROUPS:
+            return False
+        apart = float(((a - b)[many] ** 2).mean())
+        return apart < _limit(one, other, of_one_model) * float(a[many].var() + b[many].var())
     told = many & (a < 1) & (b < 1)
     same = (a == b)[told]
     return len(same) >= FEWEST and float(same.mean()) > COPIED

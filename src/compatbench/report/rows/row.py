@@ -171,7 +171,8 @@ def method_rows(scenario: ScenarioRuns, reader: ScoreReader) -> list[MethodRow]:
     """The rows of one scenario, by label."""
     scores = {runs.label: reader.read(runs, scenario.newest) for runs in scenario.rows if runs.finished}
     own = {runs.label for runs in scenario.rows if Need.OWN_FIRST_GENERATION in runs.method.needs}
-    shared = max((scores[label] for label in scores.keys() - own), key=lambda one: len(one.seeds), default=None)
+    others = (one for label, one in scores.items() if label not in own)
+    shared = max(others, key=lambda one: len(one.seeds), default=None)  # of equal ones always the same, the first
     if shared is not None:
         scores |= {label: scores[label].against(shared) for label in own & scores.keys()}
     numbers = estimate(scores)
