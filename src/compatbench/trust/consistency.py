@@ -204,7 +204,7 @@ class Consistency:
 
 
 def baselines_first(records: Iterable[Record]) -> list[Record]:
-    """The order in which `Agreement` takes them."""
+    """The order in which `Consistency` takes them."""
     return sorted(records, key=lambda record: record.spec.method.name != BASELINE)
 
 

@@ -88,11 +88,10 @@ def _impossible_flips(matrix: MatrixResults) -> Iterator[str]:
                 continue
             for k in CUTOFFS:
                 lost = results.sums.get(lost_column(old.name, k))
+                if lost is None:
+                    continue
                 hit, before = (one.sums[f"CMC@{k}"] for one in (results, old))
-                if (
-                    lost is not None
-                    and ((lost < before - hit) | (lost > np.minimum(before, results.sizes - hit))).any()
-                ):
+                if ((lost < before - hit) | (lost > np.minimum(before, results.sizes - hit))).any():
                     yield f"M({query},{gallery}): its flips at {k} do not fit the hits before and after"
 
 
@@ -101,9 +100,7 @@ def _curve_ends(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator
     for curve in record.backfill:
         new, old = curve.at
         points = CurvePoints.read(arrays, curve.array)
-        rounding = 0.51 * STEP
-        if points.grouped is not None:
-            rounding = _of_levels(points)
+        rounding = 0.51 * STEP if points.grouped is None else _of_levels(points)
         for value, at in ((curve.mean[0], (new, old)), (curve.mean[-1], (new, new))):
             if at in matrix:
                 expected = float(points.of_entry(matrix[at], curve.metric).mean())
