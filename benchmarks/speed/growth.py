@@ -88,7 +88,7 @@ def report_board(rows: int, scenarios: int) -> Callable[[], object]:
         values: dict[tuple[str, str], NDArray[np.float64]] = {
             (metric, entry): generator.random((5, 1_000)) for metric in DERIVED_FROM for entry in entries
         }
-        return Scores(tuple(range(5)), np.arange(1_000), values)
+        return Scores(tuple(range(5)), values)
 
     def report() -> None:
         for _ in range(scenarios):
