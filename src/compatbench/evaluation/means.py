@@ -35,7 +35,7 @@ class Means(Generic[Key]):
         """The mean of one column; that of shares stays between 0 and 1."""
         column = self._columns[key]
         found = _estimate(self.means[key], column)
-        shares = not ((column < 0) | (column > 2)).any()  # a group of queries that is one larger has up to 2
+        shares = not ((column < 0) | (column >= 1.5)).any()  # of 1 in a group that is one query larger than others
         return found.within(0.0, 1.0) if shares else found
 
     def estimate(self, formula: Callable[..., ArrayLike], *keys: Key) -> Estimate:

@@ -42,12 +42,12 @@ class Reproduction:
     again: Record
     inexact: str
     """Why it may differ in the last bits; empty where it may not: on a CPU of one kind, with the same versions."""
-    tolerance: float
-    """What means may differ by where it may."""
     apart: tuple[float, float]
     """Largest difference from the record of mAP or mAP@R, and of a hit rate."""
     differences: list[str]
     """Empty where the record was reproduced."""
+    tolerance: float = TOLERANCE
+    """What means may differ by where it is inexact."""
 
 
 def reproduce(
@@ -79,7 +79,7 @@ def reproduce(
     if found and coarse and not inexact:
         inexact, tolerance = "what was measured was rounded before it was published", ROUNDED
         found = list(_differences(record, again, tolerance))
-    return Reproduction(again, inexact, tolerance, _apart(record, again), found)
+    return Reproduction(again, inexact, _apart(record, again), found, tolerance)
 
 
 def drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
