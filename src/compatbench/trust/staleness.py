@@ -36,8 +36,8 @@ def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator
         yield f"the source of method '{plugin.name}' changed"
     if params != spec.method.params:
         yield f"method '{plugin.name}' has other parameters now"
-    listed = {row.label: row for row in select_methods(suite, catalogue, ())} if suite and spec.method.setting else {}
-    row = listed.get(spec.method.label)
+    listed = select_methods(suite, catalogue, (plugin.name,)) if suite and spec.method.setting else []
+    row = next((row for row in listed if row.label == spec.method.label), None)
     if row is not None and plugin.resolve(row.values).model_dump(mode="json") != spec.method.params:
         yield f"the suite's tuned values of '{spec.method.label}' changed"
     if row is not None and tuned_for_other_code(row, catalogue):
