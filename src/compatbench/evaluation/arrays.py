@@ -5,6 +5,7 @@ Every score of a record can be recomputed from these arrays. Knows nothing of to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -69,11 +70,15 @@ class StoredColumns:
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
-        columns = read_columns(folder, reference)
+        return cls.of_columns(read_columns(folder, reference), array_path(folder, reference))
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, NDArray[Any]], path: Path) -> Self:
+        """From the columns of the file at `path`. Raises RequestError where they are of another kind of array."""
         try:
             return cls(**columns)
         except (TypeError, ValueError) as error:
-            raise RequestError(f"{array_path(folder, reference)}: no {cls.__name__}: {error}") from error
+            raise RequestError(f"{path}: no {cls.__name__}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,9 +65,10 @@ class CurvePoints(StoredColumns):
     @classmethod
     def read(cls, folder: Path, reference: str) -> CurvePoints:
         """Read it by its reference; raises RequestError as `StoredColumns.read`."""
-        grouped = _grouped(folder, reference, ("area", "minimum"))
+        columns = read_columns(folder, reference)
+        grouped = _grouped(reference, columns, ("area", "minimum"))
         if grouped is None:
-            return super().read(folder, reference)
+            return cls.of_columns(columns, array_path(folder, reference))
         area, minimum = (grouped.values(name).astype(np.float32) for name in ("area", "minimum"))
         return cls(grouped.ids, area, minimum, grouped)
 
@@ -136,19 +138,18 @@ class BackfillMeans:
 
         Raises RequestError where the file is missing, its bytes have another hash, or it is another kind of array.
         """
-        grouped = _grouped(folder, reference, DERIVED_FROM)
+        columns = read_columns(folder, reference)
+        grouped = _grouped(reference, columns, DERIVED_FROM)
         if grouped is not None:
             values = {str(name): grouped.values(name).astype(np.float32) for name in DERIVED_FROM}
             return cls(grouped.ids, values, grouped)
-        columns = read_columns(folder, reference)
         if "ids" not in columns or MetricName.MAP not in columns:
             raise RequestError(f"{array_path(folder, reference)}: no means of backfills")
         return cls(columns.pop("ids"), columns)
 
 
-def _grouped(folder: Path, reference: str, needed: Iterable[str]) -> GroupedColumns | None:
-    """The array's sums over groups of queries, which have other columns beside those that are needed; else None."""
-    columns = read_columns(folder, reference)
+def _grouped(reference: str, columns: Mapping[str, NDArray[Any]], needed: Iterable[str]) -> GroupedColumns | None:
+    """The columns as sums over groups of queries, which have others beside those that are needed; else None."""
     if not {"ids", *needed} < columns.keys():
         return None
     return GroupedColumns.of(reference, columns)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
-from compatbench.storage.array_files import read_columns
+from compatbench.storage.array_files import array_path, read_columns
 from compatbench.storage.query_groups import GroupedColumns, lost_column
 from compatbench.vocabulary import MetricName
 
@@ -62,4 +62,4 @@ def read_results(folder: Path, reference: str) -> Results:
     columns = read_columns(folder, reference)
     if MetricName.MAP in columns:
         return GroupedResults.of(reference, columns)
-    return QueryResults.read(folder, reference)
+    return QueryResults.of_columns(columns, array_path(folder, reference))

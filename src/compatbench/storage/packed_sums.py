@@ -32,10 +32,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 def unpack(packed: bytes) -> dict[str, bytes]:
     """The files of sums by sha256. Raises ValueError, LZMAError, KeyError or TypeError where the bytes are damaged."""
-    decompressor = lzma.LZMADecompressor()
-    content = decompressor.decompress(packed, MOST_BYTES)
-    if not decompressor.eof or decompressor.unused_data:
-        raise ValueError("is cut off, too large, or followed by something else")
+    content = decompressed(packed)
     at = content.index(b"\n") + 1
     files: dict[str, bytes] = {}
     for layout, names in json.loads(content[: at - 1]):
@@ -55,6 +52,15 @@ def unpack(packed: bytes) -> dict[str, bytes]:
     if at != len(content):
         raise ValueError("more bytes than its columns take")
     return files
+
+
+def decompressed(packed: bytes) -> bytes:
+    """The content of one xz stream. Raises ValueError or LZMAError where it is damaged, too large or not alone."""
+    decompressor = lzma.LZMADecompressor()
+    content = decompressor.decompress(packed, MOST_BYTES)
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError("is cut off, too large, or followed by something else")
+    return content
 
 
 def _planes(contents: list[bytes]) -> Iterator[bytes]:

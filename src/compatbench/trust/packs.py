@@ -25,8 +25,8 @@ from compatbench.errors import RequestError, one_line
 from compatbench.records.record import Record, read_record, write_record
 from compatbench.records.store import PACKED, Store
 from compatbench.storage.files import write_whole
-from compatbench.storage.group_sums import MOST_BYTES, sums_path
-from compatbench.storage.packed_sums import pack, unpack
+from compatbench.storage.group_sums import sums_path
+from compatbench.storage.packed_sums import decompressed, pack, unpack
 from compatbench.trust.problems import Problem
 from compatbench.trust.published import published
 
@@ -75,17 +75,17 @@ def find_record(path: Path) -> Record:
     if scenario.suffix != PACKED or not scenario.is_file():
         return read_record(path)
     try:
-        lines = _records(_members(scenario))
+        records = _records(_members(scenario))
     except Exception as error:  # damaged zip files raise almost anything
         raise RequestError(f"{scenario}: no readable zip file of records ({_told(error)})") from error
-    if path.name not in lines:
+    if path.name not in records:
         own = path.name.rsplit("--", 2)[0]
-        row = [name for name in lines if name.rsplit("--", 2)[0] == own] or list(lines)
+        row = [name for name in records if name.rsplit("--", 2)[0] == own] or list(records)
         told = ", ".join(f"{scenario}/{name}" for name in row[:5]) + (", …" if len(row) > 5 else "")
         raise RequestError(f"{scenario}: add the name of one of its records: {told}")
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / path.name
-        file.write_text(lines[path.name], encoding="utf-8")
+        file.write_text(json.dumps(records[path.name]), encoding="utf-8")
         return read_record(file)
 
 
@@ -99,10 +99,11 @@ def publish(record: Record, arrays: Path, board: Store) -> Path:
 def pack_scenarios(board: Store, leaderboard: Store, scenarios: Iterable[Path]) -> None:
     """Write these scenarios, folders of records below the unpacked `board`, to `leaderboard`; an empty one goes."""
     for folder in scenarios:
-        lines = {path.name: _line(path.read_text(encoding="utf-8")) for path in (board.root / folder).glob("*.json")}
+        paths = sorted((board.root / folder).glob("*.json"))
+        records = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
         out = leaderboard.root / f"{folder}{PACKED}"
-        if lines:
-            write_whole(out, _zipped(_packed(dict(sorted(lines.items())), board.arrays)))
+        if records:
+            write_whole(out, _zipped(_packed(records, board.arrays)))
         else:
             out.unlink(missing_ok=True)
         for path in (leaderboard.root / folder).glob("*.json"):
@@ -119,43 +120,43 @@ def _open(path: Path, where: str, store: Store) -> Iterator[Problem]:
         members = _members(path)
         if extra := sorted(members.keys() - {RECORDS, ARRAYS}):
             raise ValueError(f"no record needs its {extra[0]!r}")
-        lines, arrays = _records(members), unpack(members[ARRAYS])
-        needed = {sha256 for line in lines.values() for sha256 in json.loads(line).get("files", {}).values()}
-        if needless := sorted(arrays.keys() - needed):
+        records, arrays = _records(members), unpack(members[ARRAYS])
+        if needless := sorted(arrays.keys() - set(_files(records))):
             raise ValueError(f"no record needs the arrays {needless[0]}")
     except Exception as error:  # damaged zip files raise almost anything
         yield Problem(where, f"cannot be unpacked: {_told(error)}; {_REMEDY}")
         return
     out = (store.root / where).with_suffix("")
     out.mkdir(parents=True, exist_ok=True)
-    for name, line in lines.items():
-        (out / name).write_text(line, encoding="utf-8")
+    for name, record in records.items():
+        (out / name).write_text(json.dumps(record), encoding="utf-8")
     for sha256, content in arrays.items():
         sums_path(store.arrays, sha256).write_bytes(content)
 
 
-def _packed(lines: Mapping[str, str], arrays: Path) -> Members:
-    """The members for records by the names of their files, whose arrays are in a folder."""
-    text = "{\n" + ",\n".join(f"{json.dumps(name)}:{line}" for name, line in lines.items()) + "\n}\n"
-    files = [sha256 for line in lines.values() for sha256 in json.loads(line).get("files", {}).values()]
-    contents = {sha256: sums_path(arrays, sha256).read_bytes() for sha256 in dict.fromkeys(files)}
+def _packed(records: Mapping[str, Any], arrays: Path) -> Members:
+    """The members for the JSON of records by the names of their files, whose arrays are in a folder."""
+    lines = (f"{json.dumps(name)}:{json.dumps(one, separators=(',', ':'))}" for name, one in records.items())
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    contents = {sha256: sums_path(arrays, sha256).read_bytes() for sha256 in _files(records)}
     return {RECORDS: lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME), ARRAYS: pack(contents)}
 
 
-def _line(text: str) -> str:
-    return json.dumps(json.loads(text), separators=(",", ":"))
+def _files(records: Mapping[str, Any]) -> list[str]:
+    """The sha256 of the files of their arrays, each once."""
+    return list(dict.fromkeys(sha256 for one in records.values() for sha256 in one.get("files", {}).values()))
 
 
-def _records(members: Members) -> dict[str, str]:
-    """The text of every record of a scenario, by the name of its file."""
-    decompressor = lzma.LZMADecompressor()
-    text = decompressor.decompress(members[RECORDS], MOST_BYTES)
-    if not decompressor.eof or decompressor.unused_data:
-        raise ValueError(f"{RECORDS} is cut off, too large, or followed by something else")
-    lines: dict[str, Any] = json.loads(text)
-    if wrong := [name for name in lines if not _NAME.fullmatch(name)]:
+def _records(members: Members) -> dict[str, Any]:
+    """The JSON of every record of a scenario, by the name of its file."""
+    try:
+        text = decompressed(members[RECORDS])
+    except ValueError as error:
+        raise ValueError(f"{RECORDS} {error}") from error
+    records: dict[str, Any] = json.loads(text)
+    if wrong := [name for name in records if not _NAME.fullmatch(name)]:
         raise ValueError(f"'{wrong[0]}' is no name of a record")
-    return {name: json.dumps(data) for name, data in lines.items()}
+    return records
 
 
 def _told(error: Exception) -> str:

@@ -44,22 +44,25 @@ def published(record: Record, arrays: Path, folder: Path) -> Record:
     already stays as it is. Raises RequestError for unreadable arrays.
     """
     record = _at_one_rate(record)
-    blocks: dict[str, dict[str, Columns]] = {}
-    for reference, columns in _summed(record, arrays) if _is_measured(record, arrays) else ():
-        sha256, _, name = reference.partition("#")
-        block = blocks.setdefault(sha256, {})
-        block[name] = block.get(name, {}) | columns
-    contents = {sha256: block_bytes(block) for sha256, block in blocks.items()} or {
-        sha256: sums_path(arrays, sha256).read_bytes() for sha256 in record.array_files
-    }
+    there = {sha256: sums_path(arrays, sha256) for sha256 in record.array_files}
+    if all(path.is_file() for path in there.values()):
+        contents = {sha256: path.read_bytes() for sha256, path in there.items()}
+    else:
+        contents = _contents(record, arrays)
     files = {sha256: hashlib.sha256(content).hexdigest() for sha256, content in contents.items()}
     for sha256, content in contents.items():
         write_whole(sums_path(folder, files[sha256]), content)
     return rescored(record.stored(files), folder)
 
 
-def _is_measured(record: Record, arrays: Path) -> bool:
-    return not all(sums_path(arrays, sha256).is_file() for sha256 in record.array_files)
+def _contents(record: Record, arrays: Path) -> dict[str, bytes]:
+    """The files of sums in place of each file of arrays, by its sha256."""
+    blocks: dict[str, dict[str, Columns]] = {}
+    for reference, columns in _summed(record, arrays):
+        sha256, _, name = reference.partition("#")
+        block = blocks.setdefault(sha256, {})
+        block[name] = block.get(name, {}) | columns
+    return {sha256: block_bytes(block) for sha256, block in blocks.items()}
 
 
 def _at_one_rate(record: Record) -> Record:
@@ -83,18 +86,17 @@ def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
     matrix = {ref.at: (ref.array.partition("#")[2], found[ref.array]) for ref in cosine}
     for ref in sorted(record.arrays, key=lambda ref: ref.distance == "cosine"):
         yield ref.array, _of_entry(ref, found[ref.array], matrix)
+    wholes = [(whole, BackfillMeans.read(arrays, whole.array)) for whole in record.backfilled]
     for curve in record.backfill:
         points = CurvePoints.read(arrays, curve.array)
         new, old = curve.at
         others = _of_others(points, ((old, old), (new, old), (new, new)), matrix, [curve.metric])
-        for whole in record.backfilled if curve.order is Order.RANDOM else ():
-            means = BackfillMeans.read(arrays, whole.array)
+        for whole, means in wholes if curve.order is Order.RANDOM else ():
             rows = IdLookup(means.ids).rows(points.ids)
             if whole.at == curve.at and (rows >= 0).all():
                 others[entry_column(BACKFILLED, curve.metric)] = means.values[curve.metric][rows]
         yield curve.array, _in_groups(points.ids, {"area": points.area, "minimum": points.minimum, **others})
-    for whole in record.backfilled:
-        means = BackfillMeans.read(arrays, whole.array)
+    for whole, means in wholes:
         new, old = whole.at
         ends = _of_others(means, ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}")), matrix, DERIVED_FROM)
         own = {metric: means.values[metric][means.answerable] for metric in DERIVED_FROM}
