@@ -110,6 +110,13 @@ def test_equal_records_give_equal_bytes(board, html):
     assert len(again) < len(html) / 2
 
 
+def test_no_number_has_the_last_bits_in_which_processors_differ(data):
+    floats = _floats({name: data[name] for name in ("scenarios", "suites")})
+    long = [one for one in floats if one != round(one, 6)]
+    assert len(floats) > 100
+    assert not long
+
+
 def test_a_packed_part_takes_no_more_memory_than_a_page_needs() -> None:
     page = '<script type="text/plain" id="data">{}</script>'
     assert unpacked(page.format(packed("<b>"))) == page.format("<b>")
@@ -203,6 +210,14 @@ def test_pictures_take_what_room_there_is(bench, html):
     small = ChosenExamples(records, pictures(), 200)
     assert (small.pictures, small.left_out) == ([], 2)
     assert small.sheets(strong) == []
+
+
+def _floats(value: object) -> list[float]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [found for one in value for found in _floats(one)]
+    return [value] if isinstance(value, float) else []
 
 
 def _hash(text: str) -> str:

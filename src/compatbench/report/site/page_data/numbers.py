@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from compatbench.report.render.table import Unit, number
 
+SORTED_BY = 6
+"""Decimals of what rows are sorted by, as many as CSV files have: the last bits differ between processors."""
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -12,6 +14,11 @@ def shown(value: float | int | None, unit: Unit) -> float | int | None:
     if value is None:
         return None
     return _whole(float(number(value, unit).replace("−", "-").replace(",", "").lstrip("×")))
+
+
+def sortable(value: float | None) -> float | int | None:
+    """`value` with the decimals that rows are sorted by."""
+    return None if value is None else rounded(value, SORTED_BY)
 
 
 def rounded(value: float, decimals: int) -> float | int:

@@ -16,7 +16,7 @@ from compatbench.report.rows.row import MethodRow
 from compatbench.report.rows.runs import file_of, packed_file_of
 from compatbench.report.site.board import BoardSuite
 from compatbench.report.site.flip_files import FlipFiles
-from compatbench.report.site.page_data.numbers import Json, rounded
+from compatbench.report.site.page_data.numbers import Json, rounded, sortable
 from compatbench.report.site.page_data.pictures import ChosenExamples
 from compatbench.report.site.page_data.tables import PageColumns, table_json
 from compatbench.report.site.scenario_report import ScenarioReport
@@ -110,7 +110,7 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples, own: 
         "league": row.league,
         "ranked": row.ranked,
         "ranks": {number.heading: rounded(place, 1) for number, place in report.ranks.get(row.label, {}).items()},
-        "shares": {number.heading: row.number(number).value for number in RANKED_BY},
+        "shares": {number.heading: sortable(row.number(number).value) for number in RANKED_BY},
         "summary": method.summary,
         "papers": [[number, abstract(number)] for number in dict.fromkeys(ARXIV.findall(method.summary))],
         "params": [[name, value] for name, value in method.params.items()],

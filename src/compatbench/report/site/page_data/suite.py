@@ -8,7 +8,7 @@ from compatbench.report.rows.gaps import gaps
 from compatbench.report.rows.overview import OverviewRow
 from compatbench.report.site.answers import Answer, Facts, answers, facts
 from compatbench.report.site.board import BoardSuite
-from compatbench.report.site.page_data.numbers import Json
+from compatbench.report.site.page_data.numbers import Json, sortable
 from compatbench.report.site.page_data.tables import PageColumns, table_json
 from compatbench.report.tables.overview import overview_table
 from compatbench.vocabulary import RANKED_BY
@@ -53,7 +53,7 @@ def _row(row: OverviewRow, labels: Sequence[str]) -> Json:
         "needs": list(row.needs),
         "under": known.under,
         "means": {
-            number.heading: [one.value, one.low, one.high] if one.value is not None else None
+            number.heading: [*map(sortable, (one.value, one.low, one.high))] if one.value is not None else None
             for number, one in row.means.items()
         },
         "ahead": {
