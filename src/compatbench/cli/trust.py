@@ -53,7 +53,7 @@ def verify(
     """
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.trust.problems import serious
+    from compatbench.trust.problems import serious, told
     from compatbench.trust.reproduce import TOLERANCE, drawn
     from compatbench.trust.verify import verify as check
 
@@ -72,8 +72,8 @@ def verify(
     for store, published in of_folder or stores:
         with shown_progress() as watch:
             verdict = check(store, catalogue, suites, selection, published=published, watch=watch)
-        for problem in verdict.problems:
-            print(problem)
+        for line in told(verdict.problems):
+            print(line)
         bad = serious(verdict.problems)
         failed += len(bad)
         notes = len(verdict.problems) - len(bad)

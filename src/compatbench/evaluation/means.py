@@ -44,11 +44,9 @@ class Means(Generic[Key]):
         Its interval is that of the formula's tangent: the mean, over seeds and queries, of the columns' values times
         the formula's slopes (delta method). The formula must be smooth, such as a difference or a ratio.
         """
-        centre = [float(self.means[key]) for key in keys]
-        value = float(np.asarray(formula(*centre)))
+        value, *slopes = _tangent(formula, np.array([self.means[key] for key in keys]))
         if np.isnan(value):
             return Estimate()
-        slopes = [_slope(formula, centre, place) for place in range(len(keys))]
         return _estimate(value, sum(slope * self._columns[key] for slope, key in zip(slopes, keys, strict=True)))
 
     @cached_property
@@ -83,10 +81,15 @@ def _estimate(value: float | np.float64, contributions: ArrayLike) -> Estimate:
     return Estimate(float(value), float(value - margin), float(value + margin))
 
 
-def _slope(formula: Callable[..., ArrayLike], centre: list[float], place: int) -> float:
-    ends = [formula(*centre[:place], centre[place] + step, *centre[place + 1 :]) for step in (-_STEP, _STEP)]
-    return float(np.subtract(ends[1], ends[0])) / (2 * _STEP)
+def _tangent(formula: Callable[..., ArrayLike], centre: Values) -> list[float]:
+    """The value of `formula` at `centre` (K,), and its K slopes."""
+    steps = _STEP * np.eye(len(centre))
+    points = np.concatenate([centre[None], centre - steps, centre + steps])
+    value, *ends = np.broadcast_to(np.asarray(formula(*points.T), np.float64), len(points)).tolist()
+    below, above = ends[: len(centre)], ends[len(centre) :]
+    return [value, *((high - low) / (2 * _STEP) for low, high in zip(below, above, strict=True))]
 
 
 def _mean(column: Values) -> np.float64:
-    return np.float64(np.nan if np.isnan(column).all() else np.nanmean(column))
+    mean = column.mean() if column.size else np.nan
+    return np.float64(np.nanmean(column) if np.isnan(mean) and not np.isnan(column).all() else mean)

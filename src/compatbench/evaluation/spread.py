@@ -56,6 +56,8 @@ class Spread:
         if not error > ROUNDING:
             return 0.0
         ends = [float(stdtrit(df, (1 + level) / 2)) for _, df in self._parts]
+        if len(ends) == 1:
+            return error * ends[0]
         low, high = min(ends) * (1 - _PRECISION), max(ends) * (1 + _PRECISION)
         errors: float = brentq(lambda errors: self._beyond(errors) - (1 - level), low, high, rtol=_PRECISION)
         return error * errors
@@ -94,10 +96,10 @@ def spread(values: ArrayLike) -> Spread | None:
     seeds, queries = table.shape
     if queries < 2:
         return None
+    if seeds == 1:
+        return Spread((), (_variance(table[0]) / queries, queries - 1))
     means = table.mean(axis=0)
     by_query = _variance(means) / queries
-    if seeds == 1:
-        return Spread((), (by_query, queries - 1))
     by_seed = table.mean(axis=1, keepdims=True)
     rest = table - by_seed
     rest -= means - by_seed.mean()

@@ -38,8 +38,9 @@ def compatibility_metrics(results: MatrixResults, new: str, old: str) -> Iterato
     entries = [results[at] for at in ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}"))]
     if not all(entry.answerable.any() for entry in entries):
         return
+    scores = [entry.metrics() for entry in entries]
     for name in DERIVED_FROM:
-        for number, value in compatibility(*(entry.metrics()[name] for entry in entries)).items():
+        for number, value in compatibility(*(one[name] for one in scores)).items():
             yield metric(number.of(name), (new, old), Estimate(value), entries[0].count)
 
 

@@ -75,7 +75,7 @@ class GroupedColumns:
     def __len__(self) -> int:
         return len(next(iter(self.sums.values())))
 
-    @property
+    @functools.cached_property
     def sizes(self) -> NDArray[np.intp]:
         """(G,) queries of each group."""
         return np.bincount(self.groups) if len(self) > 1 else np.array([len(self.ids)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ class _Scored:
     source: Hashable
     """What they follow from: equal for entries that may be equal."""
     results: Results
+
+    @cached_property
+    def average_precision(self) -> NDArray[np.float64]:
+        """By query or group."""
+        return self.results.per_query(MetricName.MAP)
+
+    @cached_property
+    def many(self) -> NDArray[np.bool_]:
+        """Queries with many relevant items, or groups of such queries."""
+        sizes = self.results.sizes if isinstance(self.results, GroupedResults) else 1
+        found: NDArray[np.bool_] = self.results.relevant >= MANY_RELEVANT * sizes
+        return found
 
 
 class Consistency:
@@ -188,7 +201,7 @@ class Consistency:
             if problem := _differ(scored.results, said, record.environment, first.environment):
                 yield f"M({at[0]},{at[1]}) is not that of the same model in {file_of(first)}: {problem}"
         samples, others = self._samples[queries], self._scored[queries]
-        for place in samples.like(scored.results):
+        for place in samples.like(scored):
             other = others[place]
             if other.source == scored.source or _may_be_alike(scored, other):
                 continue
@@ -199,7 +212,7 @@ class Consistency:
                     "and is of another model; run both again"
                 )
                 break
-        samples.add(scored.results)
+        samples.add(scored)
         others.append(scored)
 
 
@@ -292,50 +305,45 @@ class _Samples:
 
     def __init__(self) -> None:
         self._values = np.empty((16, SAMPLE), dtype=np.float32)
+        self._variances = np.empty(16, dtype=np.float32)
         self._size = 0
 
-    def like(self, results: Results) -> list[int]:
+    def like(self, scored: _Scored) -> list[int]:
         """The places of earlier entries that may have the same scores."""
-        sample, earlier = self._sample(results), self._values[: self._size]
-        if isinstance(results, GroupedResults):
+        sample, earlier = self._sample(scored), self._values[: self._size]
+        if isinstance(scored.results, GroupedResults):
             apart = ((earlier - sample) ** 2).mean(axis=1)
-            alike = apart <= 4 * max(COPIED_GROUPS.values()) * (earlier.var(axis=1) + sample.var())
+            alike = apart <= 4 * max(COPIED_GROUPS.values()) * (self._variances[: self._size] + sample.var())
         else:
             told = (earlier < 1) & (sample < 1)
             counts, same = told.sum(axis=1), ((earlier == sample) & told).sum(axis=1)
             alike = (same >= counts * COPIED / 2) | (counts < FEWEST)
         return [int(place) for place in np.flatnonzero(alike)]
 
-    def add(self, results: Results) -> None:
+    def add(self, scored: _Scored) -> None:
         """Add those of an entry."""
         if self._size == len(self._values):
             self._values = np.concatenate([self._values, np.empty_like(self._values)])
-        self._values[self._size] = self._sample(results)
+            self._variances = np.concatenate([self._variances, np.empty_like(self._variances)])
+        self._values[self._size] = sample = self._sample(scored)
+        self._variances[self._size] = sample.var()
         self._size += 1
 
-    def _sample(self, results: Results) -> NDArray[np.float32]:
+    def _sample(self, scored: _Scored) -> NDArray[np.float32]:
         """(SAMPLE,) of queries with many relevant items; 1, as what tells nothing, where there are fewer."""
-        values = results.per_query(MetricName.MAP).astype(np.float32)
-        many = np.flatnonzero(_many(results))
+        values = scored.average_precision.astype(np.float32)
+        many = np.flatnonzero(scored.many)
         found = np.ones(SAMPLE, dtype=np.float32)
         rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
         found[: len(rows)] = values[rows]
         return found
 
 
-def _many(results: Results) -> NDArray[np.bool_]:
-    """Queries with many relevant items, or groups of such queries."""
-    sizes = results.sizes if isinstance(results, GroupedResults) else 1
-    found: NDArray[np.bool_] = results.relevant >= MANY_RELEVANT * sizes
-    return found
-
-
 def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:
     """Whether AP is as alike, query by query, as no two models give it, or `of_one_model`, as one gives it."""
-    a, b = (scored.results.per_query(MetricName.MAP) for scored in (one, other))
+    a, b, many = one.average_precision, other.average_precision, one.many
     if len(a) != len(b):
         return False
-    many = _many(one.results)
     if isinstance(one.results, GroupedResults):
         if many.sum() < FEWEST_GROUPS:
             return False

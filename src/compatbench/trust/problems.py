@@ -21,6 +21,22 @@ class Problem:
         return f"{'FAIL' if self.serious else 'note'}  {self.where}: {self.message}"
 
 
+def told(problems: Iterable[Problem]) -> list[str]:
+    """One line for each note, however many files it is about, and then one for each error."""
+    files: dict[str, list[str]] = {}
+    errors = []
+    for problem in problems:
+        if problem.serious:
+            errors.append(str(problem))
+        else:
+            files.setdefault(problem.message, []).append(problem.where)
+    notes = [
+        str(Problem(first + (f" and {len(others):,} more" if others else ""), message, serious=False))
+        for message, (first, *others) in files.items()
+    ]
+    return notes + errors
+
+
 def serious(problems: Iterable[Problem]) -> list[Problem]:
     """Those that make a file untrustworthy."""
     return [problem for problem in problems if problem.serious]

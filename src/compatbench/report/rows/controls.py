@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 
 from compatbench.evaluation.leaks import leak_p_value
@@ -185,13 +186,13 @@ class ScenarioRows:
         """Its tables have no shares of the gain, since they would be noise."""
         return bool(little_gain(self.status_quo))
 
-    @property
+    @cached_property
     def contests(self) -> dict[League, tuple[MethodRow, ...]]:
         """The ranked rows of each league that has any, the first first."""
         found = {league: tuple(row for row in self.rows if row.ranked and row.league is league) for league in League}
         return {league: rows for league, rows in found.items() if rows}
 
-    @property
+    @cached_property
     def ranks(self) -> dict[str, dict[MetricName, float]]:
         """The places of every ranked row within its league, by label and by each number that may rank."""
         found: dict[str, dict[MetricName, float]] = {}

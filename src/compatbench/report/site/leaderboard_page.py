@@ -18,7 +18,7 @@ from compatbench.report.site.board import GENERATED, Board
 from compatbench.report.site.page_data.numbers import Json
 from compatbench.report.site.page_data.packing import packed
 from compatbench.report.site.page_data.pictures import ChosenExamples, Thumbnails
-from compatbench.report.site.page_data.scenario import OwnRun, scenario_json
+from compatbench.report.site.page_data.scenario import OwnRun, examples_json, scenario_json
 from compatbench.report.site.page_data.suite import suite_json
 from compatbench.report.site.page_data.tables import PageColumns
 from compatbench.report.site.page_data.terms import GENERAL, NEED_FILTERS, SIGNS, Terms
@@ -34,6 +34,14 @@ SCRIPTS = (
     "dom", "format", "store", "theme", "popover", "filters", "listing", "export", "table", "overview", "picker",
     "plots", "losses", "examples", "details", "main",
 )  # fmt: skip
+_FIXED: Mapping[str, Json] = {
+    "filters": [[name, list(needs)] for name, needs in NEED_FILTERS.items()],
+    "signs": {**SIGNS},
+    "roles": {role: role.heading for role in (Role.METHOD, Role.REFERENCE, Role.CONTROL)},
+    "rank by": [[number.heading, second.heading, number.sentence] for number, second in RANKED_BY.items()],
+    "leagues": [[league, league.heading, league.sentence] for league in League],
+}
+"""Data that every page has."""
 STYLES = ("base", "controls", "tables", "charts", "details")
 
 
@@ -52,9 +60,31 @@ def leaderboard_page(
     """
     try:
         plots = packed(templates().get_template("leaderboard/plots.html.j2").render(board=board))
-        bare = _render(board, ChosenExamples((), {}, 0), plots, folder, title, own)
-        budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(bare.encode()) - _ROOM)
-        page = _render(board, ChosenExamples(board.records, thumbnails, budget), plots, folder, title, own)
+        terms = Terms()
+        columns = PageColumns(terms)
+        reports = [(suite, report) for suite in board.suites for report in suite.reports]
+        scenarios = [scenario_json(suite, report, columns, own) for suite, report in reports]
+        suites: list[Json] = [suite_json(suite, columns) for suite in board.suites]
+
+        def render(examples: ChosenExamples) -> str:
+            shown: list[Json] = [
+                {**one, "examples": examples_json(report, examples)}
+                for one, (_, report) in zip(scenarios, reports, strict=True)
+            ]
+            data: dict[str, Json] = {
+                "columns": columns.as_json(),
+                "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
+                "scenarios": shown,
+                "suites": suites,
+                "pictures": examples.pictures,
+                "left out": examples.left_out,
+                "records": folder,
+                "own": own is not None,
+            }
+            return _render(board, data, terms, plots, folder, title, own)
+
+        budget = min(MOST_PICTURE_BYTES, MOST_BYTES - len(render(ChosenExamples((), {}, 0)).encode()) - _ROOM)
+        page = render(ChosenExamples(board.records, thumbnails, budget))
     except (ValueError, KeyError, IndexError, OverflowError) as error:
         raise RequestError(f"the records do not fit each other ({error}); `compatbench verify` says which") from error
     size = len(page.encode())
@@ -63,28 +93,9 @@ def leaderboard_page(
     return page
 
 
-def _render(board: Board, examples: ChosenExamples, plots: str, folder: str, title: str, own: OwnRun | None) -> str:
-    terms = Terms()
-    columns = PageColumns(terms)
-    scenarios: list[Json] = [
-        scenario_json(suite, report, columns, examples, own) for suite in board.suites for report in suite.reports
-    ]
-    suites: list[Json] = [suite_json(suite, columns) for suite in board.suites]
-    data: dict[str, Json] = {
-        "columns": columns.as_json(),
-        "terms": {name: terms.define(name, text) for name, text in GENERAL.items()},
-        "filters": [[name, list(needs)] for name, needs in NEED_FILTERS.items()],
-        "signs": {**SIGNS},
-        "roles": {role: role.heading for role in (Role.METHOD, Role.REFERENCE, Role.CONTROL)},
-        "scenarios": scenarios,
-        "rank by": [[number.heading, second.heading, number.sentence] for number, second in RANKED_BY.items()],
-        "leagues": [[league, league.heading, league.sentence] for league in League],
-        "suites": suites,
-        "pictures": examples.pictures,
-        "left out": examples.left_out,
-        "records": folder,
-        "own": own is not None,
-    }
+def _render(
+    board: Board, data: Mapping[str, Json], terms: Terms, plots: str, folder: str, title: str, own: OwnRun | None
+) -> str:
     script = f"(async () => {{\n{_joined('leaderboard/{}.js', SCRIPTS)}}})();\n"
     style = _joined("leaderboard/{}.css", STYLES) + stylesheet()
     page = templates().get_template("leaderboard/page.html.j2")
@@ -92,7 +103,7 @@ def _render(board: Board, examples: ChosenExamples, plots: str, folder: str, tit
         policy=_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=packed(script_json(data)),
+        data=packed(script_json({**data, **_FIXED})),
         plots=plots,
         terms=terms.sorted(),
         generated=Markup(GENERATED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def scenario_reports(
         }
         reports.append(
             ScenarioReport(
-                **vars(found),
+                **{one.name: getattr(found, one.name) for one in fields(found)},
                 tables={kind: table for kind, table in tables.items() if table is not None},
                 points=() if found.in_points else _points(rows),
                 backfills=tuple(backfills),

@@ -51,9 +51,9 @@ class OwnRun:
 
 
 def scenario_json(
-    suite: BoardSuite, report: ScenarioReport, columns: PageColumns, examples: ChosenExamples, own: OwnRun | None = None
-) -> Json:
-    """The page's data on one scenario."""
+    suite: BoardSuite, report: ScenarioReport, columns: PageColumns, own: OwnRun | None = None
+) -> dict[str, Json]:
+    """The page's data on one scenario, but its examples."""
     spec = report.rows[0].runs.records[0].spec
     banner = report.banner
     return {
@@ -70,8 +70,14 @@ def scenario_json(
         "problems": list(banner.problems),
         "tables": _tables(report, columns, own),
         "unranked": list(report.limits),
-        "rows": [_row(row, report, examples, own) for row in report.rows],
+        "rows": [_row(row, report, own) for row in report.rows],
     }
+
+
+def examples_json(report: ScenarioReport, examples: ChosenExamples) -> Json:
+    """The chosen examples of one scenario, by the label of their row."""
+    found = {row.label: examples.sheets(row.runs.records) for row in report.rows}
+    return {label: sheets for label, sheets in found.items() if sheets}
 
 
 def _tables(report: ScenarioReport, columns: PageColumns, own: OwnRun | None) -> list[Json]:
@@ -99,7 +105,7 @@ def _backbones(generations: Sequence[GenerationSpec]) -> str:
     return " → ".join(names)
 
 
-def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples, own: OwnRun | None) -> Json:
+def _row(row: MethodRow, report: ScenarioReport, own: OwnRun | None) -> Json:
     """The data behind a click on the row."""
     method = row.runs.method
     return {
@@ -121,7 +127,6 @@ def _row(row: MethodRow, report: ScenarioReport, examples: ChosenExamples, own: 
         "seeds": _seeds(row),
         "models": [_model(*one) for one in convergences(row)],
         "losses": [_losses(record, row.own_first_generation) for record in row.runs.records],
-        "examples": examples.sheets(row.runs.records),
         **({"flips": _flips(own.flips.get(report.runs.scenario, {}).get(row.label))} if own else {}),
     }
 

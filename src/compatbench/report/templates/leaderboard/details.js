@@ -8,7 +8,7 @@ function showDetails(scenario, row, place) {
       h("div", {}, h("h2", { id: "details-title" }, row.label), h("p", { class: "caption" }, `${scenario.scenario} on ${scenario.dataset}, suite ${scenario.suite} · ${scenario.backbones}`)),
       h("button", { type: "button", "aria-label": "Close", click: () => dialog.close() }, "✕"),
     ),
-    h("div", { class: "inside" }, facts(row), besides(scenario, row), seedNumbers(row), models(row), records(row), losses(row), examples(row)),
+    h("div", { class: "inside" }, facts(row), besides(scenario, row), seedNumbers(row), models(row), records(row), losses(row), examples(scenario.examples[row.label])),
   );
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -104,8 +104,8 @@ function losses(row) {
   return [h("h3", {}, "Loss curves ", termButton("loss curve", data.terms["loss curve"])), h("div", { class: "small-charts" }, charts)];
 }
 
-function examples(row) {
-  if (!row.examples.length) return null;
+function examples(sheets) {
+  if (!sheets) return null;
   const cut = data["left out"] ? " Some examples are left out to keep the page small." : "";
-  return [h("h3", {}, "Example retrievals"), h("p", { class: "caption" }, `The same queries for all rows of a scenario, drawn by the split alone; of the first seed. ✓ relevant, ✗ not.${cut}`), exampleSheets(row)];
+  return [h("h3", {}, "Example retrievals"), h("p", { class: "caption" }, `The same queries for all rows of a scenario, drawn by the split alone; of the first seed. ✓ relevant, ✗ not.${cut}`), exampleSheets(sheets)];
 }

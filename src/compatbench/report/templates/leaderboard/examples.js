@@ -1,9 +1,9 @@
 // What one query finds: in the old system, with new queries on old vectors, and after the full backfill.
 const SYSTEMS = ["Old system, first 5", "New queries on old vectors, first 5", "New system, first 5"];
 
-function exampleSheets(row) {
+function exampleSheets(sheets) {
   const called = (generation) => (current().generations.length > 2 ? generation : Number(generation) ? "n" : "o");
-  return row.examples.map(([queries, gallery, query, ...lines], number) =>
+  return sheets.map(([queries, gallery, query, ...lines], number) =>
     h(
       "div",
       { class: "sheet", role: "group", "aria-label": `Example ${number + 1}` },
