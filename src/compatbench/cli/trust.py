@@ -101,7 +101,7 @@ def submit(
     from compatbench.data.samples import Samples
     from compatbench.discovery.plugins import discover
     from compatbench.records.store import Store
-    from compatbench.trust.problems import serious
+    from compatbench.trust.problems import serious, told
     from compatbench.trust.submit import submit as promote
 
     selection, folders = selection_of(methods, scenarios, seeds)
@@ -109,8 +109,8 @@ def submit(
     with shown_progress() as watch:
         samples = Samples(bench.dataset)
         submission = promote(bench.cells, bench.store, Store(leaderboard), discover(folders), samples, watch)
-    for problem in submission.problems:
-        print(problem)
+    for line in told(submission.problems):
+        print(line)
     if bad := serious(submission.problems):
         print(f"nothing was submitted: {len(bad)} problems")
         raise typer.Exit(1)
