@@ -91,5 +91,6 @@ def _tangent(formula: Callable[..., ArrayLike], centre: Values) -> list[float]:
 
 
 def _mean(column: Values) -> np.float64:
-    mean = column.mean() if column.size else np.nan
-    return np.float64(np.nanmean(column) if np.isnan(mean) and not np.isnan(column).all() else mean)
+    if column.size and not np.isnan(mean := column.mean()):
+        return np.float64(mean)
+    return np.float64(np.nan if np.isnan(column).all() else np.nanmean(column))

@@ -75,9 +75,8 @@ def scenario_json(
 
 
 def examples_json(report: ScenarioReport, examples: ChosenExamples) -> Json:
-    """The chosen examples of one scenario, by the label of their row."""
-    found = {row.label: examples.sheets(row.runs.records) for row in report.rows}
-    return {label: sheets for label, sheets in found.items() if sheets}
+    """The chosen examples of each row of one scenario."""
+    return [[*examples.sheets(row.runs.records)] for row in report.rows]
 
 
 def _tables(report: ScenarioReport, columns: PageColumns, own: OwnRun | None) -> list[Json]:

@@ -8,7 +8,7 @@ function showDetails(scenario, row, place) {
       h("div", {}, h("h2", { id: "details-title" }, row.label), h("p", { class: "caption" }, `${scenario.scenario} on ${scenario.dataset}, suite ${scenario.suite} · ${scenario.backbones}`)),
       h("button", { type: "button", "aria-label": "Close", click: () => dialog.close() }, "✕"),
     ),
-    h("div", { class: "inside" }, facts(row), besides(scenario, row), seedNumbers(row), models(row), records(row), losses(row), examples(scenario.examples[row.label])),
+    h("div", { class: "inside" }, facts(row), besides(scenario, row), seedNumbers(row), models(row), records(row), losses(row), examples(scenario.examples[scenario.rows.indexOf(row)])),
   );
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
@@ -105,7 +105,7 @@ function losses(row) {
 }
 
 function examples(sheets) {
-  if (!sheets) return null;
+  if (!sheets.length) return null;
   const cut = data["left out"] ? " Some examples are left out to keep the page small." : "";
   return [h("h3", {}, "Example retrievals"), h("p", { class: "caption" }, `The same queries for all rows of a scenario, drawn by the split alone; of the first seed. ✓ relevant, ✗ not.${cut}`), exampleSheets(sheets)];
 }
