@@ -19,6 +19,7 @@ from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
 from compatbench.suite.scenarios import GenerationSpec
 from compatbench.suite.suite import Suite, load_suite, parse_suite
+from compatbench.trust import checks
 from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
@@ -220,3 +221,15 @@ def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
         other = current.model_copy(update={"method": now.model_copy(update=update)})
         assert list(stale(other, suite, catalogue)) == [message]
     assert next(stale(current, None, catalogue)) == "there is no suite 'historic' any more"
+
+
+def test_processes_find_what_one_process_finds(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text(path.read_text().replace('"seconds"', '"secunds"'))
+    catalogue = discover()
+    alone = verify(store, catalogue, (), Selection(), published=False)
+    monkeypatch.setattr(checks, "MANY", 1)
+    monkeypatch.setattr(checks, "cores", lambda: 2)
+    shared = verify(store, catalogue, (), Selection(), published=False)
+    assert len(shared.records) == 1
+    assert (shared.records, shared.problems) == (alone.records, alone.problems)
+    assert serious(shared.problems)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
+from compatbench.measurement.metrics import ArrayScorer
 from compatbench.plan.selection import Selection
 from compatbench.records.record import Record
 from compatbench.records.store import Store
@@ -14,12 +15,12 @@ from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.board import board_suite
+from compatbench.trust.checks import checker
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.problems import Problem
-from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays, suites_in
-from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.record_files import contradictions, links, needless_arrays, suites_in
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import page_problems, suite_problems
 from compatbench.trust.thumbnails import needless_pictures
@@ -74,43 +75,43 @@ def _check(
     watch: Callable[[str], None],
 ) -> None:
     """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
-    rescorer = Rescorer(store.arrays)
-    consistency = Consistency(rescorer.scorer.results)
+    consistency = Consistency(ArrayScorer(store.arrays).results)
     board: list[BoardSuite] = []
-    for name in suites or suites_in(store):
-        suite = load_suite(name)[1] if name in available_suites() else None
-        everything: list[Record] = []
-        files = store.record_files(name)
-        for number, path in enumerate(files):
-            watch(f"{name}: {number} of {len(files)} records checked")
-            record, problems = check_record(path, store, rescorer)
-            if record is None:
+    files = {name: store.record_files(name) for name in suites or suites_in(store)}
+    with checker(store, sum(map(len, files.values()))) as check:
+        checked = {name: check(there) for name, there in files.items()}
+        for name, paths in files.items():
+            suite = load_suite(name)[1] if name in available_suites() else None
+            everything: list[Record] = []
+            for number, (path, (record, problems)) in enumerate(zip(paths, checked[name], strict=True)):
+                watch(f"{name}: {number} of {len(paths)} records checked")
+                if record is None:
+                    verdict.problems += problems
+                    continue
+                everything.append(record)
+                if not _selected(record, selection):
+                    continue
+                verdict.records.append(record)
                 verdict.problems += problems
-                continue
-            everything.append(record)
-            if not _selected(record, selection):
-                continue
-            verdict.records.append(record)
-            verdict.problems += problems
-            where = path.relative_to(store.root).as_posix()
-            facts = undeclared(record.spec, suite, catalogue, published=published)
-            verdict.problems += [Problem(where, told) for told in facts]
-            verdict.problems += _outdated(record, where, suite, catalogue, published)
-        if published and everything:
-            watch(f"{name}: its records are compared, and its tables written again")
-            for record in baselines_first(one for one in everything if _selected(one, selection)):
-                verdict.problems += contradictions(record, file_of(record), consistency)
-            verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
-            try:
-                board.append(board_suite(name, everything, store, catalogue))
-            except RequestError as error:
-                verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
-            else:
-                left_out = (
-                    "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
-                )
-                verdict.problems += [Problem(file_of(record), left_out) for record in board[-1].left_out]
-                verdict.problems += suite_problems(board[-1], generated)
+                where = path.relative_to(store.root).as_posix()
+                facts = undeclared(record.spec, suite, catalogue, published=published)
+                verdict.problems += [Problem(where, told) for told in facts]
+                verdict.problems += _outdated(record, where, suite, catalogue, published)
+            if published and everything:
+                watch(f"{name}: its records are compared, and its tables written again")
+                for record in baselines_first(one for one in everything if _selected(one, selection)):
+                    verdict.problems += contradictions(record, file_of(record), consistency)
+                verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
+                try:
+                    board.append(board_suite(name, everything, store, catalogue))
+                except RequestError as error:
+                    verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
+                else:
+                    left_out = (
+                        "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
+                    )
+                    verdict.problems += [Problem(file_of(record), left_out) for record in board[-1].left_out]
+                    verdict.problems += suite_problems(board[-1], generated)
     if published and not suites and selection == Selection():
         verdict.problems += page_problems(Board.of(board), generated)
         verdict.problems += [
