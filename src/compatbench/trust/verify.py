@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from compatbench.discovery.plugins import Catalogue
@@ -35,6 +37,17 @@ class Verification:
     problems: list[Problem] = field(default_factory=list)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage: records are kept to the end, and to go through them all takes a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_uncollected()
 def verify(
     store: Store,
     catalogue: Catalogue,
