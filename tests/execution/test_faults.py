@@ -250,10 +250,12 @@ def test_ctrl_c_says_what_is_done_and_the_next_run_resumes(faulty: Faulty, runs:
     before = records(faulty)
     assert len(before) == 2
     os.killpg(first.pid, signal.SIGINT)
-    printed, _ = first.communicate(timeout=200)
+    first.wait(timeout=200)
     runs.wait_for_none()
+    assert first.stdout is not None
+    last = first.stdout.read().splitlines()[-1]
     line = "interrupted: 2 of 3 cells are done and kept; the same command goes on with the rest"
-    assert (first.returncode, printed.splitlines()[-1]) == (130, line)
+    assert (first.returncode, last) == (130, line)
     assert records(faulty) == before
     faulty.mend()
     assert resumed(faulty, cells) == ["hangs"]
