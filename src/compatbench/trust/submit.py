@@ -9,6 +9,7 @@ from pathlib import Path
 from compatbench.data.samples import Samples
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
+from compatbench.measurement.metrics import ArrayScorer
 from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
@@ -112,7 +113,7 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
     rows = set(map(_row, records))
     stay = [one for path in board.record_files(suite) if _row(one := read_record(path)) not in rows]
     stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
-    consistency = Consistency(Rescorer(board.arrays).scorer.results)
+    consistency = Consistency(ArrayScorer(board.arrays).results)
     for one in baselines_first(stay):
         contradictions(one, "", consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]

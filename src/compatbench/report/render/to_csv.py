@@ -8,6 +8,9 @@ import io
 from compatbench.errors import one_line
 from compatbench.report.render.table import Column, Row, Table, TableCell
 
+DECIMALS = 6
+"""Of a number; the last bits differ between processors."""
+
 
 def to_csv(table: Table) -> str:
     """`table` with a header of column keys; `<key>_low` and `<key>_high` beside columns with an interval.
@@ -47,7 +50,7 @@ def _entry(entry: float | int | str | None) -> str:
         case str():
             return neutral(entry)
         case _:
-            return repr(round(entry, 6) + 0)  # + 0 makes −0.0 a zero
+            return repr(round(entry, DECIMALS) + 0)  # + 0 makes −0.0 a zero
 
 
 def _remarks(row: Row, table: Table) -> tuple[str, str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from compatbench.report.render.table import Unit, number
+from compatbench.report.render.to_csv import DECIMALS
 
-SORTED_BY = 6
-"""Decimals of what rows are sorted by, as many as CSV files have: the last bits differ between processors."""
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -17,8 +16,8 @@ def shown(value: float | int | None, unit: Unit) -> float | int | None:
 
 
 def sortable(value: float | None) -> float | int | None:
-    """`value` with the decimals that rows are sorted by."""
-    return None if value is None else rounded(value, SORTED_BY)
+    """`value` as exactly as in CSV files, for rows to be sorted by."""
+    return None if value is None else rounded(value, DECIMALS)
 
 
 def rounded(value: float, decimals: int) -> float | int:
