@@ -74,9 +74,9 @@ site: $(READY)  ## README, docs and the board as a site, build/site; a broken li
 test: $(READY)  ## the tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
-older: $(READY)  ## the tests that compute, and the records, with the arithmetic of an older processor
+older: $(READY)  ## the tests that compute, records of one seed, and all tables, with the arithmetic of an older processor
 	scripts/older_processor.sh $(BIN)/pytest -n 2 --dist worksteal $(COMPUTE)
-	scripts/older_processor.sh $(BIN)/compatbench verify
+	scripts/older_processor.sh $(BIN)/compatbench verify --seeds 0
 
 torture: $(READY)  ## kill runs KILLS times (100), and run on odd machines (hours); ONLY=icons for some of it
 	KILLS=$(KILLS) OTHERS=$(OTHERS) $(BIN)/pytest -m torture -s tests/execution $(if $(ONLY),-k "$(ONLY)")

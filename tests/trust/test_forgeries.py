@@ -38,6 +38,7 @@ from compatbench.trust.problems import serious
 from compatbench.trust.published import published, rescored
 from compatbench.trust.record_files import check_record, contradictions
 from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.today import Today
 from compatbench.vocabulary import Need, Order, ParameterSetting, Role, Status
 
 _NUMBERS = itertools.count()
@@ -55,9 +56,8 @@ class Board:
     """Of bct and seed 0 in another scenario."""
     arrays: Path
     folder: Store
-    suite: Suite
+    today: Today
     rescorer: Rescorer
-    catalogue: Catalogue
     published: dict[Row, Record]
     """The records in the form of a leaderboard; empty where they are checked as runs have them."""
     forged: set[Row] = field(default_factory=set)
@@ -117,7 +117,7 @@ class Board:
         found = [told for _, told in without_baseline(self.records.values())]
         for row, forged in self.records.items():
             record = self._filed(forged, found) if row in self.forged else self.published.get(row, forged)
-            found += undeclared(record.spec, self.suite, self.catalogue, published=True)
+            found += undeclared(record.spec, self.today, published=True)
             found += [one.message for one in contradictions(record, "", consistency)]
         return found
 
@@ -200,7 +200,7 @@ def board(request: pytest.FixtureRequest, real: Real, checked: Checked, catalogu
     records, elsewhere, arrays, suite = real
     rescorer, in_groups = checked[request.param]
     (tmp_path / "arrays").symlink_to(rescorer.arrays)
-    return Board(dict(records), elsewhere, arrays, Store(tmp_path), suite, rescorer, catalogue, in_groups)
+    return Board(dict(records), elsewhere, arrays, Store(tmp_path), Today(suite, catalogue), rescorer, in_groups)
 
 
 BCT, RIVAL, BASE = ("bct", 0), ("procrustes", 0), ("independent", 0)
@@ -476,7 +476,7 @@ def test_some_is_the_submitters_word(board: Board, forge: Callable[[Board], Any]
 
 def test_seeds_of_ones_own_choice_are_for_ones_own_runs(board: Board) -> None:
     spec = board.records[BCT].spec.model_copy(update={"seed": 7})
-    told = [list(undeclared(spec, board.suite, board.catalogue, published=where)) for where in (True, False)]
+    told = [list(undeclared(spec, board.today, published=where)) for where in (True, False)]
     assert told == [["its seed 7 is none of the suite's, 0, 1, 2; remove it"], []]
 
 

@@ -24,6 +24,7 @@ from compatbench.trust.problems import Problem, serious
 from compatbench.trust.record_files import check_record
 from compatbench.trust.rescoring import Rescorer
 from compatbench.trust.staleness import stale
+from compatbench.trust.today import Today
 from compatbench.trust.verify import verify
 from compatbench.vocabulary import ParameterSetting
 
@@ -159,7 +160,7 @@ def test_what_changed_in_the_suite_is_told(
 ) -> None:
     recorded = read_record(path).spec.model_copy(update=spec)
     changed = Suite.model_validate(suite.model_dump(exclude={"defaults"}) | settings)
-    assert any(message in reason for reason in stale(recorded, changed, discover()))
+    assert any(message in reason for reason in stale(recorded, Today(changed, discover())))
 
 
 def test_a_record_of_two_encoders_is_up_to_date_as_long_as_its_plan_is(suite: Suite, digits: Dataset) -> None:
@@ -170,8 +171,10 @@ def test_a_record_of_two_encoders_is_up_to_date_as_long_as_its_plan_is(suite: Su
     changed = parse_suite(suite.model_dump(exclude={"scenarios"}, exclude_unset=True) | {"scenarios": towers}, "here")
     catalogue = discover()
     for cell in make_plan("historic", changed, digits, catalogue, Selection()):
-        assert list(stale(cell.spec, changed, catalogue)) == [], cell.spec.scenario
-        assert any("generations changed" in reason for reason in stale(cell.spec, with_a_vit(changed), catalogue))
+        assert list(stale(cell.spec, Today(changed, catalogue))) == [], cell.spec.scenario
+        assert any(
+            "generations changed" in reason for reason in stale(cell.spec, Today(with_a_vit(changed), catalogue))
+        )
 
 
 def with_a_vit(suite: Suite) -> Suite:
@@ -196,12 +199,12 @@ def test_other_tuned_values_make_a_record_outdated(path: Path, suite: Suite) -> 
     )
     tuned = spec.model_copy(update={"method": method, "protocol": PROTOCOL_VERSION})
     today = suite.model_copy(update={"settings": ("tuned", "published"), "tuned": {"bct": found}})
-    assert list(stale(tuned, today, catalogue)) == []
+    assert list(stale(tuned, Today(today, catalogue))) == []
     later = today.model_copy(update={"tuned": {"bct": {"weight": 2.0}}})
-    assert list(stale(tuned, later, catalogue)) == ["the suite's tuned values of 'bct(tuned)' changed"]
+    assert list(stale(tuned, Today(later, catalogue))) == ["the suite's tuned values of 'bct(tuned)' changed"]
     same, other = (today.model_copy(update={"tuned_with": {"bct": one}}) for one in (plugin.source_hash, "0" * 64))
-    assert list(stale(tuned, same, catalogue)) == []
-    assert list(stale(tuned, other, catalogue)) == ["'bct(tuned)' was tuned for other code of method 'bct'"]
+    assert list(stale(tuned, Today(same, catalogue))) == []
+    assert list(stale(tuned, Today(other, catalogue))) == ["'bct(tuned)' was tuned for other code of method 'bct'"]
 
 
 def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
@@ -211,7 +214,7 @@ def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
         update={"source_hash": plugin.source_hash, "params": plugin.resolve(spec.method.params).model_dump(mode="json")}
     )
     current = spec.model_copy(update={"method": now, "protocol": PROTOCOL_VERSION})
-    assert list(stale(current, suite, catalogue)) == []
+    assert list(stale(current, Today(suite, catalogue))) == []
     changed = {
         "the source of method 'bct' changed": {"source_hash": "0" * 64},
         "no method 'bcc'; did you mean 'bct'?": {"name": "bcc"},
@@ -219,8 +222,8 @@ def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
     }
     for message, update in changed.items():
         other = current.model_copy(update={"method": now.model_copy(update=update)})
-        assert list(stale(other, suite, catalogue)) == [message]
-    assert next(stale(current, None, catalogue)) == "there is no suite 'historic' any more"
+        assert list(stale(other, Today(suite, catalogue))) == [message]
+    assert next(stale(current, Today(None, catalogue))) == "there is no suite 'historic' any more"
 
 
 def test_processes_find_what_one_process_finds(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from compatbench.execution.gpus import gpu_slots, visible_gpus
 from compatbench.machine.cores import cores
 from compatbench.plan.cells import Cell, make_plan
 from compatbench.plan.pretrained import fetch_weights
-from compatbench.plan.selection import EVERY_METHOD, Selection, check_tuning, named_methods
+from compatbench.plan.selection import EVERY_METHOD, EVERYTHING, Selection, check_tuning, named_methods
 from compatbench.records.environment import device
 from compatbench.records.record import Record
 from compatbench.records.store import Store, spec_hash
@@ -94,8 +94,7 @@ def prepare(
         family.get(data, options, notify)
         dataset = datasets.load_dataset(family, loaded.image_size, data, options)
     cells = make_plan(name, loaded, dataset, catalogue, selection)
-    everything = Selection()
-    whole = cells if selection == everything else make_plan(name, loaded, dataset, catalogue, everything)
+    whole = cells if selection == EVERYTHING else make_plan(name, loaded, dataset, catalogue, EVERYTHING)
     selected = {spec_hash(cell.spec) for cell in cells}
     others = [cell for cell in whole if spec_hash(cell.spec) not in selected]
     folders = tuple(method_folders), tuple(dataset_folders)

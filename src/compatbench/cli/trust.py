@@ -119,7 +119,9 @@ def submit(
         f"{len(submission.replaced)} older ones replaced"
     )
     if submission.missing:
-        print(f"{len(submission.missing)} selected cells have no record yet: compatbench plan {suite}")
+        print(
+            f"{len(submission.missing)} selected cells have no record on the leaderboard yet: compatbench plan {suite}"
+        )
     print(f"next: commit {leaderboard.parent} and README.md; CI re-scores every record from its arrays")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -109,16 +109,17 @@ CLASSES = 100
 """A method's needs may depend on whether there are new classes, never on how many."""
 
 
-def declared_methods(suite: Suite, spec: CellSpec, catalogue: Catalogue) -> list[MethodInfo]:
-    """What the methods of this name in `suite` declare of themselves for the scenario of `spec`. Needs no data."""
+def declared_methods(
+    suite: Suite, rows: Iterable[MethodEntry], spec: CellSpec, catalogue: Catalogue
+) -> list[MethodInfo]:
+    """What rows in `suite` of the method of `spec` declare of themselves for its scenario. Needs no data."""
     plugin, chain = catalogue.get(spec.method.name), spec.generations
     named = [bound for one in chain for bound in (one.classes if isinstance(one.classes, tuple) else [one.classes])]
     classes = max([CLASSES, *(2 * bound for bound in named if isinstance(bound, int))])
     task = task_of(chain, len(chain) - 1, range(classes))
     return [
         _method_info(entry, plugin, plugin.resolve(entry.values), task, ParameterSetting.TUNED in suite.settings)
-        for entry in select_methods(suite, catalogue, (plugin.name,))
-        if entry.name == plugin.name
+        for entry in rows
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compatbench.discovery.plugins import Catalogue, known_methods
 from compatbench.errors import RequestError
-from compatbench.records.record import BASELINE
+from compatbench.records.record import BASELINE, CellSpec
 from compatbench.records.store import row_name
 from compatbench.storage.validation import did_you_mean
 from compatbench.suite.scenarios import GenerationSpec
@@ -26,6 +26,17 @@ class Selection:
     methods: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+
+    def includes(self, spec: CellSpec) -> bool:
+        """Whether a cell that was run is one of those selected."""
+        return (
+            (not self.methods or bool({spec.method.name, spec.method.label} & set(self.methods)))
+            and (not self.scenarios or spec.scenario in self.scenarios)
+            and (not self.seeds or spec.seed in self.seeds)
+        )
+
+
+EVERYTHING = Selection()
 
 
 def check_names(source: str, selection: Selection, method_folders: Sequence[Path]) -> None:

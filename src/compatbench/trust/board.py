@@ -16,30 +16,37 @@ from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.scenario_report import ScenarioReport, scenario_reports
 from compatbench.storage.builtin import builtin_folder
 from compatbench.storage.canonical import digest
-from compatbench.suite.suite import Suite, available_suites, load_suite
+from compatbench.suite.suite import Suite
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.record_files import suites_in
-from compatbench.trust.staleness import stale
+from compatbench.trust.staleness import Reasons, outdated
+from compatbench.trust.today import Today
 
 
 def read_board(store: Store, catalogue: Catalogue) -> Board:
     """All suites in the leaderboard's folder `store`. Raises RequestError for records that give no tables."""
     with unpacked_board(store) as board:
         found = {name: [read_record(path) for path in board.record_files(name)] for name in suites_in(board)}
-        suites = [board_suite(name, records, board, catalogue) for name, records in found.items() if records]
+        today = {name: Today.of(name, catalogue) for name in found}
+        suites = [
+            board_suite(name, records, board, today[name], outdated(records, today[name]))
+            for name, records in found.items()
+            if records
+        ]
     return Board.of(suites)
 
 
-def board_suite(name: str, records: Sequence[Record], store: Store, catalogue: Catalogue) -> BoardSuite:
-    """One suite by all of its records, unpacked in `store`; those of another protocol are in no table.
+def board_suite(name: str, records: Sequence[Record], store: Store, today: Today, reasons: Reasons) -> BoardSuite:
+    """One suite by all of its records, unpacked in `store`, and the reasons why some are outdated.
+
+    Records of another protocol are in no table.
 
     Raises RequestError for records that give no tables.
     """
-    suite = load_suite(name)[1] if name in available_suites() else None
-    reasons = {file_of(record): tuple(stale(record.spec, suite, catalogue)) for record in records}
+    suite = today.suite
     current = [record for record in records if record.protocol_version == PROTOCOL_VERSION]
     shown, left_out = _comparable(current, {file for file, several in reasons.items() if several})
-    plan = suite_plan(suite, catalogue) if suite else None
+    plan = suite_plan(suite, today.catalogue) if suite else None
     order = {scenario: place for place, scenario in enumerate(plan.scenarios)} if plan else {}
 
     def place(report: ScenarioReport) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from compatbench.errors import RequestError
 from compatbench.execution.cell import without_absolute_paths
 from compatbench.execution.command import command, runs_its_cell
+from compatbench.plan.selection import EVERYTHING, Selection
 from compatbench.records.forms import SEARCH_NUMBERS
 from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
@@ -44,13 +45,17 @@ def links(root: Path) -> list[Path]:
     return sorted(path for path in (root, *root.rglob("*")) if path.is_symlink())
 
 
-def check_record(path: Path, store: Store, rescorer: Rescorer) -> tuple[Record | None, list[Problem]]:
-    """The record at `path`, None if it is none, and all its errors."""
+def check_record(
+    path: Path, store: Store, rescorer: Rescorer, selection: Selection = EVERYTHING
+) -> tuple[Record | None, list[Problem]]:
+    """The record at `path`, None if it is none, and all its errors; no other error of one that is not selected."""
     where = path.relative_to(store.root).as_posix()
     try:
         record = read_record(path)
     except RequestError as error:
         return None, [Problem(where, str(error).removeprefix(f"{path}: "))]
+    if not selection.includes(record.spec):
+        return record, []
     problems = [Problem(where, message) for message in _file_problems(path, record, store)]
     if record.status is Status.OK:
         try:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
 from compatbench.plan.cells import cell_spec
-from compatbench.plan.selection import select_methods, tuned_for_other_code
-from compatbench.records.record import CellSpec
-from compatbench.suite.suite import Suite
+from compatbench.plan.selection import tuned_for_other_code
+from compatbench.records.record import CellSpec, Record
+from compatbench.report.rows.runs import file_of
+from compatbench.trust.today import Today
+
+Reasons = dict[str, tuple[str, ...]]
+"""Why records are outdated, by their files; none for those that are up to date."""
 
 
-def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator[str]:
-    """Changes since the cell of `spec` was run, each in one line; `suite` is None if it no longer exists."""
+def outdated(records: Iterable[Record], today: Today) -> Reasons:
+    """Why records of one suite are outdated."""
+    return {file_of(record): tuple(stale(record.spec, today)) for record in records}
+
+
+def stale(spec: CellSpec, today: Today) -> Iterator[str]:
+    """Changes since the cell of `spec` was run, each in one line."""
+    suite, catalogue = today.suite, today.catalogue
     if spec.protocol != PROTOCOL_VERSION:
         yield f"made under protocol {spec.protocol}, this is {PROTOCOL_VERSION}"
     if suite is None:
@@ -22,9 +31,9 @@ def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator
     elif spec.scenario not in suite.scenarios:
         yield f"the suite has no scenario '{spec.scenario}' any more"
     else:
-        today = cell_spec(spec.suite, suite, spec.scenario, spec.method, spec.seed, spec.dataset_fingerprint)
+        planned = cell_spec(spec.suite, suite, spec.scenario, spec.method, spec.seed, spec.dataset_fingerprint)
         for name in CellSpec.model_fields:
-            if name != "protocol" and getattr(spec, name) != getattr(today, name):
+            if name != "protocol" and getattr(spec, name) != getattr(planned, name):
                 yield f"the suite's {name} changed"
     try:
         plugin = catalogue.get(spec.method.name)
@@ -36,7 +45,7 @@ def stale(spec: CellSpec, suite: Suite | None, catalogue: Catalogue) -> Iterator
         yield f"the source of method '{plugin.name}' changed"
     if params != spec.method.params:
         yield f"method '{plugin.name}' has other parameters now"
-    listed = select_methods(suite, catalogue, (plugin.name,)) if suite and spec.method.setting else []
+    listed = today.rows(plugin.name) if spec.method.setting else []
     row = next((row for row in listed if row.label == spec.method.label), None)
     if row is not None and plugin.resolve(row.values).model_dump(mode="json") != spec.method.params:
         yield f"the suite's tuned values of '{spec.method.label}' changed"

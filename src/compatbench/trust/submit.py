@@ -14,17 +14,18 @@ from compatbench.plan.cells import Cell
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
-from compatbench.suite.suite import available_suites, load_suite
+from compatbench.suite.suite import available_suites
 from compatbench.trust.board import read_board
+from compatbench.trust.checks import checker
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import pack_scenarios, plain_records, publish, unpacked_board
 from compatbench.trust.problems import Problem, serious
-from compatbench.trust.record_files import check_record, contradictions, links, needless_arrays
-from compatbench.trust.rescoring import Rescorer
+from compatbench.trust.record_files import contradictions, links, needless_arrays
 from compatbench.trust.staleness import stale
 from compatbench.trust.tables import refuse_foreign, write_board
 from compatbench.trust.thumbnails import write_thumbnails
+from compatbench.trust.today import Today
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Submission:
     """As paths below a folder of runs; so are the next."""
     replaced: list[Path] = field(default_factory=list)
     missing: list[Cell] = field(default_factory=list)
-    """Selected cells that have no record yet."""
+    """Selected cells that have no record on the leaderboard yet."""
 
 
 def submit(
@@ -60,18 +61,16 @@ def submit(
         raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
     _refuse_links(runs, leaderboard)
     refuse_foreign(leaderboard)
-    submission = Submission(missing=[cell for cell in cells if not runs.record(cell.spec).exists()])
+    submission = Submission()
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
     if not paths:
         raise RequestError(f"suite '{suite}' has no records to submit; run it first")
-    rescorer = Rescorer(runs.arrays)
-    records: dict[Path, Record] = {}
-    for number, path in enumerate(paths):
-        watch(f"{number} of {len(paths)} records checked")
-        record, problems = check_record(path, runs, rescorer)
-        submission.problems += problems
-        if record is not None:
-            records[path] = record
+    records: list[Record] = []
+    with checker(runs, len(paths)) as check:
+        for number, (record, problems) in enumerate(check(paths)):
+            watch(f"{number} of {len(paths)} records checked")
+            submission.problems += problems
+            records += [record] if record is not None else []
     if serious(submission.problems):
         return submission
     watch("the leaderboard is unpacked")
@@ -80,12 +79,13 @@ def submit(
             record = read_record(leaderboard.root / path)
             if not record.is_early:
                 publish(record, board.arrays, board)
-        added = [publish(record, runs.arrays, board) for record in records.values()]
+        added = [publish(record, runs.arrays, board) for record in records]
         new = [read_record(board.root / path) for path in added]
         submission.problems += _disagreements(new, suite, board, catalogue)
         if serious(submission.problems):
             return submission
         submission.added = added
+        submission.missing = [cell for cell in cells if not board.record(cell.spec).exists()]
         submission.replaced = _remove_older(board, suite, submission.added)
         everything = [read_record(path) for path in board.root.glob("*/records/**/*.json")]
         watch("the leaderboard is packed")
@@ -109,16 +109,16 @@ def _refuse_links(runs: Store, leaderboard: Store) -> None:
 
 def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogue: Catalogue) -> list[Problem]:
     """What new records of the unpacked `board` say otherwise than their methods, each other, and those that stay."""
-    plan = load_suite(suite)[1]
+    today = Today.of(suite, catalogue)
     rows = set(map(_row, records))
     stay = [one for path in board.record_files(suite) if _row(one := read_record(path)) not in rows]
-    stay = [one for one in stay if not any(stale(one.spec, plan, catalogue))]
+    stay = [one for one in stay if not any(stale(one.spec, today))]
     consistency = Consistency(ArrayScorer(board.arrays).results)
     for one in baselines_first(stay):
         contradictions(one, "", consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]
     for one in baselines_first(records):
-        problems += [Problem(file_of(one), told) for told in undeclared(one.spec, plan, catalogue, published=True)]
+        problems += [Problem(file_of(one), told) for told in undeclared(one.spec, today, published=True)]
         problems += contradictions(one, file_of(one), consistency)
     return problems
 

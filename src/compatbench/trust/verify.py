@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,17 +15,17 @@ from compatbench.records.record import Record
 from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
-from compatbench.suite.suite import Suite, available_suites, load_suite
 from compatbench.trust.board import board_suite
-from compatbench.trust.checks import checker
+from compatbench.trust.checks import Checked, checker
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import contradictions, links, needless_arrays, suites_in
-from compatbench.trust.staleness import stale
+from compatbench.trust.staleness import Reasons, outdated
 from compatbench.trust.tables import page_problems, suite_problems
 from compatbench.trust.thumbnails import needless_pictures
+from compatbench.trust.today import Today
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Verification:
     """The result of verifying a folder of results."""
 
     records: list[Record] = field(default_factory=list)
-    """Those that could be read."""
+    """The selected ones, unless they cannot be read."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -68,83 +68,90 @@ def verify(
         verdict.problems = [Problem(str(path), "is a link; put the file itself there") for path in outside]
         return verdict
     if not published:
-        _check(verdict, store, store, catalogue, suites, selection, published=False, watch=watch)
+        _Verifier(verdict, store, None, catalogue, selection, watch).check(suites)
         return verdict
     watch("the leaderboard is unpacked")
     with unpacked_board(store, verdict.problems) as unpacked:
-        _check(verdict, unpacked, store, catalogue, suites, selection, published=True, watch=watch)
+        _Verifier(verdict, unpacked, store, catalogue, selection, watch).check(suites)
     return verdict
 
 
-def _check(
-    verdict: Verification,
-    store: Store,
-    generated: Store,
-    catalogue: Catalogue,
-    suites: Sequence[str],
-    selection: Selection,
-    *,
-    published: bool,
-    watch: Callable[[str], None],
-) -> None:
-    """Add to `verdict` what is wrong with the records in `store`, and with the `generated` files of a leaderboard."""
-    consistency = Consistency(ArrayScorer(store.arrays).results)
-    board: list[BoardSuite] = []
-    files = {name: store.record_files(name) for name in suites or suites_in(store)}
-    with checker(store, sum(map(len, files.values()))) as check:
-        checked = {name: check(there) for name, there in files.items()}
-        for name, paths in files.items():
-            suite = load_suite(name)[1] if name in available_suites() else None
-            everything: list[Record] = []
-            for number, (path, (record, problems)) in enumerate(zip(paths, checked[name], strict=True)):
-                watch(f"{name}: {number} of {len(paths)} records checked")
-                if record is None:
-                    verdict.problems += problems
-                    continue
-                everything.append(record)
-                if not _selected(record, selection):
-                    continue
-                verdict.records.append(record)
-                verdict.problems += problems
-                where = path.relative_to(store.root).as_posix()
-                facts = undeclared(record.spec, suite, catalogue, published=published)
-                verdict.problems += [Problem(where, told) for told in facts]
-                verdict.problems += _outdated(record, where, suite, catalogue, published)
-            if published and everything:
-                watch(f"{name}: its records are compared, and its tables written again")
-                for record in baselines_first(one for one in everything if _selected(one, selection)):
-                    verdict.problems += contradictions(record, file_of(record), consistency)
-                verdict.problems += [Problem(file_of(record), told) for record, told in without_baseline(everything)]
-                try:
-                    board.append(board_suite(name, everything, store, catalogue))
-                except RequestError as error:
-                    verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
-                else:
-                    left_out = (
-                        "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
-                    )
-                    verdict.problems += [Problem(file_of(record), left_out) for record in board[-1].left_out]
-                    verdict.problems += suite_problems(board[-1], generated)
-    if published and not suites and selection == Selection():
-        verdict.problems += page_problems(Board.of(board), generated)
-        verdict.problems += [
-            Problem(path.relative_to(store.root).as_posix(), "no record needs this file; remove it")
-            for path in needless_arrays(store, verdict.records)
-        ]
-        verdict.problems += needless_pictures(generated, verdict.records)
+@dataclass
+class _Verifier:
+    """Adds to `verdict` what is wrong with records, and on a leaderboard with its generated files."""
 
+    verdict: Verification
+    store: Store
+    """With the records and arrays, unpacked."""
+    leaderboard: Store | None
+    """With the generated files; None for a machine's own runs."""
+    catalogue: Catalogue
+    selection: Selection
+    watch: Callable[[str], None]
 
-def _selected(record: Record, selection: Selection) -> bool:
-    spec = record.spec
-    return (
-        (not selection.methods or bool({spec.method.name, spec.method.label} & set(selection.methods)))
-        and (not selection.scenarios or spec.scenario in selection.scenarios)
-        and (not selection.seeds or spec.seed in selection.seeds)
-    )
+    def check(self, suites: Sequence[str]) -> None:
+        """Check the records of `suites`, of all if none is named."""
+        consistency = Consistency(ArrayScorer(self.store.arrays).results)
+        board: list[BoardSuite] = []
+        everything: list[Record] = []
+        files = {name: self.store.record_files(name) for name in suites or suites_in(self.store)}
+        with checker(self.store, sum(map(len, files.values())), self.selection) as check:
+            checked = {name: check(there) for name, there in files.items()}
+            for name, there in files.items():
+                records = self._read(name, len(there), checked[name])
+                everything += records
+                today = Today.of(name, self.catalogue)
+                reasons = outdated(records, today)
+                selected = [record for record in records if self.selection.includes(record.spec)]
+                self._own_facts(selected, today, reasons)
+                self.verdict.records += selected
+                if self.leaderboard is not None and records:
+                    self.watch(f"{name}: its records are compared, and its tables written again")
+                    for record in baselines_first(selected):
+                        self.verdict.problems += contradictions(record, file_of(record), consistency)
+                    self._tell(without_baseline(records))
+                    board += self._tables(name, records, today, reasons, self.leaderboard)
+        if self.leaderboard is not None and not suites:
+            self.verdict.problems += page_problems(Board.of(board), self.leaderboard)
+            self.verdict.problems += [
+                Problem(path.relative_to(self.store.root).as_posix(), "no record needs this file; remove it")
+                for path in needless_arrays(self.store, everything)
+            ]
+            self.verdict.problems += needless_pictures(self.leaderboard, everything)
 
+    def _read(self, suite: str, count: int, checked: Iterable[Checked]) -> list[Record]:
+        """All records of a suite that can be read."""
+        records = []
+        for number, (record, problems) in enumerate(checked):
+            self.watch(f"{suite}: {number} of {count} records checked")
+            self.verdict.problems += problems
+            if record is not None:
+                records.append(record)
+        return records
 
-def _outdated(record: Record, where: str, suite: Suite | None, catalogue: Catalogue, published: bool) -> list[Problem]:
-    if suite is None and not published:
-        return []  # a suite file of one's own, which may lie anywhere
-    reasons = list(stale(record.spec, suite, catalogue))
-    return [Problem(where, f"outdated: {'; '.join(reasons)}; run its cell again", published)] if reasons else []
+    def _own_facts(self, records: Iterable[Record], today: Today, reasons: Reasons) -> None:
+        """What each record says of its method, and whether it is outdated: worth a note where it isn't published."""
+        published = self.leaderboard is not None
+        for record in records:
+            self._tell((record, told) for told in undeclared(record.spec, today, published=published))
+            why = reasons[file_of(record)]
+            if why and (published or today.suite is not None):  # else a suite file of one's own, wherever it lies
+                told = f"outdated: {'; '.join(why)}; run its cell again"
+                self.verdict.problems.append(Problem(file_of(record), told, published))
+
+    def _tables(
+        self, name: str, records: Sequence[Record], today: Today, reasons: Reasons, leaderboard: Store
+    ) -> list[BoardSuite]:
+        """The suite by its records, whose tables must be those of the leaderboard; none where they give no tables."""
+        try:
+            suite = board_suite(name, records, self.store, today, reasons)
+        except RequestError as error:
+            self.verdict.problems.append(Problem(name, f"its records give no tables: {error}"))
+            return []
+        left_out = "is in no table: it is outdated, or of other settings than newer records beside it; remove it"
+        self._tell((record, left_out) for record in suite.left_out)
+        self.verdict.problems += suite_problems(suite, leaderboard)
+        return [suite]
+
+    def _tell(self, problems: Iterable[tuple[Record, str]]) -> None:
+        self.verdict.problems += [Problem(file_of(record), told) for record, told in problems]
