@@ -2,7 +2,7 @@
 
 Every query of a seed has the same average precision, a multiple of 1/8. So means are exact, and all that varies is the
 seed: intervals are those of Student's t. That makes all numbers of the tables checkable by hand;
-tests/report/test_leaderboard.py does so.
+tests/report/tables/test_leaderboard.py does so.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from compatbench.cli.method_facts import SETTING, Size, method_size, needs_by_ch
 from compatbench.discovery.plugins import Plugin, discover
 from compatbench.errors import RequestError
 from compatbench.report.render.arxiv import ARXIV, abstract
-from compatbench.report.render.to_markdown import escape, unpadded_table
+from compatbench.report.render.to_markdown import escape, grid
 from compatbench.storage.builtin import builtin_folder
 from compatbench.vocabulary import MethodKind, Need, Role
 
@@ -86,7 +86,8 @@ def _overview(rows: list[tuple[Plugin, Size]]) -> str:
         [f"[{plugin.name}](#{plugin.name})", _paper(plugin), _needs(plugin), *_counts(counted)]
         for plugin, counted in rows
     ]
-    return unpadded_table(table, ["method", "paper", "needs", "trained", "served", "encoder", "stored"], numbers=4)
+    numbers = ["trained", "served", "encoder", "stored"]
+    return grid(table, ["method", "paper", "needs", *numbers], numbers)
 
 
 def _counts(counted: Size) -> list[str]:

@@ -57,7 +57,7 @@ def test_any_label_is_read_back_as_plain_text(label):
 
 def test_cells_carry_bold_interval_and_marks():
     parsed = to_markdown(table("bct", TableCell(75.84, 75.1, 76.4, bold=True, marks=("n.s.",))))
-    assert "| bct    | **75.8** [75.1, 76.4] n.s. |" in parsed
+    assert "| bct | **75.8** [75.1, 76.4] n.s. |" in parsed
     assert "† its own" in parsed
 
 

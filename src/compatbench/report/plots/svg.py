@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +15,7 @@ CHARACTER = 6.6
 """Width of an average character of a label, in units of the drawing."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 42.0
 """Margins of a frame."""
+_GREY_BAND = re.compile(r'(<g class="curve" [^>]*><title>[^<]*</title>)<path [^>]* class="band"></path>')
 _ASSETS = files("compatbench.report").joinpath("templates")
 
 
@@ -130,5 +132,11 @@ def styled(svg: Markup) -> Markup:
 
 
 def as_file(svg: Markup) -> str:
-    """An SVG file on white, for places without a page, such as a README's images."""
-    return str(styled(svg)).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"
+    """An SVG file on white, for places without a page, such as a README's images.
+
+    It lacks the bands of grey curves, which a page shows where a reader chooses such a curve.
+    """
+    return (
+        _GREY_BAND.sub(r"\1", str(styled(svg))).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1)
+        + "\n"
+    )

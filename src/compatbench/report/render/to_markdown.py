@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-
-from tabulate import tabulate
+from collections.abc import Collection, Iterable, Sequence
 
 from compatbench.errors import one_line
 from compatbench.report.render.table import Column, Table, TableCell, interval, value
@@ -16,7 +14,7 @@ def to_markdown(table: Table, *, heading: str = "#", legend: bool = True) -> str
     parts = [
         f"{heading} {escape(table.title)}",
         escape(table.caption),
-        _grid(table),
+        _cells(table),
         "  \n".join(f"{escape(mark)} {escape(text)}" for mark, text in table.footnotes.items()),
     ]
     if legend:
@@ -30,13 +28,14 @@ def to_legend(columns: Iterable[Column]) -> str:
     return "\n".join(f"- **{escape(title)}**: {escape(meaning)}" for title, meaning in meanings.items())
 
 
-def unpadded_table(rows: Iterable[Iterable[str]], headers: Sequence[str], numbers: int = 0) -> str:
+def grid(rows: Iterable[Iterable[str]], headers: Sequence[str], numbers: Collection[str] = ()) -> str:
     """Cells of Markdown without padding, so that a change in one row is a change of one line.
 
-    The last `numbers` columns are aligned to the right.
+    Columns of `numbers` are aligned to the right.
     """
-    rule = [":--"] * (len(headers) - numbers) + ["--:"] * numbers
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [headers, rule, *rows])
+    head, *body = [f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|" for cells in [headers, *rows]]
+    rule = f"|{'|'.join('--:' if header in numbers else ':--' for header in headers)}|"
+    return "\n".join([head, rule, *body])
 
 
 def joined(parts: Iterable[str]) -> str:
@@ -62,7 +61,7 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", one_line(text).replace("&", "&amp;"))
 
 
-def _grid(table: Table) -> str:
+def _cells(table: Table) -> str:
     label = table.columns.index(table.label)
     lines: list[list[str]] = []
     for group in table.groups:
@@ -70,13 +69,8 @@ def _grid(table: Table) -> str:
         heading[label] = f"**{escape(group.title)}**"
         lines.append(heading)
         lines += [[to_cell(row.cell(column), column) for column in table.columns] for row in group.rows]
-    return tabulate(
-        lines,
-        headers=[escape(column.title) for column in table.columns],
-        tablefmt="pipe",
-        colalign=[column.align for column in table.columns],
-        disable_numparse=True,
-    )
+    numbers = {escape(column.title) for column in table.columns if column.align == "right"}
+    return grid(lines, [escape(column.title) for column in table.columns], numbers)
 
 
 def to_cell(cell: TableCell, column: Column) -> str:

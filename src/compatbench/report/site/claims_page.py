@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from compatbench.report.render.to_markdown import escape, joined, unpadded_table
+from compatbench.report.render.to_markdown import escape, grid, joined
 from compatbench.report.rows.claims import Check, ClaimOutcome, Finding, findings, overall
 from compatbench.report.site.board import Board
 from compatbench.storage.strict_yaml import read_mapping
@@ -74,7 +74,7 @@ def claims_page(claims: Mapping[str, PublishedClaim], board: Board) -> str:
         for name, claim in sorted(claims.items())
     ]
     headers = ["method", "published", "here", "comparisons", "not covered"]
-    parts = [_INTRODUCTION.rstrip(), unpadded_table(rows, headers)]
+    parts = [_INTRODUCTION.rstrip(), grid(rows, headers)]
     measured = [
         [f"[{name}](methods.md#{name})", f"`{check.text}`", *_measured(one)]
         for name, told in sorted(found.items())
@@ -88,7 +88,7 @@ def claims_page(claims: Mapping[str, PublishedClaim], board: Board) -> str:
             "The surplus says by how much the comparison holds, in points of mAP (of queries, for NFR), with its 95% "
             "interval; below 0 it does not. `compatbench run SUITE --scenarios SCENARIO --methods METHOD` computes a "
             "row again.",
-            unpadded_table(measured, headers),
+            grid(measured, headers),
         ]
     return joined(parts)
 

@@ -128,7 +128,7 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             f"{'; '.join(f'*{escape(name)}*, {escape(_brief(words))}' for name, words in about.upgrades)}.",
             "\n".join(lines),
             board_banner(board),
-            re.sub(r" {2,}", " ", re.sub(r"-{3,}", "--", to_markdown(best, heading="###", legend=False))),
+            to_markdown(best, heading="###", legend=False),
             f"All {about.rows} rows: [{page}]({page}) (download and open), "
             f"[{folder.parent}/README.md]({folder.parent}/README.md).{_tuning(suite, board, folder)}",
         ]
