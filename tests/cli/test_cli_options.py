@@ -30,6 +30,12 @@ def test_lists_are_split_at_commas_outside_of_brackets(text: str, words: tuple[s
     assert split_list(text) == words
 
 
+def test_commas_alone_do_not_ask_for_everything() -> None:
+    for split in (split_list, parse_seeds):
+        with pytest.raises(RequestError, match="',' names nothing"):
+            split(",")
+
+
 def test_seeds_are_whole_numbers() -> None:
     assert parse_seeds("2, 0") == (2, 0)
     assert parse_seeds("") == ()

@@ -89,7 +89,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """Comma-separated words; commas inside brackets, as in a row's label, do not separate."""
+    """Comma-separated words; commas inside brackets, as in a row's label, do not separate.
+
+    Raises RequestError for a text without any, which would otherwise ask for everything.
+    """
     words, depth, current = [], 0, ""
     for character in text:
         depth += (character == "(") - (character == ")")
@@ -98,7 +101,10 @@ def split_list(text: str) -> tuple[str, ...]:
             current = ""
         else:
             current += character
-    return tuple(word.strip() for word in [*words, current] if word.strip())
+    found = tuple(word.strip() for word in [*words, current] if word.strip())
+    if text.strip() and not found:
+        raise RequestError(f"'{text}' names nothing: give words with commas between them, or leave the option out")
+    return found
 
 
 def assignments(option: str, words: Sequence[str] | None, example: str) -> dict[str, Any]:

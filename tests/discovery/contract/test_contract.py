@@ -101,6 +101,7 @@ BROKEN = {
     "bad name": ('name = "sound"', 'name = "my-method"', "name", "lower-case letters"),
     "taken name": ('name = "sound"', 'name = "bct"', "name", "taken by bct.py"),
     "need in words": ("{Need.OLD_ENCODER}", '{"old encoder "}', "declarations", "use members of Need"),
+    "misspelt hook": ("def setup(", "def set_up(", "hooks", "did you mean setup()?"),
     "no default": ("weight: float = Field(1.0, ge=0)", "weight: float", "parameters", "no default for weight"),
     "lax params": (
         "weight: float = Field(1.0, ge=0)",
@@ -149,6 +150,14 @@ BROKEN = {
         "    def setup(self, new, old):\n        old._model.encoder.embedding.bias.add_(1)",
         "frozen old model",
         "embedding.bias",
+    ),
+    "writes to the old embeddings": (
+        "frozenset({Need.OLD_ENCODER})",
+        "frozenset({Need.OLD_ENCODER, Need.OLD_FEATURES})\n\n"
+        "    def start_epoch(self, epoch, epochs, new, old):\n"
+        "        old.train_embeddings.mul_(2)",
+        "frozen old model",
+        "train_embeddings changed",
     ),
     "trains the old model": (
         LOSS,

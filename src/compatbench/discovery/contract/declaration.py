@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from pydantic import ValidationError
 from compatbench.discovery.contract.report import Report, Violation
 from compatbench.discovery.finding import Kind, check_name, find
 from compatbench.discovery.plugins import METHODS, Plugin, make_plugin
-from compatbench.method import Method, Params, ranges
+from compatbench.method import Adapter, Method, Params, TrainingMethod, ranges
 from compatbench.vocabulary import Expectation, Need, Role
 
 SOURCE = re.compile(
@@ -22,12 +24,16 @@ SOURCE = re.compile(
     r"|\bours\b"
 )
 
+_NEAR = 0.75
+"""Share of letters in common from which on a name is taken for a misspelt one."""
+
 
 def check_declaration(report: Report, cls: type[Method], path: Path) -> Plugin | None:
     """Check the method class from `path` without running it. None if its name is not valid."""
     report.check("name", check_naming, METHODS, cls, path)
     plugin = None if report.just_failed else make_plugin(cls, path)
     report.check("declarations", _check_declarations, cls)
+    report.check("hooks", _check_hooks, cls)
     report.check("parameters", _check_parameters, cls)
     report.check("source", check_citation, cls.__doc__ or "", "the formula, its symbols and shapes")
     return plugin
@@ -57,6 +63,19 @@ def _check_declarations(cls: type[Method]) -> None:
             if not isinstance(value, kind):
                 names = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
                 raise Violation(f"{attribute} has {value!r}: use members of {kind.__name__} ({names})")
+
+
+def _check_hooks(cls: type[Method]) -> None:
+    """No function has nearly the name of a hook that the class does not override, which would never be called."""
+    base = TrainingMethod if issubclass(cls, TrainingMethod) else Adapter
+    hooks = {name for one in (base, Method) for name, value in vars(one).items() if isfunction(value)}
+    hooks = {name for name in hooks if not name.startswith("_")}
+    own = {name for name, value in vars(cls).items() if isfunction(value) and not name.startswith("_")}
+    for name in sorted(own - hooks):
+        if near := get_close_matches(name, hooks - own, n=1, cutoff=_NEAR):
+            raise Violation(
+                f"{name}() is never called: did you mean {near[0]}()? A function of its own begins with an underscore"
+            )
 
 
 def _check_parameters(cls: type[Method]) -> None:

@@ -188,9 +188,10 @@ def check_gallery(fixture: Fixture) -> None:
 
 
 def check_frozen(fixture: Fixture, before: dict[str, bytes]) -> None:
-    """Training did not change the old model."""
+    """Training changed neither the old model nor its embeddings of the training set."""
     old = fixture.old
     assert old is not None
+    assert fixture.old_model is not None
     changed = sorted(name for name, content in _bytes(old).items() if before[name] != content)
     if changed:
         raise Violation(f"the old model changed ({', '.join(changed[:3])}): never write to it; clone() what you need")
@@ -200,6 +201,10 @@ def check_frozen(fixture: Fixture, before: dict[str, bytes]) -> None:
         raise Violation(
             "a gradient reaches the old model: do not switch requires_grad on; clone() what is to be learned"
         )
+    if Need.OLD_FEATURES in fixture.method.needs:
+        embeddings = embed_images(old, fixture.data.images, NORMALIZE)
+        if not torch.equal(fixture.old_model.train_embeddings, embeddings):
+            raise Violation("old.train_embeddings changed: work out of place; clone() what you normalise or map")
 
 
 def check_seeds(fixture: Fixture, plugin: Plugin) -> None:
