@@ -15,22 +15,23 @@ from compatbench.evaluation.flips import flip_estimates
 from compatbench.evaluation.grouped_results import GroupedResults, read_results
 from compatbench.evaluation.means import Means
 from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
-from compatbench.storage.query_groups import group_of, lost_column
+from compatbench.storage.query_groups import MOST, MOST_OF_A_CHAIN, count_of_groups, group_of, lost_column
 
 
 @pytest.mark.parametrize("queries", [1, 7, 256, 257, 500, 1633, 4771, 100_000])
 def test_groups_are_as_large_as_each_other_but_for_one_query(queries: int) -> None:
-    sizes = np.bincount(group_of(np.arange(queries) * 3))
-    assert sizes.sum() == queries
-    assert sizes.max() - sizes.min() <= 1
-    assert min(queries, 128) <= len(sizes) <= 256
+    for most in (MOST_OF_A_CHAIN, MOST):
+        sizes = np.bincount(group_of(np.arange(queries) * 3, count_of_groups(queries, most)))
+        assert sizes.sum() == queries
+        assert sizes.max() - sizes.min() <= 1
+        assert min(queries, most // 2) <= len(sizes) <= most
 
 
 def test_a_query_is_in_the_same_group_wherever_it_stands_and_neighbours_are_apart() -> None:
     ids = np.arange(4771)
-    groups = group_of(ids)
+    groups = group_of(ids, 251)
     shuffled = np.random.default_rng(0).permutation(4771)
-    assert np.array_equal(group_of(ids[shuffled]), groups[shuffled])
+    assert np.array_equal(group_of(ids[shuffled], 251), groups[shuffled])
     together = (np.diff(groups) == 0).mean()
     assert together == pytest.approx(1 / 251, abs=0.004), "as by chance"
 
@@ -55,7 +56,7 @@ def grouped(folder: Path, name: str, one: QueryResults, old: QueryResults | None
     columns = {metric: one.per_query(metric) for metric in one.names} | {"relevant": one.relevant.astype(float)}
     if old is not None:
         columns |= {lost_column("old", k): one.lost(old, k) for k in (1, 10)}
-    groups = group_of(one.ids)
+    groups = group_of(one.ids, count_of_groups(len(one)))
     sums = {metric: Numbers.summed(values, groups) for metric, values in columns.items()}
     content = block_bytes({name: {"ids": Numbers.exact(one.ids), **sums}})
     sha256 = hashlib.sha256(content).hexdigest()

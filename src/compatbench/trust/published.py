@@ -29,7 +29,7 @@ from compatbench.report.rows.acceptance import PREFERRED
 from compatbench.storage.array_files import read_columns
 from compatbench.storage.files import write_whole
 from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
-from compatbench.storage.query_groups import entry_column, group_of, lost_column
+from compatbench.storage.query_groups import MOST, MOST_OF_A_CHAIN, count_of_groups, entry_column, group_of, lost_column
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 Matrix = Mapping[tuple[str, str], tuple[str, QueryResults]]
@@ -81,11 +81,12 @@ def _at_one_rate(record: Record) -> Record:
 
 def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
     """The columns of each array by its reference."""
+    most = MOST if len(record.spec.generations) == 2 else MOST_OF_A_CHAIN
     found = {ref.array: QueryResults.read(arrays, ref.array) for ref in record.arrays}
     cosine = [ref for ref in record.arrays if ref.distance == "cosine"]
     matrix = {ref.at: (ref.array.partition("#")[2], found[ref.array]) for ref in cosine}
     for ref in sorted(record.arrays, key=lambda ref: ref.distance == "cosine"):
-        yield ref.array, _of_entry(ref, found[ref.array], matrix)
+        yield ref.array, _of_entry(ref, found[ref.array], matrix, most)
     wholes = [(whole, BackfillMeans.read(arrays, whole.array)) for whole in record.backfilled]
     for curve in record.backfill:
         points = CurvePoints.read(arrays, curve.array)
@@ -95,23 +96,23 @@ def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
             rows = IdLookup(means.ids).rows(points.ids)
             if whole.at == curve.at and (rows >= 0).all():
                 others[entry_column(BACKFILLED, curve.metric)] = means.values[curve.metric][rows]
-        yield curve.array, _in_groups(points.ids, {"area": points.area, "minimum": points.minimum, **others})
+        yield curve.array, _in_groups(points.ids, {"area": points.area, "minimum": points.minimum, **others}, most)
     for whole, means in wholes:
         new, old = whole.at
         ends = _of_others(means, ((old, old), (new, old), (new, new), (f"*{new}", f"*{new}")), matrix, DERIVED_FROM)
         own = {metric: means.values[metric][means.answerable] for metric in DERIVED_FROM}
-        yield whole.array, _in_groups(means.ids[means.answerable], own | ends)
+        yield whole.array, _in_groups(means.ids[means.answerable], own | ends, most)
     for verified in record.verification:
         columns = Acceptance.read(arrays, verified.array).columns
-        yield verified.array, _in_groups(columns.pop("ids"), columns)
+        yield verified.array, _in_groups(columns.pop("ids"), columns, most)
     for scores in record.protocols:
         results = QueryResults.read(arrays, scores.array)
-        yield scores.array, _of_queries(results, {name: results.per_query(name) for name in results.names})
+        yield scores.array, _of_queries(results, {name: results.per_query(name) for name in results.names}, most)
     for pairs in record.pairs:
         yield pairs.array, {name: Numbers.exact(one) for name, one in read_columns(arrays, pairs.array).items()}
 
 
-def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix) -> Columns:
+def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix, most: int) -> Columns:
     if ref.distance == "l2":  # of which no table says more than the mean
         return _of_queries(results, {name: results.per_query(name) for name in DERIVED_FROM}, most=1)
     values = {name: results.per_query(name) for name in results.names} | {"relevant": results.relevant}
@@ -121,7 +122,7 @@ def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix) -> Columns:
             if old in matrix:
                 name, before = matrix[old]
                 values |= {lost_column(name, k): negative_flips(before, results, k) for k in CUTOFFS}
-    return _of_queries(results, values)
+    return _of_queries(results, values, most)
 
 
 def _of_others(
@@ -137,13 +138,13 @@ def _of_others(
     }
 
 
-def _of_queries(results: QueryResults, values: Mapping[str, NDArray[Any]], **most: int) -> Columns:
+def _of_queries(results: QueryResults, values: Mapping[str, NDArray[Any]], most: int) -> Columns:
     asked = results.answerable
-    return _in_groups(results.ids[asked], {name: one[asked] for name, one in values.items()}, **most)
+    return _in_groups(results.ids[asked], {name: one[asked] for name, one in values.items()}, most)
 
 
-def _in_groups(ids: NDArray[np.int64], values: Mapping[str, NDArray[Any]], **most: int) -> Columns:
-    groups = group_of(ids, **most)
+def _in_groups(ids: NDArray[np.int64], values: Mapping[str, NDArray[Any]], most: int) -> Columns:
+    groups = group_of(ids, count_of_groups(len(ids), most))
     sums = {str(name): Numbers.summed(one.astype(np.float64), groups) for name, one in values.items()}
     return {"ids": Numbers.exact(ids)} | sums
 
