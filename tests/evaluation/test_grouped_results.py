@@ -15,16 +15,27 @@ from compatbench.evaluation.flips import flip_estimates
 from compatbench.evaluation.grouped_results import GroupedResults, read_results
 from compatbench.evaluation.means import Means
 from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
-from compatbench.storage.query_groups import MOST, MOST_OF_A_CHAIN, count_of_groups, group_of, lost_column
+from compatbench.storage.query_groups import (
+    MOST,
+    MOST_OF_A_SEQUENCE,
+    count_of_groups,
+    group_of,
+    lost_column,
+    most_groups,
+)
 
 
 @pytest.mark.parametrize("queries", [1, 7, 256, 257, 500, 1633, 4771, 100_000])
 def test_groups_are_as_large_as_each_other_but_for_one_query(queries: int) -> None:
-    for most in (MOST_OF_A_CHAIN, MOST):
+    for most in (MOST_OF_A_SEQUENCE, MOST):
         sizes = np.bincount(group_of(np.arange(queries) * 3, count_of_groups(queries, most)))
         assert sizes.sum() == queries
         assert sizes.max() - sizes.min() <= 1
         assert min(queries, most // 2) <= len(sizes) <= most
+
+
+def test_a_sequence_has_half_as_many_groups_as_an_upgrade() -> None:
+    assert [most_groups(generations) for generations in (2, 3, 5)] == [256, 128, 128]
 
 
 def test_a_query_is_in_the_same_group_wherever_it_stands_and_neighbours_are_apart() -> None:

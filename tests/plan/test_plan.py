@@ -14,7 +14,7 @@ from compatbench.discovery.plugins import Catalogue, discover
 from compatbench.errors import RequestError
 from compatbench.execution.cell import Ending, cell_record
 from compatbench.plan.cells import Cell, make_plan, outcome, remaining
-from compatbench.plan.selection import Selection, select_methods
+from compatbench.plan.selection import EVERYTHING, Selection, select_methods
 from compatbench.records.parts import ArrayRef
 from compatbench.records.record import Measurements, write_record
 from compatbench.records.store import Store, spec_hash
@@ -39,7 +39,6 @@ WRITTEN: dict[str, Any] = {
 STARTED = "2026-01-01T00:00:00+00:00"
 VARIANT = "bct(variant=old_classes, weight=2)"
 
-EVERYTHING = Selection()
 
 Plan = Callable[..., list[Cell]]
 

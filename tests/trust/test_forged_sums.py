@@ -13,6 +13,7 @@ import pytest
 from compatbench.records.record import Record, read_record
 from compatbench.records.store import Store
 from compatbench.storage.group_sums import Numbers, block_bytes, read_block, sums_path
+from compatbench.storage.query_groups import MOST_OF_A_SEQUENCE, count_of_groups
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.rescoring import Rescorer
 
@@ -74,6 +75,21 @@ def test_flips_fit_the_hits(board: Store, record: Record, k: int) -> None:
         block["M(1,0)"] = {**array, f"lost@{k} M(0,0)": Numbers(1, array[f"CMC@{k}"].stored * 0)}
 
     assert f"M(1,0): its flips at {k} do not fit the hits before and after" in forged(board, record, change)
+
+
+def test_groups_are_those_of_the_scenario(board: Store, record: Record) -> None:
+    """A row with fewer groups could not be compared with the others, and its seeds not with each other."""
+
+    def change(block: Block) -> None:
+        queries = len(block["backfill random"]["ids"].stored)
+        there, fewer = count_of_groups(queries), count_of_groups(queries, MOST_OF_A_SEQUENCE)
+        half = np.arange(there) % fewer
+        for name, one in block["backfill random"].items():
+            if name != "ids":
+                block["backfill random"][name] = Numbers(one.parts, np.bincount(half, one.stored).astype(np.uint16))
+
+    told = forged(board, record, change)
+    assert any(one.startswith("backfill random: it has ") and "groups of queries in place of" in one for one in told)
 
 
 OTHERS: dict[str, tuple[dict[tuple[str, str], float], str]] = {

@@ -92,7 +92,7 @@ def test_pairs_are_published_at_the_rate_of_the_tables(fresh: Published, tmp_pat
 def test_long_work_tells_where_it_is(fresh: Published) -> None:
     lines: list[str] = []
     submit(fresh.cells, fresh.runs, fresh.leaderboard, discover(), watch=lines.append)
-    assert lines[:2] == ["0 of 2 records checked", "1 of 2 records checked"]
+    assert lines[:2] == ["historic: 0 of 2 records checked", "historic: 1 of 2 records checked"]
     assert lines[-2:] == ["the leaderboard is packed", "tables and pages are written"]
     lines.clear()
     verify(fresh.leaderboard, discover(), (), Selection(), published=True, watch=lines.append)
@@ -202,6 +202,13 @@ def test_part_of_a_suite_can_be_submitted(fresh: Published) -> None:
     submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
     assert [cell.spec.method.name for cell in submission.missing] == ["bct"]
     assert told(fresh.leaderboard) == []
+
+
+def test_what_is_on_the_leaderboard_is_not_missing(fresh: Published) -> None:
+    submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    fresh.runs.record(fresh.cells[1].spec).unlink()
+    submission = submit(fresh.cells, fresh.runs, fresh.leaderboard, discover())
+    assert (len(submission.added), submission.missing) == (1, [])
 
 
 def test_the_page_of_all_suites_and_its_part_of_the_readme_follow_the_records(fresh: Published, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.data.dataset import Dataset
 from compatbench.discovery.plugins import discover
 from compatbench.plan.cells import make_plan
-from compatbench.plan.selection import Selection
+from compatbench.plan.selection import EVERYTHING, Selection
 from compatbench.records.record import read_record
 from compatbench.records.store import Store
 from compatbench.storage.array_files import array_path
@@ -226,13 +226,39 @@ def test_what_changed_in_the_method_is_told(path: Path, suite: Suite) -> None:
     assert next(stale(current, Today(None, catalogue))) == "there is no suite 'historic' any more"
 
 
-def test_processes_find_what_one_process_finds(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("selection", "records"), [(EVERYTHING, 1), (Selection(scenarios=("extended_data",)), 0)])
+def test_processes_find_what_one_process_finds(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch, selection: Selection, records: int
+) -> None:
     path.write_text(path.read_text().replace('"seconds"', '"secunds"'))
+    other = next(store.records("historic").rglob("independent--*.json"))
+    other.write_text(other.read_text().replace("--scenarios extended_class", "--scenarios no"))
     catalogue = discover()
-    alone = verify(store, catalogue, (), Selection(), published=False)
+    alone = verify(store, catalogue, (), selection, published=False)
     monkeypatch.setattr(checks, "MANY", 1)
     monkeypatch.setattr(checks, "cores", lambda: 2)
-    shared = verify(store, catalogue, (), Selection(), published=False)
-    assert len(shared.records) == 1
+    shared = verify(store, catalogue, (), selection, published=False)
+    assert len(shared.records) == records
     assert (shared.records, shared.problems) == (alone.records, alone.problems)
-    assert serious(shared.problems)
+    assert len(serious(shared.problems)) == 1 + records, "the one that cannot be read, and the command"
+
+
+def test_what_is_not_selected_is_not_scored(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[str] = []
+    monkeypatch.setattr(Rescorer, "differences", lambda self, record: scored.append(record.spec.method.name) or ())
+    verify(store, discover(), (), Selection(methods=("bct",)), published=False)
+    assert scored == ["bct"]
+
+
+def test_problems_name_the_file_that_is_there(store: Store, path: Path) -> None:
+    moved = path.with_name("elsewhere.json")
+    path.rename(moved)
+    moved.write_text(moved.read_text().replace('"epochs": 1', '"epochs": 2').replace("nan", "NaN"))
+    for changed in ('"x": NaN', '"x": 1'):
+        text = moved.read_text()
+        data = json.loads(text)
+        data["spec"]["method"]["params"]["x"] = json.loads(changed.partition(": ")[2])
+        moved.write_text(json.dumps(data))
+        problems = verify(store, discover(), (), Selection(methods=("bct",)), published=False).problems
+        assert any("its spec_hash is not the hash of its spec" in one.message for one in problems)
+        assert {one.where.rpartition("/")[2] for one in problems} == {moved.name}

@@ -86,8 +86,8 @@ def _overview(rows: list[tuple[Plugin, Size]]) -> str:
         [f"[{plugin.name}](#{plugin.name})", _paper(plugin), _needs(plugin), *_counts(counted)]
         for plugin, counted in rows
     ]
-    numbers = ["trained", "served", "encoder", "stored"]
-    return grid(table, ["method", "paper", "needs", *numbers], numbers)
+    headers = ["method", "paper", "needs", "trained", "served", "encoder", "stored"]
+    return grid(table, headers, 3 * ["left"] + 4 * ["right"])
 
 
 def _counts(counted: Size) -> list[str]:

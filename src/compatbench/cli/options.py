@@ -91,7 +91,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def split_list(text: str) -> tuple[str, ...]:
     """Comma-separated words; commas inside brackets, as in a row's label, do not separate.
 
-    Raises RequestError for a text without any, which would otherwise ask for everything.
+    Raises RequestError for commas alone, which would otherwise ask for everything.
     """
     words, depth, current = [], 0, ""
     for character in text:

@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 
 from compatbench.errors import RequestError
 
-MOST, MOST_OF_A_CHAIN = 256, 128
-"""Groups; of more queries than this there are at least half as many. A chain of five has 15 entries in place of three.
-"""
+MOST, MOST_OF_A_SEQUENCE = 256, 128
+"""Groups of an upgrade, and of a sequence of more than two generations, whose matrix has many more entries."""
+
+
+def most_groups(generations: int) -> int:
+    """The most groups of a record; of more queries than this there are at least half as many."""
+    return MOST if generations == 2 else MOST_OF_A_SEQUENCE
 
 
 def count_of_groups(queries: int, most: int = MOST) -> int:
@@ -68,7 +72,7 @@ class GroupedColumns:
         sums = {name: one for name, one in columns.items() if name != "ids"}
         lengths = {len(one) for one in sums.values()}
         ids = columns.get("ids", np.empty(0))
-        counts = {count_of_groups(len(ids), most) for most in (1, MOST_OF_A_CHAIN, MOST)}
+        counts = {count_of_groups(len(ids), most) for most in (1, MOST_OF_A_SEQUENCE, MOST)}
         if ids.dtype != np.int64 or not len(ids) or len(lengths) != 1 or lengths - counts:
             raise RequestError(f"array {reference}: its columns are not as long as there are groups of its queries")
         return cls(reference.partition("#")[2], ids, sums)

@@ -37,9 +37,9 @@ def read_board(store: Store, catalogue: Catalogue) -> Board:
 
 
 def board_suite(name: str, records: Sequence[Record], store: Store, today: Today, reasons: Reasons) -> BoardSuite:
-    """One suite by all of its records, unpacked in `store`, and the reasons why some are outdated.
+    """One suite by all of its records, unpacked in `store`; `reasons` say why some are outdated.
 
-    Records of another protocol are in no table.
+    Those of another protocol are in no table.
 
     Raises RequestError for records that give no tables.
     """

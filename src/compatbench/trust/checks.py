@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ _MOST_PROCESSES = 4
 _CHUNK = 32
 
 _own: dict[str, tuple[Store, Rescorer, Selection]] = {}
-"""In a process that checks: its folder of results, and what is selected."""
+"""In a process that checks: the arguments of `check_record` after the path."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def checker(
 ) -> Iterator[Callable[[Iterable[Path]], Iterable[Checked]]]:
     """A function that gives `check_record` of each of several files in `store`, in their order.
 
-    Records that are not selected are read only. With at least `MANY` of `count` files in all, processes share the work.
+    Records that are not selected are only read. With at least `MANY` of `count` files in all, processes share the work.
     """
     if count < MANY or cores() < 2:
         rescorer = Rescorer(store.arrays)
@@ -49,11 +49,25 @@ def checker(
             pool.shutdown(cancel_futures=True)
 
 
+def collect(
+    suite: str, paths: Sequence[Path], checked: Iterable[Checked], watch: Callable[[str], None]
+) -> tuple[dict[Path, Record], list[Problem]]:
+    """The records of a suite that can be read, by their files, and the problems of all."""
+    records: dict[Path, Record] = {}
+    problems: list[Problem] = []
+    for number, (path, (record, own)) in enumerate(zip(paths, checked, strict=True)):
+        watch(f"{suite}: {number} of {len(paths)} records checked")
+        problems += own
+        if record is not None:
+            records[path] = record
+    return records, problems
+
+
 def _begin(root: Path, selection: Selection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that waits for this one hears it, and ends both
     store = Store(root)
-    _own["store"] = store, Rescorer(store.arrays), selection
+    _own["arguments"] = store, Rescorer(store.arrays), selection
 
 
 def _check(path: Path) -> Checked:
-    return check_record(path, *_own["store"])
+    return check_record(path, *_own["arguments"])

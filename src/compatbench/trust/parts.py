@@ -19,7 +19,9 @@ from compatbench.measurement.upgrade import MatrixResults
 from compatbench.records.array_names import BACKFILLED, entry_array
 from compatbench.records.compact import CURVE_DECIMALS
 from compatbench.records.record import Record
-from compatbench.storage.query_groups import GroupedColumns, entry_column, lost_column
+from compatbench.storage.array_files import read_columns
+from compatbench.storage.group_sums import sums_path
+from compatbench.storage.query_groups import GroupedColumns, count_of_groups, entry_column, lost_column, most_groups
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 HALF_DIGIT = 5e-4
@@ -43,6 +45,7 @@ def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator
     """
     if record.protocol_version == PROTOCOL_VERSION:
         yield from _missing_parts(record, matrix)
+    yield from _other_groups(record, arrays)
     yield from _other_relevance(matrix)
     yield from _impossible_flips(matrix)
     yield from _curve_ends(record, matrix, arrays)
@@ -69,6 +72,20 @@ def _missing_parts(record: Record, matrix: MatrixResults) -> Iterator[str]:
             continue
         if np.nansum(negative_flips(matrix[old, old], matrix[at], 1)) > 0:
             yield f"it shows none of the queries that M({at[0]},{at[1]}) gets wrong and the old system does not"
+
+
+def _other_groups(record: Record, arrays: Path) -> Iterator[str]:
+    """All records of a scenario have the same groups of queries, since rows and seeds are compared by them."""
+    most = most_groups(len(record.spec.generations))
+    entries = [ref.array for ref in record.arrays if ref.distance == "cosine"]
+    others = [one.array for one in (*record.backfill, *record.backfilled, *record.verification, *record.protocols)]
+    for reference in (*entries, *others):
+        if not sums_path(arrays, reference.partition("#")[0]).is_file():
+            continue
+        sums = read_columns(arrays, reference)
+        right = count_of_groups(len(sums.pop("ids")), most)
+        if wrong := {len(one) for one in sums.values()} - {right}:
+            yield f"{reference.partition('#')[2]}: it has {wrong.pop()} groups of queries in place of {right}"
 
 
 def _other_relevance(matrix: MatrixResults) -> Iterator[str]:

@@ -29,7 +29,7 @@ from compatbench.report.rows.acceptance import PREFERRED
 from compatbench.storage.array_files import read_columns
 from compatbench.storage.files import write_whole
 from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
-from compatbench.storage.query_groups import MOST, MOST_OF_A_CHAIN, count_of_groups, entry_column, group_of, lost_column
+from compatbench.storage.query_groups import count_of_groups, entry_column, group_of, lost_column, most_groups
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 Matrix = Mapping[tuple[str, str], tuple[str, QueryResults]]
@@ -81,7 +81,7 @@ def _at_one_rate(record: Record) -> Record:
 
 def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
     """The columns of each array by its reference."""
-    most = MOST if len(record.spec.generations) == 2 else MOST_OF_A_CHAIN
+    most = most_groups(len(record.spec.generations))
     found = {ref.array: QueryResults.read(arrays, ref.array) for ref in record.arrays}
     cosine = [ref for ref in record.arrays if ref.distance == "cosine"]
     matrix = {ref.at: (ref.array.partition("#")[2], found[ref.array]) for ref in cosine}

@@ -14,6 +14,7 @@ from compatbench.plan.selection import EVERYTHING, Selection
 from compatbench.records.forms import SEARCH_NUMBERS
 from compatbench.records.record import Measurements, Record, read_record
 from compatbench.records.store import SHORT_HASH, Store
+from compatbench.report.rows.runs import file_of
 from compatbench.storage.canonical import digest
 from compatbench.storage.matrices import content_of
 from compatbench.trust.consistency import Consistency
@@ -23,6 +24,7 @@ from compatbench.vocabulary import Status
 
 _HOSTILE = RequestError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 """What arrays of somebody else's making can raise."""
+_OTHER_HASH = "its spec_hash is not the hash of its spec: one of the two was changed"
 
 
 def suites_in(store: Store) -> list[str]:
@@ -48,12 +50,16 @@ def links(root: Path) -> list[Path]:
 def check_record(
     path: Path, store: Store, rescorer: Rescorer, selection: Selection = EVERYTHING
 ) -> tuple[Record | None, list[Problem]]:
-    """The record at `path`, None if it is none, and all its errors; no other error of one that is not selected."""
+    """The record at `path`, None if it is none, and all its errors; of one that is not selected no others."""
     where = path.relative_to(store.root).as_posix()
     try:
         record = read_record(path)
     except RequestError as error:
         return None, [Problem(where, str(error).removeprefix(f"{path}: "))]
+    try:
+        file_of(record)
+    except ValueError:  # NaN has no canonical form, so the record has no file name
+        return None, [Problem(where, f"{_OTHER_HASH} (it has a number that is none)")]
     if not selection.includes(record.spec):
         return record, []
     problems = [Problem(where, message) for message in _file_problems(path, record, store)]
@@ -84,13 +90,8 @@ def contradictions(record: Record, where: str, consistency: Consistency) -> list
 
 def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
-    stored = json.loads(text)["spec"]
-    try:
-        right = digest(stored) == record.spec_hash
-    except ValueError:  # NaN has no canonical form
-        right = False
-    if not right:
-        yield "its spec_hash is not the hash of its spec: one of the two was changed"
+    if digest(json.loads(text)["spec"]) != record.spec_hash:
+        yield _OTHER_HASH
     folder = store.records(record.spec.suite) / record.spec.scenario
     if path.parent != folder or not path.stem.endswith(f"--seed{record.spec.seed}--{record.spec_hash[:SHORT_HASH]}"):
         yield "is not at the path of its suite, scenario, seed and hash"

@@ -13,7 +13,7 @@ from compatbench.report.rows.runs import file_of
 from compatbench.trust.today import Today
 
 Reasons = dict[str, tuple[str, ...]]
-"""Why records are outdated, by their files; none for those that are up to date."""
+"""Why records are outdated, by their files; empty for those that are up to date."""
 
 
 def outdated(records: Iterable[Record], today: Today) -> Reasons:

@@ -16,7 +16,7 @@ from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.suite.suite import available_suites
 from compatbench.trust.board import read_board
-from compatbench.trust.checks import checker
+from compatbench.trust.checks import checker, collect
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import pack_scenarios, plain_records, publish, unpacked_board
@@ -61,16 +61,12 @@ def submit(
         raise RequestError(f"suite '{suite}' is not built in: add it to benchmarks/, so that others can run it too")
     _refuse_links(runs, leaderboard)
     refuse_foreign(leaderboard)
-    submission = Submission()
     paths = [path for cell in cells if (path := runs.record(cell.spec)).exists()]
     if not paths:
         raise RequestError(f"suite '{suite}' has no records to submit; run it first")
-    records: list[Record] = []
     with checker(runs, len(paths)) as check:
-        for number, (record, problems) in enumerate(check(paths)):
-            watch(f"{number} of {len(paths)} records checked")
-            submission.problems += problems
-            records += [record] if record is not None else []
+        records, problems = collect(suite, paths, check(paths), watch)
+    submission = Submission(problems)
     if serious(submission.problems):
         return submission
     watch("the leaderboard is unpacked")
@@ -79,7 +75,7 @@ def submit(
             record = read_record(leaderboard.root / path)
             if not record.is_early:
                 publish(record, board.arrays, board)
-        added = [publish(record, runs.arrays, board) for record in records]
+        added = [publish(record, runs.arrays, board) for record in records.values()]
         new = [read_record(board.root / path) for path in added]
         submission.problems += _disagreements(new, suite, board, catalogue)
         if serious(submission.problems):

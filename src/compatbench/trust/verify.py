@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from compatbench.discovery.plugins import Catalogue
 from compatbench.errors import RequestError
@@ -16,7 +17,7 @@ from compatbench.records.store import Store
 from compatbench.report.rows.runs import file_of
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.trust.board import board_suite
-from compatbench.trust.checks import Checked, checker
+from compatbench.trust.checks import checker, collect
 from compatbench.trust.consistency import Consistency, baselines_first, without_baseline
 from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import unpacked_board
@@ -60,7 +61,8 @@ def verify(
     """Check the selected records of `suites`, or of all suites if none is named.
 
     `published` records, those of the leaderboard, must be up to date, agree with each other, have the tables and pages
-    beside them that they give, and share their folder with no file that no record needs. On a machine's own runs an
+    beside them that they give, and share their folder with no file that no record needs; these are of all records,
+    whatever is selected. On a machine's own runs an
     outdated record is worth a note only: it is no longer shown.
     """
     verdict = Verification()
@@ -98,16 +100,18 @@ class _Verifier:
         with checker(self.store, sum(map(len, files.values())), self.selection) as check:
             checked = {name: check(there) for name, there in files.items()}
             for name, there in files.items():
-                records = self._read(name, len(there), checked[name])
+                found, problems = collect(name, there, checked[name], self.watch)
+                self.verdict.problems += problems
+                records = list(found.values())
                 everything += records
+                selected = {path: one for path, one in found.items() if self.selection.includes(one.spec)}
                 today = Today.of(name, self.catalogue)
-                reasons = outdated(records, today)
-                selected = [record for record in records if self.selection.includes(record.spec)]
+                reasons = outdated(records if self.leaderboard else selected.values(), today)
                 self._own_facts(selected, today, reasons)
-                self.verdict.records += selected
+                self.verdict.records += selected.values()
                 if self.leaderboard is not None and records:
                     self.watch(f"{name}: its records are compared, and its tables written again")
-                    for record in baselines_first(selected):
+                    for record in baselines_first(selected.values()):
                         self.verdict.problems += contradictions(record, file_of(record), consistency)
                     self._tell(without_baseline(records))
                     board += self._tables(name, records, today, reasons, self.leaderboard)
@@ -119,25 +123,16 @@ class _Verifier:
             ]
             self.verdict.problems += needless_pictures(self.leaderboard, everything)
 
-    def _read(self, suite: str, count: int, checked: Iterable[Checked]) -> list[Record]:
-        """All records of a suite that can be read."""
-        records = []
-        for number, (record, problems) in enumerate(checked):
-            self.watch(f"{suite}: {number} of {count} records checked")
-            self.verdict.problems += problems
-            if record is not None:
-                records.append(record)
-        return records
-
-    def _own_facts(self, records: Iterable[Record], today: Today, reasons: Reasons) -> None:
+    def _own_facts(self, records: Mapping[Path, Record], today: Today, reasons: Reasons) -> None:
         """What each record says of its method, and whether it is outdated: worth a note where it isn't published."""
         published = self.leaderboard is not None
-        for record in records:
-            self._tell((record, told) for told in undeclared(record.spec, today, published=published))
-            why = reasons[file_of(record)]
+        for path, record in records.items():
+            where, why = path.relative_to(self.store.root).as_posix(), reasons[file_of(record)]
+            facts = undeclared(record.spec, today, published=published)
+            self.verdict.problems += [Problem(where, told) for told in facts]
             if why and (published or today.suite is not None):  # else a suite file of one's own, wherever it lies
                 told = f"outdated: {'; '.join(why)}; run its cell again"
-                self.verdict.problems.append(Problem(file_of(record), told, published))
+                self.verdict.problems.append(Problem(where, told, published))
 
     def _tables(
         self, name: str, records: Sequence[Record], today: Today, reasons: Reasons, leaderboard: Store

@@ -101,7 +101,7 @@ BROKEN = {
     "bad name": ('name = "sound"', 'name = "my-method"', "name", "lower-case letters"),
     "taken name": ('name = "sound"', 'name = "bct"', "name", "taken by bct.py"),
     "need in words": ("{Need.OLD_ENCODER}", '{"old encoder "}', "declarations", "use members of Need"),
-    "misspelt hook": ("def setup(", "def set_up(", "hooks", "did you mean setup()?"),
+    "misspelt hook": ("def setup(", "def set_up(", "hooks", "looks like a misspelt setup()"),
     "no default": ("weight: float = Field(1.0, ge=0)", "weight: float", "parameters", "no default for weight"),
     "lax params": (
         "weight: float = Field(1.0, ge=0)",
@@ -255,6 +255,7 @@ ALSO = {
 # what is replaced, by what, the check that must fail, words of its message, and further replacements
 BROKEN_ADAPTERS = {
     "abstract": ("def fit(self", "def fitted(self", "fit", "NotImplementedError"),
+    "misspelt hook": ("def build(", "def builds(", "hooks", "looks like a misspelt build()"),
     "no maps": ("return maps", "return maps.query", "fit", "return Maps"),
     "a function": (
         "return maps",
@@ -376,6 +377,17 @@ def test_a_broken_adapter_is_told_what_to_change(tmp_path, case):
     report = run(tmp_path, ADAPTER, (old, new), *others)
     assert [result.check for result in report.failed][:1] == [failing], str(report)
     assert words in report.failed[0].message
+
+
+def test_a_function_that_is_called_may_nearly_have_the_name_of_a_hook(tmp_path):
+    own = "    def losses(self, distance):\n        return distance.mean()\n\n    def skip(self, task):"
+    report = run(
+        tmp_path,
+        METHOD,
+        ("    def skip(self, task):", own),
+        ("weight * distance.mean()", "weight * self.losses(distance)"),
+    )
+    assert report.passed, str(report)
 
 
 def test_the_report_counts_what_failed(tmp_path):

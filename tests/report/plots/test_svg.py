@@ -58,3 +58,11 @@ def test_a_file_brings_its_own_style():
     root = ET.fromstring(text)
     assert "background: #ffffff" in root.get("style")
     assert "--series: light-dark(#b8430f" in root[0].text
+
+
+def test_a_file_lacks_what_its_style_hides_of_grey_curves():
+    parts = [element("path", d="M0 0", class_="band"), element("path", d="M1 1", class_="line")]
+    curves = [element("g", *parts, element("line", class_="own"), class_=kind) for kind in ("curve", "curve s0")]
+    drawn = plot(10.0, 10.0, "two curves", *curves)
+    assert [as_file(drawn).count(f'class="{part}"') for part in ("band", "line", "own")] == [1, 2, 1]
+    assert as_file(drawn).endswith(f"{curves[1]}</svg>\n")

@@ -32,7 +32,7 @@ def test_the_page_says_what_each_claim_came_to(tmp_path: Path, bench: Bench) -> 
     lines = claims_page(read_claims(path), board(bench)).splitlines()
     rows = [line for line in lines if line.startswith("| [")]
     assert rows == [
-        r"| [a](methods.md#a) | M(n,o) \> M(o,o), \*mostly\*. | **mixed** | 1 confirmed, 1 refuted |  |",
+        r"| [a](methods.md#a) | M(n,o) \> M(o,o), \*mostly\*. | **mixed** | 1 confirmed, 1 refuted | |",
         "| [b](methods.md#b) | Nothing. | **not tested** | – | Why it is not. |",
         "| [a](methods.md#a) | `M(n,o) > M(o,o)` | synthetic | extended_data | – | 3 | +10.0 [+10.0, +10.0] | "
         "**confirmed** |",

@@ -62,8 +62,11 @@ def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     text = readme(made)
     assert text.startswith(f"{GENERATED}\n")
     method = "[a(x=1)](../docs/methods.md#a)"
-    assert f"|1|{method}|**0.60** [0.60, 0.60]|25.0 ↑|25.0 ↑|−12.5|–|2/2|1.0 [1.0, 1.0]|nothing|" in text
-    assert "|–|[c](../docs/methods.md#c)|–|–|–|–|–|–|–|nothing|" in text
+    assert (
+        f"| 1 | {method} | **0.60** [0.60, 0.60] | 25.0 ↑ | 25.0 ↑ | −12.5 | – | 2/2 | 1.0 [1.0, 1.0] | nothing |"
+        in text
+    )
+    assert "| – | [c](../docs/methods.md#c) | – | – | – | – | – | – | – | nothing |" in text
     assert "- finetune: skipped: other backbone (two)" in text, "of references too"
     assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
     assert "Missing: 12 planned cells without a record" in text

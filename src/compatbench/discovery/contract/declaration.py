@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from inspect import isfunction
+from inspect import getsource, isfunction
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +66,21 @@ def _check_declarations(cls: type[Method]) -> None:
 
 
 def _check_hooks(cls: type[Method]) -> None:
-    """No function has nearly the name of a hook that the class does not override, which would never be called."""
+    """No function that nothing calls has nearly the name of a hook which the class does not override."""
     base = TrainingMethod if issubclass(cls, TrainingMethod) else Adapter
-    hooks = {name for one in (base, Method) for name, value in vars(one).items() if isfunction(value)}
-    hooks = {name for name in hooks if not name.startswith("_")}
-    own = {name for name, value in vars(cls).items() if isfunction(value) and not name.startswith("_")}
+    hooks = _functions(base) | _functions(Method)
+    classes = cls.__mro__[: cls.__mro__.index(base)]
+    own = {name for one in classes for name in _functions(one)}
+    source = "\n".join(getsource(one) for one in classes)
     for name in sorted(own - hooks):
-        if near := get_close_matches(name, hooks - own, n=1, cutoff=_NEAR):
-            raise Violation(
-                f"{name}() is never called: did you mean {near[0]}()? A function of its own begins with an underscore"
-            )
+        near = get_close_matches(name, hooks - own, n=1, cutoff=_NEAR)
+        if near and not re.search(rf"\.{name}\b", source):
+            raise Violation(f"nothing calls {name}(), which looks like a misspelt {near[0]}(): rename it")
+
+
+def _functions(cls: type[Any]) -> set[str]:
+    """Names of the public functions that a class itself defines."""
+    return {name for name, value in vars(cls).items() if isfunction(value) and not name.startswith("_")}
 
 
 def _check_parameters(cls: type[Method]) -> None:

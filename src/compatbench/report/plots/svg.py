@@ -15,7 +15,9 @@ CHARACTER = 6.6
 """Width of an average character of a label, in units of the drawing."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 42.0
 """Margins of a frame."""
-_GREY_BAND = re.compile(r'(<g class="curve" [^>]*><title>[^<]*</title>)<path [^>]* class="band"></path>')
+_GREY = re.compile(r'<g class="curve"[ >].*?</g>')
+_HIDDEN = re.compile(r'<(path|line) [^>]*class="(band|own)"></\1>')
+"""Parts of a grey curve, see plots.css."""
 _ASSETS = files("compatbench.report").joinpath("templates")
 
 
@@ -134,9 +136,7 @@ def styled(svg: Markup) -> Markup:
 def as_file(svg: Markup) -> str:
     """An SVG file on white, for places without a page, such as a README's images.
 
-    It lacks the bands of grey curves, which a page shows where a reader chooses such a curve.
+    It lacks what the style hides of grey curves, and a page shows where a reader chooses such a curve.
     """
-    return (
-        _GREY_BAND.sub(r"\1", str(styled(svg))).replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1)
-        + "\n"
-    )
+    shown = _GREY.sub(lambda curve: _HIDDEN.sub("", curve[0]), str(styled(svg)))
+    return shown.replace("<svg ", '<svg style="color: #1b1f24; background: #ffffff" ', 1) + "\n"

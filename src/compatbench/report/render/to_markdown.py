@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from compatbench.errors import one_line
 from compatbench.report.render.table import Column, Table, TableCell, interval, value
@@ -28,13 +28,15 @@ def to_legend(columns: Iterable[Column]) -> str:
     return "\n".join(f"- **{escape(title)}**: {escape(meaning)}" for title, meaning in meanings.items())
 
 
-def grid(rows: Iterable[Iterable[str]], headers: Sequence[str], numbers: Collection[str] = ()) -> str:
+def grid(rows: Iterable[Iterable[str]], headers: Sequence[str], align: Sequence[str] = ()) -> str:
     """Cells of Markdown without padding, so that a change in one row is a change of one line.
 
-    Columns of `numbers` are aligned to the right.
+    A blank ends each cell: its last sign may be a backslash.
+
+    `align` has `left` or `right` for each column; without it all are aligned to the left.
     """
     head, *body = [f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|" for cells in [headers, *rows]]
-    rule = f"|{'|'.join('--:' if header in numbers else ':--' for header in headers)}|"
+    rule = f"|{'|'.join('-:' if side == 'right' else ':-' for side in align or ['left'] * len(headers))}|"
     return "\n".join([head, rule, *body])
 
 
@@ -69,8 +71,7 @@ def _cells(table: Table) -> str:
         heading[label] = f"**{escape(group.title)}**"
         lines.append(heading)
         lines += [[to_cell(row.cell(column), column) for column in table.columns] for row in group.rows]
-    numbers = {escape(column.title) for column in table.columns if column.align == "right"}
-    return grid(lines, [escape(column.title) for column in table.columns], numbers)
+    return grid(lines, [escape(column.title) for column in table.columns], [column.align for column in table.columns])
 
 
 def to_cell(cell: TableCell, column: Column) -> str:

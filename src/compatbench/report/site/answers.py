@@ -16,6 +16,8 @@ from compatbench.vocabulary import League, MetricName
 
 SHOWN_GAINS = 4
 """Upgrades whose gains are told one by one; of more, their range."""
+_LEAST = 0.05
+"""Points that are not 0.0 with one decimal."""
 _SIGNS = {1: " ↑", 0: "", -1: " ↓"}
 
 
@@ -59,7 +61,7 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
     for scenario, one in zip(scenarios, row.rows, strict=True):
         gain = one.number(MetricName.CROSS_GAIN).in_points().value if one else None
         if gain is not None:
-            plus = "+" if gain >= 0.05 else ""
+            plus = "+" if gain >= _LEAST else ""
             gains.append(f"{plus}{number(gain, Unit.POINTS)}{_SIGNS[gain_sign(one)]} ({scenario.runs.scenario})")
     share = row.means[rank_by].value
     mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
@@ -68,8 +70,10 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
         told = f"compatible in {better} of {len(gains)} upgrades, {_range(row, MetricName.CROSS_GAIN)}"
     else:
         told = ", ".join(gains)
+    above = max(0.0, row.tax or 0.0)
+    after = f"; after a backfill {_points(above)} points above a plain new model" if above >= _LEAST else ""
     missed = f"; {UNCONVERGED} not converged in {row.unconverged} of {len(gains)} upgrades" if row.unconverged else ""
-    return f"{told} points of mAP on day one{_on_shared(row)}{mean}{missed}"
+    return f"{told} points of mAP on day one{_on_shared(row)}{mean}{after}{missed}"
 
 
 def _on_shared(row: OverviewRow) -> str:
@@ -86,19 +90,18 @@ def _range(row: OverviewRow, what: MetricName) -> str:
 
 def _cost(row: OverviewRow) -> str:
     parts = []
-    if row.tax is not None:
-        parts.append(f"after a backfill {_beside_plain(row.tax)} a plain new model")
+    if row.tax is not None and abs(row.tax) < _LEAST:
+        parts.append("after a backfill level with a plain new model")
+    elif row.tax is not None and row.tax < 0:
+        parts.append(f"after a backfill {_points(row.tax)} points below a plain new model")
     if row.time is not None:
         parts.append(f"training time {number(row.time, Unit.TIMES)}")
     return ", ".join([*parts, f"needs {', '.join(row.needs) or 'nothing'}"])
 
 
-def _beside_plain(tax: float) -> str:
-    """A tax in words: its sign says gain where the word says loss."""
-    points = number(abs(tax), Unit.POINTS)
-    if points == number(0.0, Unit.POINTS):
-        return "level with"
-    return f"{points} points {'above' if tax > 0 else 'below'}"
+def _points(tax: float) -> str:
+    """Without its sign, which says gain where the word says loss."""
+    return number(abs(tax), Unit.POINTS)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Facts:
         """`run on 2026-11-28 from commit 9fcc932e05 on AMD EPYC`."""
         first, last = self.dates
         days = first if first == last else f"{first} to {last}"
-        return f"run on {days} from commit {listed(self.commits, 2) or 'unknown'} on {', '.join(self.machines)}"
+        return f"run on {days} from commit {listed(self.commits, 1) or 'unknown'} on {', '.join(self.machines)}"
 
 
 def facts(scenarios: Sequence[ScenarioRows]) -> Facts:

@@ -162,7 +162,10 @@ def _best(overview: Table) -> Table:
     each = max(1, FRONT_ROWS // max(1, len(leagues)))
     kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
     groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
-    caption = "Day-one gain in each upgrade, mAP in points. n.s.: not significantly behind the first of its league."
+    caption = (
+        "Day-one gain in each upgrade, mAP in points; of references their mAP. "
+        "n.s.: not significantly behind the first of its league."
+    )
     cells = (cell for group in kept for row in group.rows for cell in row.cells.values())
     marks = {mark for cell in cells for mark in cell.marks}
     footnotes = {mark: text for mark, text in overview.footnotes.items() if mark in marks & {OWN_OLD, UNCONVERGED}}

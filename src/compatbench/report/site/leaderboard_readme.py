@@ -10,7 +10,7 @@ from compatbench import PROTOCOL_VERSION
 from compatbench.errors import one_line
 from compatbench.records.record import BASELINE
 from compatbench.report.render.table import Column, Place, Row, Table
-from compatbench.report.render.to_markdown import escape, image, joined, quotation, to_cell
+from compatbench.report.render.to_markdown import escape, grid, image, joined, quotation, to_cell
 from compatbench.report.rows.gaps import gaps
 from compatbench.report.rows.runs import packed_file_of
 from compatbench.report.site.answers import facts
@@ -62,15 +62,14 @@ def linked_table(
     link: Link = lambda row, column: "",
     records: Callable[[Row], str] | None = None,
 ) -> str:
-    """Caption, rows and footnotes of `table`, without padding, for pages not read as plain text.
+    """Caption, rows and footnotes of `table`.
 
     Headings lead to their definitions among `terms`; `records` is the text of a last column.
     """
-    lines = [
-        [f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" for one in table.columns],
-        [":-" if column.align == "left" else "-:" for column in table.columns],
-    ]
-    ends = ["records by seed", ":-"]
+    headers = [f"[{escape(one.title)}](#{terms.define(one.title, one.description)})" for one in table.columns]
+    align = [column.align for column in table.columns]
+    lines: list[list[str]] = []
+    ends: list[str] = []
     for group in table.groups:
         lines.append([f"**{escape(group.title)}**" if column is table.label else "" for column in table.columns])
         ends.append("")
@@ -79,10 +78,10 @@ def linked_table(
             lines.append([f"[{text}]({target})" if text and target else text for text, target in cells])
             ends.append(records(row) if records else "")
     if records:
+        headers, align = [*headers, "records by seed"], [*align, "left"]
         lines = [[*line, end] for line, end in zip(lines, ends, strict=True)]
-    grid = "\n".join(f"|{'|'.join(line)}|" for line in lines)
     footnotes = "  \n".join(f"{escape(mark)} {escape(text)}" for mark, text in table.footnotes.items())
-    return "\n\n".join(part for part in (escape(table.caption), grid, footnotes) if part)
+    return "\n\n".join(part for part in (escape(table.caption), grid(lines, headers, align), footnotes) if part)
 
 
 def board_banner(board: Board) -> str:
