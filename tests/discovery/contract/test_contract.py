@@ -380,13 +380,9 @@ def test_a_broken_adapter_is_told_what_to_change(tmp_path, case):
 
 
 def test_a_function_that_is_called_may_nearly_have_the_name_of_a_hook(tmp_path):
-    own = "    def losses(self, distance):\n        return distance.mean()\n\n    def skip(self, task):"
-    report = run(
-        tmp_path,
-        METHOD,
-        ("    def skip(self, task):", own),
-        ("weight * distance.mean()", "weight * self.losses(distance)"),
-    )
+    own = "    def heads(self, distance):\n        return distance.mean()\n\n    def skip(self, task):"
+    called = ("weight * distance.mean()", "weight * self.heads(distance)")
+    report = run(tmp_path, METHOD, ("    def skip(self, task):", own), called)
     assert report.passed, str(report)
 
 
