@@ -56,7 +56,7 @@ def test_the_table_is_printed_and_written() -> None:
     run(*words, "-o", "table.md")
     text = Path("table.md").read_text()
     assert "100 vectors, 50 queries that each skip themselves, 1 thread; " in text
-    assert "|   recall@5 |" in text
+    assert "| recall@5 |" in text
     assert "procrustes" not in text
 
 
