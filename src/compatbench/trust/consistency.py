@@ -200,6 +200,8 @@ class Consistency:
             said, first = self._said.setdefault(("scores", queries, scored.source), (scored.results, record))
             if problem := _differ(scored.results, said, record.environment, first.environment):
                 yield f"M({at[0]},{at[1]}) is not that of the same model in {file_of(first)}: {problem}"
+        if scored.many.sum() < (FEWEST_GROUPS if isinstance(scored.results, GroupedResults) else FEWEST):
+            return  # nothing would tell one entry from another, and each would be compared with all
         samples, others = self._samples[queries], self._scored[queries]
         for place in samples.like(scored):
             other = others[place]
