@@ -253,11 +253,10 @@ def test_what_is_not_selected_is_not_scored(store: Store, monkeypatch: pytest.Mo
 def test_problems_name_the_file_that_is_there(store: Store, path: Path) -> None:
     moved = path.with_name("elsewhere.json")
     path.rename(moved)
-    moved.write_text(moved.read_text().replace('"epochs": 1', '"epochs": 2').replace("nan", "NaN"))
-    for changed in ('"x": NaN', '"x": 1'):
-        text = moved.read_text()
-        data = json.loads(text)
-        data["spec"]["method"]["params"]["x"] = json.loads(changed.partition(": ")[2])
+    data = json.loads(moved.read_text())
+    data["spec"]["recipe"]["epochs"] += 1
+    for number in (float("nan"), 1.0):
+        data["spec"]["method"]["params"]["x"] = number
         moved.write_text(json.dumps(data))
         problems = verify(store, discover(), (), Selection(methods=("bct",)), published=False).problems
         assert any("its spec_hash is not the hash of its spec" in one.message for one in problems)

@@ -45,7 +45,7 @@ def unfit_parts(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator
     """
     if record.protocol_version == PROTOCOL_VERSION:
         yield from _missing_parts(record, matrix)
-    yield from _other_groups(record, arrays)
+    yield from _other_groups(record, matrix, arrays)
     yield from _other_relevance(matrix)
     yield from _impossible_flips(matrix)
     yield from _curve_ends(record, matrix, arrays)
@@ -74,18 +74,19 @@ def _missing_parts(record: Record, matrix: MatrixResults) -> Iterator[str]:
             yield f"it shows none of the queries that M({at[0]},{at[1]}) gets wrong and the old system does not"
 
 
-def _other_groups(record: Record, arrays: Path) -> Iterator[str]:
+def _other_groups(record: Record, matrix: MatrixResults, arrays: Path) -> Iterator[str]:
     """All records of a scenario have the same groups of queries, since rows and seeds are compared by them."""
     most = most_groups(len(record.spec.generations))
-    entries = [ref.array for ref in record.arrays if ref.distance == "cosine"]
-    others = [one.array for one in (*record.backfill, *record.backfilled, *record.verification, *record.protocols)]
-    for reference in (*entries, *others):
-        if not sums_path(arrays, reference.partition("#")[0]).is_file():
-            continue
-        sums = read_columns(arrays, reference)
-        right = count_of_groups(len(sums.pop("ids")), most)
-        if wrong := {len(one) for one in sums.values()} - {right}:
-            yield f"{reference.partition('#')[2]}: it has {wrong.pop()} groups of queries in place of {right}"
+    found = [(one.name, len(one.ids), len(one)) for one in matrix.values() if isinstance(one, GroupedResults)]
+    for part in (*record.backfill, *record.backfilled, *record.verification, *record.protocols):
+        sha256, _, name = part.array.partition("#")
+        if sums_path(arrays, sha256).is_file():
+            sums = read_columns(arrays, part.array)
+            queries = len(sums.pop("ids"))
+            found += [(name, queries, count) for count in {len(one) for one in sums.values()}]
+    for name, queries, count in found:
+        if count != (right := count_of_groups(queries, most)):
+            yield f"{name}: it has {count} groups of queries in place of {right}"
 
 
 def _other_relevance(matrix: MatrixResults) -> Iterator[str]:

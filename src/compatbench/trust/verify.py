@@ -62,8 +62,7 @@ def verify(
 
     `published` records, those of the leaderboard, must be up to date, agree with each other, have the tables and pages
     beside them that they give, and share their folder with no file that no record needs; these are of all records,
-    whatever is selected. On a machine's own runs an
-    outdated record is worth a note only: it is no longer shown.
+    whatever is selected. On a machine's own runs an outdated record is worth a note only: it is no longer shown.
     """
     verdict = Verification()
     if outside := links(store.root):
