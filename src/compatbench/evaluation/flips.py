@@ -20,6 +20,7 @@ SystemPair = tuple[Results, Results]
 
 CUTOFFS = (1, 10)
 """The k of the flips that are reported."""
+FLIP_RATES = tuple(name.at(k) for k in CUTOFFS for name in (MetricName.NFR, MetricName.PFR, MetricName.RELATIVE_NFR))
 
 
 def negative_flips(old: Results, system: Results, k: int) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ from compatbench.evaluation.chains import chain_estimates
 from compatbench.evaluation.compatibility import compatibility
 from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.flips import CUTOFFS, flip_estimates
-from compatbench.evaluation.grouped_results import Results
+from compatbench.evaluation.grouped_results import GroupedResults, Results
 from compatbench.measurement.numbers import metric
 from compatbench.records.parts import Metric
+from compatbench.storage.query_groups import is_inner
 from compatbench.vocabulary import DERIVED_FROM
 
 MatrixResults = Mapping[tuple[str, str], Results]
@@ -27,7 +28,9 @@ def upgrade_metrics(results: MatrixResults) -> Iterator[Metric]:
             yield from compatibility_metrics(results, new, old)
     if all({(old, old), (new, old), (new, new)} <= results.keys() for new, old in steps):
         for new, old in steps:
-            yield from flip_metrics(results, new, old)
+            in_groups = isinstance(results[new, old], GroupedResults)
+            if not (in_groups and is_inner(new, old, generations)):
+                yield from flip_metrics(results, new, old)
     triangle = [(str(query), str(gallery)) for query in range(generations) for gallery in range(query + 1)]
     if generations > 2 and set(triangle) <= results.keys():
         yield from chain_metrics({at: results[at] for at in triangle}, generations)

@@ -27,6 +27,17 @@ def most_groups(generations: int) -> int:
     return MOST if generations == 2 else MOST_OF_A_SEQUENCE
 
 
+def is_inner(query: str, gallery: str, generations: int) -> bool:
+    """Whether the entry is neither of the ends of a sequence nor of its newest upgrade.
+
+    Tables show their mAP alone, and numbers of the whole matrix take DERIVED_FROM, so a leaderboard keeps no more.
+    """
+    first, before, newest = "0", str(generations - 2), str(generations - 1)
+    if query == gallery:
+        return query not in (first, before, newest, f"*{newest}")
+    return query.isdecimal() and (query, gallery) not in {(newest, first), (newest, before)}
+
+
 def count_of_groups(queries: int, most: int = MOST) -> int:
     """The groups that so many queries make: at most `most`, all of one size but for one query."""
     return max(1, queries // max(1, -(-queries // most)))

@@ -18,18 +18,25 @@ from numpy.typing import NDArray
 
 from compatbench.data.id_lookup import IdLookup
 from compatbench.evaluation.acceptance import Acceptance
-from compatbench.evaluation.arrays import QueryResults
+from compatbench.evaluation.arrays import RETRIEVAL, QueryResults
 from compatbench.evaluation.curves import BackfillMeans, CurvePoints
-from compatbench.evaluation.flips import CUTOFFS, negative_flips
+from compatbench.evaluation.flips import CUTOFFS, FLIP_RATES, negative_flips
 from compatbench.measurement.metrics import ArrayScorer
 from compatbench.records.array_names import BACKFILLED
-from compatbench.records.parts import ORACLE, ArrayRef
+from compatbench.records.parts import ArrayRef, Metric
 from compatbench.records.record import Record
 from compatbench.report.rows.acceptance import PREFERRED
 from compatbench.storage.array_files import read_columns
 from compatbench.storage.files import write_whole
 from compatbench.storage.group_sums import Numbers, block_bytes, sums_path
-from compatbench.storage.query_groups import count_of_groups, entry_column, group_of, lost_column, most_groups
+from compatbench.storage.query_groups import (
+    count_of_groups,
+    entry_column,
+    group_of,
+    is_inner,
+    lost_column,
+    most_groups,
+)
 from compatbench.vocabulary import DERIVED_FROM, MetricName, Order
 
 Matrix = Mapping[tuple[str, str], tuple[str, QueryResults]]
@@ -81,12 +88,13 @@ def _at_one_rate(record: Record) -> Record:
 
 def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
     """The columns of each array by its reference."""
-    most = most_groups(len(record.spec.generations))
+    generations = len(record.spec.generations)
+    most = most_groups(generations)
     found = {ref.array: QueryResults.read(arrays, ref.array) for ref in record.arrays}
     cosine = [ref for ref in record.arrays if ref.distance == "cosine"]
     matrix = {ref.at: (ref.array.partition("#")[2], found[ref.array]) for ref in cosine}
     for ref in sorted(record.arrays, key=lambda ref: ref.distance == "cosine"):
-        yield ref.array, _of_entry(ref, found[ref.array], matrix, most)
+        yield ref.array, _of_entry(ref, found[ref.array], matrix, generations)
     wholes = [(whole, BackfillMeans.read(arrays, whole.array)) for whole in record.backfilled]
     for curve in record.backfill:
         points = CurvePoints.read(arrays, curve.array)
@@ -112,17 +120,20 @@ def _summed(record: Record, arrays: Path) -> Iterator[tuple[str, Columns]]:
         yield pairs.array, {name: Numbers.exact(one) for name, one in read_columns(arrays, pairs.array).items()}
 
 
-def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix, most: int) -> Columns:
+def _of_entry(ref: ArrayRef, results: QueryResults, matrix: Matrix, generations: int) -> Columns:
     if ref.distance == "l2":  # of which no table says more than the mean
         return _of_queries(results, {name: results.per_query(name) for name in DERIVED_FROM}, most=1)
-    values = {name: results.per_query(name) for name in results.names} | {"relevant": results.relevant}
-    if not ref.query_generation.startswith(("*", ORACLE)):
-        for place in sorted({0, int(ref.query_generation) - 1} if int(ref.query_generation) else ()):
+    inner = is_inner(*ref.at, generations)
+    names = DERIVED_FROM if inner else results.names
+    values = {name: results.per_query(name) for name in names} | {"relevant": results.relevant}
+    newest = generations - 1
+    if ref.query_generation == str(newest) and not inner:
+        for place in sorted({0, newest - 1}):
             old = str(place), str(place)
             if old in matrix:
                 name, before = matrix[old]
                 values |= {lost_column(name, k): negative_flips(before, results, k) for k in CUTOFFS}
-    return _of_queries(results, values, most)
+    return _of_queries(results, values, most_groups(generations))
 
 
 def _of_others(
@@ -150,7 +161,7 @@ def _in_groups(ids: NDArray[np.int64], values: Mapping[str, NDArray[Any]], most:
 
 
 def rescored(record: Record, folder: Path) -> Record:
-    """`record` with the numbers that its arrays in `folder` give."""
+    """`record` with the numbers that its arrays in `folder` give, and without those that took more of an array."""
     scorer = ArrayScorer(folder)
     entries = scorer.by_cosine(record.arrays)
     curves = []
@@ -160,4 +171,10 @@ def rescored(record: Record, folder: Path) -> Record:
         curves.append(curve.model_copy(update={"status_quo": float(before.mean())}))
     record = record.model_copy(update={"backfill": curves})
     found = {metric.coordinates: metric for metric in scorer.metrics(record)}
-    return record.model_copy(update={"metrics": [found.get(one.coordinates, one) for one in record.metrics]})
+    there = [one for one in record.metrics if one.coordinates in found or not _is_of_arrays(one)]
+    return record.model_copy(update={"metrics": [found.get(one.coordinates, one) for one in there]})
+
+
+def _is_of_arrays(metric: Metric) -> bool:
+    """Whether a number of all queries takes an array of the matrix alone: a retrieval number, or a rate of flips."""
+    return metric.subset == "all" and metric.name in {*RETRIEVAL, *FLIP_RATES}
