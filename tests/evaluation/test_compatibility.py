@@ -71,6 +71,11 @@ def test_p_scores_without_anything_to_gain() -> None:
     assert p_up(0.5, 0.5) == pytest.approx(0.5)
 
 
+@pytest.mark.filterwarnings("error")
+def test_p_scores_where_the_room_is_next_to_nothing() -> None:
+    assert (p_comp(0.5, 0.1, 0.5 + 1e-6), p_comp(0.5, 0.9, 0.5 + 1e-6)) == (0.0, 1.0)
+
+
 def test_retention_by_hand() -> None:
     np.testing.assert_allclose(ratio([0.45, 0.3], [0.6, 0.0]), [0.75, np.nan])
 

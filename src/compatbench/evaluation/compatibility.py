@@ -74,7 +74,9 @@ def p_1(oo: ArrayLike, no: ArrayLike, nn: ArrayLike, reference: ArrayLike) -> Va
 
 
 def _logistic(value: ArrayLike) -> Values:
-    found: Values = 1 / (1 + np.exp(-np.asarray(value, dtype=np.float64)))
+    from scipy.special import expit
+
+    found: Values = expit(np.asarray(value, dtype=np.float64))
     return found
 
 
