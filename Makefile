@@ -7,8 +7,8 @@ READY   := .venv/.ready
 OPTIONS := $(if $(METHODS),--methods "$(METHODS)") $(if $(SCENARIOS),--scenarios "$(SCENARIOS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 RUN     := $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry) $(if $(EXECUTOR),--executor $(EXECUTOR))
 COMPUTE := tests/comparison tests/discovery/contract tests/evaluation tests/execution/test_cell.py \
-           tests/execution/test_faults.py tests/generations tests/measurement tests/methods tests/report \
-           tests/test_encoders.py tests/test_heads.py tests/trust \
+           tests/generations tests/measurement tests/methods tests/report tests/test_encoders.py tests/test_heads.py \
+           tests/trust \
            --ignore tests/report/site/test_leaderboard_page_browser.py # there the browser computes
 
 .DEFAULT_GOAL := help
