@@ -66,3 +66,28 @@ def test_a_scenario_whose_control_misbehaves_counts_for_no_mean(bench):
     expected = {one.label: one for one in overview_rows(others)}
     assert found["a"].mean_rank == Estimate(1.0, 1.0, 1.0)
     assert all(found[label].means == expected[label].means for label in "abc")
+
+
+def published_encoders(records):
+    """The same records, between encoders that nobody trained."""
+    found = []
+    for record in records:
+        chain = record.spec.generations
+        raw = tuple(one.model_copy(update={"head": one.head.model_copy(update={"none": True})}) for one in chain)
+        found.append(record.model_copy(update={"spec": record.spec.model_copy(update={"generations": raw})}))
+    return found
+
+
+def test_scenarios_for_maps_alone_count_only_where_there_are_no_others(bench):
+    """The map is second of three where encoders are trained; that it is the first between published ones is no rank."""
+    trained = [
+        one for label, cross in (("a", 0.5), ("map", 0.4), ("b", 0.3)) for one in row(bench, label, cross, "one")
+    ]
+    raw = published_encoders([one for label in ("map", "other") for one in row(bench, label, 0.45, "raw")])
+    found = {one.label: one for one in overview_rows(board_suite(bench, trained + raw).reports)}
+    number = board_suite(bench, trained).reports[0].rank_by
+    assert [found[label].ranks[number] for label in ("a", "map", "b")] == [1, 2, 3]
+    assert not found["other"].ranks
+    assert found["map"].means[number].value == pytest.approx(found["map"].rows[0].number(number).value)
+    alone = {one.label: one.ranks[number] for one in overview_rows(board_suite(bench, raw).reports)}
+    assert alone == {"map": 1.5, "other": 1.5}

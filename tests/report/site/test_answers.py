@@ -13,6 +13,8 @@ from compatbench.report.site.insert import with_section
 from compatbench.report.site.scenario_report import scenario_reports
 
 TWO = ["both encoders online"]
+CHECKED = ["cross below status quo"]
+"""Of a control that behaves: without one nothing counts as compatible."""
 
 
 def reports(bench, scenarios):
@@ -91,6 +93,38 @@ def test_rows_with_an_old_model_of_their_own_are_told_beside_the_shared_one(benc
     found = scenario_reports(records, bench.folder)
     (planned,) = answers(overview_rows(found), found)
     assert planned.gain.startswith("+12.5 ↑ (a) points of mAP on day one on its own old model, 37.5 on the shared one;")
+
+
+def test_what_the_first_row_does_on_other_data_is_told(bench):
+    """In the project's README.md, beside what it gains on the data there."""
+
+    def of_texts(record):
+        return record.model_copy(update={"spec": record.spec.model_copy(update={"dataset": "texts"})})
+
+    records = row(bench, "independent", 0.125, "a", role="reference", expects=CHECKED)
+    records += row(bench, "best", 0.1, "a")
+    texts = scenario_reports([of_texts(one) for one in records], bench.folder)
+    suites = [BoardSuite("synthetic", None, tuple(reports(bench, ["a", "b"])), "Plain numbers")]
+    suites.append(BoardSuite("texts", None, tuple(texts), "Texts"))
+    marks = "<!-- begin: compatbench leaderboard synthetic -->\n<!-- end -->\n"
+    told = (
+        "**Other data, other answers**: on [Texts](board/texts/README.md) best is compatible in 0 of 1 upgrades "
+        "(−15.0 points), and no row of any league gains."
+    )
+    assert told in with_section(marks, board(*suites), PurePosixPath("board"))
+    assert "other answers" not in with_section(marks, board(suites[0]), PurePosixPath("board"))
+
+
+def test_a_row_behind_by_a_that_gains_in_more_upgrades_is_told_so(bench):
+    """The first row gains much in one of two upgrades; which of the two is drawn decides who is ahead."""
+    records = []
+    for scenario, gains in (("a", {"wide": 0.9, "even": 0.3}), ("b", {"wide": 0.2, "even": 0.3})):
+        records += row(bench, "independent", 0.125, scenario, role="reference", expects=CHECKED)
+        for label, cross in gains.items():
+            records += row(bench, label, cross, scenario)
+    found = scenario_reports(records, bench.folder)
+    (first,) = answers(overview_rows(found), found)
+    assert (first.label, first.tied) == ("wide", ("even (compatible in 2 of 2)",))
 
 
 def test_many_upgrades_are_told_as_a_range(bench):

@@ -71,7 +71,7 @@ def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     assert "- c: skipped: needs \\<9\\> \\| dims (one)" in text
     assert "Missing: 12 planned cells without a record" in text
     assert "- `synthetic`, two: c (seed 0, 1, 2)" in text
-    assert "- `synthetic`, three: no cell was run" in text
+    assert "- `synthetic`, three: no record at all" in text
     assert "✅ Controls are as expected in every scenario (shuffled)" in text
     assert text.count("<details") == text.count("</details>")
 

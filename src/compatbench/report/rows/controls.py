@@ -178,8 +178,13 @@ class ScenarioRows:
 
     @property
     def counts(self) -> bool:
-        """Whether it counts for means and mean ranks of a suite: not closed, and no control misbehaves."""
+        """Whether it may count for means and mean ranks of a suite: not closed, and no control misbehaves."""
         return not self.closed and not self.banner.misbehaves
+
+    @property
+    def trains(self) -> bool:
+        """Whether its newest encoder is trained; one that is used as it was published leaves room for maps alone."""
+        return not self.rows[0].runs.records[0].spec.generations[-1].head.none
 
     @property
     def in_points(self) -> bool:
@@ -206,6 +211,15 @@ class ScenarioRows:
     def status_quo(self) -> MethodRow | None:
         """The row that shows the old model over the most seeds; None if no seed of any ended well."""
         return _status_quo(self.rows)
+
+
+def counted(scenarios: Sequence[ScenarioRows]) -> list[ScenarioRows]:
+    """Those that count for means and mean ranks over a suite; beside scenarios that train encoders, these alone.
+
+    Between published encoders a map meets none of the methods that train, so a rank there is among other rivals.
+    """
+    found = [one for one in scenarios if one.counts]
+    return [one for one in found if one.trains] or found
 
 
 def suite_rows(

@@ -13,7 +13,7 @@ from compatbench.evaluation.estimate import Estimate
 from compatbench.evaluation.significance import sign
 from compatbench.report.rows.closing import convergences
 from compatbench.report.rows.contests import Average, averages, ranks
-from compatbench.report.rows.controls import ScenarioRows
+from compatbench.report.rows.controls import ScenarioRows, counted
 from compatbench.report.rows.row import MethodRow, published_beneath
 from compatbench.vocabulary import RANKED_BY, League, MetricName, Need, Verdict
 
@@ -28,11 +28,11 @@ class OverviewRow:
     signs: tuple[int, ...]
     """1 compatible, −1 not, 0 undecided; of the scenarios in which it was measured and no control misbehaves."""
     means: Mapping[MetricName, Estimate]
-    """Of each of RANKED_BY, over the scenarios that rank; undefined where it has none."""
+    """Of each of RANKED_BY, over the scenarios that count; undefined where it has none."""
     ahead: Mapping[MetricName, tuple[str, ...]]
     """Ranked rows of its league that are significantly above it: the paired interval of their means excludes 0."""
     ranks: Mapping[MetricName, float]
-    """Within its league, by the mean; empty unless it is ranked in every scenario that ranks any of its league."""
+    """Within its league, by the mean; empty unless it is ranked in every one of them that ranks any of its league."""
     mean_rank: Estimate
     """Over the contests of its league; undefined unless it competed in all of them. docs/protocol.md, §5."""
 
@@ -79,10 +79,10 @@ def gain_sign(row: MethodRow | None) -> int:
 
 def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
     """All rows of a suite by the mean of the number that ranks, published ones under their tuned ones."""
-    counted = [scenario for scenario in scenarios if scenario.counts]
-    by_number = {number: _averages(counted, number) for number in RANKED_BY}
-    leagues = _ranked_everywhere(counted)
-    mean_ranks = _mean_ranks(counted)
+    counting = counted(scenarios)
+    by_number = {number: _averages(counting, number) for number in RANKED_BY}
+    leagues = _ranked_everywhere(counting)
+    mean_ranks = _mean_ranks(counting)
     ahead = {number: _ahead(leagues, found) for number, found in by_number.items()}
     places = {number: _places(leagues, found) for number, found in by_number.items()}
     found = []

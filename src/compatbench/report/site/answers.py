@@ -29,7 +29,7 @@ class Answer:
     label: str
     """With a mark where a model of it had not converged, as the names in `tied`."""
     tied: tuple[str, ...]
-    """Ranked rows that are not significantly behind it."""
+    """Ranked rows that are not significantly behind it; with the count of upgrades where they gain in more."""
     lead: str
     """What to say before its name: that no row of the league gains, where none is compatible in any upgrade."""
     gain: str
@@ -45,7 +45,7 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
         if not ranked:
             continue
         first = min(ranked, key=lambda row: row.ranks[rank_by])
-        tied = tuple(_name(row) for row in ranked if row is not first and not row.ahead[rank_by])
+        tied = tuple(_tied(row, first) for row in ranked if row is not first and not row.ahead[rank_by])
         gains = any(gain_sign(one) == 1 for row in rows if row.known.league is league for one in row.rows)
         lead = "" if gains else f"none gains beyond doubt; best by {rank_by.heading}: "
         found.append(Answer(league, _name(first), tied, lead, _gain(first, scenarios, rank_by), _cost(first)))
@@ -54,6 +54,12 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
 
 def _name(row: OverviewRow) -> str:
     return " ".join([row.label, *unconverged(row)])
+
+
+def _tied(row: OverviewRow, first: OverviewRow) -> str:
+    """A reader who looks at day one wants to know of a row behind by A that gains in more upgrades."""
+    more = row.signs.count(1) > first.signs.count(1)
+    return f"{_name(row)} (compatible in {row.signs.count(1)} of {len(row.signs)})" if more else _name(row)
 
 
 def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricName) -> str:
@@ -67,7 +73,7 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
     mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
     if len(gains) > SHOWN_GAINS:
         better = sum(gain_sign(one) == 1 for one in row.rows)
-        told = f"compatible in {better} of {len(gains)} upgrades, {_range(row, MetricName.CROSS_GAIN)}"
+        told = f"compatible in {better} of {len(gains)} upgrades, {gain_range(row)}"
     else:
         told = ", ".join(gains)
     above = max(0.0, row.tax or 0.0)
@@ -78,11 +84,12 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
 
 def _on_shared(row: OverviewRow) -> str:
     """The gain of a row with a first generation of its own against the status quo that all others share."""
-    shared = _range(row, MetricName.SHARED_GAIN) if row.known.own_first_generation else ""
+    shared = gain_range(row, MetricName.SHARED_GAIN) if row.known.own_first_generation else ""
     return f" on its own old model, {shared} on the shared one" if shared else ""
 
 
-def _range(row: OverviewRow, what: MetricName) -> str:
+def gain_range(row: OverviewRow, what: MetricName = MetricName.CROSS_GAIN) -> str:
+    """The lowest and the highest gain of a row, in points, over the upgrades of a suite."""
     values = [one.number(what).in_points().value for one in row.rows if one is not None]
     known = [value for value in values if value is not None]
     return " to ".join(dict.fromkeys(number(end(known), Unit.POINTS) for end in (min, max) if known))

@@ -15,14 +15,15 @@ from pathlib import Path, PurePosixPath
 from compatbench.errors import RequestError, listed
 from compatbench.report.render.table import Column, Place, Row, Table, Unit, number
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
-from compatbench.report.site.answers import answers, facts
+from compatbench.report.rows.overview import OverviewRow
+from compatbench.report.site.answers import answers, facts, gain_range
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import board_banner
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.method_rows import OWN_OLD
 from compatbench.report.tables.overview import UNCONVERGED, explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
-from compatbench.vocabulary import League, ParameterSetting, plain_label
+from compatbench.vocabulary import League, MetricName, ParameterSetting, plain_label
 
 
 def _marked(what: str) -> re.Pattern[str]:
@@ -124,15 +125,36 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     best = _best(overview_table(suite.reports, rows).narrow(Place.FRONT))
     return joined(
         [
-            f"{escape(suite.title)} ({escape(about.data)}; {escape(about.scale)}; {escape(about.origin)}). Upgrades: "
-            f"{'; '.join(f'*{escape(name)}*, {escape(_brief(words))}' for name, words in about.upgrades)}.",
+            f"On {escape(about.data)} ({escape(about.scale)}):",
             "\n".join(lines),
+            _elsewhere(suite, board, folder),
             board_banner(board),
             to_markdown(best, heading="###", legend=False),
-            f"All {about.rows} rows: [{page}]({page}) (download and open), "
-            f"[{folder.parent}/README.md]({folder.parent}/README.md).{_tuning(suite, board, folder)}",
+            _upgrades(about.upgrades),
+            f"All {about.rows} rows: [the page]({page}) (download and open), "
+            f"[the same as Markdown]({folder.parent}/README.md).{_tuning(suite, board, folder)}",
         ]
     )
+
+
+def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
+    """What the first row of the first league gains on other data."""
+    number, here = suite.reports[0].rank_by, facts(suite.reports).dataset
+    first = next((row for league in League for row in suite.overview if _leads(row, league, number)), None)
+    told = []
+    for other in board.suites if first else ():
+        row = next((one for one in other.overview if first and one.label == first.label and one.signs), None)
+        if row is not None and facts(other.reports).dataset != here:
+            none = "" if any(1 in one.signs for one in other.overview) else ", and no row of any league gains"
+            told.append(
+                f"on [{escape(other.title)}]({folder}/{other.name}/README.md) {escape(row.label)} is compatible in "
+                f"{row.signs.count(1)} of {len(row.signs)} upgrades ({gain_range(row)} points){none}"
+            )
+    return f"**Other data, other answers**: {'; '.join(told)}." if told else ""
+
+
+def _leads(row: OverviewRow, league: League, number: MetricName) -> bool:
+    return row.known.league is league and row.ranks.get(number) == 1
 
 
 def _tuning(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
@@ -172,9 +194,17 @@ def _best(overview: Table) -> Table:
     return replace(overview, title="The best rows of each league", caption=caption, groups=groups, footnotes=footnotes)
 
 
-def _brief(words: str) -> str:
-    """What changes in an upgrade, without how much, which the page says."""
-    return re.sub(r" \([^)]*\)", "", words)
+def _upgrades(upgrades: Sequence[tuple[str, str]]) -> str:
+    """What changes in each, without how much; a change that is an upgrade by itself stands by its name."""
+    changes = {name: re.sub(r" \([^)]*\)", "", words) for name, words in upgrades}
+    names = {words: name for name, words in reversed(changes.items())}
+    told = []
+    for name, words in changes.items():
+        parts = [
+            f"*{escape(names[one])}*" if names.get(one, name) != name else escape(one) for one in words.split(", ")
+        ]
+        told.append(f"*{escape(name)}*: {', '.join(parts)}")
+    return f"Upgrades: {'; '.join(told)}."
 
 
 def _bare(row: Row) -> Row:

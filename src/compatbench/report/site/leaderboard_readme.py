@@ -185,7 +185,7 @@ def _missing(board: Board) -> str:
         lacking.setdefault((gap.suite, gap.scenario), []).append(seeds)
         cells += len(gap.missing_seeds)
     lines = [
-        f"- `{suite}`, {escape(scenario)}: {', '.join(rows) if (suite, scenario) in run else 'no cell was run'}"
+        f"- `{suite}`, {escape(scenario)}: {', '.join(rows) if (suite, scenario) in run else 'no record at all'}"
         for (suite, scenario), rows in lacking.items()
     ]
     if not lines:

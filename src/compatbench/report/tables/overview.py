@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from compatbench.evaluation.estimate import Estimate
 from compatbench.report.render.table import NOT_SIGNIFICANT, Column, Place, Row, Table, TableCell, Unit
-from compatbench.report.rows.controls import ScenarioRows
+from compatbench.report.rows.controls import ScenarioRows, counted
 from compatbench.report.rows.overview import OverviewRow, gain_sign, overview_rows
 from compatbench.report.rows.row import MethodRow
 from compatbench.report.tables.cells import plain
@@ -25,14 +25,14 @@ from compatbench.report.tables.method_rows import (
 )
 from compatbench.vocabulary import Entry, MetricName, Role, Verdict
 
-ABOVE, BELOW, RED, UNRANKED, UNCONVERGED = "↑", "↓", "✗", "○", "§"
+ABOVE, BELOW, RED, UNRANKED, MAPS_ALONE, UNCONVERGED = "↑", "↓", "✗", "○", "◇", "§"
 FULL_BACKFILL = "full backfill"
 """The row of the independent new model on a gallery of its own."""
 _RANK = Column(
     "rank",
     "rank",
-    "Place within the league by the mean share; only of rows that are ranked in every scenario that ranks any of the "
-    "league.",
+    "Place within the league by the mean share; only of rows that are ranked in every scenario that counts and ranks "
+    "any of the league.",
     Unit.PLACE,
 )
 _MEAN_RANK = Column(
@@ -59,6 +59,7 @@ _FOOTNOTES = {
     OWN_OLD: "trains its own first generation: the gain is against its own old model.",
     UNCONVERGED: "a model of it had not converged in some upgrade.",
     UNRANKED: "this scenario ranks nobody (see its table), and counts for no mean of a share.",
+    MAPS_ALONE: "between published encoders only maps can take part, so this scenario counts for no mean of a share.",
     RED: "a control misbehaves in this scenario (see its table): nothing there counts.",
 }
 
@@ -75,7 +76,7 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
     }
     lines = [(row.known.section, _row(row, scenarios, number)) for row in rows]
     groups = grouped([(Role.REFERENCE, line) for line in _ends(scenarios)] + lines)
-    ranking = [scenario.runs.scenario for scenario in scenarios if scenario.counts]
+    ranking = [scenario.runs.scenario for scenario in counted(scenarios)]
     return Table(
         name="overview",
         title="All scenarios: what queries gain on day one",
@@ -152,15 +153,24 @@ def _gain(row: MethodRow | None) -> TableCell:
 
 def _ends(scenarios: Sequence[ScenarioRows]) -> list[Row]:
     """M(o,o) and M(*,*) of every scenario."""
-    lines = []
+    lines, counting = [], counted(scenarios)
     for name, entry in ((STATUS_QUO, Entry.OLD), (FULL_BACKFILL, Entry.REFERENCE)):
         cells = {"method": TableCell(name)}
         for scenario in scenarios:
             row = scenario.status_quo
-            marks = (RED,) if scenario.banner.problems else (UNRANKED,) if scenario.closed else ()
+            marks = _why_not(scenario, counting)
             value = row.number(entry) if row else Estimate()
             cells[scenario.runs.scenario] = TableCell(
                 value.in_points().value, marks=marks if entry is Entry.OLD else ()
             )
         lines.append(Row(cells))
     return lines
+
+
+def _why_not(scenario: ScenarioRows, counting: Sequence[ScenarioRows]) -> tuple[str, ...]:
+    """The mark of a scenario that counts for no mean, or whose controls cannot be believed."""
+    if scenario.banner.problems:
+        return (RED,)
+    if scenario.closed:
+        return (UNRANKED,)
+    return () if scenario in counting else (MAPS_ALONE,)

@@ -35,7 +35,8 @@ def suite_json(suite: BoardSuite, columns: PageColumns) -> Json:
 
 
 def _facts(one: Facts) -> Json:
-    return [one.data, one.scale, one.origin, "; ".join(f"{name}: {words}" for name, words in one.upgrades)]
+    upgrades: list[Json] = [[*one] for one in one.upgrades]
+    return {"data": one.data, "scale": one.scale, "origin": one.origin, "upgrades": upgrades}
 
 
 def _answer(one: Answer) -> Json:

@@ -59,6 +59,6 @@ function asBibtex(found) {
   const rows = data.scenarios.filter((one) => one.suite === current().suite).flatMap(({ rows: all }) => all).filter(({ label }) => labels.has(label));
   const papers = new Map(rows.flatMap(({ papers: several, summary, name }) => several.map(([id, link]) => [id, { link, summary, name }])));
   const entries = [...papers].map(([id, { link, summary, name }]) => `@misc{${name},\n  title = {${latex(summary.split("(")[0].trim())}},\n  note = {${latex(summary)}},\n  eprint = {${id}},\n  archivePrefix = {arXiv},\n  url = {${link}}\n}`);
-  const own = `@software{compatbench,\n  title = {CompatBench: backward-compatible retrieval under one protocol},\n  note = {Board ${latex(current().suite)}, protocol ${current().protocol}, ${latex(suite().facts[2])}}\n}`;
+  const own = `@software{compatbench,\n  title = {CompatBench: backward-compatible retrieval under one protocol},\n  note = {Board ${latex(current().suite)}, protocol ${current().protocol}, ${latex(suite().facts.origin)}}\n}`;
   return `${[own, ...entries].join("\n\n")}\n`;
 }

@@ -21,6 +21,6 @@ function drawFilters() {
   part("filters").replaceChildren(
     h("label", { class: "field" }, h("span", {}, "Find rows"), search),
     h("label", { class: "field" }, h("span", {}, "Rank by"), ranking),
-    h("fieldset", {}, h("legend", {}, "Only methods with:"), boxes),
+    h("fieldset", {}, h("legend", {}, "Only with:"), boxes),
   );
 }

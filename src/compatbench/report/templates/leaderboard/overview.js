@@ -2,7 +2,10 @@
 function drawOverview() {
   const chosen = suite();
   drawSuites(chosen);
-  part("facts").replaceChildren(h("b", {}, "Data"), ` ${chosen.facts[0]}. `, h("b", {}, "Scale"), ` ${chosen.facts[1]}. `, h("b", {}, "Upgrades"), ` ${chosen.facts[3]}. `, h("b", {}, "Origin"), ` ${chosen.facts[2]}; protocol ${current().protocol}; every number from `, h("a", { href: data.own ? "records/" : `${data.records}/` }, "records"), ".");
+  part("facts").replaceChildren(
+    h("p", {}, h("b", {}, "Data"), ` ${chosen.facts.data}. `, h("b", {}, "Scale"), ` ${chosen.facts.scale}. `, h("b", {}, "Origin"), ` ${chosen.facts.origin}; protocol ${current().protocol}; every number from `, h("a", { href: data.own ? "records/" : `${data.records}/` }, "records"), "."),
+    h("details", {}, h("summary", {}, "What changes in each upgrade"), h("ul", {}, chosen.facts.upgrades.map(([name, words]) => h("li", {}, h("b", {}, name), `: ${words}`)))),
+  );
   drawAnswers(chosen);
   drawLeagues(chosen);
   const first = (row) => data.scenarios.findIndex((one) => one.suite === chosen.name && one.rows.some(({ label }) => label === row.label));
@@ -23,16 +26,17 @@ function drawSuites(chosen) {
 function drawAnswers(chosen) {
   const shown = chosen.answers.filter(({ league }) => !state.league || league === state.league);
   const heading = (league) => data.leagues.find(([name]) => name === league)[1];
-  const each = (of) => (shown.length ? h("ul", {}, shown.map((one) => h("li", {}, shown.length > 1 ? h("span", { class: "caption" }, `${heading(one.league)}: `) : null, of(one)))) : h("p", {}, "No row is ranked here."));
+  const each = (of, otherwise) => (shown.length ? h("ul", {}, shown.map((one) => h("li", {}, shown.length > 1 ? h("span", { class: "caption" }, `${heading(one.league)}: `) : null, of(one)))) : h("p", {}, otherwise));
+  const closed = [...new Set(data.scenarios.filter((one) => one.suite === chosen.name).flatMap(({ unranked }) => unranked))];
   const sure = chosen.warnings.length || !chosen.checked.length;
   const belief = sure
     ? [h("p", { class: "no" }, chosen.warnings.length ? "✗ Not before this is explained:" : "✗ No control checks these tables."), h("ul", {}, chosen.warnings.slice(0, 3).map((one) => h("li", {}, one)), chosen.warnings.length > 3 ? h("li", {}, `and ${chosen.warnings.length - 3} more, below`) : null)]
-    : [h("p", {}, `✓ ${chosen.checked.length === 1 ? "The one control behaves as it must" : `All ${chosen.checked.length} controls behave as they must`}. ↑ ↓: significant over seeds and queries, else undecided. `, h("code", {}, "compatbench verify"), " re-scores every row; each has its command.")];
+    : [h("p", {}, `✓ ${chosen.checked.length === 1 ? "The one control behaves as it must" : `All ${chosen.checked.length} controls behave as they must`}. ↑ ↓: significant over seeds and queries, else undecided. `, h("code", {}, "compatbench verify"), " re-scores every row.")];
   const block = (title, ...content) => h("div", {}, h("h2", {}, title), ...content);
   part("answers").replaceChildren(
-    block("Which method?", h("p", { class: "caption" }, `By ${chosen["ranked by"]}, over all rows; search and ranking change the tables alone.`), each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null])),
-    block("What does it gain?", each(({ gain }) => gain)),
-    block("What does it cost?", each(({ cost }) => cost)),
+    block("Which method?", h("p", { class: "caption" }, `By ${chosen["ranked by"]}, over all rows; search and ranking change the tables alone.`), each(({ label, lead, tied }) => [lead, h("b", {}, label), tied.length ? `, not significantly ahead of ${tied.join(", ")}` : null], `No row is ranked here${closed.length ? `: ${closed.map((one) => one.replace(/^not ranked: /, "")).join("; ")}` : ""}.`)),
+    block("What does it gain?", each(({ gain }) => gain, "The table has what each row gains on day one, upgrade by upgrade.")),
+    block("What does it cost?", each(({ cost }) => cost, "The table has each row's tax, training time and needs.")),
     block("Can I believe it?", belief),
   );
 }
