@@ -59,7 +59,8 @@ def timing(scenario: ScenarioRuns) -> str:
     repeats = max(map(len, timed.rows.values()))
     return (
         f"Time: of an optimiser step as a multiple of that of independent, median of {repeats} repeats of "
-        f"{timed.steps} steps, all rows in turn ({timed.device}), and 1 more where the method needs that model."
+        f"{timed.steps} steps, all rows in turn ({timed.device}); plus 1 where the method needs the independent model, "
+        "which is trained too."
     )
 
 

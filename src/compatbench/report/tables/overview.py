@@ -67,6 +67,8 @@ _FOOTNOTES = {
 def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow]) -> Table:
     """The cross gain of every row in every scenario of one suite, by league; `rows` are those of the suite."""
     number = scenarios[0].rank_by
+    longer = any(int(scenario.runs.newest) > 1 for scenario in scenarios)
+    chains = "; of a chain, the newest generation's on the first one's gallery" if longer else ""
     one_seed = all(len(scenario.runs.seeds) == 1 for scenario in scenarios)
     verdicts = "There is one seed, so there are no verdicts." if one_seed else "↑ and ↓ are significant."
     upgrades = {
@@ -81,8 +83,8 @@ def overview_table(scenarios: Sequence[ScenarioRows], rows: Sequence[OverviewRow
         name="overview",
         title="All scenarios: what queries gain on day one",
         caption="M(n,o) − M(o,o) on mAP in points: new queries on the old gallery against the status quo, whose row "
-        "has M(o,o) itself, as that of the full backfill has M(*,*); of a chain, the newest generation's on the first "
-        f"one's gallery. {verdicts} Methods stand by league, within it by mean {number.heading}"
+        f"has M(o,o) itself, as that of the full backfill has M(*,*){chains}. {verdicts} Methods stand by league, "
+        f"within it by mean {number.heading}"
         f"{f' over {_listed(ranking)}' if len(ranking) < len(scenarios) else ''}. {timing(scenarios[0].runs)}",
         columns=(
             *((_RANK,) if any(row.ranks for row in rows) else ()),
