@@ -43,7 +43,7 @@ def test_a_tax_is_told_as_gain_or_loss(bench):
     above, level = answers(overview_rows(found := scenario_reports(records, bench.folder)), found)
     assert "after a backfill 6.2 points above a plain new model" in above.gain
     assert "plain new model" not in above.cost
-    assert level.cost.startswith("after a backfill level with a plain new model")
+    assert level.cost.startswith("no loss after a backfill")
 
 
 def test_a_league_in_which_nothing_is_compatible_is_told_so(bench):
@@ -92,7 +92,9 @@ def test_rows_with_an_old_model_of_their_own_are_told_beside_the_shared_one(benc
         records.append(bench.record("own", seed, own, scenario="a", needs=["own first generation"]))
     found = scenario_reports(records, bench.folder)
     (planned,) = answers(overview_rows(found), found)
-    assert planned.gain.startswith("+12.5 ↑ (a) points of mAP on day one on its own old model, 37.5 on the shared one;")
+    assert planned.gain.startswith(
+        "+12.5 ↑ (a) points of mAP on day one on its own old model, 37.5 points on the shared one;"
+    )
 
 
 def test_what_the_first_row_does_on_other_data_is_told(bench):
@@ -107,10 +109,7 @@ def test_what_the_first_row_does_on_other_data_is_told(bench):
     suites = [BoardSuite("synthetic", None, tuple(reports(bench, ["a", "b"])), "Plain numbers")]
     suites.append(BoardSuite("texts", None, tuple(texts), "Texts"))
     marks = "<!-- begin: compatbench leaderboard synthetic -->\n<!-- end -->\n"
-    told = (
-        "**Other data, other answers**: on [Texts](board/texts/README.md) best is compatible in 0 of 1 upgrades "
-        "(−15.0 points), and no row of any league gains."
-    )
+    told = "**Other data, other answers**. [Texts](board/texts/README.md): no row gains (best: −15.0 points)."
     assert told in with_section(marks, board(*suites), PurePosixPath("board"))
     assert "other answers" not in with_section(marks, board(suites[0]), PurePosixPath("board"))
 

@@ -72,7 +72,7 @@ def test_tables_have_the_ranks_reasons_and_what_is_missing(made):
     assert "Missing: 12 planned cells without a record" in text
     assert "- `synthetic`, two: c (seed 0, 1, 2)" in text
     assert "- `synthetic`, three: no record at all" in text
-    assert "✅ Controls are as expected in every scenario (shuffled)" in text
+    assert "✅ All controls (1 kind) are as expected; every record is" in text
     assert text.count("<details") == text.count("</details>")
 
 
@@ -125,9 +125,7 @@ def test_the_projects_readme_says_who_leads_by_tuned_values(bench, made):
         records += row(bench, label, cross, "two", setting=label.rpartition("(")[2][:-1].rpartition(" ")[2])
     tuned = replace(board_suite(bench, records), name="other")
     text = with_section(MARKED, board(*made.suites, tuned), FOLDER)
-    told = (
-        "constants; tuning changes who leads: b (A 0.75) before a(x=1) (0.60) in *two* of [other](results/leaderboard/"
-    )
+    told = "Constants are as published; tuning changes who leads: b (A 0.75) before a(x=1) (0.60) in *two* of [other](results/leaderboard/"
     assert told in text
     assert "tuning" not in with_section(MARKED, made, FOLDER)
 

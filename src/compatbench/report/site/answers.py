@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from compatbench.errors import listed
 from compatbench.records.record import Record
@@ -16,6 +17,8 @@ from compatbench.vocabulary import League, MetricName
 
 SHOWN_GAINS = 4
 """Upgrades whose gains are told one by one; of more, their range."""
+_SAME_SIZE = 0.005
+"""Of a ratio that two decimals show as 1."""
 _LEAST = 0.05
 """Points that are not 0.0 with one decimal."""
 _SIGNS = {1: " ↑", 0: "", -1: " ↓"}
@@ -48,7 +51,9 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
         tied = tuple(_tied(row, first) for row in ranked if row is not first and not row.ahead[rank_by])
         gains = any(gain_sign(one) == 1 for row in rows if row.known.league is league for one in row.rows)
         lead = "" if gains else f"none gains beyond doubt; best by {rank_by.heading}: "
-        found.append(Answer(league, _name(first), tied, lead, _gain(first, scenarios, rank_by), _cost(first)))
+        found.append(
+            Answer(league, _name(first), tied, lead, _gain(first, scenarios, rank_by), _cost(first, scenarios))
+        )
     return found
 
 
@@ -58,8 +63,9 @@ def _name(row: OverviewRow) -> str:
 
 def _tied(row: OverviewRow, first: OverviewRow) -> str:
     """A reader who looks at day one wants to know of a row behind by A that gains in more upgrades."""
-    more = row.signs.count(1) > first.signs.count(1)
-    return f"{_name(row)} (compatible in {row.signs.count(1)} of {len(row.signs)})" if more else _name(row)
+    if row.signs.count(1) <= first.signs.count(1):
+        return _name(row)
+    return f"{_name(row)} (compatible in {row.signs.count(1)} of {len(row.signs)}{_on_shared(row)})"
 
 
 def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricName) -> str:
@@ -85,7 +91,7 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
 def _on_shared(row: OverviewRow) -> str:
     """The gain of a row with a first generation of its own against the status quo that all others share."""
     shared = gain_range(row, MetricName.SHARED_GAIN) if row.known.own_first_generation else ""
-    return f" on its own old model, {shared} on the shared one" if shared else ""
+    return f" on its own old model, {shared} points on the shared one" if shared else ""
 
 
 def gain_range(row: OverviewRow, what: MetricName = MetricName.CROSS_GAIN) -> str:
@@ -95,15 +101,33 @@ def gain_range(row: OverviewRow, what: MetricName = MetricName.CROSS_GAIN) -> st
     return " to ".join(dict.fromkeys(number(end(known), Unit.POINTS) for end in (min, max) if known))
 
 
-def _cost(row: OverviewRow) -> str:
+def _cost(row: OverviewRow, scenarios: Sequence[ScenarioRows]) -> str:
     parts = []
     if row.tax is not None and abs(row.tax) < _LEAST:
-        parts.append("after a backfill level with a plain new model")
+        parts.append("no loss after a backfill")
     elif row.tax is not None and row.tax < 0:
         parts.append(f"after a backfill {_points(row.tax)} points below a plain new model")
     if row.time is not None:
         parts.append(f"training time {number(row.time, Unit.TIMES)}")
+    if abs((size := _vector_size(row, scenarios)) - 1) > _SAME_SIZE:
+        parts.append(f"stored vectors {number(size, Unit.TIMES)}")
     return ", ".join([*parts, f"needs {', '.join(row.needs) or 'nothing'}"])
+
+
+def _vector_size(row: OverviewRow, scenarios: Sequence[ScenarioRows]) -> float:
+    """Bytes of a stored vector as a multiple of those of the independent model, median over the scenarios."""
+    ratios = []
+    for scenario, one in zip(scenarios, row.rows, strict=True):
+        plain = scenario.runs.independent
+        sizes = [
+            record.costs.get("bytes_per_vector")
+            for runs in (one and one.runs, plain)
+            if runs
+            for record in runs.finished[:1]
+        ]
+        if len(sizes) == 2 and sizes[0] and sizes[1]:
+            ratios.append(sizes[0] / sizes[1])
+    return median(ratios) if ratios else 1.0
 
 
 def _points(tax: float) -> str:

@@ -138,19 +138,23 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
 
 
 def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
-    """What the first row of the first league gains on other data."""
+    """What the first row of the first league gains on other data, or the first row there where it was not run."""
     number, here = suite.reports[0].rank_by, facts(suite.reports).dataset
     first = next((row for league in League for row in suite.overview if _leads(row, league, number)), None)
     told = []
     for other in board.suites if first else ():
-        row = next((one for one in other.overview if first and one.label == first.label and one.signs), None)
-        if row is not None and facts(other.reports).dataset != here:
-            none = "" if any(1 in one.signs for one in other.overview) else ", and no row of any league gains"
-            told.append(
-                f"on [{escape(other.title)}]({folder}/{other.name}/README.md) {escape(row.label)} is compatible in "
-                f"{row.signs.count(1)} of {len(row.signs)} upgrades ({gain_range(row)} points){none}"
-            )
-    return f"**Other data, other answers**: {'; '.join(told)}." if told else ""
+        rows = [row for row in other.overview if row.known.league is not None and row.signs]
+        if facts(other.reports).dataset == here or not rows:
+            continue
+        title = f"[{escape(other.title)}]({folder}/{other.name}/README.md)"
+        same = next((one for one in rows if first and one.label == first.label), None)
+        if any(1 in row.signs for row in rows):
+            row = same or rows[0]
+            told.append(f"{title}: {escape(row.label)} is compatible in {row.signs.count(1)} of {len(row.signs)}")
+        else:
+            loss = f" ({escape(same.label)}: {gain_range(same)} points)" if same else ""
+            told.append(f"{title}: no row gains{loss}")
+    return f"**Other data, other answers**. {'; '.join(told)}." if told else ""
 
 
 def _leads(row: OverviewRow, league: League, number: MetricName) -> bool:
@@ -173,7 +177,7 @@ def _tuning(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
                     f"{escape(names[0])} ({report.rank_by.heading} {shares[0]}) before {escape(names[1])} ({shares[1]})"
                 )
                 link = f"*{escape(report.runs.scenario)}* of [{other.name}]({folder}/{other.name}/README.md)"
-                return f" Rows have published constants; tuning {does} who leads: {lead} in {link}."
+                return f" Constants are as published; tuning {does} who leads: {lead} in {link}."
     return ""
 
 
@@ -185,7 +189,7 @@ def _best(overview: Table) -> Table:
     kept = (replace(references, rows=references.rows[:2]), *(replace(one, rows=one.rows[:each]) for one in leagues))
     groups = tuple(replace(group, rows=tuple(map(_bare, group.rows))) for group in kept)
     caption = (
-        "Day-one gain in each upgrade, mAP in points; of references their mAP. "
+        "By mean A. Gain on day one in each upgrade, mAP in points; references: mAP itself. "
         "n.s.: not significantly behind the first of its league."
     )
     cells = (cell for group in kept for row in group.rows for cell in row.cells.values())

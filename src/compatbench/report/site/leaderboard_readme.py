@@ -89,9 +89,9 @@ def board_banner(board: Board) -> str:
     if board.warnings:
         head = "❌ **Not everything is as it should be: explain this before you trust the numbers it concerns.**"
         return quotation(f"{head}\n>", board.warnings)
-    checked = escape(", ".join(board.checked))
+    count = len(board.checked)
     return (
-        f"> ✅ Controls are as expected in every scenario ({checked}); every record is of protocol "
+        f"> ✅ All controls ({count} kind{'' if count == 1 else 's'}) are as expected; every record is of protocol "
         f"{PROTOCOL_VERSION} and of today's code and settings."
     )
 
