@@ -125,7 +125,10 @@ def test_the_projects_readme_says_who_leads_by_tuned_values(bench, made):
         records += row(bench, label, cross, "two", setting=label.rpartition("(")[2][:-1].rpartition(" ")[2])
     tuned = replace(board_suite(bench, records), name="other")
     text = with_section(MARKED, board(*made.suites, tuned), FOLDER)
-    told = "Constants are as published; tuning changes who leads: b (A 0.75) before a(x=1) (0.60) in *two* of [other](results/leaderboard/"
+    told = (
+        "Constants are as published; tuning changes who leads: b (A 0.75) before a(x=1) (0.60) in *two* of "
+        "[other](results/leaderboard/"
+    )
     assert told in text
     assert "tuning" not in with_section(MARKED, made, FOLDER)
 
