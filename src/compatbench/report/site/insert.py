@@ -141,15 +141,17 @@ def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     """What the first row of the first league gains on other data, or the first row there where it was not run."""
     number, here = suite.reports[0].rank_by, facts(suite.reports).dataset
     first = next((row for league in League for row in suite.overview if _leads(row, league, number)), None)
+    if first is None:
+        return ""
     told = []
-    for other in board.suites if first else ():
+    for other in board.suites:
         rows = [row for row in other.overview if row.known.league is not None and row.signs]
         if facts(other.reports).dataset == here or not rows:
             continue
         title = f"[{escape(other.title)}]({folder}/{other.name}/README.md)"
-        same = next((one for one in rows if first and one.label == first.label), None)
+        same = next((one for one in rows if one.label == first.label), None)
         if any(1 in row.signs for row in rows):
-            row = same or rows[0]
+            row = same or next((one for one in rows if one.known.league is first.known.league), rows[0])
             told.append(f"{title}: {escape(row.label)} is compatible in {row.signs.count(1)} of {len(row.signs)}")
         else:
             loss = f" ({escape(same.label)}: {gain_range(same)} points)" if same else ""
