@@ -46,6 +46,15 @@ def test_a_tax_is_told_as_gain_or_loss(bench):
     assert level.cost.startswith("no loss after a backfill")
 
 
+def test_larger_vectors_are_a_cost(bench):
+    records = row(bench, "independent", 0.125, "a", role="reference", costs={"bytes_per_vector": 512.0})
+    records += row(bench, "wide", 0.5, "a", new=0.75, costs={"bytes_per_vector": 640.0})
+    records += row(bench, "same", 0.5, "a", new=0.75, needs=TWO, costs={"bytes_per_vector": 512.0})
+    wide, same = answers(overview_rows(found := scenario_reports(records, bench.folder)), found)
+    assert wide.cost == "no loss after a backfill, stored vectors ×1.25, needs nothing"
+    assert same.cost == "no loss after a backfill, needs both encoders online"
+
+
 def test_a_league_in_which_nothing_is_compatible_is_told_so(bench):
     records = row(bench, "independent", 0.125, "a", role="reference")
     for label, cross, needs in (("low", 0.125, []), ("lower", 0.0625, []), ("even", 0.25, TWO)):
