@@ -139,14 +139,14 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
 
 def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     """What the first row of the first league gains on other data, or the first row there where it was not run."""
-    number, here = suite.reports[0].rank_by, facts(suite.reports).dataset
+    number, here = suite.reports[0].rank_by, suite.reports[0].runs.dataset
     first = next((row for league in League for row in suite.overview if _leads(row, league, number)), None)
     if first is None:
         return ""
     told = []
     for other in board.suites:
         rows = [row for row in other.overview if row.known.league is not None and row.signs]
-        if facts(other.reports).dataset == here or not rows:
+        if other.reports[0].runs.dataset == here or not rows:
             continue
         title = f"[{escape(other.title)}]({folder}/{other.name}/README.md)"
         same = next((one for one in rows if one.label == first.label), None)
