@@ -20,7 +20,7 @@ CHECKED = ["cross below status quo"]
 def reports(bench, scenarios):
     records = []
     for place, scenario in enumerate(scenarios):
-        records += row(bench, "independent", 0.125, scenario, role="reference")
+        records += row(bench, "independent", 0.125, scenario, role="reference", expects=CHECKED)
         records += row(bench, "best", 0.5 + place / 16, scenario)
         records += row(bench, "other", 0.125, scenario)
         records += row(bench, "mapped", 0.4, scenario, needs=["gallery rewrite"])
@@ -56,16 +56,18 @@ def test_larger_vectors_are_a_cost(bench):
 
 
 def test_a_league_in_which_nothing_is_compatible_is_told_so(bench):
-    records = row(bench, "independent", 0.125, "a", role="reference")
+    records = row(bench, "independent", 0.125, "a", role="reference", expects=CHECKED)
     for label, cross, needs in (("low", 0.125, []), ("lower", 0.0625, []), ("even", 0.25, TWO)):
         records += row(bench, label, cross, "a", needs=needs)
     found = scenario_reports(records, bench.folder)
     low, even = answers(overview_rows(found), found)
     assert (low.label, low.lead) == ("low", "none gains beyond doubt; best by A: ")
     assert even.lead == low.lead, "a gain of 0 is none"
-    records += row(bench, "lower", 0.5, "b") + row(bench, "independent", 0.125, "b", role="reference")
+    records += row(bench, "lower", 0.5, "b") + row(bench, "independent", 0.125, "b", role="reference", expects=CHECKED)
     found = scenario_reports(records, bench.folder)
     assert not answers(overview_rows(found), found)[0].lead, "another row, in another upgrade"
+    found = scenario_reports(row(bench, "low", 0.125, "a") + row(bench, "lower", 0.0625, "a"), bench.folder)
+    assert not answers(overview_rows(found), found)[0].lead, "without a control nothing is known"
 
 
 def test_what_had_not_converged_is_marked(bench):
@@ -138,6 +140,9 @@ def test_a_row_behind_by_a_that_gains_in_more_upgrades_is_told_so(bench):
 def test_many_upgrades_are_told_as_a_range(bench):
     found = reports(bench, ["a", "b", "c", "d", "e"])
     assert answers(overview_rows(found), found)[0].gain.startswith("compatible in 5 of 5 upgrades, 25.0 to 50.0 points")
+    alone = [record for scenario in "abcde" for record in row(bench, "best", 0.5, scenario)]
+    found = scenario_reports(alone, bench.folder)
+    assert answers(overview_rows(found), found)[0].gain.startswith("25.0 points"), "without a control"
 
 
 def test_scale_and_origin_are_counted(bench):

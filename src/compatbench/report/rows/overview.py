@@ -48,9 +48,9 @@ class OverviewRow:
         return tuple(need for need in Need if need in found)
 
     @property
-    def compatible(self) -> str:
-        """`2/3`; empty where no scenario counts."""
-        return f"{self.signs.count(1)}/{len(self.signs)}" if self.signs else ""
+    def gains(self) -> int:
+        """Scenarios in which it is compatible, of those in `signs`."""
+        return self.signs.count(1)
 
     @property
     def tax(self) -> float | None:
@@ -75,6 +75,12 @@ class OverviewRow:
 def gain_sign(row: MethodRow | None) -> int:
     """1 where the row is compatible, −1 where it is not, else 0."""
     return {Verdict.COMPATIBLE: 1, Verdict.NOT_COMPATIBLE: -1}.get(row.verdict, 0) if row and row.verdict else 0
+
+
+def leader(rows: Sequence[OverviewRow], league: League, number: MetricName) -> OverviewRow | None:
+    """The first row of a league by the mean of `number`; None where none is ranked."""
+    ranked = [row for row in rows if row.known.league is league and number in row.ranks]
+    return min(ranked, key=lambda row: row.ranks[number], default=None)
 
 
 def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
@@ -114,7 +120,7 @@ def overview_rows(scenarios: Sequence[ScenarioRows]) -> list[OverviewRow]:
 
 def _order(row: OverviewRow, rank_by: MetricName) -> tuple[object, ...]:
     mean = row.means[rank_by].value
-    gained = row.signs.count(1) / max(1, len(row.signs))
+    gained = row.gains / max(1, len(row.signs))
     return mean is None, -(mean or 0.0), -gained, row.signs.count(-1), row.label
 
 

@@ -11,7 +11,7 @@ from compatbench.errors import listed
 from compatbench.records.record import Record
 from compatbench.report.render.table import Unit, number
 from compatbench.report.rows.controls import ScenarioRows
-from compatbench.report.rows.overview import OverviewRow, gain_sign
+from compatbench.report.rows.overview import OverviewRow, gain_sign, leader
 from compatbench.report.tables.overview import UNCONVERGED, unconverged
 from compatbench.vocabulary import League, MetricName
 
@@ -44,13 +44,13 @@ def answers(rows: Sequence[OverviewRow], scenarios: Sequence[ScenarioRows]) -> l
     rank_by = scenarios[0].rank_by
     found = []
     for league in League:
-        ranked = [row for row in rows if row.known.league is league and rank_by in row.ranks]
-        if not ranked:
+        first = leader(rows, league, rank_by)
+        if first is None:
             continue
-        first = min(ranked, key=lambda row: row.ranks[rank_by])
-        tied = tuple(_tied(row, first) for row in ranked if row is not first and not row.ahead[rank_by])
-        gains = any(gain_sign(one) == 1 for row in rows if row.known.league is league for one in row.rows)
-        lead = "" if gains else f"none gains beyond doubt; best by {rank_by.heading}: "
+        members = [row for row in rows if row.known.league is league]
+        tied = tuple(_tied(row, first) for row in members if row is not first and row.ahead.get(rank_by) == ())
+        none = any(row.signs for row in members) and not any(row.gains for row in members)
+        lead = f"none gains beyond doubt; best by {rank_by.heading}: " if none else ""
         found.append(
             Answer(league, _name(first), tied, lead, _gain(first, scenarios, rank_by), _cost(first, scenarios))
         )
@@ -63,9 +63,12 @@ def _name(row: OverviewRow) -> str:
 
 def _tied(row: OverviewRow, first: OverviewRow) -> str:
     """A reader who looks at day one wants to know of a row behind by A that gains in more upgrades."""
-    if row.signs.count(1) <= first.signs.count(1):
-        return _name(row)
-    return f"{_name(row)} (compatible in {row.signs.count(1)} of {len(row.signs)}{_on_shared(row)})"
+    return _name(row) if row.gains <= first.gains else f"{_name(row)} ({compatible_in(row)}{_on_shared(row)})"
+
+
+def compatible_in(row: OverviewRow) -> str:
+    """`compatible in 6 of 8`, of the upgrades whose controls are as they must be."""
+    return f"compatible in {row.gains} of {len(row.signs)}"
 
 
 def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricName) -> str:
@@ -77,11 +80,9 @@ def _gain(row: OverviewRow, scenarios: Sequence[ScenarioRows], rank_by: MetricNa
             gains.append(f"{plus}{number(gain, Unit.POINTS)}{_SIGNS[gain_sign(one)]} ({scenario.runs.scenario})")
     share = row.means[rank_by].value
     mean = "" if share is None else f"; {rank_by.heading} {number(share, Unit.SHARE)}"
+    told = ", ".join(gains)
     if len(gains) > SHOWN_GAINS:
-        better = sum(gain_sign(one) == 1 for one in row.rows)
-        told = f"compatible in {better} of {len(gains)} upgrades, {gain_range(row)}"
-    else:
-        told = ", ".join(gains)
+        told = f"{compatible_in(row)} upgrades, {gain_range(row)}" if row.signs else gain_range(row)
     above = max(0.0, row.tax or 0.0)
     after = f"; after a backfill {_points(above)} points above a plain new model" if above >= _LEAST else ""
     missed = f"; {UNCONVERGED} not converged in {row.unconverged} of {len(gains)} upgrades" if row.unconverged else ""

@@ -15,15 +15,15 @@ from pathlib import Path, PurePosixPath
 from compatbench.errors import RequestError, listed
 from compatbench.report.render.table import Column, Place, Row, Table, Unit, number
 from compatbench.report.render.to_markdown import escape, joined, to_legend, to_markdown
-from compatbench.report.rows.overview import OverviewRow
-from compatbench.report.site.answers import answers, facts, gain_range
+from compatbench.report.rows.overview import leader
+from compatbench.report.site.answers import answers, compatible_in, facts, gain_range
 from compatbench.report.site.board import Board, BoardSuite
 from compatbench.report.site.leaderboard_readme import board_banner
 from compatbench.report.site.scenario_report import ScenarioReport
 from compatbench.report.tables.method_rows import OWN_OLD
 from compatbench.report.tables.overview import UNCONVERGED, explained, overview_of_several, overview_table
 from compatbench.storage.files import write_whole
-from compatbench.vocabulary import League, MetricName, ParameterSetting, plain_label
+from compatbench.vocabulary import League, ParameterSetting, plain_label
 
 
 def _marked(what: str) -> re.Pattern[str]:
@@ -140,9 +140,10 @@ def _section(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
 def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
     """What the first row of the first league gains on other data, or the first row there where it was not run."""
     number, here = suite.reports[0].rank_by, suite.reports[0].runs.dataset
-    first = next((row for league in League for row in suite.overview if _leads(row, league, number)), None)
-    if first is None:
+    leaders = [row for league in League if (row := leader(suite.overview, league, number))]
+    if not leaders:
         return ""
+    first = leaders[0]
     told = []
     for other in board.suites:
         rows = [row for row in other.overview if row.known.league is not None and row.signs]
@@ -150,17 +151,13 @@ def _elsewhere(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:
             continue
         title = f"[{escape(other.title)}]({folder}/{other.name}/README.md)"
         same = next((one for one in rows if one.label == first.label), None)
-        if any(1 in row.signs for row in rows):
+        if any(row.gains for row in rows):
             row = same or next((one for one in rows if one.known.league is first.known.league), rows[0])
-            told.append(f"{title}: {escape(row.label)} is compatible in {row.signs.count(1)} of {len(row.signs)}")
+            told.append(f"{title}: {escape(row.label)} is {compatible_in(row)}")
         else:
             loss = f" ({escape(same.label)}: {gain_range(same)} points)" if same else ""
             told.append(f"{title}: no row gains{loss}")
     return f"**Other data, other answers**. {'; '.join(told)}." if told else ""
-
-
-def _leads(row: OverviewRow, league: League, number: MetricName) -> bool:
-    return row.known.league is league and row.ranks.get(number) == 1
 
 
 def _tuning(suite: BoardSuite, board: Board, folder: PurePosixPath) -> str:

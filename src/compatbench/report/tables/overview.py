@@ -134,7 +134,7 @@ def _row(row: OverviewRow, scenarios: Sequence[ScenarioRows], number: MetricName
         "mean": replace(plain(row.means[number], marks), bold=best),
         "tax": TableCell(row.tax),
         "time": TableCell(row.time),
-        "compatible": TableCell(row.compatible or None),
+        "compatible": TableCell(f"{row.gains}/{len(row.signs)}" if row.signs else None),
         "mean_rank": plain(row.mean_rank),
         "needs": needs_cell(row.needs),
     }
