@@ -118,7 +118,7 @@ class Board:
         for row, forged in self.records.items():
             record = self._filed(forged, found) if row in self.forged else self.published.get(row, forged)
             found += undeclared(record.spec, self.today, published=True)
-            found += [one.message for one in contradictions(record, "", consistency)]
+            found += [one.message for one in contradictions(record, consistency)]
         return found
 
     def _filed(self, forged: Record, found: list[str]) -> Record:

@@ -108,9 +108,9 @@ def read_sums(path: Path, name: str) -> dict[str, NDArray[Any]]:
     return {column: one.values for column, one in block[name].items()}
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=400)
 def _block(path: Path, written: int) -> dict[str, dict[str, Numbers]]:
-    """The arrays of a file `written` then: those of a record are read one after the other."""
+    """The arrays of a file `written` then, kept for the next table of a scenario: 65 rows of five seeds have 325."""
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != path.stem:
         raise RequestError(f"{path}: per-query arrays were changed after they were written; submit the cell again")

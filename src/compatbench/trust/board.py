@@ -45,7 +45,7 @@ def board_suite(name: str, records: Sequence[Record], store: Store, today: Today
     """
     suite = today.suite
     current = [record for record in records if record.protocol_version == PROTOCOL_VERSION]
-    shown, left_out = _comparable(current, {file for file, several in reasons.items() if several})
+    shown, left_out = _comparable(current, reasons)
     plan = suite_plan(suite, today.catalogue) if suite else None
     order = {scenario: place for place, scenario in enumerate(plan.scenarios)} if plan else {}
 
@@ -57,7 +57,7 @@ def board_suite(name: str, records: Sequence[Record], store: Store, today: Today
         title=suite.title if suite else name,
         plan=plan,
         reports=tuple(sorted(scenario_reports(shown, store.arrays, list_flips=False), key=place)) if shown else (),
-        outdated={file_of(record): reasons[file_of(record)] for record in shown if reasons[file_of(record)]},
+        outdated={file: reasons[file] for file in map(file_of, shown if reasons else ()) if file in reasons},
         left_out=tuple(left_out),
         older=Counter(one.protocol_version for one in records if one.protocol_version != PROTOCOL_VERSION),
     )
@@ -75,11 +75,11 @@ def suite_plan(suite: Suite, catalogue: Catalogue) -> SuitePlan:
     )
 
 
-def _comparable(records: Sequence[Record], outdated: set[str]) -> tuple[list[Record], list[Record]]:
+def _comparable(records: Sequence[Record], reasons: Reasons) -> tuple[list[Record], list[Record]]:
     """The records that may share tables, and outdated ones that may not, since newer ones are there."""
     shown, left_out = list(records), []
     for group, version in _SHARED:
-        current = {group(record): version(record) for record in shown if file_of(record) not in outdated}
+        current = {group(record): version(record) for record in shown if not reasons or file_of(record) not in reasons}
         fits = [version(record) == current.get(group(record), version(record)) for record in shown]
         left_out += [record for record, fit in zip(shown, fits, strict=True) if not fit]
         shown = [record for record, fit in zip(shown, fits, strict=True) if fit]

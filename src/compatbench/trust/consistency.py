@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -89,7 +89,7 @@ class Consistency:
             return
         yield from self._models(record)
         first = self._results(record.arrays[0].array)
-        queries = digest([first.ids.tolist(), first.relevant.tolist(), record.query_classes, record.judged])
+        queries = first.ids.tobytes(), first.relevant.tobytes(), record.query_classes, record.judged
         yield from self._alike(
             (*scenario, "queries"), queries, record, "its queries, or how many items are relevant to them, are others"
         )
@@ -203,8 +203,7 @@ class Consistency:
         if scored.many.sum() < (FEWEST_GROUPS if isinstance(scored.results, GroupedResults) else FEWEST):
             return  # nothing would tell one entry from another, and each would be compared with all
         samples, others = self._samples[queries], self._scored[queries]
-        for place in samples.like(scored):
-            other = others[place]
+        for other in _close(scored, [others[place] for place in samples.like(scored)]):
             if other.source == scored.source or _may_be_alike(scored, other):
                 continue
             if _is_copy(scored, other):
@@ -314,7 +313,8 @@ class _Samples:
         """The places of earlier entries that may have the same scores."""
         sample, earlier = self._sample(scored), self._values[: self._size]
         if isinstance(scored.results, GroupedResults):
-            apart = ((earlier - sample) ** 2).mean(axis=1)
+            gaps = earlier - sample
+            apart = np.einsum("ij,ij->i", gaps, gaps) / SAMPLE
             alike = apart <= 4 * max(COPIED_GROUPS.values()) * (self._variances[: self._size] + sample.var())
         else:
             told = (earlier < 1) & (sample < 1)
@@ -339,6 +339,17 @@ class _Samples:
         rows = many[np.linspace(0, len(many) - 1, min(SAMPLE, len(many))).astype(int)] if len(many) else many
         found[: len(rows)] = values[rows]
         return found
+
+
+def _close(scored: _Scored, others: Sequence[_Scored]) -> Sequence[_Scored]:
+    """Those that `_is_copy` may hold of, by the loosest limit: all at once, since they are many."""
+    if not others or not isinstance(scored.results, GroupedResults):
+        return others
+    one, several = scored.average_precision, np.stack([other.average_precision for other in others])
+    one, several = one[scored.many], several[:, scored.many]
+    limits = max(COPIED_GROUPS.values()) * (several.var(axis=1) + one.var())
+    near = ((several - one) ** 2).mean(axis=1) < limits
+    return [other for other, is_near in zip(others, near, strict=True) if is_near]
 
 
 def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compatbench import PROTOCOL_VERSION
-from compatbench.plan.cells import declared_methods
 from compatbench.records.record import CellSpec, MethodInfo
 from compatbench.trust.today import Today
 
@@ -16,14 +15,14 @@ def undeclared(spec: CellSpec, today: Today, *, published: bool) -> Iterator[str
     None for a record of other code, which is outdated. Of a `published` record also a seed that the suite has not:
     seeds of one's own choice could be those that came out well.
     """
-    suite, catalogue = today.suite, today.catalogue
+    suite = today.suite
     if published and suite is not None and spec.seed not in suite.seeds:
         yield f"its seed {spec.seed} is none of the suite's, {', '.join(map(str, suite.seeds))}; remove it"
-    plugin = catalogue.plugins.get(spec.method.name)
+    plugin = today.catalogue.plugins.get(spec.method.name)
     current = plugin is not None and plugin.source_hash == spec.method.source_hash
     if suite is None or not current or spec.protocol != PROTOCOL_VERSION or spec.scenario not in suite.scenarios:
         return
-    rows = {row.label: row for row in declared_methods(suite, today.rows(spec.method.name), spec, catalogue)}
+    rows = today.declared(spec)
     row = rows.get(spec.method.label)
     if row is None:
         yield f"the suite has no row '{spec.method.label}'; it has {', '.join(rows)}"

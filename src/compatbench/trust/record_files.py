@@ -80,12 +80,12 @@ def check_record(
     return record, problems
 
 
-def contradictions(record: Record, where: str, consistency: Consistency) -> list[Problem]:
-    """The contradictions between `record`, in the file `where`, and those that `consistency` has seen before."""
+def contradictions(record: Record, consistency: Consistency) -> list[Problem]:
+    """The contradictions between `record` and those that `consistency` has seen before."""
     try:
-        return [Problem(where, told) for told in consistency.conflicts(record)]
+        return [Problem(file_of(record), told) for told in consistency.conflicts(record)]
     except _HOSTILE as error:
-        return [Problem(where, f"cannot be compared with other records ({error!r}); run its cell again")]
+        return [Problem(file_of(record), f"cannot be compared with other records ({error!r}); run its cell again")]
 
 
 def _file_problems(path: Path, record: Record, store: Store) -> Iterator[str]:

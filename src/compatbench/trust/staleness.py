@@ -13,12 +13,12 @@ from compatbench.report.rows.runs import file_of
 from compatbench.trust.today import Today
 
 Reasons = dict[str, tuple[str, ...]]
-"""Why records are outdated, by their files; empty for those that are up to date."""
+"""Why records are outdated, by their files; without those that are up to date."""
 
 
 def outdated(records: Iterable[Record], today: Today) -> Reasons:
     """Why records of one suite are outdated."""
-    return {file_of(record): tuple(stale(record.spec, today)) for record in records}
+    return {file_of(record): why for record in records if (why := tuple(stale(record.spec, today)))}
 
 
 def stale(spec: CellSpec, today: Today) -> Iterator[str]:

@@ -111,11 +111,11 @@ def _disagreements(records: Sequence[Record], suite: str, board: Store, catalogu
     stay = [one for one in stay if not any(stale(one.spec, today))]
     consistency = Consistency(ArrayScorer(board.arrays).results)
     for one in baselines_first(stay):
-        contradictions(one, "", consistency)
+        contradictions(one, consistency)
     problems = [Problem(file_of(one), told) for one, told in without_baseline([*stay, *records])]
     for one in baselines_first(records):
         problems += [Problem(file_of(one), told) for told in undeclared(one.spec, today, published=True)]
-        problems += contradictions(one, file_of(one), consistency)
+        problems += contradictions(one, consistency)
     return problems
 
 

@@ -111,7 +111,7 @@ class _Verifier:
                 if self.leaderboard is not None and records:
                     self.watch(f"{name}: its records are compared, and its tables written again")
                     for record in baselines_first(selected.values()):
-                        self.verdict.problems += contradictions(record, file_of(record), consistency)
+                        self.verdict.problems += contradictions(record, consistency)
                     self._tell(without_baseline(records))
                     board += self._tables(name, records, today, reasons, self.leaderboard)
         if self.leaderboard is not None and not suites:
@@ -126,9 +126,10 @@ class _Verifier:
         """What each record says of its method, and whether it is outdated: worth a note where it isn't published."""
         published = self.leaderboard is not None
         for path, record in records.items():
-            where, why = path.relative_to(self.store.root).as_posix(), reasons[file_of(record)]
+            where = path.relative_to(self.store.root).as_posix()
             facts = undeclared(record.spec, today, published=published)
             self.verdict.problems += [Problem(where, told) for told in facts]
+            why = reasons.get(where, ())
             if why and (published or today.suite is not None):  # else a suite file of one's own, wherever it lies
                 told = f"outdated: {'; '.join(why)}; run its cell again"
                 self.verdict.problems.append(Problem(where, told, published))
