@@ -129,7 +129,7 @@ class _Verifier:
             where = path.relative_to(self.store.root).as_posix()
             facts = undeclared(record.spec, today, published=published)
             self.verdict.problems += [Problem(where, told) for told in facts]
-            why = reasons.get(where, ())
+            why = reasons.get(file_of(record), ()) if reasons else ()  # the file may have another record's name
             if why and (published or today.suite is not None):  # else a suite file of one's own, wherever it lies
                 told = f"outdated: {'; '.join(why)}; run its cell again"
                 self.verdict.problems.append(Problem(where, told, published))
