@@ -19,7 +19,7 @@ from compatbench.storage.canonical import digest
 from compatbench.suite.suite import Suite
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.record_files import suites_in
-from compatbench.trust.staleness import Reasons, outdated
+from compatbench.trust.staleness import Reasons, outdated, why_outdated
 from compatbench.trust.today import Today
 
 
@@ -57,7 +57,7 @@ def board_suite(name: str, records: Sequence[Record], store: Store, today: Today
         title=suite.title if suite else name,
         plan=plan,
         reports=tuple(sorted(scenario_reports(shown, store.arrays, list_flips=False), key=place)) if shown else (),
-        outdated={file: reasons[file] for file in map(file_of, shown if reasons else ()) if file in reasons},
+        outdated={file_of(record): why for record in shown if (why := why_outdated(record, reasons))},
         left_out=tuple(left_out),
         older=Counter(one.protocol_version for one in records if one.protocol_version != PROTOCOL_VERSION),
     )
@@ -79,7 +79,7 @@ def _comparable(records: Sequence[Record], reasons: Reasons) -> tuple[list[Recor
     """The records that may share tables, and outdated ones that may not, since newer ones are there."""
     shown, left_out = list(records), []
     for group, version in _SHARED:
-        current = {group(record): version(record) for record in shown if not reasons or file_of(record) not in reasons}
+        current = {group(record): version(record) for record in shown if not why_outdated(record, reasons)}
         fits = [version(record) == current.get(group(record), version(record)) for record in shown]
         left_out += [record for record, fit in zip(shown, fits, strict=True) if not fit]
         shown = [record for record, fit in zip(shown, fits, strict=True) if fit]

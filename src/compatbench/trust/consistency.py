@@ -345,11 +345,15 @@ def _close(scored: _Scored, others: Sequence[_Scored]) -> Sequence[_Scored]:
     """Those that `_is_copy` may hold of, by the loosest limit: all at once, since they are many."""
     if not others or not isinstance(scored.results, GroupedResults):
         return others
-    one, several = scored.average_precision, np.stack([other.average_precision for other in others])
-    one, several = one[scored.many], several[:, scored.many]
-    limits = max(COPIED_GROUPS.values()) * (several.var(axis=1) + one.var())
-    near = ((several - one) ** 2).mean(axis=1) < limits
+    apart, variances = _apart(scored, others)
+    near = apart < max(COPIED_GROUPS.values()) * variances
     return [other for other, is_near in zip(others, near, strict=True) if is_near]
+
+
+def _apart(one: _Scored, others: Sequence[_Scored]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) mean square difference of AP from each of the `others` by group, and the sum of both variances."""
+    here, there = one.average_precision[one.many], np.stack([other.average_precision[one.many] for other in others])
+    return ((there - here) ** 2).mean(axis=1), there.var(axis=1) + here.var()
 
 
 def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> bool:
@@ -360,8 +364,8 @@ def _is_copy(one: _Scored, other: _Scored, *, of_one_model: bool = False) -> boo
     if isinstance(one.results, GroupedResults):
         if many.sum() < FEWEST_GROUPS:
             return False
-        apart = float(((a - b)[many] ** 2).mean())
-        return apart < _limit(one, other, of_one_model) * float(a[many].var() + b[many].var())
+        apart, variances = _apart(one, [other])
+        return bool(apart[0] < _limit(one, other, of_one_model) * variances[0])
     told = many & (a < 1) & (b < 1)
     same = (a == b)[told]
     return len(same) >= FEWEST and float(same.mean()) > COPIED

@@ -21,6 +21,11 @@ def outdated(records: Iterable[Record], today: Today) -> Reasons:
     return {file_of(record): why for record in records if (why := tuple(stale(record.spec, today)))}
 
 
+def why_outdated(record: Record, reasons: Reasons) -> tuple[str, ...]:
+    """Why `record` is outdated; empty if it is not. Its file is a hash, so it is asked for only where any are."""
+    return reasons.get(file_of(record), ()) if reasons else ()
+
+
 def stale(spec: CellSpec, today: Today) -> Iterator[str]:
     """Changes since the cell of `spec` was run, each in one line."""
     suite, catalogue = today.suite, today.catalogue

@@ -23,7 +23,7 @@ from compatbench.trust.declared import undeclared
 from compatbench.trust.packs import unpacked_board
 from compatbench.trust.problems import Problem
 from compatbench.trust.record_files import contradictions, links, needless_arrays, suites_in
-from compatbench.trust.staleness import Reasons, outdated
+from compatbench.trust.staleness import Reasons, outdated, why_outdated
 from compatbench.trust.tables import page_problems, suite_problems
 from compatbench.trust.thumbnails import needless_pictures
 from compatbench.trust.today import Today
@@ -129,7 +129,7 @@ class _Verifier:
             where = path.relative_to(self.store.root).as_posix()
             facts = undeclared(record.spec, today, published=published)
             self.verdict.problems += [Problem(where, told) for told in facts]
-            why = reasons.get(file_of(record), ()) if reasons else ()  # the file may have another record's name
+            why = why_outdated(record, reasons)
             if why and (published or today.suite is not None):  # else a suite file of one's own, wherever it lies
                 told = f"outdated: {'; '.join(why)}; run its cell again"
                 self.verdict.problems.append(Problem(where, told, published))
